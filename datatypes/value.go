@@ -103,7 +103,7 @@ type Limits struct {
 // DefaultLimits are those of redis.conf 7.2.
 func DefaultLimits() Limits {
 	return Limits{
-		HashMaxListpackEntries: 128,
+		HashMaxListpackEntries: 512,
 		HashMaxListpackValue:   64,
 		SetMaxIntsetEntries:    512,
 		SetMaxListpackEntries:  128,

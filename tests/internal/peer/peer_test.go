@@ -1,0 +1,59 @@
+package peer
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestStartAnswersAndStops runs against whatever servers the machine has besides larder.
+func TestStartAnswersAndStops(t *testing.T) {
+	for _, p := range Others() {
+		t.Run(p.Name, func(t *testing.T) {
+			s, err := Start(p, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rss, err := s.RSS()
+			if err != nil || rss < 1<<20 || rss > 1<<30 {
+				t.Errorf("RSS %d, %v", rss, err)
+			}
+			cpu, err := s.CPU()
+			if err != nil || cpu <= 0 || cpu > 10*time.Second {
+				t.Errorf("CPU %v, %v", cpu, err)
+			}
+			if s.StartUp <= 0 {
+				t.Errorf("start-up time %v", s.StartUp)
+			}
+			if p.Speak == Redis {
+				c, err := s.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v, err := c.Do("PING"); err != nil || v.String() != "PONG" {
+					t.Errorf("PING: %v, %v", v, err)
+				}
+				c.Close()
+			}
+			s.Stop()
+			if s.Running() {
+				t.Error("still running after Stop")
+			}
+			if _, err := os.Stat(s.Dir); !os.IsNotExist(err) {
+				t.Errorf("folder left behind: %v", err)
+			}
+		})
+	}
+}
+
+func TestAServerThatCannotStartIsReported(t *testing.T) {
+	for _, p := range Others() {
+		if p.Speak != Redis {
+			continue
+		}
+		if s, err := Start(p, Options{Directives: []string{"no-such-directive yes"}}); err == nil {
+			s.Stop()
+			t.Errorf("%s: an unknown directive was accepted", p.Name)
+		}
+	}
+}

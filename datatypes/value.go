@@ -10,8 +10,8 @@
 // The holder's bytes are read according to the value's type and its encoding:
 //
 //	         EncBlob                     EncInt                           EncRoot
-//	string   the bytes themselves        1-8 bytes, little endian, two's  -
-//	                                     complement, shortest form
+//	string   the bytes themselves        1-8 bytes, little endian, two's  - (EncRaw: bytes edited
+//	                                     complement, shortest form          in place)
 //	list     listpack                    -                                4-byte ref of a block tree's header
 //	hash     listpack field,value,...    listpack field,value,expiry,...  4-byte ref of a member table's header
 //	set      listpack                    intset                           4-byte ref of a member table's header
@@ -60,6 +60,7 @@ const (
 	EncBlob Enc = iota
 	EncInt
 	EncRoot
+	EncRaw // strings only: a blob that was edited in place, reported as raw however short it is
 )
 
 // A Holder is the place where one value's own bytes live. The owner of the value implements it.

@@ -1,0 +1,214 @@
+package keyspace
+
+import (
+	"larder/datatypes"
+	"larder/datatypes/arena"
+)
+
+// A Handle is the place of one key's value while a command reads or edits it: the datatypes.Holder of that value.
+//
+// The key of a handle made by Edit needs not exist: it is made when the first byte is stored, and removed by Settle
+// if the value has ended up empty. The handle stays right when other keys of its database come and go: it looks its
+// place up again when the database has changed since.
+type Handle struct {
+	v    *View
+	it   item
+	key  []byte
+	db   int
+	typ  datatypes.Type
+	here bool   // the entry exists
+	gen  uint32 // of the database when it.slot was looked up
+	enc  datatypes.Enc
+	edit bool
+	emit bool // a removed empty key is announced
+
+	// One value of each type, bound to this handle when it is asked for.
+	hash   datatypes.Hash
+	set    datatypes.Set
+	zset   datatypes.ZSet
+	list   datatypes.List
+	stream datatypes.Stream
+}
+
+// Env is what the handle's value shares with the others of its shard.
+func (h *Handle) Env() *datatypes.Env { return &h.it.sh.env }
+
+// Exists tells whether the key is there.
+func (h *Handle) Exists() bool { return h.here }
+
+// Enc is the value's encoding.
+func (h *Handle) Enc() datatypes.Enc {
+	if h.here {
+		return h.it.h.enc()
+	}
+	return h.enc
+}
+
+// SetEnc changes the value's encoding.
+func (h *Handle) SetEnc(e datatypes.Enc) {
+	h.enc = e
+	if h.here {
+		h.fresh()
+		h.it.h.flags = h.it.h.flags&^(3<<2) | byte(e)<<2
+		h.it.bytes()[0] = h.it.h.flags
+	}
+}
+
+// Bytes is the value's own bytes, nil if there are none yet.
+func (h *Handle) Bytes() []byte {
+	if !h.here {
+		return nil
+	}
+	return h.it.value()
+}
+
+// fresh looks the key's slot up again if keys of its database have come or gone since.
+func (h *Handle) fresh() {
+	if h.gen == h.it.d.gen {
+		return
+	}
+	slot, ok := h.it.d.t.Find(h.v.ks.hash(h.key), h.key)
+	if !ok {
+		panic("assertion failed: a key vanished under its handle")
+	}
+	h.it.slot, h.gen = slot, h.it.d.gen
+	h.it.e = h.it.d.t.Entry(slot)
+	h.it.h = parse(h.it.sh.arena, h.it.e)
+}
+
+// Resize gives the value n bytes; see datatypes.Holder.
+func (h *Handle) Resize(n int) []byte {
+	if !h.here {
+		if n == 0 {
+			return nil
+		}
+		h.insert(n)
+		return h.it.value()
+	}
+	h.fresh()
+	a := h.it.sh.arena
+	was := h.it.h
+	switch {
+	case n <= farMin && !was.far():
+		if n != was.valLen {
+			h.it.rebuild(n, h.it.expire())
+		}
+	case was.far() && n > farMin/2:
+		h.resizeFar(n)
+	case was.far(): // small enough to come back into the entry
+		f := getFar(h.it.bytes()[was.valOff():])
+		h.it.h.flags &^= farBit
+		h.it.rebuild(n, h.it.expire())
+		copy(h.it.bytes()[h.it.h.valOff():], a.Bytes(f.ref, f.len))
+		a.Free(f.ref, f.cap)
+	default: // too large to stay
+		f := newFar(a, h.it.value(), farCap(n))
+		f.len = n
+		h.it.h.flags |= farBit
+		h.it.rebuild(farSize, h.it.expire())
+		f.put(h.it.bytes()[h.it.h.valOff():])
+	}
+	return h.it.value()
+}
+
+// resizeFar changes the length of a value outside the entry, and its capacity when it does not fit or wastes half.
+func (h *Handle) resizeFar(n int) {
+	a := h.it.sh.arena
+	b := h.it.bytes()[h.it.h.valOff():]
+	f := getFar(b)
+	switch {
+	case n > f.cap:
+		c := farCap(n)
+		f.ref, f.cap = a.Resize(f.ref, f.cap, c), c
+	case n < f.cap/2:
+		f.ref, f.cap = a.Resize(f.ref, f.cap, n), n
+	}
+	f.len = n
+	f.put(h.it.bytes()[h.it.h.valOff():])
+}
+
+func (h *Handle) insert(n int) {
+	flags := flagsOf(h.typ, h.enc)
+	db := h.v.DB
+	h.v.DB = h.db
+	if n > farMin {
+		h.it = h.v.insert(h.key, flags|farBit, farSize, 0)
+		a := h.it.sh.arena
+		f := far{ref: a.Alloc(n), len: n, cap: n}
+		f.put(h.it.bytes()[h.it.h.valOff():])
+	} else {
+		h.it = h.v.insert(h.key, flags, n, 0)
+	}
+	h.v.DB = db
+	h.here, h.gen = true, h.it.d.gen
+}
+
+// open gives a handle on key for a value of type t. edit makes it one that may store.
+func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
+	var it item
+	var ok bool
+	if edit {
+		if it, ok = v.find(key); ok {
+			v.touch(&it)
+		}
+	} else {
+		it, ok = v.look(key)
+	}
+	if ok && it.h.typ() != t {
+		return nil, WrongType
+	}
+	if v.used == len(v.handles) {
+		v.handles = append(v.handles, new(Handle))
+	}
+	h := v.handles[v.used]
+	v.used++
+	h.v, h.it, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit, h.emit = v, it, key, v.DB, t, ok, it.d.gen, 0, edit, true
+	if !ok {
+		return h, Missing
+	}
+	return h, Found
+}
+
+// Settle ends the edits of a command: values that ended up empty are removed, with the event "del" in the place it
+// has in Redis, after the command's own. Handles are dead afterwards.
+func (v *View) Settle() {
+	for _, h := range v.handles[:v.used] {
+		v.settle(h)
+	}
+	v.used = 0
+}
+
+func (v *View) settle(h *Handle) {
+	if !h.edit || !h.here || h.typ == datatypes.TypeString || !h.empty() {
+		h.edit = false
+		return
+	}
+	h.edit = false
+	h.fresh()
+	db := v.DB
+	v.DB = h.db
+	v.event(h.it.sh, Removed, h.key, "del")
+	v.drop(&h.it)
+	v.DB = db
+	h.here = false
+}
+
+// EditBytes opens the string at key for editing in place; see Handle.
+func (v *View) EditBytes(key []byte) (*Handle, Status) {
+	h, st := v.open(key, datatypes.TypeString, true)
+	if st == Found && h.Enc() == datatypes.EncInt {
+		text, _ := v.text(&h.it)
+		n := len(text)
+		copy(h.Resize(n), text)
+	}
+	if st != WrongType {
+		h.SetEnc(datatypes.EncRaw)
+	}
+	return h, st
+}
+
+// moveTo places the handle's entry bytes elsewhere: defragmentation.
+func (it *item) moved(e arena.Ref) {
+	it.e = e
+	it.d.t.SetEntry(it.slot, e)
+}

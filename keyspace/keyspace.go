@@ -1,0 +1,142 @@
+// Package keyspace says what happens to a key: where it stands, when it expires, what it costs, who hears of it.
+// It knows nothing of RESP, connections or disks.
+//
+//	Keyspace   all shards, the hash that places keys in them, limits
+//	Shard      an arena and one table per database; owned by one command at a time (Lock)
+//	View       what a command sees: a database, a time, the shards that it holds; it finds, edits and removes
+//	           keys and records what happened to them
+//	Handle     one key's value under edit: it keeps the value's bytes inside the key's entry
+//	entry.go   the bytes of an entry
+//
+// A key lives in the shard that its hash names, in every database. Whoever reads or writes a key holds its shard;
+// whoever needs several takes them in ascending order, all at once (Lock). Nothing that leaves a shard may be a
+// slice of its memory: replies are copied while the shard is held.
+package keyspace
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"larder/datatypes"
+	"larder/datatypes/arena"
+	"larder/eviction"
+)
+
+// MaxShards is the largest number of shards: a set of them is one uint64.
+const MaxShards = 64
+
+// Options are fixed for the life of a keyspace.
+type Options struct {
+	Shards    int                     // a power of two, 1 to MaxShards
+	Databases int                     // at least 1
+	Hash      func(key []byte) uint64 // keyed per process, so that nobody can choose collisions
+	Seed      uint64                  // of all random choices
+	MaxBytes  int64                   // address space of each shard's arena, 0 for the arena's default
+	HugePages bool
+}
+
+// Keyspace is all the data of a server. The exported fields are set before it is shared, or with every shard held.
+type Keyspace struct {
+	Limits   *datatypes.Limits
+	Clock    eviction.Clock
+	LazyFree LazyFree
+
+	hash      func([]byte) uint64
+	shards    []*Shard
+	shardBits int
+	databases int
+
+	maxMemory atomic.Int64
+}
+
+// LazyFree holds the lazyfree-lazy-* directives: whether a large value that a command drops is freed step by step
+// afterwards or before the command answers. Either way the shard is not stopped for long.
+type LazyFree struct{ Eviction, Expire, ServerDel, UserDel, UserFlush bool }
+
+// New makes an empty keyspace. The error is the system's refusal of address space.
+func New(o Options) (*Keyspace, error) {
+	if o.Shards < 1 || o.Shards > MaxShards || o.Shards&(o.Shards-1) != 0 {
+		return nil, fmt.Errorf("the number of shards must be a power of two from 1 to %d, not %d", MaxShards, o.Shards)
+	}
+	if o.Databases < 1 {
+		return nil, fmt.Errorf("the number of databases must be at least 1, not %d", o.Databases)
+	}
+	limits := datatypes.DefaultLimits()
+	ks := &Keyspace{
+		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1},
+		hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
+	}
+	for i := range o.Shards {
+		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})
+		if err != nil {
+			ks.Close()
+			return nil, fmt.Errorf("shard %d: %w", i, err)
+		}
+		ks.shards = append(ks.shards, newShard(ks, i, a, rand.NewPCG(o.Seed, uint64(i))))
+	}
+	return ks, nil
+}
+
+// Close gives all memory back. No view may be used afterwards.
+func (ks *Keyspace) Close() {
+	for _, s := range ks.shards {
+		s.arena.Close()
+	}
+}
+
+// Shards is the number of shards.
+func (ks *Keyspace) Shards() int { return len(ks.shards) }
+
+// Databases is the number of databases.
+func (ks *Keyspace) Databases() int { return ks.databases }
+
+// Hash is the keyed hash of a key, the one that ShardOf and the tables go by.
+func (ks *Keyspace) Hash(key []byte) uint64 { return ks.hash(key) }
+
+// ShardOf is the shard of a key with the hash h. The multiplication keeps the choice independent of the bits by which
+// the tables place entries: all of h has a part in the result.
+func (ks *Keyspace) ShardOf(h uint64) int {
+	return int(h * 0x9e3779b97f4a7c15 >> (64 - ks.shardBits))
+}
+
+// Shard gives shard i. The caller holds it before using it.
+func (ks *Keyspace) Shard(i int) *Shard { return ks.shards[i] }
+
+// A Set is a set of shards: bit i is shard i.
+type Set uint64
+
+// All is the set of all shards.
+func (ks *Keyspace) All() Set { return Set(^uint64(0) >> (64 - len(ks.shards))) }
+
+// Lock takes the shards in s in ascending order, so that no two takers can wait for each other.
+func (ks *Keyspace) Lock(s Set) {
+	for ; s != 0; s &= s - 1 {
+		ks.shards[bits.TrailingZeros64(uint64(s))].mu.Lock()
+	}
+}
+
+// Unlock releases the shards in s.
+func (ks *Keyspace) Unlock(s Set) {
+	for ; s != 0; s &= s - 1 {
+		ks.shards[bits.TrailingZeros64(uint64(s))].mu.Unlock()
+	}
+}
+
+// SetMaxMemory sets the limit in bytes, 0 for none.
+func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }
+
+// MaxMemory is the limit in bytes, 0 for none.
+func (ks *Keyspace) MaxMemory() int64 { return ks.maxMemory.Load() }
+
+// Stage1 and Stage2 bring what a lookup of hash h in database db will read closer to the processor: the bucket, then
+// the entries whose tags match. They are called for a whole batch each, without holding the shard, and change nothing.
+func (ks *Keyspace) Stage1(db int, h uint64) {
+	ks.shards[ks.ShardOf(h)].stage(db).Stage1(h)
+}
+
+// Stage2 is the second step; see Stage1.
+func (ks *Keyspace) Stage2(db int, h uint64) {
+	ks.shards[ks.ShardOf(h)].stage(db).Stage2(h)
+}

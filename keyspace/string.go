@@ -1,0 +1,192 @@
+package keyspace
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"larder/datatypes"
+	"larder/datatypes/arena"
+)
+
+// Status is the outcome of looking a key up as one type.
+type Status uint8
+
+// The outcomes.
+const (
+	Missing Status = iota
+	Found
+	WrongType
+)
+
+// String reads the string at key. The bytes are valid until the next call of String for an integer value, the next
+// change of the shard, or the end of the command.
+func (v *View) String(key []byte) ([]byte, Status) {
+	it, ok := v.look(key)
+	if !ok {
+		return nil, Missing
+	}
+	return v.text(&it)
+}
+
+// PeekString is String without a trace: no hit, no miss, no access.
+func (v *View) PeekString(key []byte) ([]byte, Status) {
+	it, ok := v.find(key)
+	if !ok {
+		return nil, Missing
+	}
+	return v.text(&it)
+}
+
+func (v *View) text(it *item) ([]byte, Status) {
+	if it.h.typ() != datatypes.TypeString {
+		return nil, WrongType
+	}
+	if it.h.enc() == datatypes.EncInt {
+		return strconv.AppendInt(v.num[:0], getInt(it.value()), 10), Found
+	}
+	return it.value(), Found
+}
+
+// Integer reads the integer at key. isInt tells whether the value is stored as one; if not, text is the string.
+func (v *View) Integer(key []byte) (n int64, text []byte, isInt bool, st Status) {
+	it, ok := v.look(key)
+	if !ok {
+		return 0, nil, false, Missing
+	}
+	if it.h.typ() == datatypes.TypeString && it.h.enc() == datatypes.EncInt {
+		return getInt(it.value()), nil, true, Found
+	}
+	text, st = v.text(&it)
+	return 0, text, false, st
+}
+
+// KeepTTL as an expiry leaves that of the key as it is.
+const KeepTTL int64 = -1
+
+// SetString makes key the string val, whatever it was. at_ms is its absolute expiry, 0 for none, or KeepTTL. val may
+// not be memory of the shard.
+func (v *View) SetString(key, val []byte, at_ms int64) {
+	var num [8]byte
+	enc, body := datatypes.EncBlob, val
+	if n, ok := parseInt(val); ok {
+		enc, body = datatypes.EncInt, putInt(&num, n)
+	}
+	v.store(key, flagsOf(datatypes.TypeString, enc), body, at_ms)
+}
+
+// SetInteger makes key the integer n, keeping its expiry.
+func (v *View) SetInteger(key []byte, n int64) {
+	var num [8]byte
+	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncInt), putInt(&num, n), KeepTTL)
+}
+
+func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
+	it, ok := v.find(key)
+	if at_ms == KeepTTL {
+		at_ms = 0
+		if ok {
+			at_ms = it.expire()
+		}
+	}
+	if !ok {
+		if len(body) > farMin {
+			it = v.insert(key, flags|farBit, farSize, at_ms)
+			newFar(it.sh.arena, body, len(body)).put(it.bytes()[it.h.valOff():])
+			return
+		}
+		it = v.insert(key, flags, len(body), at_ms)
+		copy(it.bytes()[it.h.valOff():], body)
+		return
+	}
+	a := it.sh.arena
+	if it.h.flags == flags && len(body) == it.h.valLen && at_ms == 0 {
+		copy(it.bytes()[it.h.valOff():], body) // the common case: same shape, in place
+	} else {
+		it.sh.freeValue(it.h, it.e)
+		had := it.h.flags & ttlBit
+		it.h.flags = flags | had
+		if len(body) > farMin {
+			it.h.flags |= farBit
+			it.rebuild(farSize, at_ms)
+			newFar(a, body, len(body)).put(it.bytes()[it.h.valOff():])
+		} else {
+			it.rebuild(len(body), at_ms)
+			copy(it.bytes()[it.h.valOff():], body)
+		}
+		if at_ms != 0 || had != 0 {
+			it.d.t.SetExpire(it.slot, at_ms)
+		}
+	}
+	putAccess(it.bytes(), v.overwritten(access(it.bytes())))
+}
+
+// overwritten is the access word of a key whose value was replaced: an LFU counter lives on, as in Redis.
+func (v *View) overwritten(word uint32) uint32 {
+	if v.ks.Clock.LFU {
+		return word
+	}
+	return v.ks.Clock.New(v.Now)
+}
+
+// newFar allocates a far value of the given capacity that holds body.
+func newFar(a *arena.Arena, body []byte, capacity int) far {
+	f := far{ref: a.Alloc(capacity), len: len(body), cap: capacity}
+	copy(a.Bytes(f.ref, capacity), body)
+	return f
+}
+
+// getInt reads the shortest little-endian two's complement form.
+func getInt(b []byte) int64 {
+	if len(b) == 8 {
+		return int64(binary.LittleEndian.Uint64(b))
+	}
+	var u uint64
+	for i, c := range b {
+		u |= uint64(c) << (8 * i)
+	}
+	shift := 64 - 8*uint(len(b))
+	return int64(u<<shift) >> shift
+}
+
+// putInt writes n in its shortest form.
+func putInt(b *[8]byte, n int64) []byte {
+	binary.LittleEndian.PutUint64(b[:], uint64(n))
+	size := 1
+	for size < 8 {
+		shift := 64 - 8*uint(size)
+		if n<<shift>>shift == n {
+			break
+		}
+		size++
+	}
+	return b[:size]
+}
+
+// parseInt reads an integer that prints back to the very same bytes: no sign but a minus, no leading zeros.
+func parseInt(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	neg := b[0] == '-'
+	d := b
+	if neg {
+		d = b[1:]
+	}
+	if len(d) == 0 || len(d) > 19 || d[0] == '0' && (len(d) > 1 || neg) {
+		return 0, false
+	}
+	var u uint64
+	for _, c := range d {
+		if c -= '0'; c > 9 {
+			return 0, false
+		}
+		u = u*10 + uint64(c)
+	}
+	switch {
+	case neg && u <= 1<<63:
+		return -int64(u), true
+	case !neg && u < 1<<63:
+		return int64(u), true
+	}
+	return 0, false
+}

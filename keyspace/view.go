@@ -1,0 +1,411 @@
+package keyspace
+
+import (
+	"math/bits"
+
+	"larder/datatypes"
+	"larder/datatypes/arena"
+	"larder/datatypes/table"
+	"larder/eviction"
+)
+
+// A View is what one command, or one transaction, sees of the keyspace. There is one per executing loop, used again
+// and again: between Take and Release it belongs to one command.
+//
+// What the view returns as bytes is memory of a shard: valid until the next change of that shard, and never after
+// Release.
+type View struct {
+	DB  int
+	Now int64 // Unix milliseconds, read once per turn; a script's time stands still
+
+	// ServeExpired is set on a replica: an expired key is invisible but stays until the primary deletes it.
+	ServeExpired bool
+	// NoTouch leaves access words as they are (CLIENT NO-TOUCH).
+	NoTouch bool
+	// Record asks for every change to be recorded, not only those in shards with an interest.
+	Record bool
+
+	Dirty  int     // changes since it was last set to 0, as rdb_changes_since_last_save counts them
+	Events []Event // recorded changes, in order; drained by the server after each command
+
+	ks   *Keyspace
+	held Set
+
+	hint  *byte // first byte of the key that hintHash is of
+	hintN int
+	hash  uint64
+
+	num     [20]byte  // text of an integer value
+	keys    []byte    // the bytes of recorded keys
+	handles []*Handle // one for each value that the command edits or reads as a collection
+	used    int
+}
+
+// Event says what happened to a key.
+type Event struct {
+	Kind EventKind
+	DB   int
+	Key  []byte // valid until ResetEvents
+	Name string // as keyspace notifications call it
+}
+
+// EventKind tells the server who has to hear of an event beyond the notification.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	Modified EventKind = iota // the value changed, by the command
+	Removed                   // the key is gone, by the command
+	Expired                   // the key is gone, because its time was over
+	Evicted                   // the key is gone, to make room
+	Flushed                   // the whole database is gone; no key
+	Swapped                   // the database changed its content for another's; no key
+	Notice                    // nothing changed, but there is a notification (keymiss, new)
+)
+
+// NewView makes a view on ks.
+func NewView(ks *Keyspace) *View { return &View{ks: ks} }
+
+// Keyspace is the keyspace that the view is on.
+func (v *View) Keyspace() *Keyspace { return v.ks }
+
+// Take locks the shards in s. The view holds none before.
+func (v *View) Take(s Set) {
+	v.ks.Lock(s)
+	v.held = s
+}
+
+// Release settles what was edited and unlocks all shards that the view holds.
+func (v *View) Release() {
+	v.Settle()
+	v.ks.Unlock(v.held)
+	v.held = 0
+}
+
+// Held is the set of shards that the view holds.
+func (v *View) Held() Set { return v.held }
+
+// Hint gives the hash of a key that was computed ahead, so that the lookup needs not compute it again. It counts for
+// the very bytes at key, not for equal ones.
+func (v *View) Hint(key []byte, h uint64) {
+	if len(key) > 0 {
+		v.hint, v.hintN, v.hash = &key[0], len(key), h
+	}
+}
+
+func (v *View) hashOf(key []byte) uint64 {
+	if len(key) > 0 && v.hint == &key[0] && v.hintN == len(key) {
+		return v.hash
+	}
+	return v.ks.hash(key)
+}
+
+// item is a key's place: valid until a key is inserted into or removed from the same database.
+type item struct {
+	sh   *Shard
+	d    *database
+	slot table.Slot
+	e    arena.Ref
+	h    head
+}
+
+func (it *item) bytes() []byte { return it.sh.arena.Bytes(it.e, it.h.size()) }
+
+func (it *item) key() []byte { return it.bytes()[it.h.keyOff:it.h.valOff()] }
+
+// value is the value's own bytes, wherever they stand.
+func (it *item) value() []byte {
+	b := it.bytes()[it.h.valOff():]
+	if it.h.far() {
+		f := getFar(b)
+		return it.sh.arena.Bytes(f.ref, f.len)
+	}
+	return b
+}
+
+func (it *item) expire() int64 {
+	if !it.h.ttl() {
+		return 0
+	}
+	return getExpire(it.bytes(), it.h.keyOff)
+}
+
+// place is the shard and database of a key.
+func (v *View) place(h uint64) (*Shard, *database) {
+	i := v.ks.ShardOf(h)
+	if v.held&(1<<i) == 0 {
+		panic("assertion failed: a key's shard is used but not held")
+	}
+	s := v.ks.shards[i]
+	return s, s.db(v.DB)
+}
+
+// find looks a key up without counting or touching it. A key whose time is over is removed first, or invisible.
+func (v *View) find(key []byte) (it item, ok bool) {
+	h := v.hashOf(key)
+	it.sh, it.d = v.place(h)
+	it.slot, ok = it.d.t.Find(h, key)
+	if !ok {
+		return it, false
+	}
+	it.e = it.d.t.Entry(it.slot)
+	it.h = parse(it.sh.arena, it.e)
+	if it.h.flags&ttlBit != 0 && v.expired(it.expire()) {
+		if !v.ServeExpired {
+			v.expire(&it)
+		}
+		return it, false
+	}
+	return it, true
+}
+
+func (v *View) expired(at_ms int64) bool { return at_ms <= v.Now }
+
+// expire removes a key whose time is over.
+func (v *View) expire(it *item) {
+	v.event(it.sh, Expired, it.key(), "expired")
+	it.sh.Stats.Expired++
+	v.drop(it)
+}
+
+// drop removes the key and gives its memory back.
+func (v *View) drop(it *item) {
+	if it.h.ttl() {
+		it.d.ttls--
+	}
+	it.d.t.Delete(it.slot)
+	it.d.gen++
+	it.sh.freeEntry(it.e)
+}
+
+// look finds a key for a read: it counts a hit or a miss and touches the access word.
+func (v *View) look(key []byte) (item, bool) {
+	it, ok := v.find(key)
+	if !ok {
+		it.sh.Stats.Misses++
+		return it, false
+	}
+	it.sh.Stats.Hits++
+	v.touch(&it)
+	return it, true
+}
+
+// touch notes the access. The word is written only when it changes, and is no modification for a snapshot.
+func (v *View) touch(it *item) {
+	if v.NoTouch {
+		return
+	}
+	b := it.sh.arena.Bytes(it.e, headBytes)
+	old := access(b)
+	rnd := uint32(0)
+	if v.ks.Clock.LFU {
+		rnd = uint32(it.sh.env.Rand.Uint64())
+	}
+	if w := v.ks.Clock.Touch(old, v.Now, rnd); w != old {
+		putAccess(b, w)
+	}
+}
+
+// event records what happened if anybody wants to hear of it.
+func (v *View) event(s *Shard, kind EventKind, key []byte, name string) {
+	if !v.Record && s.Interest == 0 {
+		return
+	}
+	n := len(v.keys)
+	v.keys = append(v.keys, key...)
+	v.Events = append(v.Events, Event{Kind: kind, DB: v.DB, Key: v.keys[n:len(v.keys):len(v.keys)], Name: name})
+}
+
+// ResetEvents forgets the recorded events.
+func (v *View) ResetEvents() {
+	v.Events = v.Events[:0]
+	if v.keys = v.keys[:0]; cap(v.keys) > 64<<10 {
+		v.keys = nil
+	}
+}
+
+// Changed says that the command changed the value at key, under the name that notifications give it.
+func (v *View) Changed(key []byte, name string) {
+	v.Dirty++
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Modified, key, name)
+}
+
+// ChangedBy is Changed for a command that made n changes at once.
+func (v *View) ChangedBy(key []byte, name string, n int) {
+	v.Dirty += n
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Modified, key, name)
+}
+
+// Gone says that the command removed key, under the name that notifications give it. Delete does not say it.
+func (v *View) Gone(key []byte, name string) {
+	v.Dirty++
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Removed, key, name)
+}
+
+// Notice reports a notification about a key that did not change.
+func (v *View) Notice(key []byte, name string) {
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Notice, key, name)
+}
+
+// Exists tells whether there is a key. It counts as a read, but leaves the access word.
+func (v *View) Exists(key []byte) bool {
+	it, ok := v.find(key)
+	if ok {
+		it.sh.Stats.Hits++
+	} else {
+		it.sh.Stats.Misses++
+	}
+	return ok
+}
+
+// Has tells whether there is a key, without counting it as a read.
+func (v *View) Has(key []byte) bool {
+	_, ok := v.find(key)
+	return ok
+}
+
+// Touch is a read of which only the trace counts (TOUCH).
+func (v *View) Touch(key []byte) bool {
+	_, ok := v.look(key)
+	return ok
+}
+
+// Delete removes a key and tells whether it was there. The caller says so by Gone.
+func (v *View) Delete(key []byte) bool {
+	it, ok := v.find(key)
+	if ok {
+		v.drop(&it)
+	}
+	return ok
+}
+
+// Info is what can be said of a key without reading its value.
+type Info struct {
+	Type      datatypes.Type
+	Enc       datatypes.Enc
+	Expire_ms int64  // absolute, 0 if none
+	Access    uint32 // see package eviction
+	Size      int    // bytes of the value's own part
+}
+
+// Stat describes a key without touching it.
+func (v *View) Stat(key []byte) (Info, bool) {
+	it, ok := v.find(key)
+	if !ok {
+		return Info{}, false
+	}
+	return it.info(), true
+}
+
+func (it *item) info() Info {
+	n := it.h.valLen
+	if it.h.far() {
+		n = getFar(it.bytes()[it.h.valOff():]).len
+	}
+	return Info{Type: it.h.typ(), Enc: it.h.enc(), Expire_ms: it.expire(), Access: access(it.bytes()), Size: n}
+}
+
+// SetAccess sets a key's access word (RESTORE, DEBUG).
+func (v *View) SetAccess(key []byte, word uint32) {
+	if it, ok := v.find(key); ok {
+		putAccess(it.bytes(), word)
+	}
+}
+
+// Clock is what access words are made from.
+func (v *View) Clock() *eviction.Clock { return &v.ks.Clock }
+
+// SetExpire gives a key the absolute expiry at_ms, or none with 0, and tells whether the key is there.
+func (v *View) SetExpire(key []byte, at_ms int64) bool {
+	it, ok := v.find(key)
+	if ok {
+		v.setExpire(&it, at_ms)
+	}
+	return ok
+}
+
+func (v *View) setExpire(it *item, at_ms int64) {
+	switch had := it.h.ttl(); {
+	case had && at_ms != 0:
+		putExpire(it.bytes(), it.h.keyOff, at_ms)
+	case had != (at_ms != 0):
+		it.rebuild(it.h.valLen, at_ms)
+	default:
+		return
+	}
+	it.d.t.SetExpire(it.slot, at_ms)
+}
+
+// rebuild makes the entry have room for valLen bytes of value and the given expiry, keeping key, access word and as
+// much of the value's bytes as fits. It may move the entry.
+func (it *item) rebuild(valLen int, at_ms int64) {
+	old := it.h
+	flags := old.flags &^ ttlBit
+	if at_ms != 0 {
+		flags |= ttlBit
+	}
+	a := it.sh.arena
+	size := entrySize(old.keyLen, valLen, at_ms != 0)
+	grow := size > old.size()
+	e := it.e
+	if grow {
+		e = a.Resize(e, old.size(), size)
+	}
+	b := a.Bytes(e, max(size, old.size()))
+	keyOff := 4 + varintLen(old.keyLen) + varintLen(valLen)
+	if at_ms != 0 {
+		keyOff += 8
+	}
+	// The header may have grown or shrunk by the expiry or a longer length: the key and the value slide along.
+	word := access(b)
+	copy(b[keyOff:], b[old.keyOff:old.keyOff+old.keyLen+min(valLen, old.valLen)])
+	putHead(b, flags, word, old.keyLen, valLen)
+	if at_ms != 0 {
+		putExpire(b, keyOff, at_ms)
+	}
+	if !grow {
+		e = a.Resize(e, old.size(), size)
+	}
+	if e != it.e {
+		it.d.t.SetEntry(it.slot, e)
+		it.e = e
+	}
+	switch {
+	case at_ms != 0 && !old.ttl():
+		it.d.ttls++
+	case at_ms == 0 && old.ttl():
+		it.d.ttls--
+	}
+	it.h = head{flags: flags, keyOff: keyOff, keyLen: old.keyLen, valLen: valLen}
+}
+
+// insert makes an entry for a key that is not there, with valLen undefined bytes of value. The access word is that
+// of a new key.
+func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
+	h := v.hashOf(key)
+	sh, d := v.place(h)
+	if at_ms != 0 {
+		flags |= ttlBit
+		d.ttls++
+	}
+	size := entrySize(len(key), valLen, at_ms != 0)
+	e := sh.arena.Alloc(size)
+	b := sh.arena.Bytes(e, size)
+	off := putHead(b, flags, v.ks.Clock.New(v.Now), len(key), valLen)
+	if at_ms != 0 {
+		putExpire(b, off, at_ms)
+	}
+	copy(b[off:], key)
+	it := item{sh: sh, d: d, e: e, h: head{flags: flags, keyOff: off, keyLen: len(key), valLen: valLen}}
+	it.slot = d.t.Insert(h, e, at_ms)
+	d.gen++
+	v.event(sh, Notice, key, "new")
+	return it
+}
+
+// each calls fn with every shard in s.
+func (v *View) each(s Set, fn func(*Shard)) {
+	for ; s != 0; s &= s - 1 {
+		fn(v.ks.shards[bits.TrailingZeros64(uint64(s))])
+	}
+}

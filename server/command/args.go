@@ -1,0 +1,217 @@
+package command
+
+import (
+	"bytes"
+	"strconv"
+
+	"larder/server/resp"
+)
+
+// Args walks through a command's arguments. The first thing that is wrong is remembered, everything after it reads as
+// zero, and Done replies it: a handler reads all its arguments before it looks at anything else.
+type Args struct {
+	argv [][]byte
+	pos  int
+	err  string
+	c    *Ctx
+}
+
+// Len is the number of arguments, the command's name included.
+func (a *Args) Len() int { return len(a.argv) }
+
+// At is argument i; 0 is the command's name.
+func (a *Args) At(i int) []byte { return a.argv[i] }
+
+// All is all arguments, the command's name included.
+func (a *Args) All() [][]byte { return a.argv }
+
+// Left is the number of arguments that were not read yet.
+func (a *Args) Left() int {
+	if a.err != "" {
+		return 0
+	}
+	return len(a.argv) - a.pos
+}
+
+// More tells whether there are arguments left. It is false once something was wrong.
+func (a *Args) More() bool { return a.Left() > 0 }
+
+// Bytes reads one argument as it is.
+func (a *Args) Bytes() []byte {
+	if a.err != "" {
+		return nil
+	}
+	if a.pos >= len(a.argv) {
+		a.Wrong(resp.Syntax)
+		return nil
+	}
+	b := a.argv[a.pos]
+	a.pos++
+	return b
+}
+
+// Key reads a key's name.
+func (a *Args) Key() []byte { return a.Bytes() }
+
+// Peek is the next argument, nil if there is none.
+func (a *Args) Peek() []byte {
+	if a.Left() == 0 {
+		return nil
+	}
+	return a.argv[a.pos]
+}
+
+// Rest reads all arguments that are left.
+func (a *Args) Rest() [][]byte { return a.Take(a.Left()) }
+
+// Take reads n arguments.
+func (a *Args) Take(n int) [][]byte {
+	if a.err != "" {
+		return nil
+	}
+	if n < 0 || n > a.Left() {
+		a.Wrong(resp.Syntax)
+		return nil
+	}
+	r := a.argv[a.pos : a.pos+n]
+	a.pos += n
+	return r
+}
+
+// Pairs reads the rest, which must come in twos.
+func (a *Args) Pairs() [][]byte {
+	if a.Left()%2 != 0 {
+		a.Wrong(resp.WrongArity(a.c.Row.Name))
+		return nil
+	}
+	return a.Rest()
+}
+
+// Is reads the next argument if it is the given word, in any case. word is written in capitals.
+func (a *Args) Is(word string) bool {
+	if a.Left() == 0 || !EqualFold(a.argv[a.pos], word) {
+		return false
+	}
+	a.pos++
+	return true
+}
+
+// IsWith is Is for a word that must have n arguments behind it; without them it is not that word.
+func (a *Args) IsWith(word string, n int) bool { return a.Left() > n && a.Is(word) }
+
+// Int reads a 64-bit integer.
+func (a *Args) Int() int64 { return a.IntOr(resp.NotInteger) }
+
+// IntOr is Int with another error text.
+func (a *Args) IntOr(text string) int64 {
+	b := a.Bytes()
+	if a.err != "" {
+		return 0
+	}
+	n, ok := ParseInt(b)
+	if !ok {
+		a.Wrong(text)
+	}
+	return n
+}
+
+// IntIn reads an integer from low to high, both included.
+func (a *Args) IntIn(low, high int64, text string) int64 {
+	n := a.IntOr(text)
+	if a.err == "" && (n < low || n > high) {
+		a.Wrong(text)
+		return 0
+	}
+	return n
+}
+
+// Wrong remembers an error unless there is one already.
+func (a *Args) Wrong(text string) {
+	if a.err == "" {
+		a.err = text
+	}
+}
+
+// Syntax remembers a syntax error.
+func (a *Args) Syntax() { a.Wrong(resp.Syntax) }
+
+// Bad tells whether something was wrong so far.
+func (a *Args) Bad() bool { return a.err != "" }
+
+// Done ends the reading. If anything was wrong, or arguments are left over, that is the reply and Done is false.
+func (a *Args) Done() bool {
+	if a.err == "" && a.pos < len(a.argv) {
+		a.err = resp.Syntax
+	}
+	if a.err != "" {
+		a.c.Fail(a.err)
+		return false
+	}
+	return true
+}
+
+// EqualFold compares an argument with a word written in capitals, without regard to the case of ASCII letters.
+func EqualFold(b []byte, word string) bool {
+	if len(b) != len(word) {
+		return false
+	}
+	for i := range len(b) {
+		c := b[i]
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseInt reads an integer as Redis does: what does not print back to the same bytes is not one. No spaces, no plus,
+// no leading zeros, no minus zero.
+func ParseInt(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	digits := b
+	if b[0] == '-' {
+		digits = b[1:]
+	}
+	if len(digits) == 0 || digits[0] == '0' && len(b) > 1 || digits[0] < '0' || digits[0] > '9' {
+		return 0, false
+	}
+	var u uint64
+	for _, c := range digits {
+		if c -= '0'; c > 9 || u > (1<<63)/10 {
+			return 0, false
+		}
+		u = u*10 + uint64(c)
+	}
+	switch {
+	case b[0] == '-' && u <= 1<<63:
+		return -int64(u), true
+	case b[0] != '-' && u < 1<<63:
+		return int64(u), true
+	}
+	return 0, false
+}
+
+// ParseFloat reads a double as Redis does (strtod without anything around it, no NaN).
+func ParseFloat(b []byte) (float64, bool) {
+	if len(b) == 0 || len(b) > 255 || bytes.IndexByte(b, '_') >= 0 {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(b), 64)
+	if err != nil && f != f || f != f {
+		return 0, false
+	}
+	if err != nil {
+		if e, ok := err.(*strconv.NumError); !ok || e.Err != strconv.ErrRange {
+			return 0, false
+		}
+		if f > 1 || f < -1 { // overflow: Redis refuses what strtod calls out of range
+			return 0, false
+		}
+	}
+	return f, true
+}

@@ -1,0 +1,212 @@
+// Package command holds what each command does: one file per family of commands, and at the foot of each the rows that
+// put its handlers into the table. What a command is called, takes and touches stands in package spec.
+//
+// A handler reads as a sentence: parse, look up, operate, answer, say what changed.
+//
+//	func hset(c *Ctx) {
+//		key, pairs := c.Args.Key(), c.Args.Pairs()
+//		if !c.Args.Done() { // the first error is the reply
+//			return
+//		}
+//		h, ok := c.EditHash(key)
+//		if !ok { // WRONGTYPE is the reply
+//			return
+//		}
+//		...
+//		c.Changed(key, "hset")
+//		c.Reply.Int(added)
+//	}
+//
+// When a handler runs, the shards of all its keys are held, the gates of the dispatcher have let it through, and the
+// number of arguments is right. It gives exactly one reply, or none if it blocks. It never waits, reads no clock
+// (c.Now) and keeps nothing of its arguments: they are slices of the connection's read buffer.
+package command
+
+import (
+	"strings"
+
+	"larder/keyspace"
+	"larder/server/command/spec"
+	"larder/server/resp"
+)
+
+// A Row is one command of the table.
+type Row struct {
+	*spec.Spec
+	Run   func(*Ctx) // nil for a container, whose subcommands run
+	Locks Locks
+
+	Subs []*Row // of a container
+
+	Stats Stats // kept by the dispatcher
+}
+
+// Locks tells the dispatcher which shards a command holds while it runs.
+type Locks uint8
+
+// The rules.
+const (
+	OfKeys Locks = iota // those of the keys that the spec names; none if it names none
+	AllOfThem           // every shard
+	NoneOfThem          // none, though it may name keys: the handler takes what it needs
+)
+
+// Ctx is what a handler works with. There is one per executing loop; it belongs to one command at a time.
+type Ctx struct {
+	*keyspace.View
+	Args  Args
+	Reply *resp.Writer
+	Row   *Row
+
+	Client any // the session, for the commands about the server and its clients
+	Conf   *Conf
+
+	// MayBlock is false inside transactions and scripts: a blocking command then answers as if its time were over.
+	MayBlock bool
+	// Again is true when a blocked command runs again because one of its keys may be ready.
+	Again bool
+	// Wait is what Block asked for; the dispatcher parks the client if it is set.
+	Wait Wait
+
+	WantEffects bool // somebody reads the effects: the append-only log or a replica
+	effects     []byte
+	rewritten   bool
+	failed      bool
+}
+
+// Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.
+type Conf struct {
+	MaxBulk      int64 // proto-max-bulk-len
+	MaxSortBytes int64
+}
+
+// Wait is a command's wish to be parked until one of its keys may be ready.
+type Wait struct {
+	Set         bool
+	Keys        [][]byte // slices of the arguments
+	Deadline_ms int64    // Unix milliseconds, 0 for ever
+	Timeout     TimeoutReply
+}
+
+// TimeoutReply is what a blocked command answers when its time is over.
+type TimeoutReply uint8
+
+// The replies of commands whose time is over.
+const (
+	ReplyNullArray TimeoutReply = iota
+	ReplyNull
+	ReplyRerun // the command runs once more with MayBlock false
+)
+
+// Block parks the client until one of keys may be ready, then the command is run again from its beginning. With
+// MayBlock false it answers onTimeout at once.
+func (c *Ctx) Block(keys [][]byte, deadline_ms int64, onTimeout TimeoutReply) {
+	if !c.MayBlock {
+		c.AnswerTimeout(onTimeout)
+		return
+	}
+	c.Wait = Wait{Set: true, Keys: keys, Deadline_ms: deadline_ms, Timeout: onTimeout}
+}
+
+// AnswerTimeout gives the reply of a command whose time is over.
+func (c *Ctx) AnswerTimeout(t TimeoutReply) {
+	if t == ReplyNull {
+		c.Reply.Null()
+	} else {
+		c.Reply.NullArray()
+	}
+}
+
+// Begin makes the context ready for one command with the arguments argv, the command's name included.
+func (c *Ctx) Begin(row *Row, argv [][]byte) {
+	c.Row = row
+	c.Args = Args{argv: argv, pos: 1, c: c}
+	if row.Container != nil {
+		c.Args.pos = 2
+	}
+	c.Wait.Set = false
+	c.effects, c.rewritten = c.effects[:0], false
+	c.failed = false
+}
+
+// Fail replies an error. Only the first one of a command counts.
+func (c *Ctx) Fail(text string) {
+	if !c.failed {
+		c.failed = true
+		c.Row.Stats.Failed.Add(1)
+		c.Reply.Error(text)
+	}
+}
+
+// Failed tells whether the command has replied an error by Fail.
+func (c *Ctx) Failed() bool { return c.failed }
+
+// Rewrite replaces the command, as the append-only log and replicas see it, by another: relative times become
+// absolute, random choices the chosen. Called several times, all of them are the effect, in order.
+func (c *Ctx) Rewrite(argv ...[]byte) {
+	c.rewritten = true
+	if c.WantEffects {
+		c.effects = AppendRequest(c.effects, argv)
+	}
+}
+
+// RewriteString is Rewrite for words.
+func (c *Ctx) RewriteString(words ...string) {
+	c.rewritten = true
+	if c.WantEffects {
+		c.effects = resp.AppendArrayHeader(c.effects, len(words))
+		for _, w := range words {
+			c.effects = resp.AppendBulkString(c.effects, w)
+		}
+	}
+}
+
+// NoEffect says that replicas and the log need not hear of the command though it counts as a change.
+func (c *Ctx) NoEffect() { c.rewritten = true }
+
+// Effect is the command as replicas and the log have to see it: requests in the protocol's form. It is valid until
+// the next Begin.
+func (c *Ctx) Effect() []byte {
+	if !c.rewritten {
+		c.effects = AppendRequest(c.effects[:0], c.Args.argv)
+	}
+	return c.effects
+}
+
+// AppendRequest appends a request in the protocol's form.
+func AppendRequest(b []byte, argv [][]byte) []byte {
+	b = resp.AppendArrayHeader(b, len(argv))
+	for _, a := range argv {
+		b = resp.AppendBulk(b, a)
+	}
+	return b
+}
+
+// wrongType replies the error of a key of another type.
+func (c *Ctx) wrongType() { c.Fail(resp.WrongType) }
+
+// ReadString gives the string at key, nil and false in found if there is none. ok is false if the key holds
+// something else, which is the reply then. The bytes are valid until the shard changes or another integer value is
+// read.
+func (c *Ctx) ReadString(key []byte) (val []byte, found, ok bool) {
+	val, st := c.View.String(key)
+	if st == keyspace.WrongType {
+		c.wrongType()
+		return nil, false, false
+	}
+	return val, st == keyspace.Found, true
+}
+
+// rows collects a family's rows: a handler for a command of the catalogue.
+func row(name string, run func(*Ctx)) *Row { return &Row{Spec: spec.Must(name), Run: run} }
+
+// locking is row for a command that does not simply hold its keys' shards.
+func locking(name string, locks Locks, run func(*Ctx)) *Row {
+	return &Row{Spec: spec.Must(name), Run: run, Locks: locks}
+}
+
+// New makes a row for a command of the catalogue, for families that stand outside of this package.
+func New(name string, locks Locks, run func(*Ctx)) *Row { return locking(name, locks, run) }
+
+// isLower tells whether a name needs no folding.
+func isLower(s string) bool { return s == strings.ToLower(s) }

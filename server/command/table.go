@@ -1,0 +1,164 @@
+package command
+
+import (
+	"sync/atomic"
+)
+
+// Stats are a command's counts since the start or the last CONFIG RESETSTAT.
+type Stats struct {
+	Calls    atomic.Uint64
+	Time_ns  atomic.Uint64
+	Rejected atomic.Uint64 // by a gate, before it ran
+	Failed   atomic.Uint64 // replied an error
+}
+
+// A Table finds commands by name. It is built once, at the start, and only read afterwards.
+//
+// It is an open hash of the names' first eight bytes and their length, because the look-up stands in the way of every
+// request: a map costs three times as much.
+type Table struct {
+	slots [tableSize]*Row
+	rows  []*Row
+}
+
+const (
+	tableSize = 1024
+	maxName   = 32 // no command's name is longer
+)
+
+// NewTable makes a table of rows. Containers find their subcommands by the catalogue's names.
+func NewTable(families ...[]*Row) *Table {
+	t := &Table{}
+	byName := map[string]*Row{}
+	for _, f := range families {
+		for _, r := range f {
+			if byName[r.Name] != nil {
+				panic("assertion failed: two rows for " + r.Name)
+			}
+			byName[r.Name] = r
+		}
+	}
+	for _, f := range families {
+		for _, r := range f {
+			if r.Container == nil {
+				t.Add(r.Name, r)
+				continue
+			}
+			c := byName[r.Container.Name]
+			if c == nil {
+				panic("assertion failed: no row for the container of " + r.Name)
+			}
+			c.Subs = append(c.Subs, r)
+		}
+	}
+	return t
+}
+
+// Add makes a row known under a name, in small letters (rename-command).
+func (t *Table) Add(name string, r *Row) {
+	if len(t.rows) > tableSize/2 {
+		panic("assertion failed: the command table is too full")
+	}
+	i := hashName([]byte(name))
+	for t.slots[i] != nil {
+		i = (i + 1) % tableSize
+	}
+	t.slots[i] = &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Subs: r.Subs}
+	if name == r.Name {
+		t.slots[i] = r
+	} else {
+		s := *r.Spec
+		s.Name = name
+		t.slots[i].Spec = &s
+	}
+	t.rows = append(t.rows, t.slots[i])
+}
+
+// Remove makes a name unknown.
+func (t *Table) Remove(name string) bool {
+	rows := t.rows
+	*t = Table{}
+	found := false
+	for _, r := range rows {
+		if r.Name == name {
+			found = true
+		} else {
+			t.Add(r.Name, r)
+		}
+	}
+	return found
+}
+
+// Rows is all top-level commands, in no particular order.
+func (t *Table) Rows() []*Row { return t.rows }
+
+// Lookup finds the command by its name in any case, nil if there is none.
+func (t *Table) Lookup(name []byte) *Row {
+	if len(name) > maxName {
+		return nil
+	}
+	for i := hashName(name); ; i = (i + 1) % tableSize {
+		r := t.slots[i]
+		if r == nil || sameName(name, r.Name) {
+			return r
+		}
+	}
+}
+
+// Sub finds a container's subcommand by its name in any case, nil if there is none.
+func (r *Row) Sub(name []byte) *Row {
+	for _, s := range r.Subs {
+		if sameName(name, s.Subname()) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Find is the row that a request runs: the command's, or the subcommand's of a container. nil if it is not known;
+// container is set if only the subcommand is not.
+func (t *Table) Find(argv [][]byte) (r, container *Row) {
+	r = t.Lookup(argv[0])
+	if r == nil || len(r.Subs) == 0 || len(argv) == 1 {
+		return r, nil
+	}
+	if s := r.Sub(argv[1]); s != nil {
+		return s, nil
+	}
+	if r.Run != nil { // a container that is a command of its own: COMMAND
+		return r, nil
+	}
+	return nil, r
+}
+
+func hashName(name []byte) int {
+	h := uint64(len(name))
+	for i, c := range name {
+		if i == 8 {
+			break
+		}
+		h = h<<8 ^ uint64(c|0x20)
+	}
+	if len(name) > 8 {
+		h ^= uint64(name[len(name)-1]|0x20) * 0x1b3
+		h ^= uint64(name[8]|0x20) << 13
+	}
+	return int(h * 0x9e3779b97f4a7c15 >> (64 - 10))
+}
+
+// sameName compares a name in any case with one in small letters.
+func sameName(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i := range len(b) {
+		c := b[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != name[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,65 @@
+package resp
+
+import "math/bits"
+
+// Pool lends byte buffers of power-of-two sizes, from 64 bytes to 1 MiB, and takes them back; larger ones are made and
+// dropped. One belongs to a loop: it is not safe for concurrent use. A nil Pool works and keeps nothing.
+type Pool struct {
+	free [poolClasses][][]byte
+	low  [poolClasses]int // the least number of free buffers since the last Trim: so many were not needed
+	kept int
+}
+
+const (
+	poolMinShift = 6
+	poolMaxShift = 20
+	poolClasses  = poolMaxShift - poolMinShift + 1
+	poolKeep     = 16 << 20 // bytes kept at most
+)
+
+// Get returns an empty buffer with room for n bytes at least. Its content behind the length is undefined.
+func (p *Pool) Get(n int) []byte {
+	if n > 1<<poolMaxShift {
+		return make([]byte, 0, (n+4095)&^4095)
+	}
+	c := max(bits.Len(uint(max(n, 1)-1)), poolMinShift) - poolMinShift
+	if p == nil {
+		return make([]byte, 0, 1<<(c+poolMinShift))
+	}
+	if k := len(p.free[c]); k > 0 {
+		b := p.free[c][k-1]
+		p.free[c] = p.free[c][:k-1]
+		p.low[c] = min(p.low[c], k-1)
+		p.kept -= cap(b)
+		return b
+	}
+	return make([]byte, 0, 1<<(c+poolMinShift))
+}
+
+// Put takes a buffer of Get back. The caller must hold no other slice of it.
+func (p *Pool) Put(b []byte) {
+	n := cap(b)
+	if p == nil || n < 1<<poolMinShift || n > 1<<poolMaxShift || n&(n-1) != 0 || p.kept+n > poolKeep {
+		return
+	}
+	c := bits.Len(uint(n)) - 1 - poolMinShift
+	p.free[c] = append(p.free[c], b[:0])
+	p.kept += n
+}
+
+// Kept is the number of bytes that the pool holds ready.
+func (p *Pool) Kept() int { return p.kept }
+
+// Trim drops half of the buffers that nobody needed since the last Trim. A loop calls it on its timer.
+func (p *Pool) Trim() {
+	for c := range p.free {
+		drop := (p.low[c] + 1) / 2
+		for ; drop > 0; drop-- {
+			k := len(p.free[c]) - 1
+			p.kept -= cap(p.free[c][k])
+			p.free[c][k] = nil
+			p.free[c] = p.free[c][:k]
+		}
+		p.low[c] = len(p.free[c])
+	}
+}

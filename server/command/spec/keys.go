@@ -1,10 +1,5 @@
 package spec
 
-import (
-	"math"
-	"strconv"
-)
-
 // A KeySpec says where some of a command's keys stand: first find a place in the request, then the keys from there.
 type KeySpec struct {
 	Flags   KeyFlags
@@ -50,14 +45,19 @@ func keys(pos, last, step int, f KeyFlags) KeySpec {
 	return KeySpec{Flags: f, Pos: pos, Last: last, Step: step}
 }
 
-// numbered are keys whose number stands at pos, directly before them.
-func numbered(pos int, f KeyFlags) KeySpec {
-	return KeySpec{Flags: f, Pos: pos, Find: FindKeyNum, NumAt: 0, First: 1, Step: 1}
+// numbered are keys whose number stands at pos, directly before them, step apart.
+func numbered(pos, step int, f KeyFlags) KeySpec {
+	return KeySpec{Flags: f, Pos: pos, Find: FindKeyNum, NumAt: 0, First: 1, Step: step}
 }
 
 // after is the key that follows a keyword, which is looked for from pos on.
 func after(keyword string, pos int, f KeyFlags) KeySpec {
 	return KeySpec{Flags: f, Begin: BeginKeyword, Keyword: keyword, Pos: pos, Step: 1}
+}
+
+// allAfter are the keys from a keyword to the end, or the first half of what stands there if limit is 2.
+func allAfter(keyword string, pos, limit int, f KeyFlags) KeySpec {
+	return KeySpec{Flags: f, Begin: BeginKeyword, Keyword: keyword, Pos: pos, Last: -1, Step: 1, Limit: limit}
 }
 
 // unknown are keys of which no client can know the place.
@@ -157,12 +157,12 @@ func (k *KeySpec) append(dst []KeyRef, argv [][]byte) ([]KeyRef, bool) {
 		if at >= argc {
 			return dst, false
 		}
-		n, err := strconv.Atoi(string(argv[at]))
-		if err != nil || n < 0 || n > math.MaxInt32 {
+		n, ok := number(argv[at], argc)
+		if !ok {
 			return dst, false
 		}
 		first += k.First
-		last = first + n - 1
+		last = first + (n-1)*k.Step
 	case FindUnknown:
 		return dst, false
 	}
@@ -208,6 +208,19 @@ func is(arg []byte, word string) bool {
 		}
 	}
 	return true
+}
+
+// number reads how many keys follow: plain decimal digits, more than none and less than most. More than that cannot be
+// right in a request of most arguments.
+func number(arg []byte, most int) (int, bool) {
+	n := 0
+	for _, c := range arg {
+		if c < '0' || c > '9' || n >= most {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, n > 0 && n < most && arg[0] != '0'
 }
 
 func hasRealKeys(ks []KeySpec) bool {

@@ -102,3 +102,108 @@ func (k *KeySpec) write(w Sink) {
 		search("find_keys", "unknown", "")
 	}
 }
+
+// WriteDocs replies what COMMAND DOCS has to say about a command, without its name.
+func (s *Spec) WriteDocs(w Sink, known func(*Spec) bool) {
+	var docFlags []string
+	if s.DeprecatedSince != "" {
+		docFlags = append(docFlags, "deprecated")
+	}
+	if s.System {
+		docFlags = append(docFlags, "syscmd")
+	}
+	texts := [...]struct{ name, text string }{
+		{"summary", s.Summary}, {"since", s.Since}, {"group", s.Group.String()}, {"complexity", s.Complexity},
+		{"deprecated_since", s.DeprecatedSince}, {"replaced_by", s.ReplacedBy},
+	}
+	args, subs := s.Arguments(), s.knownSubcommands(known)
+	n := 0
+	for _, has := range []bool{len(docFlags) > 0, len(args) > 0, len(subs) > 0} {
+		if has {
+			n++
+		}
+	}
+	for _, t := range texts {
+		if t.text != "" {
+			n++
+		}
+	}
+	w.Map(n)
+	for _, t := range texts {
+		if t.name == "deprecated_since" && len(docFlags) > 0 { // where Redis puts them
+			w.BulkString("doc_flags")
+			writeNames(w, docFlags, "")
+		}
+		if t.text != "" {
+			w.BulkString(t.name)
+			w.BulkString(t.text)
+		}
+	}
+	if len(args) > 0 {
+		w.BulkString("arguments")
+		writeArgs(w, args)
+	}
+	if len(subs) > 0 {
+		w.BulkString("subcommands")
+		w.Map(len(subs))
+		for _, sub := range subs {
+			w.BulkString(sub.Name)
+			sub.WriteDocs(w, known)
+		}
+	}
+}
+
+func writeArgs(w Sink, args []Arg) {
+	w.Array(len(args))
+	for i := range args {
+		a := &args[i]
+		group := a.Type == ArgOneOf || a.Type == ArgBlock
+		display := a.Display
+		if display == "" && !group {
+			display = a.Name
+		}
+		texts := [...]struct{ name, text string }{
+			{"name", a.Name}, {"type", a.Type.String()}, {"display_text", display}, {"token", a.Token}, {"since", a.Since},
+			{"deprecated_since", a.DeprecatedSince},
+		}
+		var flags []string
+		for _, f := range []struct {
+			set  bool
+			name string
+		}{{a.Optional, "optional"}, {a.Multiple, "multiple"}, {a.MultipleToken, "multiple_token"}} {
+			if f.set {
+				flags = append(flags, f.name)
+			}
+		}
+		n := 0
+		for _, has := range []bool{a.KeySpec >= 0, len(flags) > 0, group} {
+			if has {
+				n++
+			}
+		}
+		for _, t := range texts {
+			if t.text != "" {
+				n++
+			}
+		}
+		w.Map(n)
+		for _, t := range texts {
+			if t.text != "" {
+				w.BulkString(t.name)
+				w.BulkString(t.text)
+			}
+			if t.name == "display_text" && a.KeySpec >= 0 {
+				w.BulkString("key_spec_index")
+				w.Int(int64(a.KeySpec))
+			}
+		}
+		if len(flags) > 0 {
+			w.BulkString("flags")
+			writeNames(w, flags, "")
+		}
+		if group {
+			w.BulkString("arguments")
+			writeArgs(w, a.Args)
+		}
+	}
+}

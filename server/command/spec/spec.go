@@ -71,7 +71,9 @@ func (s *Spec) Has(f Flags) bool { return s.Flags&f == f }
 
 // catalogue holds every entry by name.
 var catalogue = build(
-	stringCommands,
+	genericCommands, stringCommands, bitmapCommands, hyperloglogCommands, geoCommands, listCommands, setCommands,
+	zsetCommands, hashCommands, streamCommands, pubsubCommands, transactionsCommands, scriptingCommands,
+	connectionCommands, serverCommands, clusterCommands,
 )
 
 func build(groups ...[]Spec) map[string]*Spec {

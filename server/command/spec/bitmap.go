@@ -1,0 +1,43 @@
+package spec
+
+// Commands about the bits of strings.
+var bitmapCommands = []Spec{
+	{Name: "bitcount", Group: Bitmap, Since: "2.6.0", Arity: -2, Flags: ReadOnly, Categories: CatBitmap,
+		Keys:       []KeySpec{key(1, RO|Access)},
+		Summary:    "Counts the bits that are set.",
+		Complexity: "O(N) in the length of the string.",
+		Syntax:     `key@0 range=[start:int end-unit-block=[end:int unit=[BYTE|BIT]{7.0.0}]]`},
+	{Name: "bitfield", Group: Bitmap, Since: "3.2.0", Arity: -2, Flags: Write | DenyOOM, Categories: CatBitmap,
+		Keys: []KeySpec{key(1, RW|Update|Access|VariableFlags)}, find: bitfieldKeys,
+		Summary:    "Reads and changes integers of any width inside a string.",
+		Complexity: "O(N) in the number of operations.",
+		Syntax: `key@0 operation=[GET get-block=(encoding offset:int)|write=([OVERFLOW overflow-block=(WRAP|` +
+			`SAT|FAIL)] write-operation=(SET set-block=(encoding offset:int value:int)|INCRBY ` +
+			`incrby-block=(encoding offset:int increment:int)))]...`},
+	{Name: "bitfield_ro", Group: Bitmap, Since: "6.0.0", Arity: -2,
+		Flags: ReadOnly | Fast, Categories: CatBitmap,
+		Keys:       []KeySpec{key(1, RO|Access)},
+		Summary:    "Reads integers of any width inside a string.",
+		Complexity: "O(N) in the number of operations.",
+		Syntax:     `key@0 [GET get-block=(encoding offset:int)...&]`},
+	{Name: "bitop", Group: Bitmap, Since: "2.6.0", Arity: -4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		Keys:       []KeySpec{key(2, OW|Update), keys(3, -1, 1, RO|Access)},
+		Summary:    "Combines strings bit by bit and stores the result.",
+		Complexity: "O(N) in the length of the strings.",
+		Syntax:     `operation=(AND|OR|XOR|NOT) destkey@0 key@1...`},
+	{Name: "bitpos", Group: Bitmap, Since: "2.8.7", Arity: -3, Flags: ReadOnly, Categories: CatBitmap,
+		Keys:       []KeySpec{key(1, RO|Access)},
+		Summary:    "Finds the first bit that is set, or clear.",
+		Complexity: "O(N) in the length of the string.",
+		Syntax:     `key@0 bit:int range=[start:int end-unit-block=[end:int unit=[BYTE|BIT]{7.0.0}]]`},
+	{Name: "getbit", Group: Bitmap, Since: "2.2.0", Arity: 3, Flags: ReadOnly | Fast, Categories: CatBitmap,
+		Keys:       []KeySpec{key(1, RO|Access)},
+		Summary:    "Returns one bit of a string.",
+		Complexity: "O(1)",
+		Syntax:     `key@0 offset:int`},
+	{Name: "setbit", Group: Bitmap, Since: "2.2.0", Arity: 4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		Keys:       []KeySpec{key(1, RW|Access|Update)},
+		Summary:    "Sets or clears one bit of a string, growing it if need be.",
+		Complexity: "O(1)",
+		Syntax:     `key@0 offset:int value:int`},
+}

@@ -1,0 +1,195 @@
+package datatypes
+
+// Numbers as text, read and written as Redis does it to the byte. Four files:
+//
+//	number.go        integers, and doubles from text
+//	number_double.go doubles to text: scores, and every double in a reply
+//	number_long.go   the 80-bit numbers of INCRBYFLOAT and HINCRBYFLOAT
+//	number_powers.go powers of ten for number_double.go
+//
+// Which reader goes with which argument:
+//
+//	count, index, TTL, INCRBY           ParseInt    "10" yes, "+10", " 10", "010" no
+//	the two halves of a stream ID       ParseUint   as strtoull: "010" and "+10" too
+//	score, GEO, ZINCRBY                 ParseFloat  "1e3", ".5", "inf", "0x1p-2" yes, "nan", "1 ", "1e999" no
+//	INCRBYFLOAT, HINCRBYFLOAT           ParseLong   the same syntax, 64 bits of mantissa
+//
+// No function here allocates for numbers of ordinary length.
+
+import (
+	"math"
+	"strconv"
+	"unsafe"
+
+	"larder/datatypes/listpack"
+)
+
+// ParseInt reads a decimal integer that prints back to the very same text: no leading zeros, no plus, no blanks, and
+// within int64. These are also exactly the strings that compact encodings store as integers.
+func ParseInt(b []byte) (int64, bool) { return listpack.ParseInt(b) }
+
+// ParseUint reads an unsigned 64-bit integer as C's strtoull reads a whole string: blanks and a sign in front and
+// leading zeros are allowed, and a negative number means its two's complement; but a negative number that ParseInt
+// accepts is refused, because Redis tries that reading first.
+func ParseUint(b []byte) (uint64, bool) {
+	if v, ok := ParseInt(b); ok {
+		return uint64(v), v >= 0
+	}
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	negative := false
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		negative = b[0] == '-'
+		b = b[1:]
+	}
+	if len(b) == 0 {
+		return 0, false
+	}
+	var v uint64
+	for _, c := range b {
+		c -= '0'
+		if c > 9 || v > math.MaxUint64/10 || v*10 > math.MaxUint64-uint64(c) {
+			return 0, false
+		}
+		v = v*10 + uint64(c)
+	}
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// ParseFloat reads a double as C's strtod reads a whole string, with Redis's exceptions: no blanks, no NaN, and
+// neither overflow to infinity nor underflow to zero. Infinity may be spelled out.
+func ParseFloat(b []byte) (float64, bool) {
+	if v, ok := ParseInt(b); ok {
+		return float64(v), true
+	}
+	s, form := scanFloat(b)
+	switch form {
+	case floatBad, floatNaN:
+		return 0, false
+	case floatInf:
+		return math.Inf(1 - 2*int(b2u(s[0] == '-'))), true
+	case floatHex:
+		if !hasExponent(s) {
+			s = append(append(make([]byte, 0, len(s)+2), s...), 'p', '0') // strconv insists on an exponent
+		}
+	}
+	f, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(s), len(s)), 64)
+	if err != nil || f == 0 && !zeroMantissa(s, form) {
+		return 0, false
+	}
+	return f, true
+}
+
+type floatForm uint8
+
+const (
+	floatBad floatForm = iota
+	floatDecimal
+	floatHex
+	floatInf
+	floatNaN
+)
+
+// scanFloat tells which of C's forms of a floating-point number the whole of b is, and returns b.
+func scanFloat(b []byte) ([]byte, floatForm) {
+	i := 0
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		i = 1
+	}
+	rest := b[i:]
+	switch {
+	case equalFold(rest, "inf") || equalFold(rest, "infinity"):
+		return b, floatInf
+	case equalFold(rest, "nan"):
+		return b, floatNaN
+	}
+	form, exponent := floatDecimal, byte('e')
+	if len(rest) > 2 && rest[0] == '0' && rest[1]|0x20 == 'x' {
+		form, exponent, rest = floatHex, 'p', rest[2:]
+	}
+	n, dots := 0, 0 // digits, points
+	for len(rest) > 0 {
+		c := rest[0]
+		if c == '.' && dots == 0 {
+			dots++
+		} else if c >= '0' && c <= '9' || form == floatHex && c|0x20 >= 'a' && c|0x20 <= 'f' {
+			n++
+		} else {
+			break
+		}
+		rest = rest[1:]
+	}
+	if n == 0 {
+		return b, floatBad
+	}
+	if len(rest) == 0 {
+		return b, form
+	}
+	if rest[0]|0x20 != exponent {
+		return b, floatBad
+	}
+	rest = rest[1:]
+	if len(rest) > 0 && (rest[0] == '-' || rest[0] == '+') {
+		rest = rest[1:]
+	}
+	if len(rest) == 0 {
+		return b, floatBad
+	}
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			return b, floatBad
+		}
+	}
+	return b, form
+}
+
+func equalFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if c|0x20 != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func hasExponent(hex []byte) bool {
+	for _, c := range hex {
+		if c|0x20 == 'p' {
+			return true
+		}
+	}
+	return false
+}
+
+// zeroMantissa tells whether all digits before the exponent are zeros.
+func zeroMantissa(s []byte, form floatForm) bool {
+	for _, c := range s {
+		switch {
+		case c == 'x' || c == 'X' || c == '.' || c == '-' || c == '+' || c == '0':
+		case c|0x20 == 'p', c|0x20 == 'e' && form == floatDecimal:
+			return true
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func b2u(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// AppendInt appends v in decimal.
+func AppendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }

@@ -1,0 +1,261 @@
+package datatypes
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+)
+
+// What glibc's strtod makes of a text under Redis's rules; "bad" where Redis refuses it.
+var floatTexts = []struct{ text, bits string }{
+	{"", "bad"}, {"0", "0"}, {"-0", "8000000000000000"}, {"+0", "0"}, {"1", "3ff0000000000000"},
+	{"-1", "bff0000000000000"}, {"+1", "3ff0000000000000"}, {" 1", "bad"}, {"1 ", "bad"}, {"1e3", "408f400000000000"},
+	{"1E3", "408f400000000000"}, {".5", "3fe0000000000000"}, {"5.", "4014000000000000"}, {".", "bad"}, {"-.5", "bfe0000000000000"},
+	{"1e", "bad"}, {"1e+", "bad"}, {"inf", "7ff0000000000000"}, {"-inf", "fff0000000000000"}, {"+Inf", "7ff0000000000000"},
+	{"INFINITY", "7ff0000000000000"}, {"nan", "bad"}, {"-nan", "bad"}, {"infin", "bad"}, {"0x10", "4030000000000000"},
+	{"0X1P-2", "3fd0000000000000"}, {"0x.8", "3fe0000000000000"}, {"0x", "bad"}, {"0x1p", "bad"}, {"0x1.8p3", "4028000000000000"},
+	{"1_000", "bad"}, {"0x1_0p0", "bad"}, {"1e308", "7fe1ccf385ebc8a0"}, {"1e309", "bad"}, {"-1e309", "bad"},
+	{"1e-324", "bad"}, {"4e-324", "1"}, {"3e-324", "1"}, {"1e-400", "bad"}, {"0e-400", "0"},
+	{"0x0p-9999", "0"}, {"1e99999999999", "bad"}, {"12345678901234567890", "43e56a95319d63e1"}, {"9223372036854775807", "43e0000000000000"},
+	{"-9223372036854775808", "c3e0000000000000"}, {"010", "4024000000000000"}, {"1.5.2", "bad"}, {"--1", "bad"}, {"1,5", "bad"},
+	{"e5", "bad"}, {"0e5", "0"}, {"1\x00", "bad"}, {"-", "bad"}, {"0xe", "402c000000000000"}, {"-infinity", "fff0000000000000"},
+}
+
+func TestParseFloat(t *testing.T) {
+	for _, c := range floatTexts {
+		got := "bad"
+		if f, ok := ParseFloat([]byte(c.text)); ok {
+			got = strconv.FormatUint(math.Float64bits(f), 16)
+		}
+		if got != c.bits {
+			t.Errorf("ParseFloat(%q) = %s, want %s", c.text, got, c.bits)
+		}
+	}
+}
+
+// Doubles as Redis 7.2 prints them, and as %.17g does. Those after the blank line are not the shortest possible.
+var doubleTexts = []struct {
+	bits        uint64
+	text, seven string
+}{
+	{0x3fb999999999999a, "0.1", "0.10000000000000001"},
+	{0x3fd3333333333333, "0.3", "0.29999999999999999"},
+	{0x3fd5555555555555, "0.3333333333333333", "0.33333333333333331"},
+	{0x0000000000000001, "5e-324", "4.9406564584124654e-324"},
+	{0x7fefffffffffffff, "1.7976931348623157e+308", "1.7976931348623157e+308"},
+	{0x0010000000000000, "2.2250738585072014e-308", "2.2250738585072014e-308"},
+	{0x000fffffffffffff, "2.225073858507201e-308", "2.2250738585072009e-308"},
+	{0x444b1ae4d6e2ef50, "1e+21", "1e+21"},
+	{0x4480f0cf064dd592, "1e+22", "1e+22"},
+	{0x44b52d02c7e14af6, "99999999999999990000000", "9.9999999999999992e+22"},
+	{0x4340000000000000, "9007199254740992", "9007199254740992"},
+	{0x43e0000000000000, "9223372036854776000", "9.2233720368547758e+18"},
+	{0x3ee4f8b588e368f1, "0.00001", "1.0000000000000001e-05"},
+	{0x3eb0c6f7a0b5ed8d, "0.000001", "9.9999999999999995e-07"},
+	{0x3e7ad7f29abcaf48, "1e-7", "9.9999999999999995e-08"},
+	{0x3e8421f5f40d8376, "1.5e-7", "1.4999999999999999e-07"},
+	{0x40fe240c9fbe76c9, "123456.789", "123456.789"},
+	{0xc004000000000000, "-2.5", "-2.5"},
+	{0x4008000000000001, "3.0000000000000004", "3.0000000000000004"},
+	{0x54b249ad2594c37d, "1e+100", "1e+100"},
+	{0x3eb4b3fd5942cd96, "1.234e-6", "1.234e-06"},
+	{0x01aa74fe1c1e8908, "1.2345678901234568e-300", "1.2345678901234568e-300"},
+	{0x3eb0000000000000, "9.5367431640625e-7", "9.5367431640625e-07"},
+	{0x4450bb448ec2f608, "1234567890123456800000", "1.2345678901234568e+21"},
+	{0, "0", "0"}, {1 << 63, "-0", "-0"}, {0x3ff0000000000000, "1", "1"}, {0xc08f400000000000, "-1000", "-1000"},
+	{0x7ff0000000000000, "inf", "inf"}, {0xfff0000000000000, "-inf", "-inf"}, {0x7ff8000000000001, "nan", "nan"},
+	{0x43d0000000000000, "4611686018427387904", "4.6116860184273879e+18"}, // 2^62 is the last that prints as an integer
+	{0x43d0000000000001, "4611686018427389000", "4.6116860184273889e+18"},
+
+	{0xc30d8b7628dbd25e, "-1039514241563211.7", "-1039514241563211.8"},
+	{0xd03b0baef4ca77ca, "-3.1316709716158578e+78", "-3.1316709716158577e+78"},
+	{0x0c697733e305b655, "7.1135782437256335e-249", "7.1135782437256335e-249"},
+	{0xda0f7278545ecb31, "-6.6522640872283444e+125", "-6.6522640872283444e+125"},
+	{0xb89b481d2f4ad38d, "-5.1311165974225907e-36", "-5.1311165974225907e-36"},
+}
+
+func TestAppendFloat(t *testing.T) {
+	for _, c := range doubleTexts {
+		f := math.Float64frombits(c.bits)
+		if got := string(AppendFloat([]byte("x"), f)); got != "x"+c.text {
+			t.Errorf("AppendFloat(%x) = %s, want %s", c.bits, got, c.text)
+		}
+		if got := string(AppendFloat17([]byte("x"), f)); got != "x"+c.seven {
+			t.Errorf("AppendFloat17(%x) = %s, want %s", c.bits, got, c.seven)
+		}
+	}
+}
+
+// Every double that is printed reads back as the same double.
+func FuzzFloatRoundTrip(f *testing.F) {
+	for _, c := range doubleTexts {
+		f.Add(c.bits)
+	}
+	f.Fuzz(func(t *testing.T, bits uint64) {
+		v := math.Float64frombits(bits)
+		if v != v {
+			return
+		}
+		text := AppendFloat(nil, v)
+		if back, ok := ParseFloat(text); !ok || back != v {
+			t.Fatalf("%x prints as %s, which reads back as %v, %v", bits, text, back, ok)
+		}
+		long := LongOfFloat(v)
+		if v == math.Trunc(v) && !math.IsInf(v, 0) && v != 0 {
+			if got, want := string(long.AppendHuman(nil)), strconv.FormatFloat(v, 'f', -1, 64); len(got) < 17 && got != want {
+				t.Fatalf("%x as a Long prints as %s, want %s", bits, got, want)
+			}
+		}
+	})
+}
+
+func TestFloatRoundTrip(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	for range 200000 {
+		v := math.Float64frombits(r.Uint64())
+		if v != v {
+			continue
+		}
+		text := AppendFloat(nil, v)
+		if back, ok := ParseFloat(text); !ok || back != v {
+			t.Fatalf("%x prints as %s, which reads back as %v, %v", math.Float64bits(v), text, back, ok)
+		}
+	}
+}
+
+// a prints alone as parsed if b is "0" or the sum is given otherwise; recorded with x86 long doubles.
+var longSums = []struct{ a, b, sum string }{
+	{"0.1", "0.2", "0.3"},
+	{"3.0e3", "5.0e3", "8000"},
+	{"10.50", "0.1", "10.6"},
+	{"1", "-1", "0"},
+	{"1e18", "0.5", "1000000000000000000.5"},
+	{"9223372036854775807", "1", "9223372036854775808"},
+	{"18446744073709551615", "0.5", "18446744073709551616"},
+	{"1.1", "-1.1", "0"},
+	{"3", "1.23", "4.23"},
+	{"-0.0", "0", "0"},
+	{"1e-17", "0", "0.00000000000000001"},
+	{"5e-18", "0", "0"},
+	{"4.9e-18", "1e-20", "0"},
+	{"0.1", "1e-19", "0.1"},
+	{"0x1.8p1", "0xA", "13"},
+	{"123456789012345678901234567890", "1", "123456789012345678899921813504"},
+	{"0.99999999999999999999", "0", "1"},
+	{"1e-30", "1e30", "1000000000000000000024696061952"},
+	{"17179869184", "0.00000000000000001", "17179869184"},
+	{"0.00000000000000001", "0.00000000000000001", "0.00000000000000002"},
+	{"1.00000000000000000000000001", "1", "2"},
+	{"5.", "0", "5"}, {"2.28e+26", "0", "228000000000000000000000000"},
+	{"25431534143620e25", "183166", "254315341436199999990966269984276217856"},
+	{"inf", "1", "inf"}, {"-inf", "1e5", "-inf"}, {"inf", "-inf", "nan"},
+}
+
+func TestLong(t *testing.T) {
+	for _, c := range longSums {
+		a, ok1 := ParseLong([]byte(c.a))
+		b, ok2 := ParseLong([]byte(c.b))
+		if !ok1 || !ok2 {
+			t.Fatalf("%q, %q: %v, %v", c.a, c.b, ok1, ok2)
+		}
+		for _, sum := range []func() (Long, bool){func() (Long, bool) { return a.Add(b) }, func() (Long, bool) { return b.Add(a) }} {
+			got := "nan"
+			if s, ok := sum(); ok {
+				got = string(s.AppendHuman(nil))
+			}
+			if got != c.sum {
+				t.Errorf("%s + %s = %s, want %s", c.a, c.b, got, c.sum)
+			}
+		}
+	}
+	for _, text := range []string{"", "nan", "1e4933", "1e-4951", "x", "1 ", "0x"} {
+		if _, ok := ParseLong([]byte(text)); ok {
+			t.Errorf("ParseLong(%q) accepts", text)
+		}
+	}
+	for _, text := range []string{"1e4932", "1e-4950"} {
+		if _, ok := ParseLong([]byte(text)); !ok {
+			t.Errorf("ParseLong(%q) refuses", text)
+		}
+	}
+}
+
+// Sums and products of short decimals against exact arithmetic rounded to 64 bits.
+func TestLongAgainstBig(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 2))
+	random := func() string {
+		return fmt.Sprintf("%d.%0*de%d", r.Int64N(1<<r.IntN(30))-1<<10, 1+r.IntN(8), r.IntN(1000), r.IntN(30)-15)
+	}
+	exact := func(text string) *big.Float {
+		rat, ok := new(big.Rat).SetString(text)
+		if !ok {
+			t.Fatal(text)
+		}
+		return new(big.Float).SetPrec(64).SetRat(rat)
+	}
+	value := func(l Long) *big.Float {
+		f := new(big.Float).SetPrec(64).SetUint64(l.mant)
+		f.SetMantExp(f, int(l.exp))
+		if l.neg {
+			f.Neg(f)
+		}
+		return f
+	}
+	for range 50000 {
+		x, y := random(), random()
+		a, _ := ParseLong([]byte(x))
+		b, _ := ParseLong([]byte(y))
+		ea, eb := exact(x), exact(y)
+		if value(a).Cmp(ea) != 0 {
+			t.Fatalf("%s reads as %v, want %v", x, value(a), ea)
+		}
+		sum, _ := a.Add(b)
+		if want := new(big.Float).SetPrec(64).Add(ea, eb); value(sum).Cmp(want) != 0 {
+			t.Fatalf("%s + %s is %v, want %v", x, y, value(sum), want)
+		}
+	}
+}
+
+func TestLongAllocates(t *testing.T) {
+	a, b := []byte("1234567.5"), []byte("-0.1")
+	buf := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(100, func() {
+		x, _ := ParseLong(a)
+		y, _ := ParseLong(b)
+		s, _ := x.Add(y)
+		buf = s.AppendHuman(buf[:0])
+		f, _ := ParseFloat(a)
+		buf = AppendFloat(buf[:0], f)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestParseInts(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		i      int64
+		okInt  bool
+		u      uint64
+		okUint bool
+	}{
+		{"0", 0, true, 0, true}, {"", 0, false, 0, false}, {"-", 0, false, 0, false}, {"-0", 0, false, 0, true},
+		{"9223372036854775807", math.MaxInt64, true, math.MaxInt64, true},
+		{"9223372036854775808", 0, false, 1 << 63, true},
+		{"-9223372036854775808", math.MinInt64, true, 0, false},
+		{"-9223372036854775809", 0, false, 1<<63 - 1, true},
+		{"18446744073709551615", 0, false, math.MaxUint64, true}, {"18446744073709551616", 0, false, 0, false},
+		{"05", 0, false, 5, true}, {"+5", 0, false, 5, true}, {" 5", 0, false, 5, true}, {"5 ", 0, false, 0, false},
+		{"-5", -5, true, 0, false}, {"-05", 0, false, math.MaxUint64 - 4, true}, {"- 5", 0, false, 0, false}, {"5x", 0, false, 0, false},
+	} {
+		if i, ok := ParseInt([]byte(c.text)); ok != c.okInt || ok && i != c.i {
+			t.Errorf("ParseInt(%q) = %d, %v", c.text, i, ok)
+		}
+		if u, ok := ParseUint([]byte(c.text)); ok != c.okUint || ok && u != c.u {
+			t.Errorf("ParseUint(%q) = %d, %v", c.text, u, ok)
+		}
+	}
+}

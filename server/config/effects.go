@@ -1,0 +1,19 @@
+package config
+
+// Why a directive has no effect, where several have the same reason. Every directive of redis-server is accepted, so
+// that its configuration files work unchanged; what Larder then ignores it says, at startup and in NoEffect.
+const (
+	noACL         = "this version has no access control lists"
+	noCluster     = "Larder is not a node of Redis Cluster"
+	noCron        = "timers run when they are due, not at a fixed rate"
+	noEviction    = "this version evicts nothing; at maxmemory it refuses writes"
+	noIOThreads   = "event-loops says how many threads serve clients"
+	noModules     = "Larder loads no modules"
+	noPersistence = "this version keeps nothing on disk"
+	noPinning     = "threads are not pinned to processors"
+	noReplication = "this version does not replicate"
+	noSyslog      = "log lines go to logfile or standard output only"
+	noTitle       = "the process keeps the title it was started with"
+	noTLS         = "this version does not speak TLS"
+	alwaysChecked = "payloads are always checked"
+)

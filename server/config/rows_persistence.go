@@ -1,0 +1,54 @@
+package config
+
+import "math"
+
+// Persistence: snapshots and the append-only folder.
+type Persistence struct {
+	Save                              Value[[]SavePoint]
+	DBFilename                        String
+	RDBChecksum                       Bool
+	RDBCompression                    Bool
+	RDBDelSyncFiles                   Bool
+	RDBSaveIncrementalFsync           Bool
+	RDBKeySaveDelay                   Int // microseconds, for tests
+	KeyLoadDelay                      Int // microseconds, for tests
+	LoadingProcessEventsIntervalBytes Int
+	StopWritesOnBgsaveError           Bool
+	Appendonly                        Bool
+	AppendFilename                    String
+	AppendDirname                     String
+	Appendfsync                       Enum[Fsync]
+	NoAppendfsyncOnRewrite            Bool
+	AutoAOFRewritePercentage          Int
+	AutoAOFRewriteMinSize             Int // bytes
+	AOFLoadTruncated                  Bool
+	AOFUseRDBPreamble                 Bool
+	AOFTimestampEnabled               Bool
+	AOFRewriteIncrementalFsync        Bool
+	AOFDisableAutoGC                  Bool
+}
+
+var persistenceRows = []*Row{
+	saveRow(func(c *Config) *Value[[]SavePoint] { return &c.Save }).noEffect(noPersistence),
+	valid(text("dbfilename", "dump.rdb", func(c *Config) *String { return &c.DBFilename }), checkDBFilename).protected().noEffect(noPersistence),
+	boolean("rdbchecksum", true, func(c *Config) *Bool { return &c.RDBChecksum }).immutable().noEffect(noPersistence),
+	boolean("rdbcompression", true, func(c *Config) *Bool { return &c.RDBCompression }).noEffect(noPersistence),
+	boolean("rdb-del-sync-files", false, func(c *Config) *Bool { return &c.RDBDelSyncFiles }).noEffect(noPersistence),
+	boolean("rdb-save-incremental-fsync", true, func(c *Config) *Bool { return &c.RDBSaveIncrementalFsync }).noEffect(noPersistence),
+	integer("rdb-key-save-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.RDBKeySaveDelay }).hidden().noEffect(noPersistence),
+	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden().noEffect(noPersistence),
+	integer("loading-process-events-interval-bytes", 2<<20, 1024, math.MaxInt32, func(c *Config) *Int { return &c.LoadingProcessEventsIntervalBytes }).hidden().noEffect(noPersistence),
+	boolean("stop-writes-on-bgsave-error", true, func(c *Config) *Bool { return &c.StopWritesOnBgsaveError }).noEffect(noPersistence),
+	boolean("appendonly", false, func(c *Config) *Bool { return &c.Appendonly }).denyLoading().noEffect(noPersistence),
+	valid(text("appendfilename", "appendonly.aof", func(c *Config) *String { return &c.AppendFilename }), checkBaseName("appendfilename", "filename")).immutable().noEffect(noPersistence),
+	valid(text("appenddirname", "appendonlydir", func(c *Config) *String { return &c.AppendDirname }), checkBaseName("appenddirname", "dirname")).immutable().noEffect(noPersistence),
+	enum("appendfsync", FsyncEverysec, fsyncWords, func(c *Config) *Enum[Fsync] { return &c.Appendfsync }).noEffect(noPersistence),
+	boolean("no-appendfsync-on-rewrite", false, func(c *Config) *Bool { return &c.NoAppendfsyncOnRewrite }).noEffect(noPersistence),
+	integer("auto-aof-rewrite-percentage", 100, 0, math.MaxInt32, func(c *Config) *Int { return &c.AutoAOFRewritePercentage }).noEffect(noPersistence),
+	memory("auto-aof-rewrite-min-size", 64<<20, 0, math.MaxInt64, func(c *Config) *Int { return &c.AutoAOFRewriteMinSize }).noEffect(noPersistence),
+	boolean("aof-load-truncated", true, func(c *Config) *Bool { return &c.AOFLoadTruncated }).noEffect(noPersistence),
+	boolean("aof-use-rdb-preamble", true, func(c *Config) *Bool { return &c.AOFUseRDBPreamble }).noEffect(noPersistence),
+	boolean("aof-timestamp-enabled", false, func(c *Config) *Bool { return &c.AOFTimestampEnabled }).noEffect(noPersistence),
+	boolean("aof-rewrite-incremental-fsync", true, func(c *Config) *Bool { return &c.AOFRewriteIncrementalFsync }).noEffect(noPersistence),
+	boolean("aof-disable-auto-gc", false, func(c *Config) *Bool { return &c.AOFDisableAutoGC }).hidden().noEffect(noPersistence),
+}

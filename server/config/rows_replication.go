@@ -1,0 +1,58 @@
+package config
+
+import "math"
+
+// Replication: primaries and replicas.
+type Replication struct {
+	ReplicaOf                    Value[Address]
+	MasterUser                   String
+	MasterAuth                   String
+	ReplicaServeStaleData        Bool
+	ReplicaReadOnly              Bool
+	ReplicaIgnoreMaxmemory       Bool
+	ReplicaLazyFlush             Bool
+	ReplicaAnnounced             Bool
+	ReplicaIgnoreDiskWriteErrors Bool
+	ReplicaAnnounceIP            String
+	ReplicaAnnouncePort          Int
+	ReplicaPriority              Int
+	MinReplicasToWrite           Int
+	MinReplicasMaxLag            Int // seconds
+	ReplTimeout                  Int // seconds
+	ReplPingReplicaPeriod        Int // seconds
+	ReplDisableTCPNodelay        Bool
+	ReplDisklessSync             Bool
+	ReplDisklessSyncDelay        Int // seconds
+	ReplDisklessSyncMaxReplicas  Int
+	ReplDisklessLoad             Enum[DisklessLoad]
+	ReplBacklogSize              Int // bytes
+	ReplBacklogTTL               Int // seconds
+	PropagationErrorBehavior     Enum[PropagationError]
+}
+
+var replicationRows = []*Row{
+	replicaOfRow(func(c *Config) *Value[Address] { return &c.ReplicaOf }).alias("slaveof").immutable().noEffect(noReplication),
+	optional("masteruser", func(c *Config) *String { return &c.MasterUser }).sensitive().noEffect(noReplication),
+	optional("masterauth", func(c *Config) *String { return &c.MasterAuth }).sensitive().noEffect(noReplication),
+	boolean("replica-serve-stale-data", true, func(c *Config) *Bool { return &c.ReplicaServeStaleData }).alias("slave-serve-stale-data").noEffect(noReplication),
+	boolean("replica-read-only", true, func(c *Config) *Bool { return &c.ReplicaReadOnly }).alias("slave-read-only").noEffect(noReplication),
+	boolean("replica-ignore-maxmemory", true, func(c *Config) *Bool { return &c.ReplicaIgnoreMaxmemory }).alias("slave-ignore-maxmemory").noEffect(noReplication),
+	boolean("replica-lazy-flush", false, func(c *Config) *Bool { return &c.ReplicaLazyFlush }).alias("slave-lazy-flush").noEffect(noReplication),
+	boolean("replica-announced", true, func(c *Config) *Bool { return &c.ReplicaAnnounced }).noEffect(noReplication),
+	boolean("replica-ignore-disk-write-errors", false, func(c *Config) *Bool { return &c.ReplicaIgnoreDiskWriteErrors }).noEffect(noReplication),
+	optional("replica-announce-ip", func(c *Config) *String { return &c.ReplicaAnnounceIP }).alias("slave-announce-ip").noEffect(noReplication),
+	integer("replica-announce-port", 0, 0, 65535, func(c *Config) *Int { return &c.ReplicaAnnouncePort }).alias("slave-announce-port").noEffect(noReplication),
+	integer("replica-priority", 100, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplicaPriority }).alias("slave-priority").noEffect(noReplication),
+	integer("min-replicas-to-write", 0, 0, math.MaxInt32, func(c *Config) *Int { return &c.MinReplicasToWrite }).alias("min-slaves-to-write").noEffect(noReplication),
+	integer("min-replicas-max-lag", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.MinReplicasMaxLag }).alias("min-slaves-max-lag").noEffect(noReplication),
+	integer("repl-timeout", 60, 1, math.MaxInt32, func(c *Config) *Int { return &c.ReplTimeout }).noEffect(noReplication),
+	integer("repl-ping-replica-period", 10, 1, math.MaxInt32, func(c *Config) *Int { return &c.ReplPingReplicaPeriod }).alias("repl-ping-slave-period").noEffect(noReplication),
+	boolean("repl-disable-tcp-nodelay", false, func(c *Config) *Bool { return &c.ReplDisableTCPNodelay }).noEffect(noReplication),
+	boolean("repl-diskless-sync", true, func(c *Config) *Bool { return &c.ReplDisklessSync }).noEffect(noReplication),
+	integer("repl-diskless-sync-delay", 5, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncDelay }).noEffect(noReplication),
+	integer("repl-diskless-sync-max-replicas", 0, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncMaxReplicas }).noEffect(noReplication),
+	enum("repl-diskless-load", DisklessLoadDisabled, disklessLoadWords, func(c *Config) *Enum[DisklessLoad] { return &c.ReplDisklessLoad }).denyLoading().noEffect(noReplication),
+	memory("repl-backlog-size", 1<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogSize }).noEffect(noReplication),
+	integer("repl-backlog-ttl", 3600, 0, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogTTL }).noEffect(noReplication),
+	enum("propagation-error-behavior", PropagationIgnore, propagationErrorWords, func(c *Config) *Enum[PropagationError] { return &c.PropagationErrorBehavior }).noEffect(noReplication),
+}

@@ -1,6 +1,9 @@
 package listpack
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Buffer is where a block of bytes lives. Resize returns n bytes of which the first min(n, old length) are as they
 // were; slices of the block taken earlier are dead.
@@ -218,4 +221,58 @@ func Splice(dst Buffer, at int, src []byte, p, q int) {
 	b, at := open(dst, at, q-p)
 	copy(b[at:], src[p:q])
 	addCount(b, n)
+}
+
+// PutInts fills b, which has exactly the right size, with the n integers that at gives.
+func PutInts(b []byte, n int, at func(i int) int64) {
+	b[0], b[1] = 0, 0
+	p := HeaderSize
+	for i := range n {
+		e := Int(at(i))
+		p = put(b, p, e, e.body())
+	}
+	addCount(b, n)
+}
+
+// Move takes the elements in [p, q) out and puts them back before the one that stands at offset to, which is not
+// between p and q. O(bytes between).
+func Move(b []byte, p, q, to int) {
+	switch {
+	case to > q:
+		rotate(b[p:to], q-p)
+	case to < p:
+		rotate(b[to:q], p-to)
+	}
+}
+
+// rotate moves the first n bytes of d behind the others.
+func rotate(d []byte, n int) {
+	slices.Reverse(d[:n])
+	slices.Reverse(d[n:])
+	slices.Reverse(d)
+}
+
+// InsertEvery puts a copy of e after every n elements, of which there are a multiple of n. O(size).
+func InsertEvery(buf Buffer, n int, e Elem) {
+	b := buf.Bytes()
+	groups := Len(b) / n
+	if groups == 0 {
+		return
+	}
+	e = e.canon()
+	body := e.body()
+	size := body + backSize(body)
+	from := len(b)
+	b = buf.Resize(from + groups*size)
+	for to := len(b); to > from; { // from the end: each group goes to where nothing unread stands
+		to -= size
+		put(b, to, e, body)
+		p := from
+		for range n {
+			p = before(b, p)
+		}
+		to -= copy(b[to-(from-p):], b[p:from])
+		from = p
+	}
+	addCount(b, groups)
 }

@@ -56,7 +56,7 @@ var genericCommands = []Spec{
 		Tips:       []string{"nondeterministic_output"},
 		Summary:    "Moves keys to another server.",
 		Complexity: "As DUMP and DEL here and RESTORE there, for every key.",
-		Syntax: `host port:int key-selector=(key@0|empty-string='""') destination-db:int timeout:int ` +
+		Syntax: `host port:int key-selector=(key@0|empty-string='') destination-db:int timeout:int ` +
 			`[COPY{3.0.0}] [REPLACE{3.0.0}] authentication=[AUTH auth/password{4.0.7}|AUTH2 ` +
 			`auth2=(username password){6.0.0}] [KEYS keys@1/key...{3.0.6}]`},
 	{Name: "move", Group: Generic, Since: "1.0.0", Arity: 3, Flags: Write | Fast, Categories: CatKeyspace,

@@ -70,14 +70,14 @@ type KeyRef struct {
 }
 
 // HasKeys says whether requests of this command can name keys at all.
-func (s *Spec) HasKeys() bool { return hasRealKeys(s.Keys) }
+func (s *Spec) HasKeys() bool { return s.hasKeys }
 
 // KeyRange is the fast way to the keys of a request of argc arguments: they stand at first, first+step, … up to and
 // including last. ok is false if this command's keys cannot be told this way, and AppendKeys has to be asked. A
 // command without keys, or a request too short to have any, gets an empty range (first > last) and ok.
 func (s *Spec) KeyRange(argc int) (first, last, step int, ok bool) {
 	if !s.plain {
-		return 1, 0, 1, !hasRealKeys(s.Keys)
+		return 1, 0, 1, !s.hasKeys
 	}
 	last = s.Last
 	if last < 0 {
@@ -93,11 +93,8 @@ func (s *Spec) KeyRange(argc int) (first, last, step int, ok bool) {
 // arguments cannot be understood has no keys: the command answers it with an error before it looks at any. Nothing
 // is allocated if dst has room.
 func (s *Spec) AppendKeys(dst []KeyRef, argv [][]byte) []KeyRef {
-	start, variable := len(dst), false
-	for i := range s.Keys {
-		variable = variable || s.Keys[i].Flags&VariableFlags != 0
-	}
-	if !variable {
+	start := len(dst)
+	if !s.variable {
 		ok := true
 		for i := range s.Keys {
 			if s.Keys[i].Flags&NotKey != 0 {
@@ -166,6 +163,9 @@ func (k *KeySpec) append(dst []KeyRef, argv [][]byte) ([]KeyRef, bool) {
 	case FindUnknown:
 		return dst, false
 	}
+	if first == argc && last == argc-1 && k.Find == FindRange {
+		return dst, true // all that follow, and none does: PFMERGE key
+	}
 	if first >= argc || last >= argc || last < first {
 		return dst, false
 	}
@@ -221,15 +221,6 @@ func number(arg []byte, most int) (int, bool) {
 		n = n*10 + int(c-'0')
 	}
 	return n, n > 0 && n < most && arg[0] != '0'
-}
-
-func hasRealKeys(ks []KeySpec) bool {
-	for i := range ks {
-		if ks[i].Flags&NotKey == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // legacyRange folds key specs into first, last and step. Specs at fixed places that follow one another are joined;

@@ -31,7 +31,11 @@ func (s *Spec) WriteInfo(w Sink, known func(*Spec) bool) {
 		s.Keys[i].write(w)
 	}
 	subs := s.knownSubcommands(known)
-	w.Array(len(subs))
+	if len(s.Subcommands) == 0 {
+		w.Set(0) // not an array: so does Redis
+	} else {
+		w.Array(len(subs))
+	}
 	for _, sub := range subs {
 		sub.WriteInfo(w, known)
 	}
@@ -181,14 +185,15 @@ func writeArgs(w Sink, args []Arg) {
 				n++
 			}
 		}
+		shown := func(name, text string) bool { return text != "" || name == "token" && a.Type == ArgPureToken }
 		for _, t := range texts {
-			if t.text != "" {
+			if shown(t.name, t.text) {
 				n++
 			}
 		}
 		w.Map(n)
 		for _, t := range texts {
-			if t.text != "" {
+			if shown(t.name, t.text) {
 				w.BulkString(t.name)
 				w.BulkString(t.text)
 			}

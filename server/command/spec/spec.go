@@ -51,8 +51,10 @@ type Spec struct {
 	// of the request when negative. All are 0 if no key stands at a fixed place. See KeyRange for looking them up.
 	First, Last, Step int
 
-	find  finder // rules of its own where the key specs do not suffice; nil otherwise
-	plain bool   // First, Last and Step name all keys, and nothing but keys
+	find     finder // rules of its own where the key specs do not suffice; nil otherwise
+	hasKeys  bool   // requests can name keys
+	plain    bool   // First, Last and Step name all keys, and nothing but keys
+	variable bool   // what happens to a key depends on the arguments: find knows
 }
 
 // Subname is the name without the container: "list" of "client|list".
@@ -107,7 +109,11 @@ func build(groups ...[]Spec) map[string]*Spec {
 func (s *Spec) derive() {
 	s.Categories |= implied(s.Flags, s.Categories)
 	s.First, s.Last, s.Step, s.plain = legacyRange(s.Keys)
-	if !s.plain && hasRealKeys(s.Keys) {
+	for i := range s.Keys {
+		s.hasKeys = s.hasKeys || s.Keys[i].Flags&NotKey == 0
+		s.variable = s.variable || s.Keys[i].Flags&VariableFlags != 0
+	}
+	if s.hasKeys && !s.plain {
 		s.Flags |= MovableKeys
 	}
 }

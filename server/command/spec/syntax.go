@@ -13,7 +13,7 @@ import (
 //	by-pattern:pattern@1       types and key specs go together
 //	password/secret            shown to people as "secret"
 //	NX                         a word of the protocol that stands for itself; its name is "nx"
-//	change=CH  equal='='       … with a name of its own; quoted if it does not look like a word
+//	change=CH  equal='='       … with a name of its own; quoted if it does not look like a word, and it may be empty
 //	EX seconds:int             a word and its value are one argument
 //	order=(ASC|DESC)           one of several
 //	data=(field value)         several together
@@ -53,7 +53,7 @@ func (t ArgType) String() string {
 type Arg struct {
 	Name            string
 	Type            ArgType
-	Token           string // upper case
+	Token           string // upper case; of a pure token it may be empty
 	Display         string // empty: as Name
 	Since           string
 	DeprecatedSince string
@@ -151,8 +151,7 @@ func (p *parser) arg() Arg {
 	var a Arg
 	switch name := p.word(); {
 	case name == "":
-		a = Arg{Type: ArgPureToken, Token: p.quoted(), KeySpec: -1}
-		a.Name = strings.ToLower(a.Token)
+		p.fail("a name or a word is missing")
 	case p.take("=["):
 		return p.group(name, true)
 	case p.take("=("):
@@ -188,10 +187,10 @@ func (p *parser) word() string {
 
 func (p *parser) quoted() string {
 	if !p.take("'") {
-		p.fail("a name or a word is missing")
+		p.fail("a word is missing")
 	}
 	w := p.until("'")
-	if !p.take("'") || w == "" {
+	if !p.take("'") {
 		p.fail("broken quotes")
 	}
 	return w

@@ -122,7 +122,7 @@ var connectionCommands = []Spec{
 		Syntax:     `[message]`},
 	{Name: "quit", Group: Connection, Since: "1.0.0", Arity: -1,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
-		Summary:         "Closes the connection.",
+		Summary:         "Ends the connection.",
 		Complexity:      "O(1)",
 		DeprecatedSince: "7.2.0", ReplacedBy: "just closing the connection"},
 	{Name: "reset", Group: Connection, Since: "6.2.0", Arity: 1,

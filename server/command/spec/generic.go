@@ -61,7 +61,7 @@ var genericCommands = []Spec{
 			`auth2=(username password){6.0.0}] [KEYS keys@1/key...{3.0.6}]`},
 	{Name: "move", Group: Generic, Since: "1.0.0", Arity: 3, Flags: Write | Fast, Categories: CatKeyspace,
 		Keys:       []KeySpec{key(1, RW|Access|Update)},
-		Summary:    "Moves a key to another database.",
+		Summary:    "Takes a key from this database to another one.",
 		Complexity: "O(1)",
 		Syntax:     `key@0 db:int`},
 	{Name: "object", Group: Generic, Since: "2.2.3", Arity: -2,

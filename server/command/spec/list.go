@@ -42,7 +42,7 @@ var listCommands = []Spec{
 		Syntax:     `key@0 where=(BEFORE|AFTER) pivot element`},
 	{Name: "llen", Group: List, Since: "1.0.0", Arity: 2, Flags: ReadOnly | Fast, Categories: CatList,
 		Keys:       []KeySpec{key(1, RO)},
-		Summary:    "Returns the length of a list.",
+		Summary:    "Counts the elements of a list.",
 		Complexity: "O(1)",
 		Syntax:     `key@0`},
 	{Name: "lmove", Group: List, Since: "6.2.0", Arity: 5, Flags: Write | DenyOOM, Categories: CatList,

@@ -40,7 +40,7 @@ var streamCommands = []Spec{
 	{Name: "xgroup|create", Group: Stream, Since: "5.0.0", Arity: -5,
 		Flags: Write | DenyOOM, Categories: CatStream,
 		Keys:       []KeySpec{key(2, RW|Insert)},
-		Summary:    "Creates a consumer group.",
+		Summary:    "Adds a consumer group to a stream.",
 		Complexity: "O(1)",
 		Syntax:     `key@0 group id-selector=(id|new-id='$') [MKSTREAM] [ENTRIESREAD entries-read:int]`},
 	{Name: "xgroup|createconsumer", Group: Stream, Since: "6.2.0", Arity: 5,

@@ -1,12 +1,63 @@
-// Package arena keeps the bytes of one shard: entries, tables and collections, named by 32-bit refs.
+// Package arena keeps the bytes of one shard outside the garbage collector's sight: entries, tables, collections.
+// Whoever allocates gets a 32-bit ref, not a pointer, and the arena may be up to 32 GiB large.
 //
-// An arena is not safe for concurrent use: the shard that owns it is held. Prefetch and Populate are the exceptions.
+// # Layout
+//
+// The arena is one stretch of reserved address space, cut into pages of 4 KiB. Page 0 is never used, so that ref 0 can
+// mean nil; pages from 1 up to the frontier have been used at some time; pages beyond it have never been touched.
+// Consecutive pages form runs, and each run is one of
+//
+//	slab    1-16 pages of equal slots of one size class (8 to 16384 bytes)
+//	large   one allocation of more than 16384 bytes
+//	dirty   free, and its memory still ours
+//	clean   free, and its memory given back to the system
+//
+// Apart from the pages stands an array with 16 bytes about each page (struct page), in memory of its own. In a slab
+// the first page's record has the slab's state and the others say how far away that is.
+//
+// A ref counts 8-byte granules from the base, so ref>>9 is the page and (ref&511)*8 the place in it. For example, let
+// the slab of the 48-byte class stand on pages 5 to 7 (3 pages hold 256 slots of 48 bytes):
+//
+//	ref 0x0a06   page 5, byte 0x30 = 48: the slot at offset 48 of the slab
+//	ref 0x0c02   page 6, byte 0x10 = 16: page 6's record says "1 page back", so byte 4096+16 of the slab
+//
+//	page 5: kind 06 level 03 free 0006 bump 0240 used 005e  next 0000002c prev 00000000
+//	page 6: kind 7f                             used 0001
+//	page 7: kind 7f                             used 0002
+//
+// says: class 6; between 3/8 and 4/8 full; 0x5e slots live; the next slot to hand out is at granule 6 (ref 0x0a06), and
+// its first two bytes name the free slot after it (ffff: none); slots from granule 0x240 on have never been used, so
+// their memory has not been touched. The next slab of this class that is about as full starts at page 0x2c.
+//
+// # Finding room
+//
+// Each class allocates from one current slab, from its free slots first, then from its untouched ones. When it is full
+// the fullest other slab becomes current, so that sparse slabs get the chance to become empty: slabs stand in eight lists
+// by level, used*8/slots. Only when there is none, a new slab is cut from a dirty run, else a clean one, else at
+// the frontier. A slab that becomes empty turns into a dirty run and grows together with dirty neighbours. Neither
+// Alloc nor Free makes a system call, unless address space runs out or has to be committed (see below): giving memory
+// back is the work of Trim, preparing new memory that of Populate.
+//
+// A class that has no slab yet puts its first allocations into slots of the next class that is a multiple of 64, so that
+// an arena with a few keys of all sizes touches a handful of pages and not one per size.
+//
+// # Memory that the system does not give
+//
+// Address space is reserved readable and writable where the system overcommits; pages appear when they are touched.
+// Where the system counts every writable page (vm.overcommit_memory=2, RLIMIT_DATA) it is reserved without access
+// and made writable chunk by chunk ahead of the frontier. When the system refuses, Reserve returns false.
+//
+// Builds with -race or the tag heaparena, and systems without mmap, keep all of it in one Go slice of 64 MiB, where the race
+// detector and checkptr can look at it. Builds with the tag invariant fill what is freed with 0xdb, notice when it
+// is written to or freed twice, and know the size that each allocation was asked for.
 package arena
 
 import (
 	"errors"
-	"fmt"
+	"sync/atomic"
 	"unsafe"
+
+	"larder/datatypes/invariant"
 )
 
 // A Ref names an allocation: its offset from the arena's base in granules of 8 bytes. 0 is nil.
@@ -17,100 +68,213 @@ var ErrOutOfMemory = errors.New("arena: out of memory")
 
 // Options of an arena.
 type Options struct {
-	MaxBytes  int64 // bound of the arena's data; 0 is the default
-	HugePages bool  // let the system back the arena with huge pages
+	// MaxBytes bounds the pages of the arena. 0 is the default, which is also the largest possible: 32 GiB, or 64 MiB
+	// in builds that keep arenas on the Go heap.
+	MaxBytes int64
+
+	// HugePages lets the system back the arena with pages of 2 MiB: reads are faster, but memory grows coarsely.
+	HugePages bool
 }
 
-// Stats are the arena's counters, in bytes unless the name says otherwise.
-type Stats struct {
-	Allocs        int64 // allocations that are live
-	AskedBytes    int64 // what their callers asked for
-	LiveBytes     int64 // what they take, rounded up to the size class
-	ResidentBytes int64 // memory held from the system: pages in use, pages not given back, metadata
-	DirtyBytes    int64 // the part of ResidentBytes that is free and that Trim would give back
-	GainBytes     int64 // about what an evacuation would free
-}
-
-const defaultMaxBytes = 64 << 20
-
-// Arena is the memory of one shard.
+// Arena is the memory of one shard. It is not safe for concurrent use: the shard that owns it is held. Prefetch and
+// Populate say for themselves when they may be called.
 type Arena struct {
-	base  unsafe.Pointer
-	mem   []uint64
-	next  uint32 // granules handed out by bumping
-	free  map[int][]Ref
-	stats Stats
+	base  unsafe.Pointer // of page 0
+	pages unsafe.Pointer // of page 0's record
+	mem   memory
+
+	classes [classCount]class
+	dirty   runs
+	clean   runs
+
+	asked int64 // bytes that callers asked for
+	live  int64 // bytes that their allocations take
+	large int64 // live large allocations
+
+	maxPages  uint32 // page numbers are below it
+	committed uint32 // pages below it can be touched, the one page after it too
+	frontier  atomic.Uint32
+	tight     bool // address space is short: cut slabs as short as possible
+	evac      evacuation
+	ahead     ahead
+	debug     debug
 }
 
-// New makes an empty arena.
+// page is what the arena knows about one page. Its kind says how the rest is to be read.
+type page struct {
+	kind  uint8  // 0: never used; class, with or without shortBit: first page of a slab; else one of the kinds below
+	level uint8  // slab: which list it is on
+	free  uint16 // slab: granule of the first free slot, noSlot if none
+	bump  uint16 // slab: granule of the first slot that was never used; free and large: pages of the run, low 16 bits
+	used  uint16 // slab: live slots; inner: pages back to the first; free and large: pages of the run, high 16 bits
+	next  uint32 // slab, free: the list that it is on; 0 ends it
+	prev  uint32
+}
+
+// Kinds of pages that are not slabs. The first and the last page of a free run both carry kind and length; the last
+// page of a large allocation is an inner page, those between carry nothing.
+const (
+	kindOther = 120 // all kinds from here on are not slabs
+	kindClean = 124
+	kindDirty = 125
+	kindLarge = 126
+	kindInner = 127
+)
+
+const noSlot = 0xffff
+
+// class is the state of one size class.
+type class struct {
+	current uint32 // first page of the slab that allocations come from; page 0 stands for none
+	limit   uint16 // granule where its slots end
+	gran    uint16 // granules of a slot
+	size    uint16 // bytes of a slot
+	hosted  uint16 // allocations that another class took in
+	mask    uint8  // bit l: level l has slabs
+	heads   [levelFull]uint32
+	slabs   uint32 // all slabs of the class,
+	slots   uint32 // their slots
+	used    uint32 // and those of them that are live
+	_       [4]byte
+}
+
+// New reserves an arena. The error is the system's, when it refuses even a small one.
 func New(o Options) (*Arena, error) {
-	if o.MaxBytes == 0 {
+	if o.MaxBytes <= 0 || o.MaxBytes > defaultMaxBytes {
 		o.MaxBytes = defaultMaxBytes
 	}
-	a := &Arena{mem: make([]uint64, o.MaxBytes/8+512), next: 8, free: map[int][]Ref{}}
-	a.base = unsafe.Pointer(&a.mem[0])
-	return a, nil
+	mem, err := reserve(o.MaxBytes, o.HugePages, reserveAuto)
+	if err != nil {
+		return nil, err
+	}
+	return newArena(mem), nil
 }
 
-// Close gives all memory back. Nothing of the arena may be used afterwards.
-func (a *Arena) Close() { a.mem, a.base, a.free = nil, nil, nil }
-
-// RoundUp is the number of bytes that Alloc(size) takes.
-func RoundUp(size int) int {
-	switch {
-	case size <= 8:
-		return 8
-	case size <= 256:
-		return (size + 7) &^ 7
-	case size <= 512:
-		return (size + 15) &^ 15
+func newArena(mem memory) *Arena {
+	a := &Arena{mem: mem, base: mem.base(), pages: mem.records(), maxPages: mem.pageCount()}
+	a.commit(1)
+	*a.page(0) = page{kind: kindInner, free: noSlot, bump: noSlot}
+	a.frontier.Store(1)
+	for c := 1; c < classCount; c++ {
+		a.classes[c].size = classSize[c]
+		a.classes[c].gran = classSize[c] / granule
 	}
-	step := 64
-	for top := 1024; top < 16384 && size > top; top *= 2 {
-		step *= 2
-	}
-	if size > 16384 {
-		step = 4096
-	}
-	return (size + step - 1) &^ (step - 1)
+	a.debug.init()
+	return a
 }
 
-// Alloc takes size bytes with undefined content. An allocation whose RoundUp is a multiple of 64 starts on a cache line.
-// It panics with ErrOutOfMemory if the arena cannot grow.
+// Close gives all memory back. Nothing of the arena may be used afterwards, and no Populate may be under way.
+func (a *Arena) Close() {
+	a.mem.close()
+	*a = Arena{}
+}
+
+func (a *Arena) page(n uint32) *page {
+	return (*page)(unsafe.Add(a.pages, uintptr(n)*unsafe.Sizeof(page{})))
+}
+
+// link is the place in a free slot where the granule of the next one stands.
+func (a *Arena) link(first uint32, slot uint16) *uint16 {
+	return (*uint16)(unsafe.Add(a.base, uintptr(first)<<pageShift+uintptr(slot)*granule))
+}
+
+// Alloc takes size bytes with undefined content, O(1). When RoundUp(size) is a multiple of 64 they start on a cache
+// line. Up to 4096 bytes after the end can be read (not written) without a fault.
+// It panics with ErrOutOfMemory if the arena cannot grow, which it can after a successful Reserve.
 func (a *Arena) Alloc(size int) Ref {
-	n := RoundUp(size)
-	a.stats.Allocs++
-	a.stats.AskedBytes += int64(size)
-	a.stats.LiveBytes += int64(n)
-	if l := a.free[n]; len(l) > 0 {
-		a.free[n] = l[:len(l)-1]
-		return l[len(l)-1]
-	}
-	if n%64 == 0 {
-		a.next = (a.next + 7) &^ 7
-	}
-	if int(a.next)+n/8+512 > len(a.mem) {
+	r := a.alloc(size)
+	if r == 0 {
 		panic(ErrOutOfMemory)
 	}
-	r := Ref(a.next)
-	a.next += uint32(n / 8)
 	return r
 }
 
-// Free gives back the allocation r; size is the one asked for.
-func (a *Arena) Free(r Ref, size int) {
-	n := RoundUp(size)
-	a.stats.Allocs--
-	a.stats.AskedBytes -= int64(size)
-	a.stats.LiveBytes -= int64(n)
-	a.free[n] = append(a.free[n], r)
+// alloc is Alloc, but returns 0 if the arena cannot grow.
+func (a *Arena) alloc(size int) Ref {
+	if uint(size) > maxSmall {
+		return a.allocLarge(size)
+	}
+	cl := &a.classes[classOf[(uint(size)+granule-1)/granule]]
+	p := a.page(cl.current)
+	if p.free == noSlot && p.bump >= cl.limit {
+		if cl = a.refill(cl); cl == nil {
+			return 0
+		}
+		p = a.page(cl.current)
+	}
+	slot := p.free
+	if slot != noSlot {
+		p.free = *a.link(cl.current, slot)
+		if invariant.Enabled {
+			a.checkPoison(cl.current, slot, int(cl.size))
+		}
+	} else {
+		slot = p.bump
+		p.bump += cl.gran
+	}
+	p.used++
+	cl.used++
+	a.live += int64(cl.size)
+	a.asked += int64(size)
+	r := Ref(cl.current*pageGran + uint32(slot))
+	if invariant.Enabled {
+		a.debug.allocated(a, r, size)
+	}
+	return r
 }
 
-// Resize makes the allocation r, asked for with old bytes, hold size bytes: in place when the size class allows,
-// else elsewhere, with the first min(old, size) bytes copied and r freed.
+// Free gives back the allocation r, O(1). size is the one asked for.
+func (a *Arena) Free(r Ref, size int) {
+	if invariant.Enabled {
+		a.debug.freed(a, r, size)
+	}
+	first := uint32(r) / pageGran
+	p := a.page(first)
+	if p.kind&^shortBit >= kindOther {
+		if p.kind == kindLarge {
+			a.freeLarge(first, size)
+			return
+		}
+		first -= uint32(p.used)
+		p = a.page(first)
+	}
+	if invariant.Enabled {
+		a.poison(r, int(classSize[p.kind]))
+	}
+	slot := uint16(uint32(r) - first*pageGran)
+	*a.link(first, slot) = p.free
+	p.free = slot
+	p.used--
+	a.classes[p.kind&^shortBit].used--
+	a.live -= int64(classSize[p.kind])
+	a.asked -= int64(size)
+	if p.used == 0 || (p.level <= levelFull && uint8(uint32(p.used)*slabRecip[p.kind]>>16) != p.level) {
+		a.settle(first, p)
+	}
+}
+
+// slotBytes is what the allocation r takes.
+func (a *Arena) slotBytes(r Ref) int {
+	p := a.page(uint32(r) / pageGran)
+	if p.kind == kindInner {
+		p = a.page(uint32(r)/pageGran - uint32(p.used))
+	}
+	if p.kind == kindLarge {
+		return int(p.length()) << pageShift
+	}
+	return int(classSize[p.kind])
+}
+
+// Resize makes the allocation r, asked for with old bytes, hold size bytes. It stays in place when the size class
+// allows; else it moves, with the first min(old, size) bytes copied and r freed. It panics as Alloc does.
 func (a *Arena) Resize(r Ref, old, size int) Ref {
-	if RoundUp(old) == RoundUp(size) {
-		a.stats.AskedBytes += int64(size - old)
+	if have, want := a.slotBytes(r), RoundUp(size); want == have ||
+		want < have && have <= maxSmall && have != RoundUp(old) || // r stands in another class's slot
+		have > maxSmall && want > maxSmall && a.resizeLarge(uint32(r)/pageGran, uint32(want>>pageShift)) {
+		a.asked += int64(size - old)
+		if invariant.Enabled {
+			a.debug.resized(r, old, size)
+		}
 		return r
 	}
 	n := a.Alloc(size)
@@ -119,67 +283,19 @@ func (a *Arena) Resize(r Ref, old, size int) Ref {
 	return n
 }
 
-// Reserve makes sure that up to 16 allocations of n bytes together can be made without growing failing.
-func (a *Arena) Reserve(n int) bool { return (int(a.next)+512)*8+n+(128<<10) <= len(a.mem)*8 }
-
-// Bytes is the memory of r, n bytes. It stays valid until r is freed, resized or moved.
+// Bytes is the memory of r, n bytes long and no longer in capacity. It stays valid until r is freed, resized or moved;
+// defragmentation moves, but never inside a command.
 func (a *Arena) Bytes(r Ref, n int) []byte {
 	return unsafe.Slice((*byte)(a.Ptr(r)), n)
 }
 
 // Ptr is the address of r, for structs of plain integers.
-func (a *Arena) Ptr(r Ref) unsafe.Pointer { return unsafe.Add(a.base, uintptr(r)<<3) }
+func (a *Arena) Ptr(r Ref) unsafe.Pointer { return unsafe.Add(a.base, uintptr(r)*granule) }
 
-// Prefetch asks the processor to load the cache line at r. Any ref will do, garbage too; the shard need not be held.
-func (a *Arena) Prefetch(r Ref) {}
-
-// Stats are the counters now.
-func (a *Arena) Stats() Stats {
-	s := a.stats
-	s.ResidentBytes = int64(a.next) * 8
-	return s
-}
-
-// LiveBytes is Stats().LiveBytes alone.
-func (a *Arena) LiveBytes() int64 { return a.stats.LiveBytes }
-
-// StartEvacuation plans to empty the emptiest pages of each size class until the rest is filled to about 1/goal, and
-// returns about how many bytes that frees; 0 means that there is nothing worth doing and no evacuation has begun.
-// Then call Mark until it returns false, walk all allocations, Move those for which ShouldMove, and StopEvacuation.
-func (a *Arena) StartEvacuation(goal float64) (gain int64) { return 0 }
-
-// Mark chooses up to budget pages of the planned evacuation. It returns whether there are more to choose.
-func (a *Arena) Mark(budget int) (more bool) { return false }
-
-// Evacuating tells whether an evacuation has begun and not been stopped.
-func (a *Arena) Evacuating() bool { return false }
-
-// ShouldMove tells whether r lies in a page that is being emptied.
-func (a *Arena) ShouldMove(r Ref, size int) bool { return false }
-
-// Move copies r to another place, frees r, and returns the new place; or r itself when there is no room.
-func (a *Arena) Move(r Ref, size int) Ref {
-	n := a.Alloc(size)
-	copy(a.Bytes(n, size), a.Bytes(r, size))
-	a.Free(r, size)
-	return n
-}
-
-// StopEvacuation ends the evacuation; pages that were not emptied are used again.
-func (a *Arena) StopEvacuation() {}
-
-// Trim gives free memory beyond keep bytes back to the system, at most budget bytes in this call. It returns whether
-// there is more to give.
-func (a *Arena) Trim(keep, budget int64) (more bool) { return false }
-
-// Populate prepares the next pages that the arena will grow into. It may be called without holding the shard, by one
-// goroutine at a time. It returns whether it did anything.
-func (a *Arena) Populate() bool { return false }
-
-// Check looks at the whole arena and says what is inconsistent.
-func (a *Arena) Check() error {
-	if a.stats.LiveBytes < a.stats.AskedBytes {
-		return fmt.Errorf("live %d below asked %d", a.stats.LiveBytes, a.stats.AskedBytes)
+// Prefetch asks the processor to load the cache line at r and returns at once. Any ref will do, garbage too, and the shard
+// need not be held. It does nothing where the arena is on the Go heap or the processor has no such instruction.
+func (a *Arena) Prefetch(r Ref) {
+	if canPrefetch {
+		prefetch(uintptr(a.base) + uintptr(r)*granule)
 	}
-	return nil
 }

@@ -1,0 +1,9 @@
+//go:build (linux || darwin) && !race && !heaparena
+
+#include "textflag.h"
+
+// func prefetch(p uintptr)
+TEXT ·prefetch(SB), NOSPLIT, $0-8
+	MOVD p+0(FP), R0
+	PRFM (R0), PLDL1KEEP
+	RET

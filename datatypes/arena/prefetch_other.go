@@ -1,0 +1,7 @@
+//go:build !((amd64 || arm64) && (linux || darwin)) || race || heaparena
+
+package arena
+
+const canPrefetch = false
+
+func prefetch(uintptr) {}

@@ -276,6 +276,35 @@ func (w *Writer) Advance(n int) {
 	}
 }
 
+// Take hands the first n bytes over to the caller, appended to dst as slices that are the caller's from here on. They
+// came from the pool and may go back there.
+func (w *Writer) Take(dst [][]byte, n int) [][]byte {
+	for n > 0 {
+		buf := &w.Buf
+		if len(w.aside) > 0 {
+			buf = &w.aside[0]
+		}
+		have := len(*buf) - w.sent
+		if w.sent > 0 || have > n {
+			part := append(w.pool.Get(min(have, n)), (*buf)[w.sent:w.sent+min(have, n)]...)
+			dst = append(dst, part)
+			w.Advance(len(part))
+			n -= len(part)
+			continue
+		}
+		dst = append(dst, *buf)
+		n -= have
+		if len(w.aside) == 0 {
+			w.Buf = nil
+			break
+		}
+		w.size -= have
+		w.aside[0] = nil
+		w.aside = w.aside[1:]
+	}
+	return dst
+}
+
 // Reset drops everything and gives the buffers back.
 func (w *Writer) Reset() {
 	w.Advance(w.Len())

@@ -1,0 +1,217 @@
+package netloop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Listener is one address at which connections are accepted.
+type Listener struct {
+	Network string // tcp or unix
+	Addr    string // host:port as it is bound, or the path of a unix socket
+	Port    int    // of tcp
+	Tag     string // the caller's word for it
+
+	eng    *Engine
+	fd     int          // of the event loops, otherwise -1
+	id     int          // of the event loops
+	nl     net.Listener // of the portable loops
+	path   string       // to be removed when it closes
+	mu     sync.Mutex
+	closed bool
+}
+
+// ListenError says which address could not be listened at.
+type ListenError struct {
+	Network string
+	Addr    string // host or path
+	Port    int    // of tcp
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	if e.Network == "unix" {
+		return fmt.Sprintf("listening at unix socket %s: %v", e.Addr, e.Err)
+	}
+	return fmt.Sprintf("listening at %s port %d: %v", e.Addr, e.Port, e.Err)
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// ListenTCP listens at all the addresses, in Redis's notation: an IP address or host name, * for all of IPv4, ::* for
+// all of IPv6, with a - in front if it does not matter when this machine does not have it. Addresses of a family that
+// the system does not know are passed over in any case. Port 0 takes a free one. Either all listen or none, and then
+// the error is a *ListenError. The list is empty, without an error, when every address was passed over.
+//
+// The Engine must have been started, or be started later. Any goroutine may call it.
+func (e *Engine) ListenTCP(addrs []string, port, backlog int, tag string) ([]*Listener, error) {
+	var all []*Listener
+	for _, a := range addrs {
+		host, optional := a, false
+		if len(host) > 0 && host[0] == '-' {
+			host, optional = host[1:], true
+		}
+		ln, err := e.listenTCP(host, port, backlog, tag)
+		if err == nil {
+			all = append(all, ln)
+			continue
+		}
+		if unknownFamily(err) || optional && errors.Is(err, syscall.EADDRNOTAVAIL) {
+			continue
+		}
+		for _, ln := range all {
+			ln.Close()
+		}
+		return nil, &ListenError{Network: "tcp", Addr: host, Port: port, Err: err}
+	}
+	return all, nil
+}
+
+func unknownFamily(err error) bool {
+	for _, no := range []error{syscall.EAFNOSUPPORT, syscall.EPFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.ESOCKTNOSUPPORT, syscall.ENOPROTOOPT} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolve turns an address of ListenTCP into an IP, and says whether it is one of IPv6.
+func resolve(host string) (ip net.IP, zone string, six bool, err error) {
+	switch host {
+	case "*":
+		return net.IPv4zero, "", false, nil
+	case "::*":
+		return net.IPv6unspecified, "", true, nil
+	}
+	a, err := net.ResolveIPAddr("ip", host)
+	if err != nil {
+		return nil, "", false, err
+	}
+	if four := a.IP.To4(); four != nil {
+		return four, "", false, nil
+	}
+	return a.IP, a.Zone, true, nil
+}
+
+// ListenUnix listens at a socket in the file system, with these permissions unless they are 0. A socket left behind
+// there is removed first. The error is a *ListenError.
+func (e *Engine) ListenUnix(path string, perm os.FileMode, backlog int, tag string) (*Listener, error) {
+	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
+		os.Remove(path)
+	}
+	ln, err := e.listenUnix(path, backlog, tag)
+	if err == nil && perm != 0 {
+		if err = os.Chmod(path, perm); err != nil {
+			ln.Close()
+		}
+	}
+	if err != nil {
+		return nil, &ListenError{Network: "unix", Addr: path, Err: err}
+	}
+	return ln, nil
+}
+
+// Listen accepts from any net.Listener through the portable loops: a TLS listener for example. Closing the returned
+// Listener closes it.
+func (e *Engine) Listen(nl net.Listener, tag string) (*Listener, error) {
+	ln := &Listener{Network: nl.Addr().Network(), Addr: nl.Addr().String(), Tag: tag, fd: -1, nl: nl}
+	if a, ok := nl.Addr().(*net.TCPAddr); ok {
+		ln.Port = a.Port
+	}
+	if err := e.add(ln); err != nil {
+		nl.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+// add makes a listener part of the Engine.
+func (e *Engine) add(ln *Listener) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		return ErrShutdown
+	}
+	ln.eng = e
+	e.nextListener++
+	ln.id = e.nextListener
+	e.listeners[ln.id] = ln
+	if e.started {
+		return ln.start()
+	}
+	return nil
+}
+
+// start lets it accept; the Engine's lock is held.
+func (ln *Listener) start() error {
+	if ln.nl == nil {
+		return ln.watch()
+	}
+	ln.eng.running.Add(1)
+	go ln.acceptPortable()
+	return nil
+}
+
+// Close stops accepting; connections that were accepted stay. Any goroutine may call it, also a Handler's method.
+func (ln *Listener) Close() error {
+	ln.mu.Lock()
+	if ln.closed {
+		ln.mu.Unlock()
+		return nil
+	}
+	ln.closed = true
+	var err error
+	if ln.nl != nil {
+		err = ln.nl.Close()
+	} else {
+		err = ln.closeFD()
+	}
+	if ln.path != "" {
+		os.Remove(ln.path)
+	}
+	ln.mu.Unlock()
+	ln.eng.mu.Lock()
+	delete(ln.eng.listeners, ln.id)
+	ln.eng.mu.Unlock()
+	return err
+}
+
+// acceptPortable is the goroutine of a net.Listener.
+func (ln *Listener) acceptPortable() {
+	defer ln.eng.running.Done()
+	for {
+		nc, err := ln.nl.Accept()
+		if err == nil {
+			if t, ok := nc.(*net.TCPConn); ok {
+				idle := time.Duration(ln.eng.keepAlive.Load())
+				t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: max(idle/3, time.Second), Count: 3})
+			}
+			ln.eng.Serve(nc, ln)
+			continue
+		}
+		ln.mu.Lock()
+		closed := ln.closed
+		ln.mu.Unlock()
+		if closed || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Too many open files, most likely: try again when some may have closed.
+		ln.eng.acceptErrors.Add(1)
+		time.Sleep(acceptPause)
+	}
+}
+
+// acceptPause is how long nothing is accepted after accepting has failed.
+const acceptPause = 100 * time.Millisecond
+
+func (e *Engine) listenNet(network, addr string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1}
+	return lc.Listen(context.Background(), network, addr)
+}

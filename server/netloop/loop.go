@@ -1,0 +1,235 @@
+package netloop
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"larder/server/resp"
+)
+
+// Loop serves a part of the connections, one turn at a time. See the package's comment.
+type Loop struct {
+	Index int // in Engine.Loops
+	User  any // the server's state of this loop
+
+	eng  *Engine
+	h    Handler
+	now  time.Time
+	pool resp.Pool
+
+	conns   []*Conn // by slot; nil where a slot is free
+	free    []int   // slots
+	fed     []*Conn // have received bytes in this turn
+	ready   []*Conn // of this turn
+	again   []*Conn // of the next turn
+	spare   []*Conn // what again was a turn ago
+	dirty   []*Conn // to be flushed when the turn ends
+	closing []*Conn // to be closed when the turn ends
+
+	box      inbox
+	nextTick time.Time
+	stopAt   time.Time // not zero: the loop ends, at this time by force
+
+	portable bool
+	mu       sync.Mutex // a portable loop is held by whoever holds this
+	kick     chan struct{}
+	eventLoop
+
+	count                                       atomic.Int64 // connections
+	bytesIn, bytesOut, reads, writes, turnCount atomic.Uint64
+}
+
+func (e *Engine) newLoop(index int, portable bool) *Loop {
+	return &Loop{Index: index, eng: e, h: e.handler, portable: portable, kick: make(chan struct{}, 1), now: time.Now()}
+}
+
+// Now is the time that the turn began.
+func (l *Loop) Now() time.Time { return l.now }
+
+// Each calls fn for every open connection of the loop.
+func (l *Loop) Each(fn func(c *Conn)) {
+	for _, c := range l.conns {
+		if c != nil && c.state&stClosed == 0 {
+			fn(c)
+		}
+	}
+}
+
+// TickBefore makes the next Tick come no later than t.
+func (l *Loop) TickBefore(t time.Time) {
+	if t.Before(l.nextTick) {
+		l.nextTick = t
+	}
+}
+
+// PoolKept is the memory in bytes that the loop keeps ready for buffers.
+func (l *Loop) PoolKept() int { return l.pool.Kept() }
+
+// admit gives the connection its slot and shows it to the Handler.
+func (l *Loop) admit(c *Conn) {
+	if n := len(l.free); n > 0 {
+		c.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+		l.conns[c.slot] = c
+	} else {
+		c.slot = len(l.conns)
+		l.conns = append(l.conns, c)
+	}
+	c.state |= stOpened
+	l.h.Opened(c)
+	c.touch()
+}
+
+// makeReady puts the connection into this turn.
+func (l *Loop) makeReady(c *Conn) {
+	if c.state&(stReady|stSuspended|stClosing|stClosed|stLast) == 0 {
+		c.state |= stReady
+		l.ready = append(l.ready, c)
+	}
+}
+
+// begin takes what other goroutines have sent and what the last turn left over.
+func (l *Loop) begin() (worked bool) {
+	l.now = time.Now()
+	worked = l.drainInbox()
+	again := l.again
+	l.again, l.spare = l.spare[:0], again[:0]
+	for _, c := range again {
+		if c.is(stAgain) {
+			c.state &^= stAgain
+			l.makeReady(c)
+		}
+	}
+	clear(again)
+	if !l.stopAt.IsZero() {
+		l.wind()
+	}
+	return worked
+}
+
+// run hands the ready connections over, and ticks.
+func (l *Loop) run(worked bool) {
+	if len(l.ready) > 0 {
+		l.h.Turn(l, l.ready)
+		worked = true
+	}
+	if !l.now.Before(l.nextTick) {
+		l.nextTick = l.now.Add(l.eng.opt.TickEvery)
+		l.pool.Trim()
+		l.h.Tick(l)
+		worked = true
+	}
+	if worked || len(l.dirty) > 0 || len(l.closing) > 0 {
+		l.h.TurnEnd(l)
+		l.turnCount.Add(1)
+	}
+}
+
+// end moves unfinished input away, sends output with flush, and closes what is to be closed.
+func (l *Loop) end(flush func(*Conn)) {
+	for _, c := range l.ready {
+		c.In.Stash(&l.pool)
+		c.state &^= stReady
+		c.touch()
+	}
+	clear(l.ready)
+	l.ready = l.ready[:0]
+	for _, c := range l.fed {
+		c.In.Stash(&l.pool)
+		c.touch()
+	}
+	clear(l.fed)
+	l.fed = l.fed[:0]
+	for i := 0; i < len(l.dirty); i++ { // WhenDrained may write to others
+		c := l.dirty[i]
+		c.state &^= stDirty
+		if c.state&stClosing == 0 {
+			flush(c)
+			l.settle(c)
+		}
+	}
+	clear(l.dirty)
+	l.dirty = l.dirty[:0]
+	for i := 0; i < len(l.closing); i++ { // Closed may close others
+		l.close(l.closing[i])
+	}
+	clear(l.closing)
+	l.closing = l.closing[:0]
+}
+
+// settle finds out what the connection waits for from here on.
+func (l *Loop) settle(c *Conn) {
+	pending := c.Pending()
+	if c.is(stStalled) && pending <= int(l.eng.outputPause.Load())/2 {
+		c.state &^= stStalled
+		c.Yield()
+	}
+	if c.drained != nil && pending <= c.drainBelow {
+		fn := c.drained
+		c.drained = nil
+		fn(c)
+		pending = c.Pending()
+	}
+	if c.is(stEOF) && c.state&(stAgain|stStalled) == 0 {
+		if c.is(stSuspended) {
+			c.Close(io.EOF)
+		} else if !c.is(stLast) {
+			c.state |= stLast
+			c.why = io.EOF
+		}
+	}
+	if c.is(stLast) && pending == 0 {
+		c.Close(c.why)
+	}
+	if c.state&stClosing == 0 {
+		l.watch(c)
+	}
+}
+
+// wind lets every connection finish; it is called in each turn of a loop that stops.
+func (l *Loop) wind() {
+	l.Each(func(c *Conn) {
+		switch {
+		case !l.now.Before(l.stopAt):
+			c.Close(ErrShutdown)
+		case !c.is(stLast):
+			if c.why == nil {
+				c.why = ErrShutdown
+			}
+			c.CloseAfterReply()
+		}
+	})
+	if l.stopAt.Before(l.nextTick) {
+		l.nextTick = l.stopAt
+	}
+}
+
+// stop makes the loop end when its connections have, and at a time by force. Any goroutine may call it.
+func (l *Loop) stop(at time.Time) {
+	l.Post(func() { l.stopAt = at })
+}
+
+// finished says whether a loop that stops has nothing left, and if so lets nothing more come in.
+func (l *Loop) finished() bool {
+	return !l.stopAt.IsZero() && l.count.Load() == 0 && l.box.shut()
+}
+
+// close ends the connection.
+func (l *Loop) close(c *Conn) {
+	if c.is(stClosed) {
+		return
+	}
+	c.state = c.state&^stAgain | stClosed
+	c.drained = nil
+	if c.slot >= 0 {
+		l.h.Closed(c, c.why)
+		l.conns[c.slot] = nil
+		l.free = append(l.free, c.slot)
+	}
+	c.In.Close(&l.pool)
+	c.out.Reset()
+	l.release(c)
+	l.count.Add(-1)
+}

@@ -1,0 +1,282 @@
+package netloop
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const haveEventLoops = true
+
+const (
+	eventsPerTurn = 64
+	readSmall     = 16 << 10                        // room that every event of a turn is sure to get
+	readLarge     = 64 << 10                        // and the most that it gets in the window
+	readHuge      = 256 << 10                       // the most that one recv takes, straight into a connection's own buffer
+	sendMost      = 512 << 10                       // the most that one send gives
+	windowSize    = eventsPerTurn * (readSmall * 2) // leftover and new bytes of every event; only what is used is touched
+)
+
+// eventLoop is what an epoll loop has beyond any Loop.
+type eventLoop struct {
+	ep       int
+	eventFD  int
+	sleeping atomic.Bool // waits in epoll: whoever sends something writes to eventFD
+	events   []unix.EpollEvent
+	window   []byte
+	bufs     [][]byte
+}
+
+// What an epoll event carries is the slot of its connection, or one of these.
+const (
+	dataWake     = -1
+	dataListener = -2 // and below: -2-id
+)
+
+func (l *Loop) open() (err error) {
+	if l.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if l.eventFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(l.ep)
+		return os.NewSyscallError("eventfd", err)
+	}
+	l.events = make([]unix.EpollEvent, eventsPerTurn)
+	l.window = make([]byte, windowSize)
+	if err = unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.eventFD, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: dataWake}); err != nil {
+		l.discard()
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+// discard closes what open has opened.
+func (l *Loop) discard() {
+	if !l.portable {
+		unix.Close(l.ep)
+		unix.Close(l.eventFD)
+	}
+}
+
+func (l *Loop) wakeUp() {
+	if l.portable {
+		l.kickPortable()
+		return
+	}
+	if l.sleeping.CompareAndSwap(true, false) {
+		one := [8]byte{1}
+		unix.Write(l.eventFD, one[:]) // fails only when the counter is full: then it wakes anyway
+	}
+}
+
+func (l *Loop) main() {
+	defer l.eng.running.Done()
+	if l.portable {
+		l.mainPortable()
+		return
+	}
+	l.nextTick = time.Now().Add(l.eng.opt.TickEvery)
+	for !l.finished() {
+		n := l.fetch()
+		worked := l.begin()
+		used := 0
+		for i := range l.events[:n] {
+			ev := &l.events[i]
+			switch {
+			case ev.Fd >= 0:
+				if c := l.conns[ev.Fd]; c != nil {
+					used += l.event(c, ev.Events, l.window[used:], n-i)
+				}
+			case ev.Fd == dataWake:
+				var count [8]byte
+				unix.Read(l.eventFD, count[:])
+			default:
+				l.accept(dataListener - int(ev.Fd))
+				worked = true
+			}
+		}
+		l.run(worked)
+		l.end(l.flush)
+	}
+	l.discard()
+}
+
+// fetch waits for events, a message or the next tick.
+func (l *Loop) fetch() int {
+	n, e := poll(l.ep, l.events)
+	if e != 0 {
+		n = 0
+	}
+	if n > 0 || len(l.again) > 0 || l.box.some.Load() {
+		return n
+	}
+	wait_ms := (time.Until(l.nextTick) + time.Millisecond - 1) / time.Millisecond
+	if wait_ms <= 0 {
+		return 0
+	}
+	l.sleeping.Store(true)
+	if !l.box.some.Load() {
+		if n, e = wait(l.ep, l.events, int(wait_ms)); e != 0 {
+			n = 0
+		}
+	}
+	l.sleeping.Store(false)
+	return n
+}
+
+// event does what epoll has reported about a connection. room is what is free of the window, left the number of events
+// that share it. It returns how much of the room it has used.
+func (l *Loop) event(c *Conn, events uint32, room []byte, left int) (used int) {
+	if c.state&(stClosing|stClosed) != 0 {
+		return 0
+	}
+	if events&unix.EPOLLOUT != 0 {
+		c.state &^= stBlocked
+		c.touch()
+	}
+	switch {
+	case events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 && c.reading():
+		return l.receive(c, room[:min(len(room), max(len(room)/left, 2*readSmall), readLarge)])
+	case events&unix.EPOLLERR != 0:
+		c.Close(socketError(c.fd))
+	case events&unix.EPOLLHUP != 0:
+		c.Close(io.EOF)
+	case events&unix.EPOLLRDHUP != 0:
+		c.state |= stEOF
+		c.touch()
+	}
+	return 0
+}
+
+// receive reads once from the connection's socket, into the room in the window, or behind what the connection holds if
+// that is much.
+func (l *Loop) receive(c *Conn, room []byte) (used int) {
+	var n, kept int
+	var e syscall.Errno
+	direct := !c.In.Small()
+	if direct {
+		space := c.In.Space(readLarge, &l.pool)
+		n, e = recv(c.fd, space[:min(len(space), readHuge)])
+	} else {
+		kept = c.In.Buffered()
+		n, e = recv(c.fd, room[kept:])
+	}
+	switch {
+	case e == 0 && n > 0:
+		c.BytesIn += uint64(n)
+		l.bytesIn.Add(uint64(n))
+		l.reads.Add(1)
+		if direct {
+			c.In.Filled(n)
+		} else {
+			if kept > 0 {
+				c.In.MoveTo(room, &l.pool)
+			}
+			c.In.Feed(room[: kept+n : kept+n])
+			used = kept + n
+		}
+		l.fed = append(l.fed, c)
+		l.makeReady(c)
+	case e == 0:
+		c.state |= stEOF
+		c.touch()
+	case e != unix.EAGAIN && e != unix.EINTR:
+		c.Close(e)
+	}
+	return used
+}
+
+// flush sends what waits, once.
+func (l *Loop) flush(c *Conn) {
+	limit := c.out.Len()
+	if limit == 0 || c.is(stBlocked) {
+		return
+	}
+	if c.holdAt != noHold {
+		if c.holdAt <= c.BytesOut {
+			return
+		}
+		limit = int(min(uint64(limit), c.holdAt-c.BytesOut))
+	}
+	limit = min(limit, sendMost)
+	l.bufs = c.out.Buffers(l.bufs[:0], limit)
+	var n int
+	var e syscall.Errno
+	if len(l.bufs) == 1 {
+		n, e = send(c.fd, l.bufs[0])
+	} else {
+		n, e = sendv(c.fd, l.bufs[:min(len(l.bufs), maxIOV)])
+	}
+	clear(l.bufs)
+	switch {
+	case e == 0:
+		c.BytesOut += uint64(n)
+		l.bytesOut.Add(uint64(n))
+		l.writes.Add(1)
+		c.out.Advance(n)
+		if n < limit || limit == sendMost && c.out.Len() > 0 {
+			c.state |= stBlocked
+		}
+	case e == unix.EAGAIN || e == unix.EINTR:
+		c.state |= stBlocked
+	default:
+		c.Close(e)
+	}
+}
+
+// watch tells epoll what the connection waits for.
+func (l *Loop) watch(c *Conn) {
+	if l.portable {
+		c.watchPortable()
+		return
+	}
+	mask := uint32(0)
+	if c.reading() {
+		mask = unix.EPOLLIN
+	} else if c.state&(stSuspended|stPaused) != 0 && c.state&(stEOF|stLast|stStalled) == 0 {
+		mask = unix.EPOLLRDHUP
+	}
+	if c.is(stBlocked) {
+		mask |= unix.EPOLLOUT
+	}
+	if mask != c.mask {
+		c.mask = mask
+		if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: mask, Fd: int32(c.slot)}); err != nil {
+			c.Close(os.NewSyscallError("epoll_ctl", err))
+		}
+	}
+}
+
+// adopt makes a connection of an accepted socket.
+func (l *Loop) adopt(fd int, peer netip.AddrPort, ln *Listener) {
+	c := l.eng.newConn(l, ln)
+	c.fd, c.peer, c.mask = fd, peer, unix.EPOLLIN
+	l.admit(c)
+	if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: c.mask, Fd: int32(c.slot)}); err != nil {
+		c.Close(os.NewSyscallError("epoll_ctl", err))
+	}
+}
+
+// release closes the connection's socket.
+func (l *Loop) release(c *Conn) {
+	if c.fd >= 0 {
+		unix.Close(c.fd) // leaves the epoll set by itself
+		c.fd = -1
+	}
+	if l.portable {
+		c.releasePortable()
+	}
+}
+
+func socketError(fd int) error {
+	if v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && v != 0 {
+		return syscall.Errno(v)
+	}
+	return errors.New("connection lost")
+}

@@ -1,0 +1,258 @@
+package netloop
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// A portable loop has no goroutine that does its turns. A turn is done by whichever goroutine holds the loop's mutex:
+// that of a connection that has just read something, or the loop's own, which looks after messages and ticks.
+//
+//	connection   Read -> lock, Turn with this connection, unlock -> Write -> Read ...
+//	loop         wait for a message or a tick -> lock, turn, unlock
+//
+// Output that a turn leaves at another connection than the one whose goroutine did it is written by a goroutine that
+// is started for it. A goroutine that stays in Write for a tick is relieved: another one goes on to read, or a client
+// that sends all its commands before it reads any reply would wait for us as we wait for it.
+
+// side is what a connection of a portable loop has beyond any Conn.
+type side struct {
+	wake     chan struct{} // says to the reading goroutine: look again
+	reader   int           // counts the goroutines that were told to read; the last one does
+	writing  bool          // somebody is in Write
+	since    time.Time     // when it went there
+	pumping  bool          // it is the reading goroutine, and nobody has relieved it yet
+	inFlight int           // bytes that it writes
+	bufs     [][]byte
+}
+
+const (
+	portableFirst = 1 << 10 // what an idle connection offers to Read
+	portableMost  = 64 << 10
+)
+
+func (l *Loop) kickPortable() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Loop) mainPortable() {
+	l.mu.Lock()
+	l.nextTick = time.Now().Add(l.eng.opt.TickEvery)
+	l.mu.Unlock()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.kick:
+		case <-timer.C:
+		}
+		l.mu.Lock()
+		l.turn(nil, nil)
+		l.Each(func(c *Conn) { l.relieve(c) })
+		done := l.finished()
+		next := l.nextTick
+		l.mu.Unlock()
+		if done {
+			return
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// turn is one turn; data is what c has received, if anything. The loop is held.
+func (l *Loop) turn(c *Conn, data []byte) {
+	worked := l.begin()
+	if len(data) > 0 && c.state&(stClosing|stClosed) == 0 {
+		c.BytesIn += uint64(len(data))
+		l.bytesIn.Add(uint64(len(data)))
+		l.reads.Add(1)
+		if c.In.Buffered() == 0 {
+			c.In.Feed(data)
+		} else {
+			for len(data) > 0 {
+				n := copy(c.In.Space(len(data), &l.pool), data)
+				c.In.Filled(n)
+				data = data[n:]
+			}
+		}
+		l.fed = append(l.fed, c)
+		l.makeReady(c)
+	}
+	l.run(worked)
+	l.endPortable(c)
+}
+
+// endPortable ends a turn. What c has to say is left to the caller to write.
+func (l *Loop) endPortable(c *Conn) {
+	l.end(func(d *Conn) {
+		if d != c && d.sendable() > 0 && !d.side.writing {
+			l.eng.running.Add(1)
+			d.side.writing, d.side.pumping = true, false
+			go func() {
+				defer l.eng.running.Done()
+				l.mu.Lock()
+				d.side.writing = false
+				d.write(false)
+				l.mu.Unlock()
+			}()
+		}
+	})
+	if len(l.again) > 0 {
+		l.kickPortable()
+	}
+}
+
+// serve is the goroutine of a new connection.
+func (l *Loop) serve(c *Conn, nc net.Conn) {
+	defer l.eng.running.Done()
+	c.nc = nc
+	c.side = &side{wake: make(chan struct{}, 1)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.box.ended || !l.stopAt.IsZero() {
+		l.count.Add(-1)
+		nc.Close()
+		return
+	}
+	l.now = time.Now()
+	l.admit(c)
+	l.turn(c, nil)
+	c.pump(0)
+}
+
+// pump reads and lets turns happen until the connection is closed or another goroutine reads. The loop is held when it
+// is called and when it returns.
+func (c *Conn) pump(me int) {
+	l := c.loop
+	size, few := portableFirst, 0
+	buf := make([]byte, size)
+	for {
+		c.write(true)
+		if c.is(stClosed) || c.side.reader != me {
+			return
+		}
+		reading := c.reading()
+		l.mu.Unlock()
+		if !reading {
+			<-c.side.wake
+			l.mu.Lock()
+			continue
+		}
+		n, err := c.nc.Read(buf)
+		l.mu.Lock()
+		if err != nil && c.state&(stClosing|stClosed) == 0 {
+			if errors.Is(err, io.EOF) {
+				c.state |= stEOF
+				c.touch()
+			} else {
+				c.Close(err)
+			}
+		}
+		l.turn(c, buf[:n])
+		// The buffer follows what the client sends at once.
+		if n < size/4 {
+			few++
+		} else {
+			few = 0
+		}
+		if n == size && size < portableMost {
+			size *= 4
+			buf = make([]byte, size)
+		} else if few == 16 && size > portableFirst {
+			size, few = portableFirst, 0
+			buf = make([]byte, size)
+		}
+	}
+}
+
+// sendable is the number of bytes that may leave.
+func (c *Conn) sendable() int {
+	n := c.out.Len()
+	if c.holdAt != noHold {
+		sent := c.BytesOut + uint64(c.side.inFlight)
+		if c.holdAt <= sent {
+			return 0
+		}
+		n = int(min(uint64(n), c.holdAt-sent))
+	}
+	return n
+}
+
+// write sends what may leave, unless another goroutine is at it. The loop is held when it is called and when it
+// returns, not in between.
+func (c *Conn) write(pumping bool) {
+	l, s := c.loop, c.side
+	for !s.writing && c.state&(stClosed|stClosing) == 0 {
+		n := c.sendable()
+		if n == 0 {
+			return
+		}
+		s.bufs = c.out.Take(s.bufs[:0], n)
+		s.writing, s.since, s.pumping, s.inFlight = true, time.Now(), pumping, n
+		l.mu.Unlock()
+		var err error
+		for _, b := range s.bufs {
+			if _, err = c.nc.Write(b); err != nil {
+				break
+			}
+		}
+		l.mu.Lock()
+		for i, b := range s.bufs {
+			l.pool.Put(b)
+			s.bufs[i] = nil
+		}
+		s.writing, s.inFlight = false, 0
+		l.writes.Add(1)
+		if err == nil {
+			c.BytesOut += uint64(n)
+			l.bytesOut.Add(uint64(n))
+		} else {
+			c.Close(err)
+		}
+		c.touch()
+		l.now = time.Now()
+		l.endPortable(c)
+	}
+}
+
+// relieve starts another reading goroutine when the one there is has been writing for long. That one goes on writing,
+// and ends when there is nothing left to write, so that never two of them read.
+func (l *Loop) relieve(c *Conn) {
+	s := c.side
+	if !s.writing || !s.pumping || l.now.Sub(s.since) < l.eng.opt.TickEvery/2 {
+		return
+	}
+	s.pumping = false
+	s.reader++
+	me := s.reader
+	l.eng.running.Add(1)
+	go func() {
+		defer l.eng.running.Done()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		c.pump(me)
+	}()
+}
+
+// watchPortable lets the reading goroutine look again.
+func (c *Conn) watchPortable() {
+	if c.reading() || c.is(stClosed) {
+		select {
+		case c.side.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// releasePortable ends the reading and the writing goroutine.
+func (c *Conn) releasePortable() {
+	if c.nc != nil {
+		c.nc.Close()
+		c.watchPortable()
+	}
+}

@@ -1,0 +1,254 @@
+// Package netloop moves bytes between sockets and a Handler.
+//
+//	netloop.go        Engine, Handler, Options: what a server sees
+//	conn.go           Conn: one connection
+//	loop.go           Loop: one turn, step by step, the same for both kinds of loop; inbox.go messages from elsewhere
+//	loop_linux.go     an epoll loop, one per core; sys_linux.go its system calls
+//	loop_portable.go  a goroutine per connection, on every system and for anything that is a net.Conn (TLS)
+//	listen*.go        listeners
+//
+// A loop lives in turns. In every turn it reads once from each socket that has something, hands all those connections
+// to the Handler in one call, and when the Handler has answered, writes once to each socket. One turn in which two
+// clients had sent something:
+//
+//	epoll_wait                    2 events
+//	recv 7  -> window[0:14]       *1\r\n$4\r\nPING\r\n
+//	recv 9  -> window[14:34]      *2\r\n$3\r\nGET\r\n$1\r\n
+//	Handler.Turn(l, [7 9])        cuts PING from 7 and answers, finds GET of 9 unfinished
+//	Handler.TurnEnd(l)            whatever must happen before a reply may leave (log, fsync)
+//	send 7  <- +PONG\r\n
+//	                              the 20 bytes of 9 move to a buffer of its own; the window is free again
+//
+// Everything of a Handler is called while its loop is held: on the goroutine of an epoll loop, or by one goroutine at
+// a time for a portable loop. A Conn and its buffers may be touched only there. From anywhere else there are Conn.Wake,
+// Conn.Kill and Loop.Post, which never block.
+//
+// A connection that neither asks nor owes anything holds no buffer.
+package netloop
+
+import (
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Handler is the server.
+type Handler interface {
+	// Opened is called once per connection, before anything else about it. It may write (a refusal) and close.
+	Opened(c *Conn)
+	// Turn hands over every connection that has something new to cut: bytes that came in, or bytes left over when it
+	// was suspended, had yielded or had too much output. Each stands there once. What the Reader of a connection has
+	// cut stays valid until Turn returns.
+	Turn(l *Loop, ready []*Conn)
+	// TurnEnd is called once at the end of every turn in which anything else was called, before output is sent.
+	TurnEnd(l *Loop)
+	// Woken is called for a connection that somebody has called Wake on, once for any number of such calls, before Turn.
+	Woken(c *Conn)
+	// Tick is called every Options.TickEvery, and by the time that TickBefore has asked for.
+	Tick(l *Loop)
+	// Closed is the last call about a connection; its output is lost from here on. why is nil when the Handler closed
+	// it, io.EOF when the client did, otherwise what went wrong.
+	Closed(c *Conn, why error)
+}
+
+// Options of an Engine. Zero values are replaced by the defaults named here.
+type Options struct {
+	Loops       int           // event loops, one per core: default GOMAXPROCS
+	Portable    bool          // a goroutine per connection also where event loops exist
+	TickEvery   time.Duration // 100 ms
+	OutputPause int           // bytes of output that wait; beyond it a connection is not read: default 32 MiB
+	InputPause  int           // bytes of input that a suspended connection may send ahead: default 1 MiB
+	KeepAlive   time.Duration // idle time before TCP keepalive probes; 0 none
+}
+
+// Why connections close.
+var (
+	ErrKilled   = errors.New("closed by the server")
+	ErrShutdown = errors.New("the server stops")
+)
+
+// Engine owns the loops and the listeners.
+type Engine struct {
+	handler Handler
+	opt     Options
+
+	outputPause atomic.Int64
+	keepAlive   atomic.Int64
+	nextID      atomic.Uint64
+	turns       atomic.Uint32 // spreads connections over loops that have equally many
+
+	loops    []*Loop // what serves sockets
+	portable []*Loop // what serves net.Conns: the same ones when Options.Portable
+
+	acceptErrors atomic.Uint64
+
+	mu           sync.Mutex
+	listeners    map[int]*Listener
+	nextListener int
+	started      bool
+	stopping     bool
+	running      sync.WaitGroup // loops, acceptors and connections' goroutines
+}
+
+// New makes an Engine whose loops do not run yet.
+func New(h Handler, o Options) (*Engine, error) {
+	if o.Loops <= 0 {
+		o.Loops = runtime.GOMAXPROCS(0)
+	}
+	if o.TickEvery <= 0 {
+		o.TickEvery = 100 * time.Millisecond
+	}
+	if o.OutputPause <= 0 {
+		o.OutputPause = 32 << 20
+	}
+	if o.InputPause <= 0 {
+		o.InputPause = 1 << 20
+	}
+	e := &Engine{handler: h, opt: o, listeners: map[int]*Listener{}}
+	e.outputPause.Store(int64(o.OutputPause))
+	e.keepAlive.Store(int64(o.KeepAlive))
+	if !o.Portable && haveEventLoops {
+		for i := range o.Loops {
+			l := e.newLoop(i, false)
+			if err := l.open(); err != nil {
+				for _, l := range e.loops {
+					l.discard()
+				}
+				return nil, err
+			}
+			e.loops = append(e.loops, l)
+		}
+	}
+	for range o.Loops {
+		e.portable = append(e.portable, e.newLoop(len(e.loops)+len(e.portable), true))
+	}
+	if len(e.loops) == 0 {
+		for i, l := range e.portable {
+			l.Index = i
+		}
+		e.loops = e.portable
+	}
+	return e, nil
+}
+
+// Loops are all loops: the event loops, then those that serve net.Conns.
+func (e *Engine) Loops() []*Loop {
+	if e.opt.Portable || !haveEventLoops {
+		return e.portable
+	}
+	return append(append([]*Loop(nil), e.loops...), e.portable...)
+}
+
+// Start lets the loops run. Listeners opened before begin to accept.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return nil
+	}
+	e.started = true
+	for _, l := range e.Loops() {
+		e.running.Add(1)
+		go l.main()
+	}
+	var err error
+	for _, ln := range e.listeners {
+		err = errors.Join(err, ln.start())
+	}
+	return err
+}
+
+// Stop closes the listeners, lets every connection's output go out, closes the connections and ends the loops. What is
+// not done after the grace time is cut off. It must not be called by a Handler's method.
+func (e *Engine) Stop(grace time.Duration) {
+	e.mu.Lock()
+	e.stopping = true
+	started := e.started
+	open := make([]*Listener, 0, len(e.listeners))
+	for _, ln := range e.listeners {
+		open = append(open, ln)
+	}
+	e.mu.Unlock()
+	for _, ln := range open {
+		ln.Close()
+	}
+	if !started {
+		for _, l := range e.loops {
+			l.discard()
+		}
+		return
+	}
+	for _, l := range e.Loops() {
+		l.stop(time.Now().Add(grace))
+	}
+	e.running.Wait()
+}
+
+// SetOutputPause changes Options.OutputPause.
+func (e *Engine) SetOutputPause(bytes int) { e.outputPause.Store(int64(bytes)) }
+
+// SetKeepAlive changes Options.KeepAlive for connections that come from now on.
+func (e *Engine) SetKeepAlive(idle time.Duration) { e.keepAlive.Store(int64(idle)) }
+
+// Conns is the number of connections that are open, including those whose Opened is still to come.
+func (e *Engine) Conns() int {
+	n := 0
+	for _, l := range e.Loops() {
+		n += int(l.count.Load())
+	}
+	return n
+}
+
+// Traffic is what has gone through the sockets since the start.
+type Traffic struct {
+	BytesIn, BytesOut uint64
+	Reads, Writes     uint64 // system calls that moved bytes
+	Turns             uint64
+	AcceptErrors      uint64 // times that accepting failed, for want of descriptors for example
+}
+
+// Traffic sums over the loops.
+func (e *Engine) Traffic() (t Traffic) {
+	for _, l := range e.Loops() {
+		t.BytesIn += l.bytesIn.Load()
+		t.BytesOut += l.bytesOut.Load()
+		t.Reads += l.reads.Load()
+		t.Writes += l.writes.Load()
+		t.Turns += l.turnCount.Load()
+	}
+	t.AcceptErrors = e.acceptErrors.Load()
+	return t
+}
+
+// Serve takes a connection over that somebody else has accepted or dialled. It may be of any kind, for example TLS. ln
+// is what its Conn names as its listener and may be nil. If the Engine is stopping the connection is closed.
+func (e *Engine) Serve(nc net.Conn, ln *Listener) {
+	e.mu.Lock()
+	refuse := e.stopping || !e.started
+	if !refuse {
+		e.running.Add(1)
+	}
+	e.mu.Unlock()
+	if refuse {
+		nc.Close()
+		return
+	}
+	l := e.pick(e.portable)
+	go l.serve(e.newConn(l, ln), nc)
+}
+
+// pick chooses the loop with the fewest connections, and counts one more there.
+func (e *Engine) pick(loops []*Loop) *Loop {
+	k := int(e.turns.Add(1))
+	best := loops[k%len(loops)]
+	for i := range loops {
+		if l := loops[(k+i)%len(loops)]; l.count.Load() < best.count.Load() {
+			best = l
+		}
+	}
+	best.count.Add(1)
+	return best
+}

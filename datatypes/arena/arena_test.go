@@ -1,7 +1,6 @@
 package arena
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,24 +32,28 @@ func newModel(t testing.TB, max int64, seed uint64) *model {
 	return &model{t: t, a: a, rnd: rand.New(rand.NewPCG(seed, 1))}
 }
 
-// pattern fills b with bytes that no other block has.
-func pattern(b []byte, seed uint64) {
-	x := seed*0x9e3779b97f4a7c15 + 1
-	for len(b) >= 8 {
-		binary.LittleEndian.PutUint64(b, x)
-		x = x*6364136223846793005 + 1442695040888963407
-		b = b[8:]
+// pattern fills b, whose block is size bytes long, with bytes that no other block has: all of them if the block is
+// small, else eight of every 512. It returns whether all of them were there already.
+func pattern(b []byte, size int, seed uint64) (same bool) {
+	step := 8
+	if size > 2048 {
+		step = 512
 	}
-	for i := range b {
-		b[i] = byte(x >> (8 * i))
+	same = true
+	var word [8]byte
+	for i := 0; i < len(b); i += step {
+		x := (seed + uint64(i)) * 0x9e3779b97f4a7c15
+		binary.LittleEndian.PutUint64(word[:], x^x>>32)
+		part := b[i:min(i+8, len(b))]
+		same = same && string(part) == string(word[:len(part)])
+		copy(part, word[:])
 	}
+	return same
 }
 
 func (m *model) holds(b block) {
 	m.t.Helper()
-	want := make([]byte, b.size)
-	pattern(want, b.seed)
-	if !bytes.Equal(m.a.Bytes(b.ref, b.size), want) {
+	if !pattern(m.a.Bytes(b.ref, b.size), b.size, b.seed) {
 		m.t.Fatalf("ref %#x of %d bytes was overwritten", b.ref, b.size)
 	}
 }
@@ -60,7 +63,7 @@ func (m *model) alloc(size int) {
 	if got := m.a.Bytes(b.ref, size); len(got) != size || cap(got) != size {
 		m.t.Fatalf("Bytes(%d) has length %d, capacity %d", size, len(got), cap(got))
 	}
-	pattern(m.a.Bytes(b.ref, size), b.seed)
+	pattern(m.a.Bytes(b.ref, size), size, b.seed)
 	m.live = append(m.live, b)
 	m.asked += int64(size)
 }
@@ -82,14 +85,11 @@ func (m *model) free(i int) {
 func (m *model) resize(i, size int) {
 	b := m.take(i)
 	r := m.a.Resize(b.ref, b.size, size)
-	want := make([]byte, b.size)
-	pattern(want, b.seed)
-	n := min(size, b.size)
-	if !bytes.Equal(m.a.Bytes(r, n), want[:n]) {
+	if !pattern(m.a.Bytes(r, min(size, b.size)), b.size, b.seed) {
 		m.t.Fatalf("resizing from %d to %d lost bytes", b.size, size)
 	}
 	b = block{r, size, m.rnd.Uint64()}
-	pattern(m.a.Bytes(r, size), b.seed)
+	pattern(m.a.Bytes(r, size), size, b.seed)
 	m.live = append(m.live, b)
 	m.asked += int64(size)
 }

@@ -24,7 +24,8 @@ var geoCommands = []Spec{
 		Complexity: "O(N) in the number of members asked for.",
 		Syntax:     `key@0 [member...]`},
 	{Name: "georadius", Group: Geo, Since: "3.2.0", Arity: -6, Flags: Write | DenyOOM, Categories: CatGeo,
-		Keys:       []KeySpec{key(1, RO|Access), after("STORE", 6, OW|Update), after("STOREDIST", 6, OW|Update)},
+		Keys: []KeySpec{key(1, RO|Access), after("STORE", 6, OW|Update), after("STOREDIST", 6, OW|Update)},
+		find: georadiusKeys(6), findFirst: true,
 		Summary:    "Finds or stores the members within a distance of a place.",
 		Complexity: "O(N+log(M)) for N members in the area's bounding box of M.",
 		Syntax: `key@0 longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] ` +
@@ -40,7 +41,8 @@ var geoCommands = []Spec{
 		DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` argument"},
 	{Name: "georadiusbymember", Group: Geo, Since: "3.2.0", Arity: -5,
 		Flags: Write | DenyOOM, Categories: CatGeo,
-		Keys:       []KeySpec{key(1, RO|Access), after("STORE", 5, OW|Update), after("STOREDIST", 5, OW|Update)},
+		Keys: []KeySpec{key(1, RO|Access), after("STORE", 5, OW|Update), after("STOREDIST", 5, OW|Update)},
+		find: georadiusKeys(5), findFirst: true,
 		Summary:    "Finds or stores the members within a distance of a member.",
 		Complexity: "O(N+log(M)) for N members in the area's bounding box of M.",
 		Syntax: `key@0 member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] ` +

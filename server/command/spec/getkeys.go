@@ -1,7 +1,8 @@
 package spec
 
-// A finder tells the keys of a request where the command's key specs cannot: because they are incomplete, or because
-// what happens to a key depends on the other arguments.
+// A finder tells the keys of a request where the command's key specs cannot: because they are incomplete, because what
+// happens to a key depends on the other arguments, or because they can be led astray. Shards are taken and access is
+// checked by what AppendKeys says, so it must not miss a key that the command goes on to use.
 type finder func(dst []KeyRef, argv [][]byte) []KeyRef
 
 // setKeys: SET reads the old value only when asked to. Any argument that spells GET counts, even if it is the value
@@ -45,11 +46,56 @@ func sortKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 		case is(argv[i], "GET"), is(argv[i], "BY"):
 			i++
 		case is(argv[i], "STORE") && i+1 < len(argv):
-			store = i + 1
+			i++
+			store = i
 		}
 	}
 	if store > 0 {
 		dst = append(dst, KeyRef{store, OW | Update})
+	}
+	return dst
+}
+
+// georadiusKeys: GEORADIUS and GEORADIUSBYMEMBER, whose options begin at the given index, name one key, and one more
+// after each STORE and STOREDIST. The key specs know only the first of each, the command goes by the last.
+func georadiusKeys(options int) finder {
+	return func(dst []KeyRef, argv [][]byte) []KeyRef {
+		dst = append(dst, KeyRef{1, RO | Access})
+		for i := options; i+1 < len(argv); i++ {
+			switch {
+			case is(argv[i], "STORE"), is(argv[i], "STOREDIST"):
+				dst = append(dst, KeyRef{i + 1, OW | Update})
+				i++
+			case is(argv[i], "COUNT"):
+				i++
+			}
+		}
+		return dst
+	}
+}
+
+// xreadKeys: XREAD and XREADGROUP name as many keys as IDs after STREAMS. A group or a consumer may be called STREAMS,
+// too, which the key spec does not know. A request that is not well formed has no keys here.
+func xreadKeys(dst []KeyRef, argv [][]byte) []KeyRef {
+	for i := 1; i < len(argv); i++ {
+		switch {
+		case is(argv[i], "COUNT"), is(argv[i], "BLOCK"):
+			i++
+		case is(argv[i], "GROUP"):
+			i += 2
+		case is(argv[i], "NOACK"):
+		case is(argv[i], "STREAMS"):
+			first, n := i+1, len(argv)-i-1
+			if n%2 != 0 {
+				return dst
+			}
+			for j := range n / 2 {
+				dst = append(dst, KeyRef{first + j, RO | Access})
+			}
+			return dst
+		default:
+			return dst
+		}
 	}
 	return dst
 }

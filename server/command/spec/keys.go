@@ -94,22 +94,25 @@ func (s *Spec) KeyRange(argc int) (first, last, step int, ok bool) {
 // is allocated if dst has room.
 func (s *Spec) AppendKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 	start := len(dst)
-	if !s.variable {
-		ok := true
-		for i := range s.Keys {
-			if s.Keys[i].Flags&NotKey != 0 {
-				continue
-			}
-			if dst, ok = s.Keys[i].append(dst, argv); !ok {
-				break
-			}
-		}
-		if ok {
+	if s.findFirst {
+		if dst = s.find(dst, argv); len(dst) > start {
 			return dst
 		}
-		dst = dst[:start]
 	}
-	if s.find == nil {
+	ok := true
+	for i := range s.Keys {
+		if s.Keys[i].Flags&NotKey != 0 {
+			continue
+		}
+		if dst, ok = s.Keys[i].append(dst, argv); !ok {
+			break
+		}
+	}
+	if ok {
+		return dst
+	}
+	dst = dst[:start]
+	if s.find == nil || s.findFirst {
 		return dst
 	}
 	return s.find(dst, argv)

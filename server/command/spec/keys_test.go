@@ -92,6 +92,14 @@ func TestAppendKeys(t *testing.T) {
 		{[]string{"delex", "k"}, []KeyRef{{1, RW | Delete}}},
 		{[]string{"spublish", "c", "m"}, nil},
 		{[]string{"dbsize"}, nil},
+		// Words that are options in one place and arguments in another: the keys are those that the command uses.
+		{[]string{"sort", "k", "STORE", "get", "STORE", "d"}, []KeyRef{{1, RO | Access}, {5, OW | Update}}},
+		{[]string{"georadius", "k", "1", "2", "3", "m", "STORE", "STORE", "STORE", "d"},
+			[]KeyRef{{1, RO | Access}, {7, OW | Update}, {9, OW | Update}}},
+		{[]string{"georadiusbymember", "k", "STORE", "1", "m", "storedist", "d"}, []KeyRef{{1, RO | Access}, {6, OW | Update}}},
+		{[]string{"xreadgroup", "COUNT", "1", "GROUP", "STREAMS", "STREAMS", "STREAMS", "k", ">"}, []KeyRef{{7, RO | Access}}},
+		{[]string{"xreadgroup", "GROUP", "g", "c", "NOACK", "BLOCK", "0", "STREAMS", "STREAMS", "b", ">", ">"},
+			[]KeyRef{{8, RO | Access}, {9, RO | Access}}},
 		// Redis tells no key here, so there the ACL rules about keys do not hold PFMERGE back.
 		{[]string{"pfmerge", "d"}, []KeyRef{{1, RW | Access | Insert}}},
 		{[]string{"pfmerge", "d", "a"}, []KeyRef{{1, RW | Access | Insert}, {2, RO | Access}}},

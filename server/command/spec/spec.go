@@ -14,8 +14,8 @@
 //	{Name: "getex", Group: String, Since: "6.2.0", Arity: -2, Flags: Write | Fast, Categories: CatString,
 //		Keys:       []KeySpec{key(1, RW|Access|Update)},
 //		Complexity: "O(1)",
-//		Summary:    "Reads a string and sets, changes or removes its time to live.",
-//		Syntax:     `key@0 [expiration=EX seconds:int|PX milliseconds:int|PERSIST]`},
+//		Summary:    "Returns a string and sets, changes or removes its time to live.",
+//		Syntax:     `key@0 expiration=[EX seconds:int|PX milliseconds:int|PERSIST]`},
 //
 // Arity counts the command's own name, and a negative number is a minimum, as everywhere in the protocol. A
 // subcommand is an entry of its own, named container|subcommand, and its positions count both words: the key of
@@ -31,7 +31,7 @@ import (
 type Spec struct {
 	Name            string     // lower case; subcommands as "client|list"
 	Group           Group      // the manual's chapter
-	Since           string     // first version of Redis (or, for commands that only Valkey has, of Valkey)
+	Since           string     // first version of Redis, or of Valkey if Redis does not have it
 	Arity           int        // arguments with the name; negative: at least that many
 	Flags           Flags      // as declared; the catalogue adds MovableKeys where the key specs call for it
 	Categories      Categories // as declared; the catalogue adds those that follow from the flags
@@ -51,10 +51,10 @@ type Spec struct {
 	// of the request when negative. All are 0 if no key stands at a fixed place. See KeyRange for looking them up.
 	First, Last, Step int
 
-	find     finder // rules of its own where the key specs do not suffice; nil otherwise
-	hasKeys  bool   // requests can name keys
-	plain    bool   // First, Last and Step name all keys, and nothing but keys
-	variable bool   // what happens to a key depends on the arguments: find knows
+	find      finder // rules of its own where the key specs do not suffice; nil otherwise
+	findFirst bool   // … which are asked before the key specs, not after them
+	hasKeys   bool   // requests can name keys
+	plain     bool   // First, Last and Step name all keys, and nothing but keys
 }
 
 // Subname is the name without the container: "list" of "client|list".
@@ -111,7 +111,7 @@ func (s *Spec) derive() {
 	s.First, s.Last, s.Step, s.plain = legacyRange(s.Keys)
 	for i := range s.Keys {
 		s.hasKeys = s.hasKeys || s.Keys[i].Flags&NotKey == 0
-		s.variable = s.variable || s.Keys[i].Flags&VariableFlags != 0
+		s.findFirst = s.findFirst || s.Keys[i].Flags&VariableFlags != 0
 	}
 	if s.hasKeys && !s.plain {
 		s.Flags |= MovableKeys

@@ -28,7 +28,7 @@ const (
 	AllowBusy                         // also while a script runs for too long
 	MayReplicate                      // changes nothing by itself but may send something to replicas
 	Sentinel                          // also known to a Sentinel
-	Protected                         // only when the configuration allows it (enable-debug-command, enable-module-command)
+	Protected                         // only when enable-debug-command or enable-module-command allows it
 	ArbitraryKeys                     // may touch keys that the request does not name
 	shownFlags      = MayReplicate - 1
 )

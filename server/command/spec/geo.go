@@ -48,7 +48,8 @@ var geoCommands = []Spec{
 		Syntax: `key@0 member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] ` +
 			`count-block=[COUNT count:int [ANY]] order=[ASC|DESC] store=[STORE storekey@1/key|STOREDIST ` +
 			`storedistkey@2/key]`,
-		DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"},
+		DeprecatedSince: "6.2.0",
+		ReplacedBy:      "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"},
 	{Name: "georadiusbymember_ro", Group: Geo, Since: "3.2.10", Arity: -5, Flags: ReadOnly, Categories: CatGeo,
 		Keys:       []KeySpec{key(1, RO|Access)},
 		Summary:    "Finds the members within a distance of a member.",

@@ -6,7 +6,7 @@
 //	flags.go     bit sets (command flags, ACL categories, key flags) with the names and the order that clients see
 //	keys.go      key specs, and where the keys stand in a request; getkeys.go has the commands with rules of their own
 //	syntax.go    the notation of Spec.Syntax and its parser
-//	reply.go     COMMAND INFO, DOCS and LIST over the commands that are registered
+//	reply.go     what COMMAND INFO, DOCS and GETKEYSANDFLAGS reply, without the protocol
 //	string.go …  the catalogue itself, one file per group of commands
 //
 // One entry reads like this:

@@ -21,13 +21,6 @@ type Handle struct {
 	enc  datatypes.Enc
 	edit bool
 	emit bool // a removed empty key is announced
-
-	// One value of each type, bound to this handle when it is asked for.
-	hash   datatypes.Hash
-	set    datatypes.Set
-	zset   datatypes.ZSet
-	list   datatypes.List
-	stream datatypes.Stream
 }
 
 // Env is what the handle's value shares with the others of its shard.
@@ -111,6 +104,17 @@ func (h *Handle) Resize(n int) []byte {
 	return h.it.value()
 }
 
+// Extend makes a string at least n bytes long, filling up with zeros, and returns all of it.
+func (h *Handle) Extend(n int) []byte {
+	old := len(h.Bytes())
+	if n <= old {
+		return h.Bytes()
+	}
+	b := h.Resize(n)
+	clear(b[old:])
+	return b
+}
+
 // resizeFar changes the length of a value outside the entry, and its capacity when it does not fit or wastes half.
 func (h *Handle) resizeFar(n int) {
 	a := h.it.sh.arena
@@ -177,6 +181,9 @@ func (v *View) Settle() {
 	}
 	v.used = 0
 }
+
+// empty tells whether a collection has nothing in it any more: it then has no bytes either.
+func (h *Handle) empty() bool { return h.typ != datatypes.TypeStream && len(h.Bytes()) == 0 }
 
 func (v *View) settle(h *Handle) {
 	if !h.edit || !h.here || h.typ == datatypes.TypeString || !h.empty() {

@@ -5,6 +5,7 @@ import (
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
+	"larder/datatypes/table"
 )
 
 // Rename gives src's value, expiry and access word to dst, replacing what is there. src exists, both shards are held.
@@ -109,6 +110,9 @@ func (v *View) Flush(db int) int {
 	from := v.DB
 	v.DB = db
 	v.each(v.held, func(s *Shard) {
+		if v.BeforeFlush != nil {
+			v.BeforeFlush(s, db, -1)
+		}
 		v.event(s, Flushed, nil, "")
 		n += s.flush(db)
 	})
@@ -119,6 +123,10 @@ func (v *View) Flush(db int) int {
 // Swap exchanges two databases. All shards are held.
 func (v *View) Swap(i, j int) {
 	v.each(v.held, func(s *Shard) {
+		if v.BeforeFlush != nil {
+			v.BeforeFlush(s, i, j)
+			v.BeforeFlush(s, j, i)
+		}
 		s.swapDB(i, j)
 		from := v.DB
 		for _, db := range [2]int{i, j} {
@@ -148,7 +156,7 @@ func (v *View) Random(rnd func() uint64) ([]byte, bool) {
 			}
 		})
 		d := sh.db(v.DB)
-		slot, ok := d.t.Random(rnd)
+		slot, ok := d.t.Random(rnd())
 		if !ok {
 			return nil, false
 		}
@@ -175,7 +183,7 @@ func (v *View) EachKey(fn func(key []byte, in Info) bool) {
 		}
 		d := sh.db(v.DB)
 		more := true
-		d.t.EachEntry(func(e arena.Ref) bool {
+		d.t.Each(func(_ table.Slot, e arena.Ref) bool {
 			it := item{sh: sh, d: d, e: e, h: parse(sh.arena, e)}
 			if it.h.ttl() && v.expired(it.expire()) {
 				return true

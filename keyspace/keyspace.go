@@ -124,6 +124,20 @@ func (ks *Keyspace) Unlock(s Set) {
 	}
 }
 
+// Reserve makes sure that each shard in s, which are held, can take a write of n bytes: twice the value, and what a
+// table or a tree may grow by on the way. It is false if the system refuses the memory.
+func (ks *Keyspace) Reserve(s Set, n int) bool {
+	for ; s != 0; s &= s - 1 {
+		if !ks.shards[bits.TrailingZeros64(uint64(s))].arena.Reserve(2*n + reserveSlack) {
+			return false
+		}
+	}
+	return true
+}
+
+// reserveSlack covers a segment's split, a directory's doubling and a blob's conversion.
+const reserveSlack = 256 << 10
+
 // SetMaxMemory sets the limit in bytes, 0 for none.
 func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
@@ -26,6 +27,9 @@ type Shard struct {
 
 	Stats ShardStats
 
+	lastUsed int64
+	used     atomic.Int64 // what lastUsed was when the shard was last released
+
 	Ext any // what the server keeps per shard: watched keys, blocked clients
 
 	_ [64]byte // the next shard's lock stands in another cache line
@@ -39,7 +43,8 @@ type ShardStats struct {
 	ExpireLag_ms     int64 // how late the last sweep's oldest expired key was
 }
 
-// A database is one numbered table of keys. The zero database has no table until its first key.
+// A database is one numbered table of keys. It has no table, and its handle names none, until its first key. The handle
+// is only ever changed by Replace, because Stage1 and Stage2 read it without the shard.
 type database struct {
 	t     table.Table
 	ready bool
@@ -56,12 +61,26 @@ type dropped struct {
 
 func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
 	s := &Shard{ks: ks, id: id, arena: a, dbs: make([]database, ks.databases)}
+	for i := range s.dbs {
+		s.dbs[i].t = s.noTable()
+	}
 	s.env = datatypes.Env{Arena: a, Limits: ks.Limits, Hash: ks.hash, Rand: rnd}
 	return s
 }
 
 // Env is what the shard's values share.
 func (s *Shard) Env() *datatypes.Env { return &s.env }
+
+// Used is the bytes that the shard's data takes. It may be called without holding the shard.
+func (s *Shard) Used() int64 { return s.used.Load() }
+
+// noteUsed makes Used tell the truth again, before the shard is released.
+func (s *Shard) noteUsed() {
+	if n := s.arena.LiveBytes(); n != s.lastUsed {
+		s.lastUsed = n
+		s.used.Store(n)
+	}
+}
 
 // Arena is the shard's memory.
 func (s *Shard) Arena() *arena.Arena { return s.arena }
@@ -74,6 +93,43 @@ func (s *Shard) Len(db int) int {
 	return s.dbs[db].t.Len()
 }
 
+// Has tells whether database db holds a live key, without a trace.
+func (s *Shard) Has(db int, key []byte, now_ms int64) bool {
+	d := &s.dbs[db]
+	if !d.ready {
+		return false
+	}
+	slot, ok := d.t.Find(s.ks.hash(key), key)
+	if !ok {
+		return false
+	}
+	at := expireOf(s.arena, d.t.Entry(slot))
+	return at == 0 || at > now_ms
+}
+
+// Lapsed tells whether database db holds a key whose time is over and that nobody has removed yet.
+func (s *Shard) Lapsed(db int, key []byte, now_ms int64) bool {
+	d := &s.dbs[db]
+	if !d.ready || d.ttls == 0 {
+		return false
+	}
+	slot, ok := d.t.Find(s.ks.hash(key), key)
+	if !ok {
+		return false
+	}
+	at := expireOf(s.arena, d.t.Entry(slot))
+	return at != 0 && at <= now_ms
+}
+
+// Tend does up to budget steps of merging and shrinking the shard's tables.
+func (s *Shard) Tend(budget int) {
+	for i := range s.dbs {
+		if d := &s.dbs[i]; d.ready {
+			d.t.Maintain(budget)
+		}
+	}
+}
+
 // Volatile is the number of keys of database db that have an expiry.
 func (s *Shard) Volatile(db int) int { return s.dbs[db].ttls }
 
@@ -81,7 +137,7 @@ func (s *Shard) Volatile(db int) int { return s.dbs[db].ttls }
 func (s *Shard) db(i int) *database {
 	d := &s.dbs[i]
 	if !d.ready {
-		d.t = table.New(s.arena, layout{}, s.ks.hash)
+		d.t.Replace(table.New(s.arena, layout{}, s.ks.hash))
 		d.ready = true
 	}
 	return d
@@ -90,8 +146,20 @@ func (s *Shard) db(i int) *database {
 // stage gives the table for staging, which reads without the lock; an unmade one has nothing to stage.
 func (s *Shard) stage(i int) *table.Table { return &s.dbs[i].t }
 
+// noTable is the handle of a database without keys.
+func (s *Shard) noTable() table.Table { return table.Open(s.arena, 0, layout{}, s.ks.hash) }
+
 // swapDB exchanges two databases. All shards are held.
-func (s *Shard) swapDB(i, j int) { s.dbs[i], s.dbs[j] = s.dbs[j], s.dbs[i] }
+func (s *Shard) swapDB(i, j int) {
+	a, b := &s.dbs[i], &s.dbs[j]
+	ta, tb := table.Open(s.arena, a.t.Root(), layout{}, s.ks.hash), table.Open(s.arena, b.t.Root(), layout{}, s.ks.hash)
+	a.t.Replace(tb)
+	b.t.Replace(ta)
+	a.ready, b.ready = b.ready, a.ready
+	a.ttls, b.ttls = b.ttls, a.ttls
+	a.gen++
+	b.gen++
+}
 
 // flush empties database i. Its table and all that it holds is freed step by step.
 func (s *Shard) flush(i int) (keys int) {
@@ -101,7 +169,9 @@ func (s *Shard) flush(i int) (keys int) {
 	}
 	keys = d.t.Len()
 	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true})
-	s.dbs[i] = database{gen: d.gen + 1}
+	d.t.Replace(s.noTable())
+	d.ready, d.ttls = false, 0
+	d.gen++
 	return keys
 }
 

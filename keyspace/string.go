@@ -68,7 +68,7 @@ const KeepTTL int64 = -1
 func (v *View) SetString(key, val []byte, at_ms int64) {
 	var num [8]byte
 	enc, body := datatypes.EncBlob, val
-	if n, ok := parseInt(val); ok {
+	if n, ok := datatypes.ParseInt(val); ok {
 		enc, body = datatypes.EncInt, putInt(&num, n)
 	}
 	v.store(key, flagsOf(datatypes.TypeString, enc), body, at_ms)
@@ -160,33 +160,4 @@ func putInt(b *[8]byte, n int64) []byte {
 		size++
 	}
 	return b[:size]
-}
-
-// parseInt reads an integer that prints back to the very same bytes: no sign but a minus, no leading zeros.
-func parseInt(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	neg := b[0] == '-'
-	d := b
-	if neg {
-		d = b[1:]
-	}
-	if len(d) == 0 || len(d) > 19 || d[0] == '0' && (len(d) > 1 || neg) {
-		return 0, false
-	}
-	var u uint64
-	for _, c := range d {
-		if c -= '0'; c > 9 {
-			return 0, false
-		}
-		u = u*10 + uint64(c)
-	}
-	switch {
-	case neg && u <= 1<<63:
-		return -int64(u), true
-	case !neg && u < 1<<63:
-		return int64(u), true
-	}
-	return 0, false
 }

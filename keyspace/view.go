@@ -28,6 +28,10 @@ type View struct {
 	Dirty  int     // changes since it was last set to 0, as rdb_changes_since_last_save counts them
 	Events []Event // recorded changes, in order; drained by the server after each command
 
+	// BeforeFlush is called with each held shard that is about to lose, or exchange, the content of database db: who
+	// watches keys has to look now whether they are there. other is the database that comes in its place, or -1.
+	BeforeFlush func(s *Shard, db, other int)
+
 	ks   *Keyspace
 	held Set
 
@@ -78,7 +82,11 @@ func (v *View) Take(s Set) {
 // Release settles what was edited and unlocks all shards that the view holds.
 func (v *View) Release() {
 	v.Settle()
-	v.ks.Unlock(v.held)
+	for s := v.held; s != 0; s &= s - 1 {
+		sh := v.ks.shards[bits.TrailingZeros64(uint64(s))]
+		sh.noteUsed()
+		sh.mu.Unlock()
+	}
 	v.held = 0
 }
 
@@ -236,6 +244,11 @@ func (v *View) ChangedBy(key []byte, name string, n int) {
 	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Modified, key, name)
 }
 
+// Event records a further notification for a change that Changed has told already.
+func (v *View) Event(key []byte, name string) {
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Modified, key, name)
+}
+
 // Gone says that the command removed key, under the name that notifications give it. Delete does not say it.
 func (v *View) Gone(key []byte, name string) {
 	v.Dirty++
@@ -246,6 +259,9 @@ func (v *View) Gone(key []byte, name string) {
 func (v *View) Notice(key []byte, name string) {
 	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Notice, key, name)
 }
+
+// ShardOf is the shard of a key, which the view holds.
+func (v *View) ShardOf(key []byte) *Shard { return v.ks.shards[v.ks.ShardOf(v.hashOf(key))] }
 
 // Exists tells whether there is a key. It counts as a read, but leaves the access word.
 func (v *View) Exists(key []byte) bool {

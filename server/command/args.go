@@ -1,9 +1,7 @@
 package command
 
 import (
-	"bytes"
-	"strconv"
-
+	"larder/datatypes"
 	"larder/server/resp"
 )
 
@@ -12,7 +10,7 @@ import (
 type Args struct {
 	argv [][]byte
 	pos  int
-	err  string
+	err  resp.Error
 	c    *Ctx
 }
 
@@ -42,7 +40,7 @@ func (a *Args) Bytes() []byte {
 		return nil
 	}
 	if a.pos >= len(a.argv) {
-		a.Wrong(resp.Syntax)
+		a.Wrong(resp.ErrSyntax)
 		return nil
 	}
 	b := a.argv[a.pos]
@@ -70,7 +68,7 @@ func (a *Args) Take(n int) [][]byte {
 		return nil
 	}
 	if n < 0 || n > a.Left() {
-		a.Wrong(resp.Syntax)
+		a.Wrong(resp.ErrSyntax)
 		return nil
 	}
 	r := a.argv[a.pos : a.pos+n]
@@ -81,7 +79,7 @@ func (a *Args) Take(n int) [][]byte {
 // Pairs reads the rest, which must come in twos.
 func (a *Args) Pairs() [][]byte {
 	if a.Left()%2 != 0 {
-		a.Wrong(resp.WrongArity(a.c.Row.Name))
+		a.Wrong(resp.WrongArgs(a.c.Row.Name))
 		return nil
 	}
 	return a.Rest()
@@ -100,23 +98,39 @@ func (a *Args) Is(word string) bool {
 func (a *Args) IsWith(word string, n int) bool { return a.Left() > n && a.Is(word) }
 
 // Int reads a 64-bit integer.
-func (a *Args) Int() int64 { return a.IntOr(resp.NotInteger) }
+func (a *Args) Int() int64 { return a.IntOr(resp.ErrNotInteger) }
 
 // IntOr is Int with another error text.
-func (a *Args) IntOr(text string) int64 {
+func (a *Args) IntOr(text resp.Error) int64 {
 	b := a.Bytes()
 	if a.err != "" {
 		return 0
 	}
-	n, ok := ParseInt(b)
+	n, ok := datatypes.ParseInt(b)
 	if !ok {
 		a.Wrong(text)
 	}
 	return n
 }
 
+// Float reads a double.
+func (a *Args) Float() float64 { return a.FloatOr(resp.ErrNotFloat) }
+
+// FloatOr is Float with another error text.
+func (a *Args) FloatOr(text resp.Error) float64 {
+	b := a.Bytes()
+	if a.err != "" {
+		return 0
+	}
+	f, ok := datatypes.ParseFloat(b)
+	if !ok {
+		a.Wrong(text)
+	}
+	return f
+}
+
 // IntIn reads an integer from low to high, both included.
-func (a *Args) IntIn(low, high int64, text string) int64 {
+func (a *Args) IntIn(low, high int64, text resp.Error) int64 {
 	n := a.IntOr(text)
 	if a.err == "" && (n < low || n > high) {
 		a.Wrong(text)
@@ -126,14 +140,14 @@ func (a *Args) IntIn(low, high int64, text string) int64 {
 }
 
 // Wrong remembers an error unless there is one already.
-func (a *Args) Wrong(text string) {
+func (a *Args) Wrong(e resp.Error) {
 	if a.err == "" {
-		a.err = text
+		a.err = e
 	}
 }
 
 // Syntax remembers a syntax error.
-func (a *Args) Syntax() { a.Wrong(resp.Syntax) }
+func (a *Args) Syntax() { a.Wrong(resp.ErrSyntax) }
 
 // Bad tells whether something was wrong so far.
 func (a *Args) Bad() bool { return a.err != "" }
@@ -141,7 +155,7 @@ func (a *Args) Bad() bool { return a.err != "" }
 // Done ends the reading. If anything was wrong, or arguments are left over, that is the reply and Done is false.
 func (a *Args) Done() bool {
 	if a.err == "" && a.pos < len(a.argv) {
-		a.err = resp.Syntax
+		a.err = resp.ErrSyntax
 	}
 	if a.err != "" {
 		a.c.Fail(a.err)
@@ -165,53 +179,4 @@ func EqualFold(b []byte, word string) bool {
 		}
 	}
 	return true
-}
-
-// ParseInt reads an integer as Redis does: what does not print back to the same bytes is not one. No spaces, no plus,
-// no leading zeros, no minus zero.
-func ParseInt(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	digits := b
-	if b[0] == '-' {
-		digits = b[1:]
-	}
-	if len(digits) == 0 || digits[0] == '0' && len(b) > 1 || digits[0] < '0' || digits[0] > '9' {
-		return 0, false
-	}
-	var u uint64
-	for _, c := range digits {
-		if c -= '0'; c > 9 || u > (1<<63)/10 {
-			return 0, false
-		}
-		u = u*10 + uint64(c)
-	}
-	switch {
-	case b[0] == '-' && u <= 1<<63:
-		return -int64(u), true
-	case b[0] != '-' && u < 1<<63:
-		return int64(u), true
-	}
-	return 0, false
-}
-
-// ParseFloat reads a double as Redis does (strtod without anything around it, no NaN).
-func ParseFloat(b []byte) (float64, bool) {
-	if len(b) == 0 || len(b) > 255 || bytes.IndexByte(b, '_') >= 0 {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil && f != f || f != f {
-		return 0, false
-	}
-	if err != nil {
-		if e, ok := err.(*strconv.NumError); !ok || e.Err != strconv.ErrRange {
-			return 0, false
-		}
-		if f > 1 || f < -1 { // overflow: Redis refuses what strtod calls out of range
-			return 0, false
-		}
-	}
-	return f, true
 }

@@ -23,7 +23,7 @@
 package command
 
 import (
-	"strings"
+	"math/rand/v2"
 
 	"larder/keyspace"
 	"larder/server/command/spec"
@@ -38,6 +38,9 @@ type Row struct {
 
 	Subs []*Row // of a container
 
+	ID     int // given by Table.Number
+	Single int // where the key stands if every request has exactly one, at this place; else 0
+
 	Stats Stats // kept by the dispatcher
 }
 
@@ -46,9 +49,10 @@ type Locks uint8
 
 // The rules.
 const (
-	OfKeys Locks = iota // those of the keys that the spec names; none if it names none
-	AllOfThem           // every shard
-	NoneOfThem          // none, though it may name keys: the handler takes what it needs
+	OfKeys     Locks = iota // those of the keys that the spec names; none if it names none
+	AllOfThem               // every shard
+	NoneOfThem              // none, though it may name keys: the handler takes what it needs
+	World                   // every shard, and no other loop runs: for commands that look at or change other clients
 )
 
 // Ctx is what a handler works with. There is one per executing loop; it belongs to one command at a time.
@@ -58,6 +62,7 @@ type Ctx struct {
 	Reply *resp.Writer
 	Row   *Row
 
+	Rand   *rand.PCG
 	Client any // the session, for the commands about the server and its clients
 	Conf   *Conf
 
@@ -69,9 +74,11 @@ type Ctx struct {
 	Wait Wait
 
 	WantEffects bool // somebody reads the effects: the append-only log or a replica
-	effects     []byte
+	effects     resp.Writer
 	rewritten   bool
 	failed      bool
+
+	found gathered // what a scan found before it can be replied
 }
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.
@@ -125,16 +132,19 @@ func (c *Ctx) Begin(row *Row, argv [][]byte) {
 		c.Args.pos = 2
 	}
 	c.Wait.Set = false
-	c.effects, c.rewritten = c.effects[:0], false
+	c.effects.Empty()
+	c.rewritten = false
 	c.failed = false
 }
 
+// Rand64 is a random number from the context's own source.
+func (c *Ctx) Rand64() uint64 { return c.Rand.Uint64() }
+
 // Fail replies an error. Only the first one of a command counts.
-func (c *Ctx) Fail(text string) {
+func (c *Ctx) Fail(e resp.Error) {
 	if !c.failed {
 		c.failed = true
-		c.Row.Stats.Failed.Add(1)
-		c.Reply.Error(text)
+		c.Reply.Error(e)
 	}
 }
 
@@ -146,7 +156,7 @@ func (c *Ctx) Failed() bool { return c.failed }
 func (c *Ctx) Rewrite(argv ...[]byte) {
 	c.rewritten = true
 	if c.WantEffects {
-		c.effects = AppendRequest(c.effects, argv)
+		writeRequest(&c.effects, argv)
 	}
 }
 
@@ -154,9 +164,9 @@ func (c *Ctx) Rewrite(argv ...[]byte) {
 func (c *Ctx) RewriteString(words ...string) {
 	c.rewritten = true
 	if c.WantEffects {
-		c.effects = resp.AppendArrayHeader(c.effects, len(words))
+		c.effects.Array(len(words))
 		for _, w := range words {
-			c.effects = resp.AppendBulkString(c.effects, w)
+			c.effects.BulkString(w)
 		}
 	}
 }
@@ -168,22 +178,22 @@ func (c *Ctx) NoEffect() { c.rewritten = true }
 // the next Begin.
 func (c *Ctx) Effect() []byte {
 	if !c.rewritten {
-		c.effects = AppendRequest(c.effects[:0], c.Args.argv)
+		c.effects.Empty()
+		writeRequest(&c.effects, c.Args.argv)
 	}
-	return c.effects
+	return c.effects.Bytes()
 }
 
-// AppendRequest appends a request in the protocol's form.
-func AppendRequest(b []byte, argv [][]byte) []byte {
-	b = resp.AppendArrayHeader(b, len(argv))
+// writeRequest writes a request in the protocol's form.
+func writeRequest(w *resp.Writer, argv [][]byte) {
+	w.Array(len(argv))
 	for _, a := range argv {
-		b = resp.AppendBulk(b, a)
+		w.Bulk(a)
 	}
-	return b
 }
 
 // wrongType replies the error of a key of another type.
-func (c *Ctx) wrongType() { c.Fail(resp.WrongType) }
+func (c *Ctx) wrongType() { c.Fail(resp.ErrWrongType) }
 
 // ReadString gives the string at key, nil and false in found if there is none. ok is false if the key holds
 // something else, which is the reply then. The bytes are valid until the shard changes or another integer value is
@@ -205,8 +215,14 @@ func locking(name string, locks Locks, run func(*Ctx)) *Row {
 	return &Row{Spec: spec.Must(name), Run: run, Locks: locks}
 }
 
+// families is every row of this package, in the order of its files.
+var families []*Row
+
+// Register adds a family's rows. It is called from the foot of each family's file.
+func Register(rows ...*Row) { families = append(families, rows...) }
+
+// Rows is every row that was registered.
+func Rows() []*Row { return families }
+
 // New makes a row for a command of the catalogue, for families that stand outside of this package.
 func New(name string, locks Locks, run func(*Ctx)) *Row { return locking(name, locks, run) }
-
-// isLower tells whether a name needs no folding.
-func isLower(s string) bool { return s == strings.ToLower(s) }

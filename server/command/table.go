@@ -10,6 +10,8 @@ type Stats struct {
 	Time_ns  atomic.Uint64
 	Rejected atomic.Uint64 // by a gate, before it ran
 	Failed   atomic.Uint64 // replied an error
+
+	Typical_ns atomic.Uint64 // what a call took when it was last timed
 }
 
 // A Table finds commands by name. It is built once, at the start, and only read afterwards.
@@ -72,6 +74,28 @@ func (t *Table) Add(name string, r *Row) {
 		t.slots[i].Spec = &s
 	}
 	t.rows = append(t.rows, t.slots[i])
+}
+
+// Number gives every row, subcommands included, a number from 0 on and returns how many there are. It is called once
+// the table is complete.
+func (t *Table) Number() int {
+	n := 0
+	number := func(r *Row) {
+		r.ID = n
+		n++
+		if r.First == r.Last && r.Locks == OfKeys {
+			if first, last, _, ok := r.KeyRange(r.First + 1); ok && first == last {
+				r.Single = first
+			}
+		}
+	}
+	for _, r := range t.rows {
+		number(r)
+		for _, s := range r.Subs {
+			number(s)
+		}
+	}
+	return n
 }
 
 // Remove makes a name unknown.

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"larder/keyspace"
+	"larder/server/command"
+)
+
+// after tells everybody who has to hear of what a command did: watchers, blocked clients, keyspace notifications,
+// client-side caches. The shards of the command are still held.
+func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
+	ex.dirty += ex.view.Dirty - dirty
+	events := ex.view.Events
+	if len(events) == 0 {
+		return
+	}
+	for i := range events {
+		e := &events[i]
+		ex.tell(e)
+	}
+	ex.view.ResetEvents()
+}
+
+func (ex *executor) tell(e *keyspace.Event) {
+	switch e.Kind {
+	case keyspace.Flushed, keyspace.Swapped:
+		if e.Kind == keyspace.Swapped {
+			ex.wakeDatabase(e.DB)
+		}
+		return
+	case keyspace.Notice:
+		return
+	}
+	if ext := ex.interest(e.Key); ext != nil {
+		ext.touched(e.DB, e.Key)
+		if ext.hasBlocked(e.DB, e.Key) {
+			ex.ready = append(ex.ready, dbKey{e.DB, string(e.Key)})
+		}
+	}
+}
+
+// interest is what the server keeps for the shard of a key, nil if nobody wants to hear of changes in it.
+func (ex *executor) interest(key []byte) *shardExt {
+	sh := ex.view.ShardOf(key)
+	if sh.Interest == 0 {
+		return nil
+	}
+	return extOf(sh)
+}
+
+// dbKey names a key in one database.
+type dbKey struct {
+	db  int
+	key string
+}
+
+// shardExt is what the server keeps for each shard, under the shard's lock.
+type shardExt struct {
+	watched map[dbKey][]*session
+	blocked map[dbKey]*waitQueue
+}
+
+func extOf(sh *keyspace.Shard) *shardExt {
+	ext, _ := sh.Ext.(*shardExt)
+	if ext == nil {
+		ext = &shardExt{watched: map[dbKey][]*session{}, blocked: map[dbKey]*waitQueue{}}
+		sh.Ext = ext
+	}
+	return ext
+}
+
+// touched makes the transactions fail that watch the key.
+func (x *shardExt) touched(db int, key []byte) {
+	for _, s := range x.watched[dbKey{db, string(key)}] {
+		s.dirty.Store(true)
+	}
+}
+
+func (x *shardExt) hasBlocked(db int, key []byte) bool {
+	if len(x.blocked) == 0 {
+		return false
+	}
+	return x.blocked[dbKey{db, string(key)}] != nil
+}
+
+// beforeFlush makes the transactions fail that watch a key which is there, or comes, when the content of a database
+// goes or is exchanged.
+func (ex *executor) beforeFlush(sh *keyspace.Shard, db, other int) {
+	ext, _ := sh.Ext.(*shardExt)
+	if ext == nil {
+		return
+	}
+	for k, sessions := range ext.watched {
+		if k.db != db {
+			continue
+		}
+		key := []byte(k.key)
+		if sh.Has(db, key, ex.now) || other >= 0 && sh.Has(other, key, ex.now) {
+			for _, s := range sessions {
+				s.dirty.Store(true)
+			}
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package server
+
+import (
+	"container/heap"
+	"time"
+
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/resp"
+)
+
+// A waiter is a client that is blocked on keys. It stands in the queue of each of them, in the keys' shards, and in
+// the deadlines of its executor.
+//
+// Whoever makes a key ready runs the waiter's command on its behalf, holding the shards of all the waiter's keys, and
+// hands the reply over to the waiter's own loop. state, served and the queues change only with those shards held.
+type waiter struct {
+	s       *session
+	row     *command.Row
+	argv    [][]byte // copies
+	db      int
+	keys    []string
+	set     keyspace.Set // shards of the keys, and all others that the command needs
+	number  uint64       // order of arrival
+	since   int64
+	timeout command.TimeoutReply
+	done    bool // served, timed out or gone
+	at      int  // in the deadlines
+	end_ms  int64
+}
+
+// waitQueue is the clients blocked on one key, in the order of their arrival.
+type waitQueue struct{ list []*waiter }
+
+// block parks a client whose command found nothing to give. It must not miss a change between the command's look
+// and its place in the queues: it stands in line first and then lets the command look again.
+func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
+	c := &ex.ctx
+	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, end_ms: c.Wait.Deadline_ms, at: -1}
+	w.argv = copyArgs(argv)
+	for _, k := range c.Wait.Keys {
+		w.keys = append(w.keys, string(k))
+	}
+	w.set = ex.locksOf(row, w.argv)
+	for _, k := range w.keys {
+		w.set |= 1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash([]byte(k)))
+	}
+	w.number = ex.srv.arrivals.Add(1)
+	s.wait = w
+	s.conn.Suspend()
+	ex.srv.stats.blocked.Add(1)
+	ex.view.Take(w.set)
+	ex.line(w)
+	ex.tryServe(w)
+	ex.releaseShards()
+	if !w.done && w.end_ms != 0 {
+		ex.deadline.add(w)
+		ex.loop.TickBefore(time.UnixMilli(w.end_ms))
+	}
+}
+
+// line puts a waiter into the queues of its keys, whose shards are held.
+func (ex *executor) line(w *waiter) {
+	for i, k := range w.keys {
+		if contains(w.keys[:i], k) {
+			continue
+		}
+		sh := ex.view.ShardOf([]byte(k))
+		ext := extOf(sh)
+		name := dbKey{w.db, k}
+		if ext.blocked[name] == nil {
+			ext.blocked[name] = &waitQueue{}
+		}
+		ext.blocked[name].list = append(ext.blocked[name].list, w)
+		sh.Interest++
+	}
+}
+
+// leave takes a waiter out of the queues of its keys, whose shards are held.
+func (ex *executor) leaveQueues(w *waiter) {
+	for i, k := range w.keys {
+		if contains(w.keys[:i], k) {
+			continue
+		}
+		sh := ex.view.ShardOf([]byte(k))
+		ext := extOf(sh)
+		name := dbKey{w.db, k}
+		q := ext.blocked[name]
+		for j, o := range q.list {
+			if o == w {
+				q.list = append(q.list[:j], q.list[j+1:]...)
+				break
+			}
+		}
+		if len(q.list) == 0 {
+			delete(ext.blocked, name)
+		}
+		sh.Interest--
+	}
+	w.done = true
+}
+
+func contains(list []string, s string) bool {
+	for _, o := range list {
+		if o == s {
+			return true
+		}
+	}
+	return false
+}
+
+func copyArgs(argv [][]byte) [][]byte {
+	n := 0
+	for _, a := range argv {
+		n += len(a)
+	}
+	buf := make([]byte, 0, n)
+	out := make([][]byte, len(argv))
+	for i, a := range argv {
+		at := len(buf)
+		buf = append(buf, a...)
+		out[i] = buf[at:len(buf):len(buf)]
+	}
+	return out
+}
+
+// tryServe runs a waiter's command, whose shards are held. If it has an answer now the waiter leaves its queues and
+// the answer is on its way.
+func (ex *executor) tryServe(w *waiter) bool {
+	c, v := &ex.ctx, ex.view
+	db, reply, client, noTouch := v.DB, c.Reply, c.Client, v.NoTouch
+	out := &ex.served
+	out.Empty()
+	out.Proto = w.s.protocol
+	v.DB, c.Reply, c.Client = w.db, out, w.s
+	c.MayBlock, c.Again = true, true
+	start := time.Now()
+	ex.run(w.row, w.argv, nil)
+	served := !c.Wait.Set
+	c.Wait.Set, c.Again = false, false
+	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
+	if served {
+		ex.note(w.row).nanos += uint64(time.Since(start))
+		ex.leaveQueues(w)
+		w.s.answer(ex, w, out.Bytes())
+	}
+	return served
+}
+
+// serveBlocked serves the clients that wait for keys which commands have made ready, in the order of their arrival at
+// each key. What they do may make further keys ready.
+func (ex *executor) serveBlocked() {
+	for len(ex.ready) > 0 {
+		k := ex.ready[0]
+		ex.ready = ex.ready[1:]
+		ex.serveKey(k)
+	}
+	ex.ready = nil
+}
+
+func (ex *executor) serveKey(k dbKey) {
+	ks := ex.srv.ks
+	own := keyspace.Set(1) << ks.ShardOf(ks.Hash([]byte(k.key)))
+	for after := uint64(0); ; {
+		// The waiter's other shards are known only when it is found: look, then take them all and look again.
+		ex.view.Take(own)
+		w := ex.nextWaiter(k, after)
+		ex.view.Release()
+		if w == nil {
+			return
+		}
+		ex.view.Take(w.set | own)
+		if !w.done {
+			ex.tryServe(w)
+		}
+		ex.releaseShards()
+		after = w.number
+	}
+}
+
+// nextWaiter is the first client in a key's queue that arrived after the given number, nil if nobody is left or there
+// is nothing to be had.
+func (ex *executor) nextWaiter(k dbKey, after uint64) *waiter {
+	sh := ex.view.ShardOf([]byte(k.key))
+	q := extOf(sh).blocked[k]
+	if q == nil {
+		return nil
+	}
+	for _, w := range q.list {
+		if w.number > after {
+			return w
+		}
+	}
+	return nil
+}
+
+// releaseShards gives the shards back.
+func (ex *executor) releaseShards() { ex.view.Release() }
+
+// wakeDatabase tries all clients that wait for keys of a database whose content was exchanged. All shards are held.
+func (ex *executor) wakeDatabase(db int) {
+	for i := range ex.srv.ks.Shards() {
+		ext, _ := ex.srv.ks.Shard(i).Ext.(*shardExt)
+		if ext == nil {
+			continue
+		}
+		for k := range ext.blocked {
+			if k.db == db {
+				ex.ready = append(ex.ready, k)
+			}
+		}
+	}
+}
+
+// endWait ends a session's waiting from its own loop, with the reply that write gives, unless it was served meanwhile.
+func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
+	w := s.wait
+	if w == nil {
+		return false
+	}
+	ex.view.Take(w.set)
+	gone := w.done
+	if !gone {
+		ex.leaveQueues(w)
+	}
+	ex.view.Release()
+	if gone {
+		return false
+	}
+	ex.deadline.remove(w)
+	s.wait = nil
+	ex.srv.stats.blocked.Add(-1)
+	if write != nil {
+		write(w)
+		ex.resume(s)
+	}
+	return true
+}
+
+// timeouts ends the waiting of the clients whose time is over.
+func (ex *executor) timeouts() {
+	for len(ex.deadline) > 0 && ex.deadline[0].end_ms <= ex.now {
+		w := ex.deadline[0]
+		ex.deadline.remove(w)
+		ex.endWait(w.s, func(w *waiter) {
+			ex.ctx.Reply = w.s.conn.Out()
+			if w.timeout == command.ReplyRerun {
+				ex.rerun(w)
+			} else {
+				ex.ctx.AnswerTimeout(w.timeout)
+			}
+		})
+	}
+	if len(ex.deadline) > 0 {
+		ex.loop.TickBefore(time.UnixMilli(ex.deadline[0].end_ms))
+	}
+}
+
+// rerun runs a command whose time is over once more, now without the right to block.
+func (ex *executor) rerun(w *waiter) {
+	c := &ex.ctx
+	ex.view.DB = w.db
+	c.Client, c.MayBlock, c.Again = w.s, false, true
+	ex.view.Take(w.set)
+	ex.run(w.row, w.argv, nil)
+	ex.view.Release()
+}
+
+// answer hands a served waiter its reply. The session's own loop does the rest.
+func (s *session) answer(ex *executor, w *waiter, reply []byte) {
+	if s.ex == ex {
+		s.wait = nil
+		ex.deadline.remove(w)
+		ex.srv.stats.blocked.Add(-1)
+		s.conn.Out().Raw(reply)
+		ex.resume(s)
+		return
+	}
+	b := append([]byte(nil), reply...)
+	s.ex.post(func() {
+		if s.wait != w {
+			return
+		}
+		s.wait = nil
+		s.ex.deadline.remove(w)
+		s.srv.stats.blocked.Add(-1)
+		s.conn.Out().Raw(b)
+		s.ex.resume(s)
+	})
+}
+
+// resume lets a client go on whose command has been answered.
+func (ex *executor) resume(s *session) {
+	s.lastUsed = ex.now
+	ex.afterReply(s)
+	s.conn.Resume()
+}
+
+// unblockError ends a client's waiting with an error (CLIENT UNBLOCK ERROR, a change of role).
+func (ex *executor) unblockError(s *session, e resp.Error) bool {
+	return ex.endWait(s, func(w *waiter) { s.conn.Out().Error(e) })
+}
+
+// deadlines is a heap of waiters by the end of their time.
+type deadlines []*waiter
+
+func (d deadlines) Len() int           { return len(d) }
+func (d deadlines) Less(i, j int) bool { return d[i].end_ms < d[j].end_ms }
+func (d deadlines) Swap(i, j int)      { d[i], d[j] = d[j], d[i]; d[i].at, d[j].at = i, j }
+func (d *deadlines) Push(x any)        { w := x.(*waiter); w.at = len(*d); *d = append(*d, w) }
+func (d *deadlines) Pop() any {
+	w := (*d)[len(*d)-1]
+	(*d)[len(*d)-1] = nil
+	*d = (*d)[:len(*d)-1]
+	w.at = -1
+	return w
+}
+
+func (d *deadlines) add(w *waiter) { heap.Push(d, w) }
+
+func (d *deadlines) remove(w *waiter) {
+	if w.at >= 0 {
+		heap.Remove(d, w.at)
+	}
+}

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"slices"
+	"sync"
+
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// clientList is every connected client by its ID.
+type clientList struct {
+	mu   sync.Mutex
+	byID map[int64]*session
+	peak int
+}
+
+func (l *clientList) add(s *session) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byID == nil {
+		l.byID = map[int64]*session{}
+	}
+	l.byID[s.id] = s
+	l.peak = max(l.peak, len(l.byID))
+	return len(l.byID)
+}
+
+func (l *clientList) remove(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byID, s.id)
+}
+
+// count is the number of clients.
+func (l *clientList) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.byID)
+}
+
+// all is every client in the order of their IDs. The sessions may be looked at only in a stopped world.
+func (l *clientList) all() []*session {
+	l.mu.Lock()
+	list := make([]*session, 0, len(l.byID))
+	for _, s := range l.byID {
+		list = append(list, s)
+	}
+	l.mu.Unlock()
+	slices.SortFunc(list, func(a, b *session) int { return int(a.id - b.id) })
+	return list
+}
+
+// find is the client with an ID, nil if there is none.
+func (l *clientList) find(id int64) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byID[id]
+}
+
+// Opened makes a session for a new connection, or refuses it.
+func (srv *Server) Opened(c *netloop.Conn) {
+	ex := c.Loop().User.(*executor)
+	ex.enter()
+	defer ex.leave()
+	ex.setTime()
+	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2, user: "default"}
+	s.authed = srv.openToAll()
+	c.User = s
+	n := srv.clients.add(s)
+	srv.stats.connections.Add(1)
+	switch {
+	case srv.refusesStranger(c):
+		srv.stats.rejected.Add(1)
+		srv.refuse(c, resp.ErrProtectedMode)
+	case n > int(srv.conf.MaxClients.Get()):
+		srv.stats.rejected.Add(1)
+		srv.refuse(c, resp.ErrMaxClients)
+	}
+}
+
+// refuse turns a connection away.
+func (srv *Server) refuse(c *netloop.Conn, e resp.Error) {
+	c.Out().Error(e)
+	c.CloseAfterReply()
+}
+
+// Closed forgets the session of a connection that is gone.
+func (srv *Server) Closed(c *netloop.Conn, why error) {
+	s, _ := c.User.(*session)
+	if s == nil {
+		return
+	}
+	ex := s.ex
+	ex.enter()
+	defer ex.leave()
+	ex.setTime()
+	ex.forget(s)
+	srv.clients.remove(s)
+}
+
+// forget undoes all that the session has registered anywhere.
+func (ex *executor) forget(s *session) {
+	ex.endWait(s, nil)
+	ex.unwatchAll(s)
+	s.multi = nil
+}
+
+// Woken hands a session what others have left for it.
+func (srv *Server) Woken(c *netloop.Conn) {
+	s := c.User.(*session)
+	s.ex.enter()
+	defer s.ex.leave()
+	s.takeInbox()
+}
+
+// Tick looks after what happens without a request: the ends of waits, and clients that have been idle for too long.
+func (srv *Server) Tick(l *netloop.Loop) {
+	ex := l.User.(*executor)
+	ex.enter()
+	defer ex.leave()
+	ex.setTime()
+	ex.timeouts()
+	ex.closeIdle()
+	ex.handIn()
+}
+
+// deliver gives a session bytes that somebody else's command has made for it: a message, an invalidation. Any
+// executor may call it for any session. The order of several from the same executor is kept.
+func (s *session) deliver(from *executor, b []byte) {
+	if from == s.ex {
+		s.conn.Out().Raw(b)
+		return
+	}
+	s.box.mu.Lock()
+	s.box.bytes = append(s.box.bytes, b...)
+	s.box.mu.Unlock()
+	s.conn.Wake()
+}
+
+// takeInbox moves what others delivered to the session's output.
+func (s *session) takeInbox() {
+	s.box.mu.Lock()
+	b := s.box.bytes
+	s.box.bytes = nil
+	s.box.mu.Unlock()
+	if len(b) > 0 {
+		s.conn.Out().Raw(b)
+	}
+}
+
+// closeIdle ends connections that have said nothing for longer than the directive timeout allows.
+func (ex *executor) closeIdle() {
+	limit_ms := ex.srv.conf.Timeout.Get() * 1000
+	if limit_ms == 0 {
+		return
+	}
+	ex.loop.Each(func(c *netloop.Conn) {
+		if s, _ := c.User.(*session); s != nil && s.wait == nil && ex.now-s.lastUsed > limit_ms {
+			s.close()
+		}
+	})
+}

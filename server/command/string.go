@@ -1,0 +1,567 @@
+package command
+
+import (
+	"math"
+	"strconv"
+
+	"larder/datatypes"
+	"larder/keyspace"
+	"larder/server/resp"
+)
+
+// expiry is what a command's arguments say about a key's time.
+type expiry struct {
+	at_ms int64 // absolute; 0 none, keyspace.KeepTTL the one it has
+	given bool
+}
+
+// expireArg reads the time of an option that was read just now: in seconds or milliseconds, from now or absolute.
+// The error of an impossible time names the command.
+func (c *Ctx) expireArg(unit int64, absolute bool) expiry {
+	n := c.Args.Int()
+	if c.Args.Bad() {
+		return expiry{}
+	}
+	at, ok := c.deadline(n, unit, absolute)
+	if !ok || n <= 0 {
+		c.Args.Wrong(resp.InvalidExpire(c.Row.Name))
+		return expiry{}
+	}
+	return expiry{at_ms: at, given: true}
+}
+
+// deadline turns a time of n units of unit milliseconds into an absolute one, false if it does not fit.
+func (c *Ctx) deadline(n, unit int64, absolute bool) (at_ms int64, ok bool) {
+	if n > math.MaxInt64/unit || n < math.MinInt64/unit {
+		return 0, false
+	}
+	n *= unit
+	if absolute {
+		return n, true
+	}
+	if n > math.MaxInt64-c.Now {
+		return 0, false
+	}
+	return n + c.Now, true
+}
+
+// expireOption reads one of EX, PX, EXAT and PXAT.
+func (c *Ctx) expireOption(e *expiry) bool {
+	a := &c.Args
+	var unit int64
+	absolute := false
+	switch {
+	case a.IsWith("EX", 1):
+		unit = 1000
+	case a.IsWith("PX", 1):
+		unit = 1
+	case a.IsWith("EXAT", 1):
+		unit, absolute = 1000, true
+	case a.IsWith("PXAT", 1):
+		unit, absolute = 1, true
+	default:
+		return false
+	}
+	if e.given {
+		a.Syntax()
+	}
+	*e = c.expireArg(unit, absolute)
+	return true
+}
+
+func get(c *Ctx) {
+	key := c.Args.Key()
+	if !c.Args.Done() {
+		return
+	}
+	c.replyString(key)
+}
+
+// replyString answers the string at key.
+func (c *Ctx) replyString(key []byte) bool {
+	val, found, ok := c.ReadString(key)
+	switch {
+	case !ok:
+		return false
+	case found:
+		c.Reply.Bulk(val)
+	default:
+		c.Reply.Null()
+	}
+	return true
+}
+
+// When is a condition on what a key holds before it is set.
+type when uint8
+
+const (
+	always when = iota
+	ifMissing
+	ifExists
+	ifEqual
+	ifUnequal
+)
+
+func set(c *Ctx) {
+	a := &c.Args
+	key, val := a.Key(), a.Bytes()
+	var exp expiry
+	var cond when
+	var operand []byte
+	wantOld := false
+	condition := func(w when) {
+		if cond != always && cond != w {
+			a.Syntax()
+		}
+		cond = w
+	}
+	for a.More() {
+		switch {
+		case a.Is("NX"):
+			condition(ifMissing)
+		case a.Is("XX"):
+			condition(ifExists)
+		case a.IsWith("IFEQ", 1):
+			condition(ifEqual)
+			operand = a.Bytes()
+		case a.IsWith("IFNE", 1):
+			condition(ifUnequal)
+			operand = a.Bytes()
+		case a.Is("GET"):
+			wantOld = true
+		case a.Is("KEEPTTL"):
+			if exp.given {
+				a.Syntax()
+			}
+			exp = expiry{at_ms: keyspace.KeepTTL, given: true}
+		case c.expireOption(&exp):
+		default:
+			a.Syntax()
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	c.setIf(key, val, exp, cond, operand, wantOld)
+}
+
+// setIf sets key under a condition and answers OK, the old value, or nil.
+func (c *Ctx) setIf(key, val []byte, exp expiry, cond when, operand []byte, wantOld bool) {
+	if wantOld {
+		if !c.replyString(key) {
+			return
+		}
+	}
+	met := true
+	switch cond {
+	case ifMissing:
+		met = !c.Has(key)
+	case ifExists:
+		met = c.Has(key)
+	case ifEqual, ifUnequal:
+		old, st := c.PeekString(key)
+		if st == keyspace.WrongType {
+			c.Fail(resp.ErrWrongType)
+			return
+		}
+		met = st == keyspace.Found && string(old) == string(operand)
+		if cond == ifUnequal {
+			met = !met
+		}
+	}
+	if !met {
+		if !wantOld {
+			c.Reply.Null()
+		}
+		return
+	}
+	c.put(key, val, exp)
+	if !wantOld {
+		c.Reply.OK()
+	}
+}
+
+// put stores a string and says so. The effect is a SET with an absolute time.
+func (c *Ctx) put(key, val []byte, exp expiry) {
+	if exp.at_ms > 0 && exp.at_ms <= c.Now && !c.ServeExpired {
+		// The time is over already: what remains is that the old value is gone.
+		if c.Delete(key) {
+			c.Gone(key, "del")
+			c.Rewrite([]byte("DEL"), key)
+		}
+		return
+	}
+	c.SetString(key, val, exp.at_ms)
+	c.Changed(key, "set")
+	if exp.at_ms > 0 {
+		c.Event(key, "expire")
+		if c.WantEffects {
+			c.Rewrite([]byte("SET"), key, val, []byte("PXAT"), strconv.AppendInt(nil, exp.at_ms, 10))
+		}
+	}
+}
+
+func setnx(c *Ctx) {
+	key, val := c.Args.Key(), c.Args.Bytes()
+	if !c.Args.Done() {
+		return
+	}
+	if c.Has(key) {
+		c.Reply.Int(0)
+		return
+	}
+	c.put(key, val, expiry{})
+	c.Reply.Int(1)
+}
+
+func setexIn(unit int64) func(*Ctx) {
+	return func(c *Ctx) {
+		key := c.Args.Key()
+		exp := c.expireArg(unit, false)
+		val := c.Args.Bytes()
+		if !c.Args.Done() {
+			return
+		}
+		c.put(key, val, exp)
+		c.Reply.OK()
+	}
+}
+
+func getset(c *Ctx) {
+	key, val := c.Args.Key(), c.Args.Bytes()
+	if !c.Args.Done() || !c.replyString(key) {
+		return
+	}
+	c.SetString(key, val, 0)
+	c.Changed(key, "set")
+	c.Rewrite([]byte("SET"), key, val)
+}
+
+func getdel(c *Ctx) {
+	key := c.Args.Key()
+	if !c.Args.Done() || !c.replyString(key) {
+		return
+	}
+	if c.Delete(key) {
+		c.Gone(key, "del")
+		c.Rewrite([]byte("DEL"), key)
+	}
+}
+
+func getex(c *Ctx) {
+	a := &c.Args
+	key := a.Key()
+	var exp expiry
+	for a.More() {
+		switch {
+		case a.Is("PERSIST"):
+			if exp.given {
+				a.Syntax()
+			}
+			exp.given = true
+		case c.expireOption(&exp):
+		default:
+			a.Syntax()
+		}
+	}
+	if !a.Done() || !c.replyString(key) || !exp.given {
+		return
+	}
+	in, ok := c.Stat(key)
+	switch {
+	case !ok:
+	case exp.at_ms == 0:
+		if in.Expire_ms != 0 {
+			c.SetExpire(key, 0)
+			c.Changed(key, "persist")
+			c.Rewrite([]byte("PERSIST"), key)
+		}
+	case exp.at_ms <= c.Now && !c.ServeExpired:
+		c.Delete(key)
+		c.Gone(key, "del")
+		c.Rewrite([]byte("DEL"), key)
+	default:
+		c.SetExpire(key, exp.at_ms)
+		c.Changed(key, "expire")
+		c.Rewrite([]byte("PEXPIREAT"), key, strconv.AppendInt(nil, exp.at_ms, 10))
+	}
+}
+
+// delifeq removes a key that holds a given string.
+func delifeq(c *Ctx) {
+	key, want := c.Args.Key(), c.Args.Bytes()
+	if !c.Args.Done() {
+		return
+	}
+	old, st := c.PeekString(key)
+	switch {
+	case st == keyspace.WrongType:
+		c.Fail(resp.ErrWrongType)
+	case st == keyspace.Missing || string(old) != string(want):
+		c.Reply.Int(0)
+	default:
+		c.Delete(key)
+		c.Gone(key, "del")
+		c.Reply.Int(1)
+	}
+}
+
+func mget(c *Ctx) {
+	keys := c.Args.Rest()
+	c.Reply.Array(len(keys))
+	for _, key := range keys {
+		if val, st := c.String(key); st == keyspace.Found {
+			c.Reply.Bulk(val)
+		} else {
+			c.Reply.Null()
+		}
+	}
+}
+
+func mset(c *Ctx) {
+	pairs := c.Args.Pairs()
+	if !c.Args.Done() {
+		return
+	}
+	c.setAll(pairs, 0)
+	c.Reply.OK()
+}
+
+func msetnx(c *Ctx) {
+	pairs := c.Args.Pairs()
+	if !c.Args.Done() {
+		return
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if c.Has(pairs[i]) {
+			c.Reply.Int(0)
+			return
+		}
+	}
+	c.setAll(pairs, 0)
+	c.Reply.Int(1)
+}
+
+func (c *Ctx) setAll(pairs [][]byte, at_ms int64) {
+	for i := 0; i < len(pairs); i += 2 {
+		c.SetString(pairs[i], pairs[i+1], at_ms)
+		c.Changed(pairs[i], "set")
+	}
+}
+
+func incrBy(sign int64) func(*Ctx) {
+	return func(c *Ctx) {
+		key := c.Args.Key()
+		if c.Args.Done() {
+			c.incr(key, sign)
+		}
+	}
+}
+
+func incrby(c *Ctx) {
+	key, n := c.Args.Key(), c.Args.Int()
+	if c.Args.Done() {
+		c.incr(key, n)
+	}
+}
+
+func decrby(c *Ctx) {
+	key, n := c.Args.Key(), c.Args.Int()
+	if !c.Args.Done() {
+		return
+	}
+	if n == math.MinInt64 {
+		c.Fail(resp.ErrDecrOverflow)
+		return
+	}
+	c.incr(key, -n)
+}
+
+func (c *Ctx) incr(key []byte, by int64) {
+	n, text, isInt, st := c.Integer(key)
+	switch {
+	case st == keyspace.WrongType:
+		c.Fail(resp.ErrWrongType)
+		return
+	case st == keyspace.Found && !isInt:
+		var ok bool
+		if n, ok = datatypes.ParseInt(text); !ok {
+			c.Fail(resp.ErrNotInteger)
+			return
+		}
+	}
+	if by > 0 && n > math.MaxInt64-by || by < 0 && n < math.MinInt64-by {
+		c.Fail(resp.ErrOverflow)
+		return
+	}
+	n += by
+	c.SetInteger(key, n)
+	c.Changed(key, "incrby")
+	c.Reply.Int(n)
+}
+
+func incrbyfloat(c *Ctx) {
+	key, arg := c.Args.Key(), c.Args.Bytes()
+	if !c.Args.Done() {
+		return
+	}
+	val, found, ok := c.ReadString(key)
+	if !ok {
+		return
+	}
+	sum := datatypes.LongOfInt(0)
+	if found {
+		if sum, ok = datatypes.ParseLong(val); !ok {
+			c.Fail(resp.ErrNotFloat)
+			return
+		}
+	}
+	by, ok := datatypes.ParseLong(arg)
+	if !ok {
+		c.Fail(resp.ErrNotFloat)
+		return
+	}
+	if sum, ok = sum.Add(by); !ok {
+		c.Fail(resp.ErrNaNOrInfinity)
+		return
+	}
+	text := sum.AppendHuman(nil)
+	c.SetString(key, text, keyspace.KeepTTL)
+	c.Changed(key, "incrbyfloat")
+	c.Rewrite([]byte("SET"), key, text, []byte("KEEPTTL"))
+	c.Reply.Bulk(text)
+}
+
+// tooLong replies the error of a string that would pass proto-max-bulk-len.
+func (c *Ctx) tooLong(size int64) bool {
+	if size <= c.Conf.MaxBulk {
+		return false
+	}
+	c.Fail(resp.ErrStringTooBig)
+	return true
+}
+
+func appendTo(c *Ctx) {
+	key, tail := c.Args.Key(), c.Args.Bytes()
+	if !c.Args.Done() {
+		return
+	}
+	h, st := c.EditBytes(key)
+	if st == keyspace.WrongType {
+		c.Fail(resp.ErrWrongType)
+		return
+	}
+	if st == keyspace.Missing {
+		c.SetString(key, tail, 0)
+		c.Changed(key, "append")
+		c.Reply.Int(int64(len(tail)))
+		return
+	}
+	old := len(h.Bytes())
+	if c.tooLong(int64(old) + int64(len(tail))) {
+		return
+	}
+	copy(h.Resize(old + len(tail))[old:], tail)
+	c.Changed(key, "append")
+	c.Reply.Int(int64(old + len(tail)))
+}
+
+func strlen(c *Ctx) {
+	key := c.Args.Key()
+	if !c.Args.Done() {
+		return
+	}
+	if val, _, ok := c.ReadString(key); ok {
+		c.Reply.Int(int64(len(val)))
+	}
+}
+
+func setrange(c *Ctx) {
+	key, offset, val := c.Args.Key(), c.Args.Int(), c.Args.Bytes()
+	if !c.Args.Done() {
+		return
+	}
+	if offset < 0 {
+		c.Fail(resp.ErrOffsetRange)
+		return
+	}
+	if len(val) == 0 { // nothing to write: the key is not even made
+		if old, _, ok := c.ReadString(key); ok {
+			c.Reply.Int(int64(len(old)))
+		}
+		return
+	}
+	if in, ok := c.Stat(key); ok && in.Type != datatypes.TypeString {
+		c.Fail(resp.ErrWrongType)
+		return
+	}
+	if offset > math.MaxInt64-int64(len(val)) || c.tooLong(offset+int64(len(val))) {
+		if !c.Failed() {
+			c.Fail(resp.ErrStringTooBig)
+		}
+		return
+	}
+	h, _ := c.EditBytes(key)
+	b := h.Extend(int(offset) + len(val))
+	copy(b[offset:], val)
+	c.Changed(key, "setrange")
+	c.Reply.Int(int64(len(b)))
+}
+
+func getrange(c *Ctx) {
+	key, start, end := c.Args.Key(), c.Args.Int(), c.Args.Int()
+	if !c.Args.Done() {
+		return
+	}
+	val, _, ok := c.ReadString(key)
+	if !ok {
+		return
+	}
+	from, to := span(start, end, int64(len(val)))
+	c.Reply.Bulk(val[from:to])
+}
+
+// span turns a range of which both ends are included and may count from the end into one of slice indexes.
+func span(start, end, size int64) (from, to int64) {
+	if start < 0 && end < 0 && start > end {
+		return 0, 0
+	}
+	if start < 0 {
+		start = max(0, start+size)
+	}
+	if end < 0 {
+		end = max(0, end+size)
+	}
+	end = min(end, size-1)
+	if start > end || size == 0 {
+		return 0, 0
+	}
+	return start, end + 1
+}
+
+func init() {
+	Register(
+		row("get", get),
+		row("set", set),
+		row("setnx", setnx),
+		row("setex", setexIn(1000)),
+		row("psetex", setexIn(1)),
+		row("getset", getset),
+		row("getdel", getdel),
+		row("getex", getex),
+		row("delifeq", delifeq),
+		row("mget", mget),
+		row("mset", mset),
+		row("msetnx", msetnx),
+		row("incr", incrBy(1)),
+		row("decr", incrBy(-1)),
+		row("incrby", incrby),
+		row("decrby", decrby),
+		row("incrbyfloat", incrbyfloat),
+		row("append", appendTo),
+		row("strlen", strlen),
+		row("setrange", setrange),
+		row("getrange", getrange),
+		row("substr", getrange),
+	)
+}

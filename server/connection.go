@@ -1,0 +1,229 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/netip"
+	"strconv"
+
+	"larder/server/command"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// Versions that the server names itself by.
+const (
+	RedisVersion = "7.2.4" // whose commands, replies and files it follows
+)
+
+func ping(c *command.Ctx) {
+	if c.Args.Len() > 2 {
+		c.Fail(resp.WrongArgs("ping"))
+		return
+	}
+	msg := c.Args.Peek()
+	if s := c.Client.(*session); s.restricted() { // a subscriber of RESP2 gets all its replies as arrays
+		c.Reply.Array(2)
+		c.Reply.BulkString("pong")
+		c.Reply.Bulk(msg)
+		return
+	}
+	if msg == nil {
+		c.Reply.Simple("PONG")
+	} else {
+		c.Reply.Bulk(msg)
+	}
+}
+
+func echo(c *command.Ctx) { c.Reply.Bulk(c.Args.Bytes()) }
+
+func quit(c *command.Ctx) {
+	c.Reply.OK()
+	c.Client.(*session).conn.CloseAfterReply()
+}
+
+func selectDB(c *command.Ctx) {
+	n := c.Args.IntOr(resp.ErrInvalidDBIndex)
+	if !c.Args.Done() {
+		return
+	}
+	if n < 0 || n >= int64(c.Keyspace().Databases()) {
+		c.Fail(resp.ErrDBIndex)
+		return
+	}
+	c.Client.(*session).db = int(n)
+	c.Reply.OK()
+}
+
+func reset(c *command.Ctx) {
+	s := c.Client.(*session)
+	s.ex.forget(s)
+	s.db, s.name = 0, ""
+	s.replyOff, s.replySkip = false, 0
+	s.noTouch, s.noEvict = false, false
+	s.setProto(2)
+	s.user, s.authed = "default", s.srv.openToAll()
+	c.Reply.Simple("RESET")
+}
+
+// openToAll tells whether a new connection needs no password.
+func (srv *Server) openToAll() bool { return srv.conf.RequirePass.Get() == "" }
+
+// checkPassword compares in constant time, whatever the lengths.
+func (srv *Server) checkPassword(user, password []byte) bool {
+	if string(user) != "default" {
+		return false
+	}
+	want := srv.conf.RequirePass.Get()
+	if want == "" {
+		return true
+	}
+	a, b := sha256.Sum256([]byte(want)), sha256.Sum256(password)
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+func auth(c *command.Ctx) {
+	s := c.Client.(*session)
+	args := c.Args.Rest()
+	user := []byte("default")
+	switch len(args) {
+	case 1:
+		if s.srv.openToAll() {
+			c.Fail(resp.ErrAuthNoPassword)
+			return
+		}
+	case 2:
+		user, args = args[0], args[1:]
+	default:
+		c.Fail(resp.ErrSyntax)
+		return
+	}
+	if s.login(user, args[0]) {
+		c.Reply.OK()
+	} else {
+		c.Fail(resp.ErrWrongPass)
+	}
+}
+
+func (s *session) login(user, password []byte) bool {
+	if !s.srv.checkPassword(user, password) {
+		s.srv.stats.authFailures.Add(1)
+		return false
+	}
+	s.authed, s.user = true, string(user)
+	return true
+}
+
+func hello(c *command.Ctx) {
+	s := c.Client.(*session)
+	a := &c.Args
+	version := s.protocol
+	if a.More() {
+		n := a.IntOr(resp.ErrProtoNotInt)
+		if a.Bad() {
+			a.Done()
+			return
+		}
+		if n != 2 && n != 3 {
+			c.Fail(resp.ErrNoProto)
+			return
+		}
+		version = int(n)
+	}
+	var user, password, name []byte
+	for a.More() {
+		switch {
+		case a.IsWith("AUTH", 2):
+			user, password = a.Bytes(), a.Bytes()
+		case a.IsWith("SETNAME", 1):
+			name = a.Bytes()
+			if !validName(name) {
+				c.Fail("ERR Client names cannot contain spaces, newlines or special characters.")
+				return
+			}
+		default:
+			c.Fail(resp.Error("ERR Syntax error in HELLO option '" + string(a.Bytes()) + "'"))
+			return
+		}
+	}
+	if user != nil && !s.login(user, password) {
+		c.Fail(resp.ErrWrongPass)
+		return
+	}
+	if !s.authed {
+		c.Fail(resp.ErrNoAuthHello)
+		return
+	}
+	if name != nil {
+		s.name = string(name)
+	}
+	s.setProto(version)
+	w := c.Reply
+	w.Map(7)
+	w.BulkString("server")
+	w.BulkString("redis")
+	w.BulkString("version")
+	w.BulkString(RedisVersion)
+	w.BulkString("proto")
+	w.Int(int64(version))
+	w.BulkString("id")
+	w.Int(s.id)
+	w.BulkString("mode")
+	w.BulkString("standalone")
+	w.BulkString("role")
+	w.BulkString("master")
+	w.BulkString("modules")
+	w.Array(0)
+}
+
+// validName tells whether a client may be called so: no spaces or special characters, as CLIENT LIST is one line each.
+func validName(name []byte) bool {
+	for _, b := range name {
+		if b < '!' || b > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// refusesStranger tells whether protected mode keeps a connection out: there is no password and it is not from this
+// machine.
+func (srv *Server) refusesStranger(c *netloop.Conn) bool {
+	if !srv.conf.ProtectedMode.Get() || !srv.openToAll() || c.Listener == nil || c.Listener.Network == "unix" {
+		return false
+	}
+	addr, err := netip.ParseAddrPort(c.RemoteAddr())
+	return err == nil && !addr.Addr().Unmap().IsLoopback()
+}
+
+// splitHostPort cuts "host:port".
+func splitHostPort(addr string) (host string, port int, ok bool) {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return "", 0, false
+	}
+	return a.Addr().String(), int(a.Port()), true
+}
+
+// restricted tells whether the client is a subscriber of RESP2, who may send hardly anything.
+func (s *session) restricted() bool { return false }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// serverRows is every command that stands in this package.
+func serverRows() []*command.Row {
+	return []*command.Row{
+		command.New("ping", command.OfKeys, ping),
+		command.New("echo", command.OfKeys, echo),
+		command.New("quit", command.OfKeys, quit),
+		command.New("select", command.OfKeys, selectDB),
+		command.New("reset", command.NoneOfThem, reset),
+		command.New("auth", command.OfKeys, auth),
+		command.New("hello", command.OfKeys, hello),
+		command.New("multi", command.OfKeys, multi),
+		command.New("exec", command.NoneOfThem, exec),
+		command.New("discard", command.NoneOfThem, discard),
+		command.New("watch", command.OfKeys, watch),
+		command.New("unwatch", command.NoneOfThem, unwatch),
+	}
+}

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/resp"
+)
+
+// dispatch runs one request of a client: through the gates, then at once or into the client's transaction.
+func (ex *executor) dispatch(s *session, rq *request) {
+	argv, row := rq.Args, rq.row
+	s.lastUsed = ex.now
+	s.commands++
+	if row == nil {
+		ex.unknown(s, rq)
+		return
+	}
+	s.lastRow = row
+	if e := ex.gates(s, row, argv); e != "" {
+		ex.reject(s, row, e)
+		return
+	}
+	if s.multi != nil && !runsInMulti(row) {
+		s.enqueue(row, argv)
+		return
+	}
+	ex.call(s, row, rq)
+}
+
+// gates are what stands between a request and its handler, in the order in which they are asked. The answer is the
+// error to reply, or nothing.
+func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Error {
+	srv := ex.srv
+	if !row.ArityOK(len(argv)) {
+		return resp.WrongArgs(row.Name)
+	}
+	if row.Run == nil {
+		return resp.WrongArgs(row.Name)
+	}
+	if !s.authed && !row.Has(spec.NoAuth) {
+		return resp.ErrNoAuth
+	}
+	if s.multi != nil && row.Has(spec.NoMulti) {
+		return "ERR Command not allowed inside a transaction"
+	}
+	if row.Has(spec.DenyOOM) && srv.outOfMemory() {
+		return resp.ErrOOM
+	}
+	if s.restricted() && !allowedWhileSubscribed(row) {
+		return resp.NotAllowedInSubscriber(row.Name)
+	}
+	if srv.loading.Load() && !row.Has(spec.Loading) {
+		return resp.ErrLoading
+	}
+	return ""
+}
+
+// runsInMulti tells which commands are not queued inside a transaction.
+func runsInMulti(row *command.Row) bool {
+	switch row.Name {
+	case "exec", "discard", "multi", "watch", "quit", "reset":
+		return true
+	}
+	return false
+}
+
+// reject replies a gate's error. It spoils a transaction that is being queued.
+func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
+	if row != nil {
+		ex.note(row).rejected++
+	}
+	s.failTransaction()
+	s.out().Error(e)
+	ex.afterReply(s)
+}
+
+// unknown replies to a request that is no command.
+func (ex *executor) unknown(s *session, rq *request) {
+	argv := rq.Args
+	if c := rq.container; c != nil {
+		ex.reject(s, nil, resp.UnknownSubcommand(argv[1], c.Name))
+		return
+	}
+	if name := argv[0]; command.EqualFold(name, "POST") || command.EqualFold(name, "HOST:") {
+		ex.srv.log.Warn("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. " +
+			"This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection aborted.")
+		s.close()
+		return
+	}
+	if !s.authed {
+		ex.reject(s, nil, resp.ErrNoAuth)
+		return
+	}
+	ex.reject(s, nil, resp.UnknownCommand(argv))
+}
+
+// call takes the shards that the request needs, runs it and tells everybody who has to hear of it.
+func (ex *executor) call(s *session, row *command.Row, rq *request) {
+	c := &ex.ctx
+	v := ex.view
+	v.DB = s.db
+	v.NoTouch = s.noTouch && row.Name != "touch"
+	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
+	if row.Locks == command.World {
+		ex.stopWorld()
+		defer ex.startWorld()
+	}
+	var set keyspace.Set
+	if rq.hashed {
+		set = 1 << ex.srv.ks.ShardOf(rq.hash)
+		v.Hint(rq.Args[row.First], rq.hash)
+	} else {
+		set = ex.locksOf(row, rq.Args)
+	}
+	start, timed := ex.startTimer(row)
+	mark := c.Reply.Mark()
+	if set != 0 {
+		v.Take(set)
+		if row.Has(spec.DenyOOM) && !ex.srv.ks.Reserve(set, rq.Size()) {
+			v.Release()
+			ex.reject(s, row, resp.ErrOOM)
+			return
+		}
+	}
+	ex.run(row, rq.Args, rq.raw)
+	if set != 0 {
+		v.Release()
+	}
+	ex.stopTimer(s, row, rq.Args, start, timed)
+	if c.Wait.Set {
+		ex.block(s, row, rq.Args)
+	}
+	if s.replyOff || s.replySkip > 0 {
+		s.out().Truncate(mark)
+	}
+	ex.afterReply(s)
+	if len(ex.ready) > 0 {
+		ex.serveBlocked()
+	}
+}
+
+// run is one command with its shards held: the handler, then what follows from what it did.
+func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
+	c := &ex.ctx
+	dirty, errs := ex.view.Dirty, c.Reply.ErrCount
+	c.Begin(row, argv)
+	row.Run(c)
+	ex.view.Settle()
+	n := ex.note(row)
+	n.calls++
+	if c.Reply.ErrCount != errs {
+		n.failed++
+		ex.noteError(c.Reply.LastErr)
+	}
+	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
+		ex.after(row, raw, dirty)
+	}
+}
+
+// allowedWhileSubscribed tells which commands a subscriber of RESP2 may send.
+func allowedWhileSubscribed(row *command.Row) bool {
+	switch row.Name {
+	case "ping", "subscribe", "ssubscribe", "unsubscribe", "sunsubscribe", "psubscribe", "punsubscribe", "quit", "reset":
+		return true
+	}
+	return false
+}
+
+// afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down.
+func (ex *executor) afterReply(s *session) {
+	if s.replySkip > 0 {
+		s.replySkip--
+	}
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// followConfig takes over what the configuration says now, and again whenever CONFIG SET changes it.
+func (srv *Server) followConfig() {
+	c := srv.conf
+	srv.activeExpire.Store(true)
+	follow := func(apply func() error, names ...string) {
+		c.OnChange(apply, names...)
+		if err := apply(); err != nil {
+			panic("assertion failed: the configuration cannot be applied: " + err.Error())
+		}
+	}
+	follow(func() error {
+		srv.commandConf.Store(&command.Conf{MaxBulk: c.ProtoMaxBulkLen.Get()})
+		lim := resp.Limits{
+			MaxBulk: int(c.ProtoMaxBulkLen.Get()), MaxArgs: resp.DefaultMaxArgs, MaxBuffered: int(c.ClientQueryBufferLimit.Get()),
+		}
+		un := lim
+		un.Unauth = true
+		srv.limits.Store(&lim)
+		srv.unauthLimits.Store(&un)
+		return nil
+	}, "proto-max-bulk-len", "client-query-buffer-limit")
+	follow(func() error { srv.ks.SetMaxMemory(c.Maxmemory.Get()); return nil }, "maxmemory")
+	c.OnChange(srv.relisten, "port", "bind")
+}
+
+// outOfMemory tells whether the data has passed maxmemory.
+func (srv *Server) outOfMemory() bool {
+	limit := srv.ks.MaxMemory()
+	return limit > 0 && srv.usedMemory() > limit
+}
+
+// usedMemory is what the data takes, in bytes.
+func (srv *Server) usedMemory() int64 {
+	n := int64(0)
+	for i := range srv.ks.Shards() {
+		n += srv.ks.Shard(i).Used()
+	}
+	return n
+}
+
+// renameCommand applies a rename-command line: the command is known by another name, or not at all.
+func (srv *Server) renameCommand(r config.Rename) {
+	row := srv.table.Lookup([]byte(r.From))
+	if row == nil || !srv.table.Remove(row.Name) {
+		return
+	}
+	if r.To != "" {
+		srv.table.Add(r.To, row)
+	}
+}

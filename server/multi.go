@@ -1,0 +1,132 @@
+package server
+
+import (
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/resp"
+)
+
+// A transaction is what a client has queued since MULTI. EXEC takes the shards of all its commands at once, runs them
+// in order and gives its effect to the log and the replicas as one.
+type transaction struct {
+	queue  []queued
+	bytes  int  // of the arguments, for CLIENT LIST and the limits
+	failed bool // a command could not be queued: EXEC refuses
+	db     int  // the database that the commands queued so far will have selected
+}
+
+type queued struct {
+	row  *command.Row
+	argv [][]byte
+}
+
+// enqueue keeps a request until EXEC. The arguments are copied: they are slices of the read buffer.
+func (s *session) enqueue(row *command.Row, argv [][]byte) {
+	t := s.multi
+	q := queued{row: row, argv: copyArgs(argv)}
+	t.queue = append(t.queue, q)
+	for _, a := range argv {
+		t.bytes += len(a)
+	}
+	s.out().Simple("QUEUED")
+}
+
+// failTransaction makes the EXEC of a client whose command was refused fail.
+func (s *session) failTransaction() {
+	if s.multi != nil {
+		s.multi.failed = true
+	}
+}
+
+func multi(c *command.Ctx) {
+	s := c.Client.(*session)
+	if s.multi != nil {
+		c.Fail(resp.ErrNestedMulti)
+		s.failTransaction()
+		return
+	}
+	s.multi = &transaction{db: s.db}
+	c.Reply.OK()
+}
+
+func discard(c *command.Ctx) {
+	s := c.Client.(*session)
+	if s.multi == nil {
+		c.Fail(resp.ErrDiscardNoMulti)
+		return
+	}
+	s.multi = nil
+	s.ex.unwatchAll(s)
+	c.Reply.OK()
+}
+
+// exec runs what was queued. Unlike other handlers it takes the shards itself: those of all the commands at once.
+func exec(c *command.Ctx) {
+	s := c.Client.(*session)
+	ex := s.ex
+	t := s.multi
+	switch {
+	case t == nil:
+		c.Fail(resp.ErrExecNoMulti)
+		return
+	case t.failed:
+		s.multi = nil
+		ex.unwatchAll(s)
+		c.Fail(resp.ErrExecAbort)
+		return
+	}
+	set, world := ex.locksOfAll(t.queue)
+	set |= s.watchedSet()
+	if world {
+		ex.stopWorld()
+		defer ex.startWorld()
+	}
+	ex.view.Take(set)
+	changed := s.watchedChanged(ex.view)
+	s.unwatchHeld()
+	s.multi = nil
+	if changed {
+		ex.view.Release()
+		c.Reply.NullArray()
+		return
+	}
+	ex.runQueue(s, t.queue)
+	ex.view.Release()
+}
+
+// locksOfAll is the shards that the queued commands need together, and whether one of them looks at other clients.
+func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set, world bool) {
+	for _, q := range queue {
+		set |= ex.locksOf(q.row, q.argv)
+		if q.row.Locks == command.World {
+			world = true
+		}
+		if q.row.Locks == command.NoneOfThem && q.row.Has(spec.ArbitraryKeys) {
+			set = ex.srv.ks.All()
+		}
+	}
+	return set, world
+}
+
+// runQueue runs a transaction's commands. What was allowed when they were queued is asked again.
+func (ex *executor) runQueue(s *session, queue []queued) {
+	c := &ex.ctx
+	row := c.Row
+	ex.inTransaction = true
+	c.MayBlock = false
+	c.Reply.Array(len(queue))
+	for _, q := range queue {
+		if e := ex.gates(s, q.row, q.argv); e != "" {
+			ex.note(q.row).rejected++
+			c.Reply.Error(e)
+			continue
+		}
+		start, timed := ex.startTimer(q.row)
+		ex.view.DB = s.db
+		ex.run(q.row, q.argv, nil)
+		ex.stopTimer(s, q.row, q.argv, start, timed)
+	}
+	ex.inTransaction = false
+	c.Row = row
+}

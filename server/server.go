@@ -1,0 +1,164 @@
+// Package server is the server: it owns everything, and decides in which order things start, run and stop.
+//
+//	server.go     Server: what there is, start and stop
+//	turn.go       one turn of a loop: cut all requests, stage all, run all
+//	dispatch.go   one request: the gates in their order, the shards, the handler
+//	after.go      what follows from a command: who has to hear of it
+//	executor.go   what each loop has for running commands; stopping the world
+//	session.go    one client
+//	multi.go      transactions; blocking.go clients that wait for keys
+//	janitor.go    what is done between commands: expiry, freeing, giving memory back
+//	*.go          and one file for each family of commands about the server itself and its clients
+//
+// A request's way: netloop reads it, Turn cuts it and looks it up, dispatch asks the gates, takes the shards of its keys
+// and runs the row's handler (package command), after drains what the handler recorded, netloop sends the reply.
+package server
+
+import (
+	"context"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// Server is one server process's whole state.
+type Server struct {
+	conf *config.Store
+	log  *zap.Logger
+
+	ks     *keyspace.Keyspace
+	engine *netloop.Engine
+	table  *command.Table
+
+	rows     []*command.Row // by ID
+	rowCount int
+
+	executors []*executor // of the engine's loops, then the janitor's
+	janitor   *executor
+	world     sync.Mutex // held by who stops the world
+
+	started time.Time
+	runID   string
+
+	commandConf  atomic.Pointer[command.Conf]
+	limits       atomic.Pointer[resp.Limits]
+	unauthLimits atomic.Pointer[resp.Limits]
+
+	tcp  []*netloop.Listener
+	unix *netloop.Listener
+
+	recording    atomic.Bool // every change is recorded, whatever the shards' interest
+	loading      atomic.Bool
+	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
+	timeAll      atomic.Bool // every command is timed, not only now and then
+	dirty        atomic.Int64
+	arrivals     atomic.Uint64 // of blocked clients
+
+	clients clientList
+	stats   stats
+
+	stopping chan struct{} // closed by shutdown
+	stopOnce sync.Once
+	stopped  chan struct{} // closed when Run is over
+}
+
+// New makes a server that does not listen yet.
+func New(conf *config.Store, log *zap.Logger) (*Server, error) {
+	srv := &Server{
+		conf: conf, log: log, started: time.Now(), runID: newRunID(),
+		stopping: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	seed := maphash.MakeSeed()
+	ks, err := keyspace.New(keyspace.Options{
+		Shards:    int(conf.Shards.Get()),
+		Databases: int(conf.Databases.Get()),
+		Hash:      func(key []byte) uint64 { return maphash.Bytes(seed, key) },
+		Seed:      rand.Uint64(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv.ks = ks
+	srv.buildTable()
+	srv.engine, err = netloop.New(srv, netloop.Options{
+		Loops:     int(conf.EventLoops.Get()),
+		TickEvery: tickEvery,
+		KeepAlive: time.Duration(conf.TCPKeepalive.Get()) * time.Second,
+	})
+	if err != nil {
+		ks.Close()
+		return nil, err
+	}
+	for i, l := range srv.engine.Loops() {
+		ex := newExecutor(srv, l, rand.Uint64()+uint64(i))
+		l.User = ex
+		srv.executors = append(srv.executors, ex)
+	}
+	srv.janitor = newExecutor(srv, nil, rand.Uint64())
+	srv.executors = append(srv.executors, srv.janitor)
+	srv.followConfig()
+	return srv, nil
+}
+
+// buildTable makes the command table out of every family's rows.
+func (srv *Server) buildTable() {
+	srv.table = command.NewTable(command.Rows(), serverRows())
+	for _, r := range srv.conf.Renames() {
+		srv.renameCommand(r)
+	}
+	srv.rowCount = srv.table.Number()
+	srv.rows = make([]*command.Row, srv.rowCount)
+	for _, r := range srv.table.Rows() {
+		srv.rows[r.ID] = r
+		for _, s := range r.Subs {
+			srv.rows[s.ID] = s
+		}
+	}
+}
+
+// tickEvery is how often a loop looks after its clients' times.
+const tickEvery = 100 * time.Millisecond
+
+// Run listens and serves until ctx is done or a client has said SHUTDOWN, then stops in order.
+func (srv *Server) Run(ctx context.Context) error {
+	defer close(srv.stopped)
+	srv.log.Info("Server initialized")
+	if err := srv.listen(); err != nil {
+		srv.ks.Close()
+		return err
+	}
+	srv.writePidFile()
+	srv.engine.Start()
+	var helpers sync.WaitGroup
+	helpers.Add(1)
+	go func() {
+		defer helpers.Done()
+		srv.keepHouse()
+	}()
+	srv.log.Info("Ready to accept connections")
+	select {
+	case <-ctx.Done():
+		srv.log.Warn("User requested shutdown...")
+	case <-srv.stopping:
+	}
+	srv.shutdown()
+	helpers.Wait()
+	srv.engine.Stop(time.Second)
+	srv.removeFiles()
+	srv.log.Warn("Redis is now ready to exit, bye bye...")
+	srv.ks.Close()
+	return nil
+}
+
+// shutdown makes Run end. It may be called several times.
+func (srv *Server) shutdown() { srv.stopOnce.Do(func() { close(srv.stopping) }) }

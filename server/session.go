@@ -1,0 +1,76 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"larder/server/command"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// A session is one client: what it has told us about itself and what state its connection is in.
+//
+// A session belongs to the executor of its loop and is touched by nobody else, with two exceptions: a command that
+// runs in a stopped world (command.World) may look at and change all sessions, and deliver may be called anywhere.
+type session struct {
+	srv  *Server
+	conn *netloop.Conn
+	ex   *executor
+	id   int64
+
+	name, libName, libVer string
+	created, lastUsed     int64 // Unix milliseconds
+	lastRow               *command.Row
+	commands              uint64
+
+	db       int
+	authed   bool
+	protocol int // 2 or 3
+	user     string
+	noted    noted
+
+	noTouch, noEvict bool
+	replyOff         bool // CLIENT REPLY OFF
+	replySkip        int  // 2: skip the next command's reply, 1: this one's
+	monitor          bool
+	replica          bool
+	closing          bool
+
+	multi   *transaction // not nil between MULTI and EXEC
+	watched []dbKey
+	dirty   atomic.Bool // a watched key has changed; set by whoever changes it, under its shard
+
+	wait   *waiter // not nil while blocked
+	paused bool    // waits for the end of CLIENT PAUSE
+
+	box mailbox
+}
+
+// mailbox is what other loops' commands have left for the client, until its own loop takes it.
+type mailbox struct {
+	mu    sync.Mutex
+	bytes []byte
+	full  bool // the client did not take it in time and is being closed
+}
+
+// noted is what the client said in HELLO, CLIENT SETINFO and CLIENT CAPA.
+type noted struct{ redirect bool }
+
+// out is where replies to the client go.
+func (s *session) out() *resp.Writer { return s.conn.Out() }
+
+// setProto changes the protocol of replies from the next one on.
+func (s *session) setProto(version int) {
+	s.protocol = version
+	s.conn.Out().Proto = version
+}
+
+// close ends the connection without another word.
+func (s *session) close() { s.conn.Close(netloop.ErrKilled) }
+
+// idle is how long the client has said nothing.
+func (s *session) idle(now_ms int64) time.Duration {
+	return time.Duration(max(0, now_ms-s.lastUsed)) * time.Millisecond
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"go.uber.org/zap"
+
+	"larder/server/command"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// request is one command of a turn: cut, looked up and hashed before any of the batch runs.
+type request struct {
+	resp.Request
+	s         *session
+	row       *command.Row // nil if there is no such command
+	container *command.Row // set if only the subcommand is unknown
+	raw       []byte       // as it was sent, if that is the exact form
+	hash      uint64       // of the single key
+	hashed    bool
+	fault     resp.Error // not a request but the end of the connection
+}
+
+// batchMax is how many requests are cut ahead. Their buckets and entries have to stay in the nearest caches until the
+// last of them runs.
+const batchMax = 64
+
+// Turn runs what the ready connections have sent: batch by batch, cut all, stage all, run all.
+func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
+	ex := l.User.(*executor)
+	ex.enter()
+	defer ex.leave()
+	ex.setTime()
+	ex.args.Reset()
+	for len(ready) > 0 {
+		ex.batch = ex.batch[:0]
+		ready = ex.cut(ready)
+		ex.stage()
+		ex.runBatch()
+	}
+}
+
+// cut fills the batch from the ready connections and returns those that are left. The last connection of a full
+// batch comes first again.
+func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
+	srv := ex.srv
+	for i, c := range ready {
+		s := c.User.(*session)
+		lim := srv.limits.Load()
+		if !s.authed {
+			lim = srv.unauthLimits.Load()
+		}
+		for c.Proceed() {
+			if len(ex.batch) == batchMax {
+				return ready[i:]
+			}
+			ex.batch = append(ex.batch, request{s: s})
+			rq := &ex.batch[len(ex.batch)-1]
+			st := c.In.Next(lim, &ex.args, &rq.Request)
+			if st == resp.Command {
+				ex.prepare(rq)
+				if !s.authed { // the next request's bounds depend on what this one does
+					return ready[i:]
+				}
+				continue
+			}
+			if st == resp.NeedMore {
+				ex.batch = ex.batch[:len(ex.batch)-1]
+				break
+			}
+			rq.fault = "overflow"
+			if st == resp.ProtocolError {
+				rq.fault = resp.Error(c.In.Err())
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// prepare looks the command up and hashes its key if there is one at a fixed place.
+func (ex *executor) prepare(rq *request) {
+	row, container := ex.srv.table.Find(rq.Args)
+	rq.row, rq.container = row, container
+	if row != nil && row.Single > 0 && row.Single < len(rq.Args) {
+		rq.hash, rq.hashed = ex.srv.ks.Hash(rq.Args[row.Single]), true
+	}
+}
+
+// stage asks for the memory that the batch will read, all of it at once: the loads overlap, where one command after
+// the other would wait for each of its own.
+func (ex *executor) stage() {
+	if len(ex.batch) < 4 {
+		return
+	}
+	ks := ex.srv.ks
+	for i := range ex.batch {
+		if rq := &ex.batch[i]; rq.hashed {
+			ks.Stage1(rq.s.db, rq.hash)
+		}
+	}
+	for i := range ex.batch {
+		if rq := &ex.batch[i]; rq.hashed {
+			ks.Stage2(rq.s.db, rq.hash)
+		}
+	}
+}
+
+// runBatch runs the requests in order. When a connection stops in the middle (it blocks, it closes, it owes too much
+// output) what was cut ahead for it is put back.
+func (ex *executor) runBatch() {
+	for i := 0; i < len(ex.batch); i++ {
+		rq := &ex.batch[i]
+		s := rq.s
+		if !s.conn.Proceed() {
+			if rq.fault == "" {
+				s.conn.In.Unread(&rq.Request)
+			}
+			for i+1 < len(ex.batch) && ex.batch[i+1].s == s {
+				i++
+			}
+			continue
+		}
+		if rq.fault != "" {
+			ex.protocolError(s, rq.fault)
+			continue
+		}
+		raw := s.conn.In.Raw(&rq.Request)
+		rq.raw = raw
+		ex.dispatch(s, rq)
+	}
+}
+
+// protocolError ends a connection whose bytes are no requests.
+func (ex *executor) protocolError(s *session, e resp.Error) {
+	if e == "overflow" {
+		ex.srv.stats.queryBufferKills.Add(1)
+		ex.srv.log.Warn("Closing client that reached max query buffer length", zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()))
+		s.conn.Close(netloop.ErrKilled)
+		return
+	}
+	s.conn.Out().Error(e)
+	ex.noteError(e)
+	s.conn.CloseAfterReply()
+}
+
+// TurnEnd runs before the turn's output is sent.
+func (srv *Server) TurnEnd(l *netloop.Loop) {
+	ex := l.User.(*executor)
+	ex.enter()
+	ex.handIn()
+	ex.leave()
+}

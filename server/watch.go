@@ -1,0 +1,100 @@
+package server
+
+import (
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/resp"
+)
+
+// watch makes the next EXEC fail if one of the keys changes before it.
+func watch(c *command.Ctx) {
+	s := c.Client.(*session)
+	if s.multi != nil {
+		c.Fail(resp.ErrWatchInMulti)
+		return
+	}
+	for _, key := range c.Args.Rest() {
+		s.watch(c.View, key)
+	}
+	c.Reply.OK()
+}
+
+func (s *session) watch(v *keyspace.View, key []byte) {
+	name := dbKey{v.DB, string(key)}
+	for _, w := range s.watched {
+		if w == name {
+			return
+		}
+	}
+	sh := v.ShardOf(key)
+	v.Has(key) // a key whose time is over goes now: its going is no change for the transaction
+	ext := extOf(sh)
+	ext.watched[name] = append(ext.watched[name], s)
+	sh.Interest++
+	s.watched = append(s.watched, name)
+}
+
+// unwatch forgets all watched keys.
+func unwatch(c *command.Ctx) {
+	s := c.Client.(*session)
+	s.ex.unwatchAll(s)
+	c.Reply.OK()
+}
+
+// watchedSet is the shards of the watched keys.
+func (s *session) watchedSet() (set keyspace.Set) {
+	ks := s.srv.ks
+	for _, w := range s.watched {
+		set |= 1 << ks.ShardOf(ks.Hash([]byte(w.key)))
+	}
+	return set
+}
+
+// unwatchAll forgets the session's watched keys. No shard is held before.
+func (ex *executor) unwatchAll(s *session) {
+	if len(s.watched) > 0 {
+		ex.srv.ks.Lock(s.watchedSet())
+		set := s.watchedSet()
+		s.unwatchHeld()
+		ex.srv.ks.Unlock(set)
+	}
+	s.dirty.Store(false)
+}
+
+// unwatchHeld is unwatchAll with the keys' shards held.
+func (s *session) unwatchHeld() {
+	ks := s.srv.ks
+	for _, w := range s.watched {
+		sh := ks.Shard(ks.ShardOf(ks.Hash([]byte(w.key))))
+		ext := extOf(sh)
+		list := ext.watched[w]
+		for i, o := range list {
+			if o == s {
+				list = append(list[:i], list[i+1:]...)
+				break
+			}
+		}
+		if len(list) == 0 {
+			delete(ext.watched, w)
+		} else {
+			ext.watched[w] = list
+		}
+		sh.Interest--
+	}
+	s.watched = nil
+	s.dirty.Store(false)
+}
+
+// watchedChanged tells whether a watched key has changed, or its time is over. The keys' shards are held.
+func (s *session) watchedChanged(v *keyspace.View) bool {
+	if s.dirty.Load() {
+		return true
+	}
+	for _, w := range s.watched {
+		sh := v.ShardOf([]byte(w.key))
+		if sh.Lapsed(w.db, []byte(w.key), v.Now) {
+			return true
+		}
+	}
+	return false
+}

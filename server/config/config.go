@@ -30,6 +30,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"larder/server/glob"
 )
 
 // CompatVersion is the version of redis-server whose configuration and replies Larder follows.
@@ -146,18 +148,17 @@ func (s *Store) Get(patterns ...string) []Pair {
 		}
 	}
 	for _, pattern := range patterns {
-		if !hasGlob(pattern) {
+		if !strings.ContainsAny(pattern, "[*?") {
 			if r := Lookup(pattern); r != nil {
 				add(pattern, r)
 			}
 			continue
 		}
-		pattern = strings.ToLower(pattern)
 		for _, r := range rows {
-			if !r.Hidden && match(pattern, r.Name) {
+			if !r.Hidden && glob.Match([]byte(pattern), []byte(r.Name), true) {
 				add(r.Name, r)
 			}
-			if !r.Hidden && r.Alias != "" && match(pattern, r.Alias) {
+			if !r.Hidden && r.Alias != "" && glob.Match([]byte(pattern), []byte(r.Alias), true) {
 				add(r.Alias, r)
 			}
 		}

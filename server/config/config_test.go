@@ -263,18 +263,3 @@ func TestMemory(t *testing.T) {
 		}
 	}
 }
-
-func TestMatch(t *testing.T) {
-	for _, c := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"*", "", true}, {"", "", true}, {"", "a", false}, {"a*c", "abbc", true}, {"a*c", "abcd", false}, {"*a*b*", "xxaxxbxx", true}, {"**", "x", true},
-		{"a?c", "abc", true}, {"a?", "a", false}, {"[a-c]x", "bx", true}, {"[^a-c]x", "bx", false}, {"[c-a]x", "bx", true}, {`\*`, "*", true}, {`\*`, "x", false},
-		{`[\]]`, "]", true}, {"[ab", "b", true}, {"[", "x", false}, {`a\`, `a\`, true}, {"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", strings.Repeat("a", 60), false},
-	} {
-		if got := match(c.pattern, c.name); got != c.want {
-			t.Errorf("match(%q, %q) = %v", c.pattern, c.name, got)
-		}
-	}
-}

@@ -38,7 +38,7 @@ func (r *Reply) Match(o *Observed, order Order) bool {
 
 // resp3 is the pattern with nil and nil* as RESP3 spells them.
 func (p Pattern) resp3() Pattern {
-	if p.Null {
+	if p.Null && !p.exact {
 		return Pattern{Value: wire.Value{Kind: '_'}}
 	}
 	if len(p.Elems) > 0 {
@@ -59,7 +59,7 @@ func matchOrdered(p Pattern, v wire.Value, order Order) bool {
 	case AnyOrder:
 		return p.sameKind(v) && matchSet(p.Elems, v.Elems, stride(v.Kind))
 	case PairsAnyOrder:
-		return p.sameKind(v) && matchSet(p.Elems, v.Elems, 2)
+		return p.sameKind(v) && matchSet(p.Elems, v.Elems, pairStride(v))
 	case ScanAnyOrder, ScanPairsAnyOrder:
 		return p.sameKind(v) && len(p.Elems) == 2 && len(v.Elems) == 2 && p.Elems[0].match(v.Elems[0]) &&
 			matchOrdered(p.Elems[1], v.Elems[1], order-ScanAnyOrder+AnyOrder)
@@ -72,6 +72,14 @@ func stride(kind byte) int {
 		return 2
 	}
 	return 1
+}
+
+// pairStride is 2, but 1 where each pair is an array of its own, as in RESP3.
+func pairStride(v wire.Value) int {
+	if len(v.Elems) > 0 && v.Elems[0].Aggregate() {
+		return 1
+	}
+	return 2
 }
 
 func (p Pattern) sameKind(v wire.Value) bool { return p.Kind == v.Kind && p.Null == v.Null }
@@ -141,7 +149,7 @@ func Arrange(v wire.Value, order Order) wire.Value {
 	case AnyOrder:
 		v.Elems = arrange(v.Elems, stride(v.Kind))
 	case PairsAnyOrder:
-		v.Elems = arrange(v.Elems, 2)
+		v.Elems = arrange(v.Elems, pairStride(v))
 	case ScanAnyOrder, ScanPairsAnyOrder:
 		if len(v.Elems) == 2 {
 			v.Elems = []wire.Value{v.Elems[0], Arrange(v.Elems[1], order-ScanAnyOrder+AnyOrder)}

@@ -14,7 +14,7 @@ import (
 //	:5    ,1.5    #t    (123      integer, double, boolean, big number
 //	"a\x00"   !"ERR x"   ="txt:a" bulk string, blob error, verbatim string
 //	nil   nil*                    $-1 and *-1 in RESP2, both _ in RESP3
-//	_                             _
+//	$-1   *-1   _                 these, in either protocol
 //	[1 2]  ~[...]  >[...]         array, set, push
 //	{k v}  |{k v}                 map, attribute
 //
@@ -27,6 +27,7 @@ type Pattern struct {
 	Elems      []Pattern
 	re         *regexp.Regexp // the text of a scalar of this Kind must match
 	any, rest  bool
+	exact      bool // $-1 or *-1, whatever the protocol
 }
 
 const (
@@ -150,6 +151,8 @@ func (r *reader) word() (Pattern, error) {
 		return Pattern{Value: wire.Value{Kind: '$', Null: true}}, nil
 	case w == "nil*":
 		return Pattern{Value: wire.Value{Kind: '*', Null: true}}, nil
+	case w == "$-1" || w == "*-1":
+		return Pattern{Value: wire.Value{Kind: w[0], Null: true}, exact: true}, nil
 	case w == "_":
 		return Pattern{Value: wire.Value{Kind: '_'}}, nil
 	case w != "" && strings.ContainsRune(":,#(+-", rune(w[0])):
@@ -158,10 +161,14 @@ func (r *reader) word() (Pattern, error) {
 	return Pattern{}, fmt.Errorf("no value begins with %.40q", w+r.s)
 }
 
-// FormatValues writes values as the lines of a reply.
-func FormatValues(values []wire.Value) []string {
+// FormatValues writes values that were received in a protocol as the lines of a reply.
+func FormatValues(values []wire.Value, proto int) []string {
 	var lines []string
 	for _, v := range values {
+		if proto == 3 && v.Null { // after RESET, say
+			lines = append(lines, indent+string(v.Kind)+"-1")
+			continue
+		}
 		if flat := formatFlat(v, true); len(indent)+len(flat) <= width || !v.Aggregate() || len(v.Elems) == 0 {
 			lines = append(lines, indent+flat)
 			continue

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"larder/tests/internal/wire"
 )
 
 // Record plays the file's scenes on a server and writes its replies into the file's steps, for the server's version
@@ -72,7 +74,7 @@ func (s *Step) record(scene *Scene, v Version, proto int, o *Outcome) (note stri
 func (s *Step) newReply(since Version, proto int, o *Observed) Reply {
 	r := Reply{Since: since, Proto: proto, Closed: o.Closed}
 	for _, v := range o.Values {
-		r.source = append(r.source, FormatValues(append(o.Values[:0:0], Arrange(v, s.Marks.Order)))...)
+		r.source = append(r.source, FormatValues([]wire.Value{Arrange(v, s.Marks.Order)}, proto)...)
 	}
 	if o.Closed {
 		r.source = append(r.source, "    (closed)")

@@ -409,7 +409,7 @@ type Observed struct {
 }
 
 func (o *Observed) String() string {
-	lines := FormatValues(o.Values)
+	lines := FormatValues(o.Values, o.Proto)
 	if o.Closed {
 		lines = append(lines, "    (closed)")
 	}

@@ -28,7 +28,7 @@ func TestNotationStandsForTheSameBytes(t *testing.T) {
 		"*2\r\n*40\r\n" + strings.Repeat("$5\r\nhel\"o\r\n", 40) + "+x y\r\n",
 	} {
 		v := value(t, raw)
-		lines := FormatValues([]wire.Value{v})
+		lines := FormatValues([]wire.Value{v}, 2)
 		back, err := ParsePatterns(lines)
 		if err != nil || len(back) != 1 {
 			t.Errorf("%q: %d values, %v, from\n%s", raw, len(back), err, strings.Join(lines, "\n"))
@@ -75,6 +75,9 @@ func TestMatchers(t *testing.T) {
 		{`nil`, "_\r\n", AsGiven, 3, true},
 		{`[nil*]`, "*1\r\n_\r\n", AsGiven, 3, true},
 		{`_`, "$-1\r\n", AsGiven, 2, false},
+		{`$-1`, "$-1\r\n", AsGiven, 3, true},
+		{`$-1`, "_\r\n", AsGiven, 3, false},
+		{`*-1`, "*-1\r\n", AsGiven, 3, true},
 	} {
 		r := &Reply{source: []string{"    " + c.pattern}}
 		if err := r.parse(); err != nil {

@@ -2,7 +2,6 @@ package keyspace
 
 import (
 	"larder/datatypes"
-	"larder/datatypes/arena"
 )
 
 // A Handle is the place of one key's value while a command reads or edits it: the datatypes.Holder of that value.
@@ -20,7 +19,7 @@ type Handle struct {
 	gen  uint32 // of the database when it.slot was looked up
 	enc  datatypes.Enc
 	edit bool
-	emit bool // a removed empty key is announced
+	typed
 }
 
 // Env is what the handle's value shares with the others of its shard.
@@ -166,7 +165,7 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	}
 	h := v.handles[v.used]
 	v.used++
-	h.v, h.it, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit, h.emit = v, it, key, v.DB, t, ok, it.d.gen, 0, edit, true
+	h.v, h.it, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, it, key, v.DB, t, ok, it.d.gen, 0, edit
 	if !ok {
 		return h, Missing
 	}
@@ -186,11 +185,17 @@ func (v *View) Settle() {
 func (h *Handle) empty() bool { return h.typ != datatypes.TypeStream && len(h.Bytes()) == 0 }
 
 func (v *View) settle(h *Handle) {
-	if !h.edit || !h.here || h.typ == datatypes.TypeString || !h.empty() {
-		h.edit = false
+	if !h.edit || !h.here || h.typ == datatypes.TypeString {
 		return
 	}
 	h.edit = false
+	if !h.empty() {
+		if h.typ == datatypes.TypeHash && h.Enc() != datatypes.EncBlob {
+			h.fresh()
+			h.it.d.t.SetExpire(h.it.slot, h.it.due())
+		}
+		return
+	}
 	h.fresh()
 	db := v.DB
 	v.DB = h.db
@@ -212,10 +217,4 @@ func (v *View) EditBytes(key []byte) (*Handle, Status) {
 		h.SetEnc(datatypes.EncRaw)
 	}
 	return h, st
-}
-
-// moveTo places the handle's entry bytes elsewhere: defragmentation.
-func (it *item) moved(e arena.Ref) {
-	it.e = e
-	it.d.t.SetEntry(it.slot, e)
 }

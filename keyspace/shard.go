@@ -104,7 +104,7 @@ func (s *Shard) Has(db int, key []byte, now_ms int64) bool {
 		return false
 	}
 	at := expireOf(s.arena, d.t.Entry(slot))
-	return at == 0 || at > now_ms
+	return at == 0 || at >= now_ms
 }
 
 // Lapsed tells whether database db holds a key whose time is over and that nobody has removed yet.
@@ -118,7 +118,7 @@ func (s *Shard) Lapsed(db int, key []byte, now_ms int64) bool {
 		return false
 	}
 	at := expireOf(s.arena, d.t.Entry(slot))
-	return at != 0 && at <= now_ms
+	return at != 0 && at < now_ms
 }
 
 // Tend does up to budget steps of merging and shrinking the shard's tables.

@@ -9,10 +9,11 @@ import (
 // together.
 const sweepLate_ms = 25
 
-// Sweep removes keys of shard i whose time is over, in all databases, up to budget keys, and tells whether more are
-// due. The view holds the shard. How late the oldest of them was is noted in the shard's statistics.
+// Sweep removes keys and hash fields of shard i whose time is over, in all databases, up to about budget of them, and
+// tells whether more are due. The view holds the shard. How late the oldest of them was is noted in the shard's
+// statistics.
 //
-// It is cheap when nothing is due: tables know the earliest expiry of each of their segments.
+// It is cheap when nothing is due: tables know the earliest time at which they have to be looked at.
 func (v *View) Sweep(i, budget int) (removed int, more bool) {
 	sh := v.ks.shards[i]
 	from := v.DB
@@ -20,25 +21,80 @@ func (v *View) Sweep(i, budget int) (removed int, more bool) {
 	lag := int64(0)
 	for n := range sh.dbs {
 		d := &sh.dbs[n]
-		if !d.ready || d.ttls == 0 || d.t.MinExpire() > v.Now-sweepLate_ms {
+		if !d.ready || d.t.MinExpire() >= v.Now-sweepLate_ms {
 			continue
 		}
 		v.DB = n
-		left := d.t.ExpireDue(v.Now, v.Now-sweepLate_ms, budget-removed, func(e arena.Ref) int64 { return expireOf(sh.arena, e) },
-			func(slot table.Slot, e arena.Ref) {
-				it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
-				lag = max(lag, v.Now-it.expire())
-				v.Dirty++
-				v.expire(&it)
-				removed++
-			})
-		if left {
-			more = true
-			if removed >= budget {
-				break
-			}
+		var keys, fields int
+		keys, fields, lag, more = v.sweepDB(sh, d, budget-removed, lag)
+		if removed += keys + fields; more {
+			break
 		}
 	}
 	sh.Stats.ExpireLag_ms = lag
 	return removed, more
+}
+
+func (v *View) sweepDB(sh *Shard, d *database, budget int, lag int64) (keys, fields int, late int64, more bool) {
+	v.due.reset()
+	more = d.t.ExpireDue(v.Now-1, v.Now-1-sweepLate_ms, budget,
+		func(e arena.Ref) int64 {
+			it := item{sh: sh, d: d, e: e, h: parse(sh.arena, e)}
+			return it.due()
+		},
+		func(slot table.Slot, e arena.Ref) {
+			it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
+			if at := it.expire(); at != 0 && v.expired(at) {
+				lag = max(lag, v.Now-at)
+				v.Dirty++
+				v.expire(&it)
+				keys++
+				return
+			}
+			v.due.add(it.key())
+		})
+	// Hashes of which only fields are over stay; removing fields may move them, so it is done after the sweep.
+	v.due.each(func(key []byte) {
+		n, left := v.expireFields(key, budget-keys-fields)
+		fields += n
+		more = more || left
+	})
+	return keys, fields, lag, more
+}
+
+// expireFields removes fields of the hash at key whose time is over.
+func (v *View) expireFields(key []byte, budget int) (n int, more bool) {
+	x, st := v.EditHash(key)
+	if st != Found {
+		return 0, false
+	}
+	h := v.handles[v.used-1]
+	n, more = x.DeleteExpired(v.Now, max(1, budget), func([]byte) {})
+	if n > 0 {
+		h.it.sh.Stats.FieldsExpired += uint64(n)
+		v.Changed(key, "hexpired")
+	}
+	v.Settle()
+	return n, more
+}
+
+// names is a list of keys in one buffer.
+type names struct {
+	buf  []byte
+	ends []int
+}
+
+func (n *names) reset() { n.buf, n.ends = n.buf[:0], n.ends[:0] }
+
+func (n *names) add(b []byte) {
+	n.buf = append(n.buf, b...)
+	n.ends = append(n.ends, len(n.buf))
+}
+
+func (n *names) each(fn func([]byte)) {
+	from := 0
+	for _, end := range n.ends {
+		fn(n.buf[from:end:end])
+		from = end
+	}
 }

@@ -39,6 +39,7 @@ type View struct {
 	hintN int
 	hash  uint64
 
+	due     names     // hashes with fields whose time is over
 	num     [20]byte  // text of an integer value
 	keys    []byte    // the bytes of recorded keys
 	handles []*Handle // one for each value that the command edits or reads as a collection
@@ -167,7 +168,8 @@ func (v *View) find(key []byte) (it item, ok bool) {
 	return it, true
 }
 
-func (v *View) expired(at_ms int64) bool { return at_ms <= v.Now }
+// expired tells whether a time is over: a key lives through the whole millisecond that it expires in.
+func (v *View) expired(at_ms int64) bool { return at_ms < v.Now }
 
 // expire removes a key whose time is over.
 func (v *View) expire(it *item) {
@@ -349,7 +351,7 @@ func (v *View) setExpire(it *item, at_ms int64) {
 	default:
 		return
 	}
-	it.d.t.SetExpire(it.slot, at_ms)
+	it.d.t.SetExpire(it.slot, it.due())
 }
 
 // rebuild makes the entry have room for valLen bytes of value and the given expiry, keeping key, access word and as

@@ -1,0 +1,86 @@
+package keyspace
+
+import (
+	"larder/datatypes"
+)
+
+// typed is one value of each type, bound to a handle when the handle is opened as that type.
+type typed struct {
+	hash datatypes.Hash
+	set  datatypes.Set
+	list datatypes.List
+}
+
+// ReadHash gives the hash at key: an empty one if there is none.
+func (v *View) ReadHash(key []byte) (*datatypes.Hash, Status) { return v.openHash(key, false) }
+
+// EditHash gives the hash at key for editing. It comes into being with its first field and goes with its last.
+func (v *View) EditHash(key []byte) (*datatypes.Hash, Status) { return v.openHash(key, true) }
+
+func (v *View) openHash(key []byte, edit bool) (*datatypes.Hash, Status) {
+	h, st := v.open(key, datatypes.TypeHash, edit)
+	if st == WrongType {
+		return nil, st
+	}
+	h.hash.Bind(h.Env(), h)
+	return &h.hash, st
+}
+
+// ReadSet gives the set at key: an empty one if there is none.
+func (v *View) ReadSet(key []byte) (*datatypes.Set, Status) { return v.openSet(key, false) }
+
+// EditSet gives the set at key for editing. It comes into being with its first member and goes with its last.
+func (v *View) EditSet(key []byte) (*datatypes.Set, Status) { return v.openSet(key, true) }
+
+func (v *View) openSet(key []byte, edit bool) (*datatypes.Set, Status) {
+	h, st := v.open(key, datatypes.TypeSet, edit)
+	if st == WrongType {
+		return nil, st
+	}
+	h.set.Bind(h.Env(), h)
+	return &h.set, st
+}
+
+// ReadList gives the list at key: an empty one if there is none.
+func (v *View) ReadList(key []byte) (*datatypes.List, Status) { return v.openList(key, false) }
+
+// EditList gives the list at key for editing. It comes into being with its first item and goes with its last.
+func (v *View) EditList(key []byte) (*datatypes.List, Status) { return v.openList(key, true) }
+
+func (v *View) openList(key []byte, edit bool) (*datatypes.List, Status) {
+	h, st := v.open(key, datatypes.TypeList, edit)
+	if st == WrongType {
+		return nil, st
+	}
+	h.list.Bind(h.Env(), h)
+	return &h.list, st
+}
+
+// fieldsDue is the earliest expiry of the fields of a hash entry in Unix milliseconds, 0 if none has one or the entry
+// is not a hash.
+func (it *item) fieldsDue() int64 {
+	if it.h.typ() != datatypes.TypeHash || it.h.enc() == datatypes.EncBlob {
+		return 0
+	}
+	var x datatypes.Hash
+	x.Bind(&it.sh.env, peek{it})
+	return x.MinExpire()
+}
+
+// due is when the sweep has to look at an entry: at its own expiry or that of its first field, whichever is earlier.
+// 0 is never.
+func (it *item) due() int64 {
+	own, field := it.expire(), it.fieldsDue()
+	if own == 0 || field != 0 && field < own {
+		return field
+	}
+	return own
+}
+
+// peek is a Holder of an entry's value that is only read.
+type peek struct{ it *item }
+
+func (p peek) Enc() datatypes.Enc   { return p.it.h.enc() }
+func (p peek) SetEnc(datatypes.Enc) { panic("assertion failed: a value that is only read was changed") }
+func (p peek) Bytes() []byte        { return p.it.value() }
+func (p peek) Resize(n int) []byte  { panic("assertion failed: a value that is only read was changed") }

@@ -1,0 +1,54 @@
+package command
+
+import (
+	"larder/datatypes"
+	"larder/keyspace"
+	"larder/server/resp"
+)
+
+// open replies WRONGTYPE if that is what a look-up came to.
+func open[T any](c *Ctx, x *T, st keyspace.Status) (*T, bool) {
+	if st == keyspace.WrongType {
+		c.Fail(resp.ErrWrongType)
+		return nil, false
+	}
+	return x, true
+}
+
+// ReadHash gives the hash at key, an empty one if there is none. ok is false if the key holds something else, which is
+// the reply then. So with the others below; those named Edit make the key with its first element and drop it with its
+// last.
+func (c *Ctx) ReadHash(key []byte) (h *datatypes.Hash, ok bool) {
+	h, st := c.View.ReadHash(key)
+	return open(c, h, st)
+}
+
+// EditHash is ReadHash for a change.
+func (c *Ctx) EditHash(key []byte) (h *datatypes.Hash, ok bool) {
+	h, st := c.View.EditHash(key)
+	return open(c, h, st)
+}
+
+// ReadSet gives the set at key; see ReadHash.
+func (c *Ctx) ReadSet(key []byte) (s *datatypes.Set, ok bool) {
+	s, st := c.View.ReadSet(key)
+	return open(c, s, st)
+}
+
+// EditSet is ReadSet for a change.
+func (c *Ctx) EditSet(key []byte) (s *datatypes.Set, ok bool) {
+	s, st := c.View.EditSet(key)
+	return open(c, s, st)
+}
+
+// ReadList gives the list at key; see ReadHash.
+func (c *Ctx) ReadList(key []byte) (l *datatypes.List, ok bool) {
+	l, st := c.View.ReadList(key)
+	return open(c, l, st)
+}
+
+// EditList is ReadList for a change.
+func (c *Ctx) EditList(key []byte) (l *datatypes.List, ok bool) {
+	l, st := c.View.EditList(key)
+	return open(c, l, st)
+}

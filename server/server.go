@@ -67,6 +67,7 @@ type Server struct {
 	clients clientList
 	stats   stats
 
+	ready    chan struct{} // closed when clients can connect
 	stopping chan struct{} // closed by shutdown
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when Run is over
@@ -76,7 +77,7 @@ type Server struct {
 func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv := &Server{
 		conf: conf, log: log, started: time.Now(), runID: newRunID(),
-		stopping: make(chan struct{}), stopped: make(chan struct{}),
+		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
@@ -146,6 +147,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.keepHouse()
 	}()
 	srv.log.Info("Ready to accept connections")
+	close(srv.ready)
 	select {
 	case <-ctx.Done():
 		srv.log.Warn("User requested shutdown...")
@@ -159,6 +161,9 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.ks.Close()
 	return nil
 }
+
+// Ready is closed when clients can connect.
+func (srv *Server) Ready() <-chan struct{} { return srv.ready }
 
 // shutdown makes Run end. It may be called several times.
 func (srv *Server) shutdown() { srv.stopOnce.Do(func() { close(srv.stopping) }) }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// daemonMark is set in the environment of the process that runs in the background.
+const daemonMark = "LARDER_DAEMON"
+
+func isDaemon() bool { return os.Getenv(daemonMark) != "" }
+
+// daemonize starts this program again, in a session of its own and without a terminal, and returns while that one goes
+// on. A Go process cannot fork: it has threads from its first moment. What was read from standard input is handed on.
+func daemonize(args []string, stdin []byte) error {
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	input := null
+	if len(stdin) > 0 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		input = r
+		go func() {
+			defer w.Close()
+			_, _ = w.Write(stdin) // a child that does not read it has failed, and there is nobody left to say so
+		}()
+	}
+	child, err := os.StartProcess(executable, append([]string{"larder", "serve"}, args...), &os.ProcAttr{
+		Env:   append(os.Environ(), daemonMark+"=1"),
+		Files: []*os.File{input, null, null},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return err
+	}
+	return child.Release()
+}

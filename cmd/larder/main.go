@@ -1,0 +1,144 @@
+// Larder is an in-memory cache server that any Redis client can talk to.
+//
+//	larder serve [redis.conf | -] [--directive value ...]     run the server
+//	larder version                                            say which version this is
+//	larder help [command]                                     what there is, with examples
+//
+// It takes the place of redis-server where that is called: `larder /etc/redis/redis.conf --port 7000` serves, and so
+// does the binary under the name redis-server, whatever its arguments.
+//
+// main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
+// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"larder/server"
+)
+
+func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the program with its surroundings as arguments; it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if base := filepath.Base(args[0]); strings.HasPrefix(base, "redis-server") {
+		return asRedisServer(args, stdin, stdout, stderr)
+	}
+	root := rootCommand(args[0], stdin, stdout, stderr)
+	args = args[1:]
+	if meansServe(root, args) {
+		args = append([]string{"serve"}, args...)
+	}
+	root.SetArgs(args)
+	err := root.Execute()
+	var code exitCode
+	switch {
+	case err == nil:
+		return 0
+	case asExitCode(err, &code):
+		return int(code)
+	}
+	fmt.Fprintf(stderr, "larder: %v\n", err)
+	return 1
+}
+
+// exitCode ends the program with a code other than 0, after everything that there was to say has been said.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+func asExitCode(err error, code *exitCode) bool {
+	c, ok := err.(exitCode)
+	if ok {
+		*code = c
+	}
+	return ok
+}
+
+// meansServe reports whether arguments that do not begin with a command are a redis-server command line: options of
+// the configuration, "-", or a file.
+func meansServe(root *cobra.Command, args []string) bool {
+	if len(args) == 0 || slices.Contains([]string{"-h", "--help", "-v", "--version"}, args[0]) {
+		return false
+	}
+	if strings.HasPrefix(args[0], "-") {
+		return true
+	}
+	if found, _, err := root.Find(args[:1]); err == nil && found != root || args[0] == "help" || args[0] == "completion" {
+		return false
+	}
+	// A word that is neither a command nor a file is a misspelt command.
+	_, err := os.Stat(args[0])
+	return err == nil || strings.ContainsAny(args[0], "./")
+}
+
+// asRedisServer is the program under the name redis-server.
+func asRedisServer(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 1 {
+		switch args[1] {
+		case "-v", "--version":
+			fmt.Fprintf(stdout, "Redis server v=%s sha=%s:0 malloc=larder bits=%d build=larder-%s\n", server.RedisVersion, server.Commit, wordBits, server.Version)
+			return 0
+		case "-h", "--help":
+			fmt.Fprint(stderr, redisServerHelp)
+			return 1
+		}
+	}
+	return serve(invocation{program: args[0], args: args[1:], stdin: stdin, stdout: stdout, stderr: stderr})
+}
+
+const redisServerHelp = `Usage: redis-server [/path/to/redis.conf] [options] [-]
+       redis-server - (read the configuration from standard input)
+       redis-server -v or --version
+       redis-server -h or --help
+
+Examples:
+       redis-server (with the default configuration)
+       echo 'maxmemory 128mb' | redis-server -
+       redis-server /etc/redis/6379.conf
+       redis-server --port 7777 --loglevel verbose
+       redis-server /etc/redis/6379.conf --port 7777
+
+This is Larder under the name redis-server; "larder help" tells more.
+`
+
+func rootCommand(program string, stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "larder",
+		Short: "An in-memory cache server that any Redis client can talk to",
+		Long: `Larder is an in-memory cache server that any Redis client can talk to.
+
+It reads the configuration files of Redis and takes its place:
+
+  larder serve                                  listen on port 6379 with the default configuration
+  larder serve /etc/redis/redis.conf            with a configuration file
+  larder serve --port 7000 --maxmemory 2gb      with options: any directive of the file, with two dashes
+  larder /etc/redis/redis.conf --port 7000      the same as with "serve", for scripts that start redis-server
+
+Then, from another terminal:
+
+  redis-cli ping
+  redis-benchmark -P 16 -t set,get`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		CompletionOptions: cobra.CompletionOptions{
+			HiddenDefaultCmd: true,
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "print the version")
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(serveCommand(program, stdin, stdout, stderr), versionCommand())
+	return root
+}

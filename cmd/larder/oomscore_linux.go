@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"larder/server/config"
+)
+
+// oomScorePath is where the kernel keeps how willing it is to kill this process when memory runs out.
+const oomScorePath = "/proc/self/oom_score_adj"
+
+// oomScore sets the process's oom_score_adj and puts it back.
+type oomScore struct {
+	conf    *config.Store
+	log     *zap.Logger
+	path    string
+	base    int // the score before we changed it
+	changed bool
+}
+
+// followOOMScore keeps the process's score at what oom-score-adj and oom-score-adj-values say.
+func followOOMScore(conf *config.Store, logger *zap.Logger) error {
+	o := &oomScore{conf: conf, log: logger, path: oomScorePath}
+	conf.OnChange(o.apply, "oom-score-adj", "oom-score-adj-values")
+	_ = o.apply() // a system that forbids it is no reason not to serve; the log has it
+	return nil
+}
+
+// apply writes the score for what the server is now.
+func (o *oomScore) apply() error {
+	mode := o.conf.OOMScoreAdj.Get()
+	if mode == config.OOMNo && !o.changed {
+		return nil
+	}
+	if !o.changed {
+		text, err := os.ReadFile(o.path)
+		if err == nil {
+			o.base, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		if err != nil {
+			o.log.Warn("Unable to read oom_score_adj", zap.Error(err))
+			return errOOMScore
+		}
+	}
+	score := o.base
+	if mode != config.OOMNo {
+		role := 0
+		if o.conf.ReplicaOf.Get().Host != "" {
+			role = 1
+		}
+		score = o.conf.OOMScoreAdjValues.Get()[role]
+		if mode == config.OOMRelative {
+			score += o.base
+		}
+		score = min(max(score, -1000), 1000)
+	}
+	o.changed = mode != config.OOMNo
+	if err := os.WriteFile(o.path, []byte(strconv.Itoa(score)+"\n"), 0o644); err != nil {
+		o.log.Warn("Unable to write oom_score_adj", zap.Error(err))
+		return errOOMScore
+	}
+	return nil
+}
+
+var errOOMScore = errors.New("Failed to set current oom_score_adj. Check server logs.") //lint:ignore ST1005 clients read this text

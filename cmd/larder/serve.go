@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"larder/server"
+	"larder/server/config"
+	"larder/server/log"
+)
+
+func serveCommand(program string, stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve [redis.conf | -] [--directive value ...]",
+		Short: "Run the server",
+		Long: `Run the server until it is told to stop: by SIGTERM, by Ctrl-C, or by the command SHUTDOWN.
+
+The configuration is a file as Redis has it; "-" reads it from standard input. Each of its directives is also an
+option, which wins over the file. Values with a unit are sizes: 100mb, 2gb.`,
+		Example: `  larder serve
+  larder serve /etc/redis/redis.conf
+  larder serve --port 7000 --bind 127.0.0.1 ::1 --requirepass "open sesame"
+  larder serve redis.conf --maxmemory 2gb --loglevel verbose
+  echo 'port 7000' | larder serve -`,
+		// The options are the configuration's, in Redis's form.
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
+				return cmd.Help()
+			}
+			if code := serve(invocation{program: program, args: args, stdin: stdin, stdout: stdout, stderr: stderr}); code != 0 {
+				return exitCode(code)
+			}
+			return nil
+		},
+	}
+}
+
+// invocation is how serve was called.
+type invocation struct {
+	program        string // as the caller named it
+	args           []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// serve runs the server and returns the exit code.
+func serve(inv invocation) int {
+	conf := config.New()
+	src := config.ParseArgs(inv.args)
+	var stdin bytes.Buffer // what was read, for the process that goes on in the background
+	if err := conf.Load(src, io.TeeReader(inv.stdin, &stdin)); err != nil {
+		fmt.Fprintf(inv.stderr, "\n%v\n", err)
+		return 1
+	}
+	manager := supervisor(conf.Supervised.Get())
+	if conf.Daemonize.Get() && manager == config.SupervisedNo && !isDaemon() {
+		if err := daemonize(inv.args, stdin.Bytes()); err != nil {
+			fmt.Fprintf(inv.stderr, "Cannot go to the background: %v\n", err)
+			return 1
+		}
+		return 0
+	}
+	logger, control, err := openLog(conf)
+	if err != nil {
+		fmt.Fprintf(inv.stderr, "\n%v\n", &config.Error{Reason: "Can't open the log file: " + err.Error()})
+		return 1
+	}
+	defer control.Close()
+	greet(inv, conf, src, logger, control)
+	if err := runServer(conf, logger, control, manager); err != nil {
+		logger.Warn(err.Error())
+		return 1
+	}
+	return 0
+}
+
+// openLog makes the logger that the configuration asks for, and keeps it at the level that CONFIG SET says.
+func openLog(conf *config.Store) (*zap.Logger, *log.Control, error) {
+	path := conf.LogFile.Get()
+	if path != "" {
+		path = conf.Path(path)
+	}
+	logger, control, err := log.New(log.Options{Path: path, JSON: conf.LogFormat.Get() == config.LogJSON, Level: log.Level(conf.LogLevel.Get())})
+	if err != nil {
+		var cause *os.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return nil, nil, err
+	}
+	conf.OnChange(func() error { control.SetLevel(log.Level(conf.LogLevel.Get())); return nil }, "loglevel")
+	return logger, control, nil
+}
+
+// greet writes the first lines of the log: who this is, with which configuration, and what of it does nothing.
+func greet(inv invocation, conf *config.Store, src config.Source, logger *zap.Logger, control *log.Control) {
+	logger.Info("oO0OoO0OoO0Oo Larder is starting oO0OoO0OoO0Oo")
+	logger.Info(fmt.Sprintf("Larder version=%s, redis_version=%s, bits=%d, commit=%s, pid=%d, just started",
+		server.Version, server.RedisVersion, wordBits, server.Commit, os.Getpid()))
+	if src == (config.Source{}) {
+		logger.Warn(fmt.Sprintf("Warning: no config file specified, using the default config. In order to specify a config file use %s /path/to/redis.conf", inv.program))
+	} else {
+		logger.Info("Configuration loaded")
+	}
+	for _, i := range conf.Ignored() {
+		logger.Warn(fmt.Sprintf("%s, line %d: '%s' has no effect: %s", i.Where.File, i.Where.Line, i.Name, i.Because))
+	}
+	if conf.AlwaysShowLogo.Get() || conf.LogFile.Get() == "" && isTerminal(inv.stdout) {
+		control.Raw(banner(int(conf.Port.Get())))
+	} else {
+		logger.Info(fmt.Sprintf("Running mode=standalone, port=%d.", conf.Port.Get()))
+	}
+}
+
+// banner is the picture at the head of the log. Tools find the process by its line " PID: 1234".
+func banner(port int) string {
+	return fmt.Sprintf(`
+     ________
+    |  o  o  |     Larder %s (%s) %d bit
+    |--------|     speaks Redis %s
+    |  O  oo |
+    |--------|     Running in standalone mode
+    | oo  O  |     Port: %d
+    |________|     PID: %d
+
+`, server.Version, server.Commit, wordBits, server.RedisVersion, port, os.Getpid())
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// runServer serves until a signal or a client ends it.
+func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, manager config.SupervisedMode) error {
+	if err := followOOMScore(conf, logger); err != nil {
+		return err
+	}
+	if conf.Daemonize.Get() && conf.PidFile.Get() == "" {
+		if err := conf.Adopt("pidfile", defaultPidFile); err != nil {
+			return err
+		}
+	}
+	srv, err := server.New(conf, logger)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	defer handleSignals(logger, control, stop)()
+	go func() {
+		select {
+		case <-srv.Ready():
+			tellReady(manager, logger)
+		case <-ctx.Done():
+		}
+	}()
+	err = srv.Run(ctx)
+	tellStopping(manager)
+	return err
+}
+
+// defaultPidFile is where a server in the background that has no pidfile notes its process.
+const defaultPidFile = "/var/run/redis.pid"
+
+// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again. A second SIGINT ends the
+// process at once. The function it returns ends the handling.
+func handleSignals(logger *zap.Logger, control *log.Control, stop func()) (end func()) {
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that went away must not end the server
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		stopping := false
+		for {
+			select {
+			case <-done:
+				return
+			case sig := <-signals:
+				switch {
+				case sig == syscall.SIGHUP:
+					if err := control.Reopen(); err != nil {
+						logger.Warn("Cannot open the log file again", zap.Error(err))
+					}
+				case stopping && sig == syscall.SIGINT:
+					logger.Warn("You insist... exiting now.")
+					os.Exit(1)
+				default:
+					logger.Warn(fmt.Sprintf("Received %s scheduling shutdown...", signalName(sig)))
+					stopping = true
+					stop()
+				}
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+func signalName(sig os.Signal) string {
+	if sig == syscall.SIGINT {
+		return "SIGINT"
+	}
+	return "SIGTERM"
+}

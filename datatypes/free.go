@@ -6,6 +6,8 @@ import "larder/datatypes/arena"
 // tells whether all of it is gone. It is called again with the same root until it is.
 func FreeStep(env *Env, t Type, root arena.Ref, budget int) (done bool) {
 	switch t {
+	case TypeList:
+		return freeList(env, root, budget)
 	case TypeHash:
 		return freeHash(env, root, budget)
 	case TypeSet:
@@ -18,6 +20,11 @@ func FreeStep(env *Env, t Type, root arena.Ref, budget int) (done bool) {
 // to different shards, which are both held. O(size).
 func Copy(t Type, fromEnv *Env, from Holder, toEnv *Env, to Holder) {
 	switch t {
+	case TypeList:
+		var x, y List
+		x.Bind(fromEnv, from)
+		y.Bind(toEnv, to)
+		x.CopyTo(&y)
 	case TypeHash:
 		var x, y Hash
 		x.Bind(fromEnv, from)

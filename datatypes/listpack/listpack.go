@@ -294,17 +294,26 @@ func Seek(b []byte, index int) (p int, ok bool) {
 // that it looks at (1 finds a field among field, value pairs). If there is none, p is len(b). O(n).
 func Find(b []byte, p int, s []byte, skip int) (at int, ok bool) {
 	n, isInt := ParseInt(s)
+	// Most elements are short strings: of those that have the right length the last byte is looked at first, as texts
+	// that differ rather agree at their beginnings.
+	short, last := -1, byte(0)
+	if len(s) > 0 && len(s) < 64 {
+		short, last = kindStr6|len(s), s[len(s)-1]
+	}
 	for p < len(b) {
-		c := b[p]
-		next := 0
-		if c >= kindStr6 && c < kindInt13 {
-			size := int(c & 0x3F)
-			next = p + 2 + size
-			if size == len(s) && string(b[p+1:p+1+size]) == string(s) {
+		c := int(b[p])
+		next := p + 2
+		switch {
+		case c >= kindStr6 && c < kindInt13:
+			next += c & 0x3F
+			if c == short && b[next-2] == last && string(b[p+1:next-1]) == string(s) || c == kindStr6 && len(s) == 0 {
 				return p, true
 			}
-		} else {
-			next = Next(b, p)
+		case c < kindStr6:
+			if isInt && int64(c) == n {
+				return p, true
+			}
+		default:
 			if e := Get(b, p); e.Str == nil {
 				if isInt && e.Int == n {
 					return p, true
@@ -312,10 +321,17 @@ func Find(b []byte, p int, s []byte, skip int) (at int, ok bool) {
 			} else if string(e.Str) == string(s) {
 				return p, true
 			}
+			next = Next(b, p)
 		}
 		p = next
-		for i := 0; i < skip && p < len(b); i++ {
-			p = Next(b, p)
+		for i := skip; i > 0 && p < len(b); i-- {
+			if c := int(b[p]); c < kindStr6 {
+				p += 2
+			} else if c < kindInt13 {
+				p += 2 + c&0x3F
+			} else {
+				p = Next(b, p)
+			}
 		}
 	}
 	return len(b), false

@@ -1,0 +1,199 @@
+package table
+
+import (
+	"fmt"
+
+	"larder/datatypes/arena"
+)
+
+// Check looks at the whole table and says what is inconsistent: directory, counts, the place of every entry under the
+// hash of its key, overflow counts, minima. Each entry must stand in the table once only.
+func (t *Table) Check() error { return t.CheckExpiry(nil) }
+
+// CheckExpiry is Check, and compares what the table knows of expiries with what deadline says of each entry, 0 for none.
+func (t *Table) CheckExpiry(deadline func(e arena.Ref) int64) error {
+	c := checker{t: t, deadline: deadline, refs: map[uint32]bool{}, minExpire: noExpiry}
+	if err := c.directory(); err != nil {
+		return err
+	}
+	for pos := uint64(0); ; {
+		s := t.segment(pos)
+		if err := c.segment(&s); err != nil {
+			return fmt.Errorf("segment of %#x, depth %d, %d buckets: %w", s.start, s.depth, s.n, err)
+		}
+		if pos = s.next(); pos == 0 {
+			break
+		}
+	}
+	hd := t.header()
+	switch {
+	case len(c.refs) != int(hd.count):
+		return fmt.Errorf("%d entries, %d counted", len(c.refs), hd.count)
+	case c.buckets != hd.buckets:
+		return fmt.Errorf("%d buckets, %d counted", c.buckets, hd.buckets)
+	case c.chained != hd.chained() && hd.chained() != 0xffff:
+		return fmt.Errorf("%d segments with a chain, %d counted", c.chained, hd.chained())
+	case hd.minExpire > c.minExpire:
+		return fmt.Errorf("minimum expiry %d above a segment's %d", hd.minExpire, c.minExpire)
+	}
+	return nil
+}
+
+type checker struct {
+	t         *Table
+	deadline  func(e arena.Ref) int64
+	refs      map[uint32]bool
+	buckets   uint32
+	chained   uint32
+	minExpire int64
+}
+
+// directory checks that top array and pages cover all hashes once and agree with themselves.
+func (c *checker) directory() error {
+	t, hd := c.t, c.t.header()
+	for i := uint32(0); i < 1<<hd.topBits(); {
+		top := *t.topSlot(hd, i)
+		skip, total := topSkip(top), topSkip(top)+topBits(top)
+		if skip > hd.topBits() || topBits(top) > maxPageBits || total > hd.deepest() || total > maxDepth {
+			return fmt.Errorf("page %d: skip %d of %d, bits %d, deepest %d", i, skip, hd.topBits(), topBits(top), hd.deepest())
+		}
+		copies := uint32(1) << (hd.topBits() - skip)
+		for k := range copies {
+			if i%copies != 0 || *t.topSlot(hd, i+k) != top {
+				return fmt.Errorf("page %d: top entry %d differs", i, i+k)
+			}
+		}
+		page := t.pageOf(top)
+		for j := 0; j < len(page); {
+			w, depth := page[j].word, wordDepth(page[j].word)
+			if depth < skip || depth > total {
+				return fmt.Errorf("page %d entry %d: depth %d outside of %d to %d", i, j, depth, skip, total)
+			}
+			span := 1 << (total - depth)
+			for k := range span {
+				if j%span != 0 || page[j+k].word != w || k > 0 && page[j+k].due != 0 {
+					return fmt.Errorf("page %d entry %d: entry %d differs", i, j, j+k)
+				}
+			}
+			j += span
+		}
+		i += copies
+	}
+	return nil
+}
+
+func (c *checker) segment(s *segment) error {
+	e := c.t.dir(s.dir)
+	if s.n == 0 || s.n > maxBuckets || sizeAbove(s.n-1) != s.n || s.ref == 0 {
+		return fmt.Errorf("at %d", s.ref)
+	}
+	c.buckets += s.n
+	c.minExpire = min(c.minExpire, e.min())
+	var away [maxBuckets]uint32
+	count := uint32(0)
+	for b := range s.n {
+		bk := s.at(b)
+		if used := bk.used(); (bk.meta|bk.meta>>ttlShift)&slotMask&^used != 0 {
+			return fmt.Errorf("bucket %d: meta %#x, but used is %#x", b, bk.meta, used)
+		}
+		for i := range slots {
+			if bk.refs[i] == 0 {
+				if bk.tag(i) != 0 {
+					return fmt.Errorf("bucket %d: empty slot %d has tag %d", b, i, bk.tag(i))
+				}
+				continue
+			}
+			count++
+			home, err := c.entry(s, e, bk, i)
+			if err != nil {
+				return fmt.Errorf("bucket %d slot %d: %w", b, i, err)
+			}
+			if other := alternate(home, bk.tag(i), s.n); home != b && other != b || (home != b) != bk.displaced(i) {
+				return fmt.Errorf("bucket %d slot %d: home is %d, alternate %d, displaced %v", b, i, home, other, bk.displaced(i))
+			}
+			if home != b {
+				away[home]++
+			}
+		}
+	}
+	if count != e.count() {
+		return fmt.Errorf("%d entries, %d counted", count, e.count())
+	}
+	if s.chained {
+		c.chained++
+		if err := c.chain(s, e, &away); err != nil {
+			return err
+		}
+	}
+	for b := range s.n {
+		if n := s.at(b).overflow(); n < overflowMax && n != away[b] {
+			return fmt.Errorf("bucket %d: %d entries are away, %d counted", b, away[b], n)
+		}
+	}
+	return nil
+}
+
+// entry checks what can be known of one entry from its key, and returns its home bucket.
+func (c *checker) entry(s *segment, e *dirEntry, b *bucket, i int) (home uint32, err error) {
+	t := c.t
+	ref := arena.Ref(b.refs[i])
+	if c.refs[b.refs[i]] {
+		return 0, fmt.Errorf("entry %d stands in the table twice", ref)
+	}
+	c.refs[b.refs[i]] = true
+	h := t.hash(t.layout.Key(t.a, ref))
+	if h-s.start >= s.next()-s.start && s.depth > 0 {
+		return 0, fmt.Errorf("hash %#x", h)
+	}
+	home, tag := homeOf(placeOf(h, s.depth), s.n)
+	if tag != b.tag(i) {
+		return 0, fmt.Errorf("tag %#x for hash %#x", b.tag(i), h)
+	}
+	if place := firstPlace(home<<8|uint32(tag), s.n); s.n >= exactBuckets && place != placeOf(h, s.depth) {
+		return 0, fmt.Errorf("place %#x read back for hash %#x", place, h)
+	}
+	if b.ttl(i) && e.min() == noExpiry {
+		return 0, fmt.Errorf("volatile, and the segment knows of none")
+	}
+	if c.deadline == nil {
+		return home, nil
+	}
+	if ms := c.deadline(ref); (ms != 0) != b.ttl(i) || ms != 0 && clampExpiry(ms) < e.min() {
+		return 0, fmt.Errorf("expiry %d, volatile %v, minimum %d", ms, b.ttl(i), e.min())
+	}
+	return home, nil
+}
+
+// chain checks a segment's chain, and counts its entries as away from their homes.
+func (c *checker) chain(s *segment, e *dirEntry, away *[maxBuckets]uint32) error {
+	t := c.t
+	total := uint32(0)
+	for block := t.chainHead(s); block != 0; block = arena.Ref(t.block(block).next) {
+		used := uint32(0)
+		for line := range uint32(blockLines) {
+			bk := t.blockLines(block).at(line)
+			for i := range slots {
+				if bk.refs[i] == 0 {
+					continue
+				}
+				used++
+				home, err := c.entry(s, e, bk, i)
+				if err != nil {
+					return fmt.Errorf("chain line %d slot %d: %w", line, i, err)
+				}
+				away[home] += overflowMax
+				if bk.displaced(i) || s.at(home).overflow() != overflowMax {
+					return fmt.Errorf("chain line %d slot %d: home %d does not lead to it", line, i, home)
+				}
+			}
+		}
+		if used != t.block(block).used {
+			return fmt.Errorf("chain block has %d entries, %d counted", used, t.block(block).used)
+		}
+		total += used
+	}
+	if total != t.tail(s.ref, s.n).count {
+		return fmt.Errorf("chain has %d entries, %d counted", total, t.tail(s.ref, s.n).count)
+	}
+	return nil
+}

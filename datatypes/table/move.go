@@ -1,0 +1,82 @@
+package table
+
+import "larder/datatypes/arena"
+
+// MoveSparse moves what the table itself has allocated in pages that the arena is emptying: header, directory and
+// segments, looking at up to budget segments from the cursor on. It returns the cursor to go on from; 0 is where it
+// begins, and is returned when it has come to the end. The first step may change Root, and whoever keeps it must look.
+func (t *Table) MoveSparse(cursor uint64, budget int) uint64 {
+	if cursor >= 1<<CursorBits {
+		return 0
+	}
+	if cursor == 0 {
+		t.moveRoot()
+		t.moveTop()
+	}
+	for pos := cursor << cursorShift; ; budget-- {
+		if budget <= 0 {
+			return pos >> cursorShift
+		}
+		if top, index := t.locate(pos); index == 0 {
+			t.movePage(pos, top)
+		}
+		s := t.segment(pos)
+		t.moveSegment(&s)
+		if pos = s.next(); pos == 0 {
+			return 0
+		}
+	}
+}
+
+// moveRoot moves the header, and with it a directory that stands inside.
+func (t *Table) moveRoot() {
+	old := t.Root()
+	if !t.a.ShouldMove(old, headerSize) {
+		return
+	}
+	root := t.a.Move(old, headerSize)
+	t.setRoot(root)
+	hd := t.header()
+	if hd.topRef() == old+topInside {
+		hd.setTop(root+topInside, hd.topBits())
+	}
+	if top, _ := t.locate(0); topPage(top) == old+pageInside {
+		t.setPage(0, topEntry(root+pageInside, topBits(top), topSkip(top)))
+	}
+}
+
+func (t *Table) moveTop() {
+	hd := t.header()
+	size := topEntrySize << hd.topBits()
+	if r := hd.topRef(); r != t.Root()+topInside && t.a.ShouldMove(r, size) {
+		hd.setTop(t.a.Move(r, size), hd.topBits())
+	}
+}
+
+func (t *Table) movePage(h uint64, top uint64) {
+	size := dirEntrySize << topBits(top)
+	if r := topPage(top); r != t.Root()+pageInside && t.a.ShouldMove(r, size) {
+		t.setPage(h, topEntry(t.a.Move(r, size), topBits(top), topSkip(top)))
+	}
+}
+
+// moveSegment moves a segment and the blocks of its chain.
+func (t *Table) moveSegment(s *segment) {
+	size := int(s.n) * lineBytes
+	if s.chained {
+		size += lineBytes
+	}
+	if t.a.ShouldMove(s.ref, size) {
+		due := t.dir(s.dir).due
+		s.ref = t.a.Move(s.ref, size)
+		t.setWord(s.start, dirWord(s.ref, s.n, s.depth, s.chained), due)
+	}
+	if !s.chained {
+		return
+	}
+	for link := &t.tail(s.ref, s.n).head; *link != 0; link = &t.block(arena.Ref(*link)).next {
+		if t.a.ShouldMove(arena.Ref(*link), blockBytes) {
+			*link = uint32(t.a.Move(arena.Ref(*link), blockBytes))
+		}
+	}
+}

@@ -4,5 +4,5 @@ package server
 // it links the program.
 var (
 	Version = "0.1.0"
-	Commit  = "unknown"
+	Commit  = "00000000"
 )

@@ -67,4 +67,5 @@ func (o *oomScore) apply() error {
 	return nil
 }
 
-var errOOMScore = errors.New("Failed to set current oom_score_adj. Check server logs.") //lint:ignore ST1005 clients read this text
+//lint:ignore ST1005 clients read this text
+var errOOMScore = errors.New("Failed to set current oom_score_adj. Check server logs.")

@@ -32,7 +32,8 @@ option, which wins over the file. Values with a unit are sizes: 100mb, 2gb.`,
   larder serve redis.conf --maxmemory 2gb --loglevel verbose
   echo 'port 7000' | larder serve -`,
 		// The options are the configuration's, in Redis's form.
-		DisableFlagParsing: true,
+		DisableFlagsInUseLine: true,
+		DisableFlagParsing:    true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
 				return cmd.Help()

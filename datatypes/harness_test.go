@@ -59,7 +59,7 @@ func (h *testHolder) Resize(n int) []byte {
 
 // newWorld makes a shard whose values are checked and freed when the test ends.
 func newWorld(t testing.TB, seed uint64, limits Limits) *world {
-	a, err := arena.New(arena.Options{MaxBytes: 1 << 30})
+	a, err := arena.New(arena.Options{MaxBytes: 256 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

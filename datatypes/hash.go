@@ -108,6 +108,10 @@ func (x *Hash) find(t *table.Table, name []byte) (s table.Slot, f field, ok bool
 	return s, f, ok
 }
 
+// Stage prepares lookups of names[0], names[step], …, up to 32 of them, so that they wait for memory together and not
+// one after the other. It only matters in large tables, and changes nothing.
+func (x *Hash) Stage(names [][]byte, step int) { stage(x.env, x.h, names, step) }
+
 // Get is the value of a field.
 func (x *Hash) Get(name []byte, now_ms int64) (value []byte, ok bool) {
 	value, _, ok = x.GetWithExpire(name, now_ms)

@@ -3,11 +3,15 @@ package datatypes
 import (
 	"larder/datatypes/arena"
 	"larder/datatypes/listpack"
-	"larder/datatypes/table"
 )
 
 // Random is a field that is not expired, each as likely as the others, and its value.
 func (x *Hash) Random(now_ms int64) (name, value []byte, ok bool) {
+	if b := x.h.Bytes(); x.h.Enc() == EncBlob && len(b) > 0 {
+		p, _ := listpack.Seek(b, 2*below(x.env.Rand, x.Len()))
+		name, value, _, _ = x.triple(b, p)
+		return name, value, true
+	}
 	x.RandomN(1, true, now_ms, func(n, v []byte) { name, value, ok = n, v, true })
 	return name, value, ok
 }
@@ -20,7 +24,11 @@ func (x *Hash) RandomN(n int, distinct bool, now_ms int64, fn func(name, value [
 	if !x.isTable() {
 		b := x.h.Bytes()
 		for p := listpack.First(b); p < len(b); {
-			_, _, at_ms, next := x.triple(b, p)
+			next, at_ms := listpack.Next(b, listpack.Next(b, p)), int64(0)
+			if x.h.Enc() == EncInt {
+				at_ms = listpack.Get(b, next).Int
+				next = listpack.Next(b, next)
+			}
 			if !expired(at_ms, now_ms) {
 				x.picks.list = append(x.picks.list, uint32(p))
 			}
@@ -39,5 +47,3 @@ func (x *Hash) RandomN(n int, distinct bool, now_ms int64, fn func(name, value [
 		fn(f.text, f.content(x.env.Arena, &x.num[1]))
 	})
 }
-
-var _ table.Layout = memberLayout{}

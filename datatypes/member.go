@@ -89,17 +89,46 @@ func moveMember(a *arena.Arena, e arena.Ref) arena.Ref {
 	return e
 }
 
-// afterDelete follows up on a delete from the table of the value h: an empty one goes, and a sparse one is tightened
+// afterDelete follows up on n deletes from the table of the value h: an empty one goes, and a sparse one is tightened
 // little by little, at most one segment of 768 entries with every 16th delete.
-func afterDelete(env *Env, h Holder, t *table.Table) {
-	switch n := t.Len(); {
-	case n == 0:
+func afterDelete(env *Env, h Holder, t *table.Table, n int) {
+	switch {
+	case t.Len() == 0:
 		for !t.FreeStep(1<<20, nil) {
 		}
 		h.Resize(0)
 		h.SetEnc(EncBlob)
-	case n%16 == 0:
+	case n > 1:
+		t.Maintain((n + 3) / 4)
+	case t.Len()%16 == 0:
 		t.Maintain(4)
+	}
+}
+
+// stageMax is how many lookups are worth preparing together; stageFrom is the size of a table from which on it pays.
+const (
+	stageMax  = 32
+	stageFrom = 4096
+)
+
+// stage asks the processor for what looking up every step-th of the names will read.
+func stage(env *Env, h Holder, names [][]byte, step int) {
+	if h.Enc() != EncRoot {
+		return
+	}
+	t := table.Open(env.Arena, rootRef(h), memberLayout{}, env.Hash)
+	if t.Len() < stageFrom {
+		return
+	}
+	var hashes [stageMax]uint64
+	n := 0
+	for i := 0; i < len(names) && n < stageMax; i += step {
+		hashes[n] = env.Hash(names[i])
+		t.Stage1(hashes[n])
+		n++
+	}
+	for _, h := range hashes[:n] {
+		t.Stage2(h)
 	}
 }
 

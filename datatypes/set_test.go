@@ -414,3 +414,35 @@ func TestSetNoGarbage(t *testing.T) {
 		}
 	}
 }
+
+// TestSetShrinks: a table from which most members were removed gives back most of its memory.
+func TestSetShrinks(t *testing.T) {
+	w := newWorld(t, 3, DefaultLimits())
+	x, _ := newSet(w)
+	const n = 40000
+	members := make([][]byte, n)
+	for i := range members {
+		members[i] = fmt.Appendf(nil, "m%d", i)
+	}
+	for i := 0; i < n; i += stageMax {
+		x.Stage(members[i:], 1)
+		for _, s := range members[i:min(n, i+stageMax)] {
+			x.Add(s)
+		}
+	}
+	full := x.Bytes(0)
+	if estimate := x.Bytes(1000); estimate < full*9/10 || estimate > full*11/10 {
+		t.Errorf("%d bytes estimated as %d", full, estimate)
+	}
+	for _, s := range members[n/16:] {
+		x.Remove(s)
+	}
+	if left := x.Bytes(0); left > full/8 {
+		t.Errorf("%d of %d bytes left", left, full)
+	}
+	for _, s := range members[:n/16] {
+		if !x.Has(s) {
+			t.Fatalf("%s is gone", s)
+		}
+	}
+}

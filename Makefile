@@ -1,0 +1,52 @@
+# What there is to do with this tree. "make" alone builds the server.
+#
+#   make build          bin/larder
+#   make run            builds and serves; ARGS='--port 7000' are the server's
+#   make test           all tests that need nothing but Go
+#   make lint           formatting, go vet for Linux and macOS, staticcheck
+#   make race           all tests again, under the race detector and with inner checks on
+#   make fuzz           every fuzz target for FUZZTIME (10s)
+#   make test-compat    larder next to a real redis-server, which is installed if it is missing (Debian, root)
+#   make bench          the load generator, next to every server of the kind that is on the PATH
+
+GO       ?= go
+VERSION  ?= 0.1.0
+COMMIT   ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo 00000000)
+FUZZTIME ?= 10s
+ARGS     ?=
+
+LDFLAGS = -X larder/server.Version=$(VERSION) -X larder/server.Commit=$(COMMIT)
+
+.PHONY: build run test lint race fuzz test-compat bench clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/larder ./cmd/larder
+
+run: build
+	bin/larder serve $(ARGS)
+
+test:
+	$(GO) test ./...
+
+lint:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted by gofmt:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags invariant ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+race:
+	$(GO) test -race -tags invariant -short -timeout 15m ./...
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+test-compat:
+	.ci/install-redis
+	$(GO) test -count=1 -timeout 15m ./tests/compat/... -live
+
+bench: build
+	$(GO) run ./tests/bench $(ARGS)
+
+clean:
+	rm -rf bin

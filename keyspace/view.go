@@ -89,6 +89,7 @@ func (v *View) Release() {
 		sh.mu.Unlock()
 	}
 	v.held = 0
+	v.hint = nil // the next request may have other bytes at the same address
 }
 
 // Held is the set of shards that the view holds.

@@ -75,7 +75,7 @@ func (l *Loop) turn(c *Conn, data []byte) {
 			c.In.Feed(data)
 		} else {
 			for len(data) > 0 {
-				n := copy(c.In.Space(len(data), &l.pool), data)
+				n := copy(c.In.Space(&l.pool), data)
 				c.In.Filled(n)
 				data = data[n:]
 			}

@@ -52,8 +52,8 @@ const holeSize = 16 // a type byte, up to eleven digits, a line break
 // Every one must be set before the reply ends.
 func (w *Writer) Defer() Deferred {
 	w.room(holeSize)
-	d := Deferred{len(w.aside), len(w.Buf)}
-	w.Buf = append(w.Buf, "****************"...)
+	d := Deferred{len(w.aside), len(w.buf)}
+	w.buf = append(w.buf, "****************"...)
 	return d
 }
 
@@ -68,7 +68,7 @@ func (w *Writer) SetSet(d Deferred, n int) { w.fill(d, '~', n) }
 
 func (w *Writer) fill(d Deferred, kind byte, n int) {
 	kind, n = w.form(kind, n)
-	buf := &w.Buf
+	buf := &w.buf
 	if d.buffers < len(w.aside) {
 		buf = &w.aside[d.buffers]
 	}
@@ -79,7 +79,7 @@ func (w *Writer) fill(d Deferred, kind byte, n int) {
 	copy(b[d.at:], h)
 	k := d.at + len(h)
 	k += copy(b[k:], b[d.at+holeSize:])
-	if buf != &w.Buf {
+	if buf != &w.buf {
 		w.size -= len(b) - k
 	}
 	*buf = b[:k]

@@ -93,46 +93,35 @@ func word(line []byte, i int, a *Args) (w []byte, end int, ok bool) {
 			out = append(out, c)
 		}
 	}
-	for i = start; i < len(line) && !endsWord(line[i]); {
-		q := line[i]
+	var q byte // the open quote, 0 before it
+	for i = start; i < len(line); {
+		c := line[i]
 		i++
-		if q != '"' && q != '\'' {
-			put(q)
-			continue
-		}
-		for closed := false; !closed; {
-			if i >= len(line) {
-				return nil, i, false
+		switch {
+		case q == 0 && (c == '"' || c == '\''):
+			q = c
+		case q != 0 && c == q: // ends the word
+			if a != nil {
+				a.keep(out)
 			}
-			c := line[i]
-			i++
-			switch {
-			case c == q:
-				if i < len(line) && !isSpace(line[i]) {
-					return nil, i, false
-				}
-				closed = true
-			case c != '\\' || i >= len(line):
-				put(c)
-			case q == '\'':
-				if line[i] == '\'' {
-					c = '\''
-					i++
-				}
-				put(c)
-			case line[i] == 'x' && i+2 < len(line) && isHex(line[i+1]) && isHex(line[i+2]):
-				put(hexValue(line[i+1])<<4 | hexValue(line[i+2]))
-				i += 3
-			default:
-				put(unescape(line[i]))
+			return out[:len(out):len(out)], i, i == len(line) || isSpace(line[i])
+		case q == 0 || c != '\\' || i >= len(line):
+			put(c)
+		case q == '\'':
+			if line[i] == '\'' {
+				c = '\''
 				i++
 			}
+			put(c)
+		case line[i] == 'x' && i+2 < len(line) && isHex(line[i+1]) && isHex(line[i+2]):
+			put(hexValue(line[i+1])<<4 | hexValue(line[i+2]))
+			i += 3
+		default:
+			put(unescape(line[i]))
+			i++
 		}
 	}
-	if a != nil {
-		a.keep(out)
-	}
-	return out[:len(out):len(out)], i, true
+	return nil, i, false // the quote is still open
 }
 
 func unescape(c byte) byte {

@@ -2,24 +2,41 @@ package resp
 
 import "math/bits"
 
-// Pool lends byte buffers of power-of-two sizes, from 64 bytes to 1 MiB, and takes them back; larger ones are made and
-// dropped. One belongs to a loop: it is not safe for concurrent use. A nil Pool works and keeps nothing.
+// Pool lends byte buffers of power-of-two sizes, from 64 bytes to 1 MiB, and takes them back. Larger ones come from Big
+// and go back there at once. One belongs to a loop: it is not safe for concurrent use. A nil Pool works and keeps
+// nothing.
 type Pool struct {
+	Big Big // nil: the Go heap
+
 	free [poolClasses][][]byte
 	low  [poolClasses]int // the least number of free buffers since the last Trim: so many were not needed
 	kept int
+}
+
+// Big makes buffers of more than 1 MiB. A value of half a gigabyte that comes and goes should neither be copied while
+// it grows nor stay in memory until a garbage collection.
+type Big interface {
+	Get(n int) []byte            // len 0, cap >= n; nil if there is no memory
+	Grow(b []byte, n int) []byte // the same content, cap >= n, b is gone; nil if there is no memory, and b stays
+	Put(b []byte)
 }
 
 const (
 	poolMinShift = 6
 	poolMaxShift = 20
 	poolClasses  = poolMaxShift - poolMinShift + 1
+	poolMost     = 1 << poolMaxShift
 	poolKeep     = 16 << 20 // bytes kept at most
 )
 
 // Get returns an empty buffer with room for n bytes at least. Its content behind the length is undefined.
 func (p *Pool) Get(n int) []byte {
-	if n > 1<<poolMaxShift {
+	if n > poolMost {
+		if p != nil && p.Big != nil {
+			if b := p.Big.Get(n); b != nil {
+				return b
+			}
+		}
 		return make([]byte, 0, (n+4095)&^4095)
 	}
 	c := max(bits.Len(uint(max(n, 1)-1)), poolMinShift) - poolMinShift
@@ -36,10 +53,31 @@ func (p *Pool) Get(n int) []byte {
 	return make([]byte, 0, 1<<(c+poolMinShift))
 }
 
+// Grow returns a buffer with the content of b, which came from Get or is nil, and room for n bytes in all. b is gone.
+func (p *Pool) Grow(b []byte, n int) []byte {
+	if p != nil && p.Big != nil && cap(b) > poolMost {
+		if g := p.Big.Grow(b, n); g != nil {
+			return g
+		}
+	}
+	g := append(p.Get(n), b...)
+	p.Put(b)
+	return g
+}
+
 // Put takes a buffer of Get back. The caller must hold no other slice of it.
 func (p *Pool) Put(b []byte) {
 	n := cap(b)
-	if p == nil || n < 1<<poolMinShift || n > 1<<poolMaxShift || n&(n-1) != 0 || p.kept+n > poolKeep {
+	if p == nil || n < 1<<poolMinShift {
+		return
+	}
+	if n > poolMost {
+		if p.Big != nil {
+			p.Big.Put(b)
+		}
+		return
+	}
+	if n&(n-1) != 0 || p.kept+n > poolKeep {
 		return
 	}
 	c := bits.Len(uint(n)) - 1 - poolMinShift

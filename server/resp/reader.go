@@ -231,7 +231,7 @@ func length(b []byte, i int, tooBig fault) (n int64, next int, f fault) {
 		n = n*10 + int64(b[j]-'0')
 		j++
 	}
-	if j+1 < len(b) && b[j] == '\r' && j > i+1 && (b[i+1] != '0' || j == i+2) {
+	if j+1 < len(b) && b[i] != 0 && b[j] == '\r' && j > i+1 && (b[i+1] != '0' || j == i+2) {
 		return n, j + 2, 0
 	}
 	line := b[i:]

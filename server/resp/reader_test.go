@@ -18,7 +18,7 @@ func TestReaderCutsPipeline(t *testing.T) {
 		t.Fatalf("third: %v", st)
 	}
 	r.Stash(nil)
-	copy(r.Space(4, nil), "NG\r\n")
+	copy(r.Space(nil), "NG\r\n")
 	r.Filled(4)
 	if st := r.Next(&lim, &a, &q); st != Command || string(q.Args[0]) != "PING" {
 		t.Fatalf("fourth: %v %q", st, q.Args)

@@ -46,28 +46,33 @@ func (r *Reader) MoveTo(dst []byte, p *Pool) int {
 	return n
 }
 
-// Space returns room behind the bytes of the connection's own buffer, at least one byte and up to want if the buffer
-// has to grow for it. A buffer at most doubles, and grows no further than the argument that is arriving needs: memory
-// follows what has been received, not what was announced. Call Filled with the number of bytes that were put there.
-func (r *Reader) Space(want int, p *Pool) []byte {
+// Space returns room behind the bytes of the connection's own buffer, at least one byte. When the buffer has to grow it
+// doubles, or takes what the argument that is arriving still needs if that is less or not much more: memory follows what
+// has been received, not what was announced. Call Filled with the number of bytes that were put there.
+func (r *Reader) Space(p *Pool) []byte {
 	n := r.Buffered()
-	if !r.own || cap(r.win)-len(r.win) < 1 || r.pos > 0 && cap(r.win)-len(r.win) < want {
-		size := max(n+want, min(2*n, n+1<<30))
-		if r.scan != 0 && r.bulk >= 0 {
-			size = min(size, max(r.scan+r.bulk+2+stashSlack, n+1))
-		}
-		if r.own && r.pos >= n && size <= cap(r.win) {
-			copy(r.win, r.win[r.pos:])
-			r.win = r.win[:n]
-		} else {
-			old, own := r.win, r.own
-			r.win = append(p.Get(size), r.win[r.pos:]...)
-			if own {
-				p.Put(old)
-			}
-		}
-		r.pos, r.own = 0, true
+	if free := cap(r.win) - len(r.win); r.own && (free >= stashSlack || free > 0 && r.pos < n) {
+		return r.win[len(r.win):cap(r.win)]
 	}
+	size := max(2*n, stashSlack)
+	if r.scan != 0 && r.bulk >= 0 {
+		if need := r.scan + r.bulk + 2 + stashSlack; need <= size+size/2 {
+			size = max(need, n+1)
+		}
+	}
+	switch {
+	case r.own && r.pos >= n && size <= cap(r.win): // room enough in front: the bytes move there
+		r.win = r.win[:copy(r.win, r.win[r.pos:])]
+	case r.own && r.pos == 0:
+		r.win = p.Grow(r.win, size)
+	default:
+		old, own := r.win, r.own
+		r.win = append(p.Get(size), r.win[r.pos:]...)
+		if own {
+			p.Put(old)
+		}
+	}
+	r.pos, r.own = 0, true
 	return r.win[len(r.win):cap(r.win)]
 }
 

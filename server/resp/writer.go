@@ -9,18 +9,18 @@ import (
 // Writer collects replies. The same calls serve both protocols: with Proto 2 a map is an array of twice the length, a
 // double or a big number is a bulk, a boolean is an integer, a push is an array, an attribute is left out.
 //
-// Bytes stand in Buf; a Writer that has a Pool puts a full Buf aside (Buffers) rather than copying it to a larger one,
-// so a reply of any size is written in linear time. The zero Writer with Proto set is ready, and keeps everything in
-// Buf. It is not safe for concurrent use.
+// A Writer that has a Pool (Init) puts a full buffer aside rather than copying it to a larger one, so a reply of any size
+// is written in linear time. The zero Writer with Proto set is ready, and keeps everything in one slice (Bytes). It is
+// not safe for concurrent use.
 type Writer struct {
-	Buf   []byte
 	Proto int // 2 or 3
 
 	// ErrCount counts error replies, LastErr is the text of the last one: what statistics of commands are made of.
 	ErrCount uint32
 	LastErr  Error
 
-	aside [][]byte // full buffers that come before Buf
+	buf   []byte
+	aside [][]byte // full buffers that come before buf
 	size  int      // bytes in aside
 	sent  int      // bytes of the first buffer that are gone already
 	pool  *Pool
@@ -34,59 +34,57 @@ const (
 // Init sets the protocol and where buffers come from.
 func (w *Writer) Init(proto int, pool *Pool) { w.Proto, w.pool = proto, pool }
 
-// room makes sure that n bytes can be appended to Buf.
+// room makes sure that n bytes can be appended to buf.
 func (w *Writer) room(n int) {
-	if cap(w.Buf)-len(w.Buf) < n {
+	if cap(w.buf)-len(w.buf) < n {
 		w.grow(n)
 	}
 }
 
 func (w *Writer) grow(n int) {
-	if w.pool != nil && len(w.Buf) >= bufFull/2 {
-		w.aside = append(w.aside, w.Buf)
-		w.size += len(w.Buf)
-		w.Buf = w.pool.Get(max(bufFull, n))
+	if w.pool != nil && len(w.buf) >= bufFull/2 {
+		w.aside = append(w.aside, w.buf)
+		w.size += len(w.buf)
+		w.buf = w.pool.Get(max(bufFull, n))
 		return
 	}
-	b := append(w.pool.Get(max(bufFirst, 2*cap(w.Buf), len(w.Buf)+n)), w.Buf...)
-	w.pool.Put(w.Buf)
-	w.Buf = b
+	w.buf = w.pool.Grow(w.buf, max(bufFirst, 2*cap(w.buf), len(w.buf)+n))
 }
 
 // header appends a type byte and a number.
 func (w *Writer) header(kind byte, n int64) {
 	w.room(24)
-	b := w.Buf
+	b := w.buf
 	if uint64(n) <= 9 {
-		w.Buf = append(b, kind, byte('0'+n), '\r', '\n')
+		w.buf = append(b, kind, byte('0'+n), '\r', '\n')
 		return
 	}
 	b = strconv.AppendInt(append(b, kind), n, 10)
-	w.Buf = append(b, '\r', '\n')
+	w.buf = append(b, '\r', '\n')
 }
 
 // Raw appends bytes that are protocol already.
 func (w *Writer) Raw(b []byte) {
 	w.room(len(b))
-	w.Buf = append(w.Buf, b...)
+	w.buf = append(w.buf, b...)
 }
 
 // RawString appends text that is protocol already.
 func (w *Writer) RawString(s string) {
 	w.room(len(s))
-	w.Buf = append(w.Buf, s...)
+	w.buf = append(w.buf, s...)
 }
 
 // OK replies +OK.
 func (w *Writer) OK() {
 	w.room(5)
-	w.Buf = redcon.AppendOK(w.Buf)
+	w.buf = redcon.AppendOK(w.buf)
 }
 
 // Simple replies a simple string. Line breaks in it become spaces.
 func (w *Writer) Simple(s string) {
 	w.room(len(s) + 3)
-	w.Buf = redcon.AppendString(w.Buf, s)
+	w.buf = redcon.AppendString(w.buf, s)
 }
 
 // Error replies an error; its first word is the error's code. Line breaks in it become spaces.
@@ -94,7 +92,7 @@ func (w *Writer) Error(e Error) {
 	w.ErrCount++
 	w.LastErr = e
 	w.room(len(e) + 3)
-	w.Buf = redcon.AppendError(w.Buf, string(e))
+	w.buf = redcon.AppendError(w.buf, string(e))
 }
 
 // Int replies an integer.
@@ -103,46 +101,46 @@ func (w *Writer) Int(n int64) { w.header(':', n) }
 // Uint replies an unsigned integer, which clients read as signed.
 func (w *Writer) Uint(n uint64) {
 	w.room(24)
-	w.Buf = redcon.AppendUint(w.Buf, n)
+	w.buf = redcon.AppendUint(w.buf, n)
 }
 
 // Bulk replies a string of any bytes. They are copied.
 func (w *Writer) Bulk(b []byte) {
 	w.room(len(b) + 24)
-	w.Buf = redcon.AppendBulk(w.Buf, b)
+	w.buf = redcon.AppendBulk(w.buf, b)
 }
 
 // BulkString replies a string of any bytes.
 func (w *Writer) BulkString(s string) {
 	w.room(len(s) + 24)
-	w.Buf = redcon.AppendBulkString(w.Buf, s)
+	w.buf = redcon.AppendBulkString(w.buf, s)
 }
 
 // BulkInt replies an integer as a string.
 func (w *Writer) BulkInt(n int64) {
 	w.room(32)
 	var text [20]byte
-	w.Buf = redcon.AppendBulk(w.Buf, strconv.AppendInt(text[:0], n, 10))
+	w.buf = redcon.AppendBulk(w.buf, strconv.AppendInt(text[:0], n, 10))
 }
 
 // Null replies that there is nothing: $-1, or _ in RESP3.
 func (w *Writer) Null() {
 	w.room(5)
 	if w.Proto == 3 {
-		w.Buf = append(w.Buf, '_', '\r', '\n')
+		w.buf = append(w.buf, '_', '\r', '\n')
 		return
 	}
-	w.Buf = redcon.AppendNull(w.Buf)
+	w.buf = redcon.AppendNull(w.buf)
 }
 
 // NullArray replies that there is no array: *-1, or _ in RESP3.
 func (w *Writer) NullArray() {
 	w.room(5)
 	if w.Proto == 3 {
-		w.Buf = append(w.Buf, '_', '\r', '\n')
+		w.buf = append(w.buf, '_', '\r', '\n')
 		return
 	}
-	w.Buf = append(w.Buf, '*', '-', '1', '\r', '\n')
+	w.buf = append(w.buf, '*', '-', '1', '\r', '\n')
 }
 
 // Bool replies a truth value: #t or #f, in RESP2 :1 or :0.
@@ -150,9 +148,9 @@ func (w *Writer) Bool(v bool) {
 	w.room(4)
 	switch {
 	case w.Proto == 3 && v:
-		w.Buf = append(w.Buf, '#', 't', '\r', '\n')
+		w.buf = append(w.buf, '#', 't', '\r', '\n')
 	case w.Proto == 3:
-		w.Buf = append(w.Buf, '#', 'f', '\r', '\n')
+		w.buf = append(w.buf, '#', 'f', '\r', '\n')
 	case v:
 		w.Int(1)
 	default:
@@ -178,7 +176,7 @@ func (w *Writer) double(text []byte) {
 		return
 	}
 	w.room(len(text) + 3)
-	w.Buf = append(append(append(w.Buf, ','), text...), '\r', '\n')
+	w.buf = append(append(append(w.buf, ','), text...), '\r', '\n')
 }
 
 // BigNumber replies an integer of any size, given in decimal.
@@ -188,7 +186,7 @@ func (w *Writer) BigNumber(digits string) {
 		return
 	}
 	w.room(len(digits) + 3)
-	w.Buf = append(append(append(w.Buf, '('), digits...), '\r', '\n')
+	w.buf = append(append(append(w.buf, '('), digits...), '\r', '\n')
 }
 
 // Verbatim replies text of a format of three letters ("txt", "mkd"): a bulk in RESP2.
@@ -200,33 +198,33 @@ func (w *Writer) Verbatim(format, text string) {
 	w.header('=', int64(len(text)+4))
 	w.room(len(text) + 6)
 	format = (format + "   ")[:3]
-	w.Buf = append(append(append(append(w.Buf, format...), ':'), text...), '\r', '\n')
+	w.buf = append(append(append(append(w.buf, format...), ':'), text...), '\r', '\n')
 }
 
 // Len is the number of bytes that have been written and not sent.
-func (w *Writer) Len() int { return w.size + len(w.Buf) - w.sent }
+func (w *Writer) Len() int { return w.size + len(w.buf) - w.sent }
 
 // Mark is a place in what was written, valid until the next Advance or Reset.
 type Mark struct{ buffers, at int }
 
 // Mark returns the present end.
-func (w *Writer) Mark() Mark { return Mark{len(w.aside), len(w.Buf)} }
+func (w *Writer) Mark() Mark { return Mark{len(w.aside), len(w.buf)} }
 
 // Truncate drops everything written since the mark: a reply that the client does not want.
 func (w *Writer) Truncate(m Mark) {
 	if m.buffers < len(w.aside) {
-		w.pool.Put(w.Buf)
+		w.pool.Put(w.buf)
 		for _, b := range w.aside[m.buffers+1:] {
 			w.pool.Put(b)
 		}
 		for _, b := range w.aside[m.buffers:] {
 			w.size -= len(b)
 		}
-		w.Buf = w.aside[m.buffers]
+		w.buf = w.aside[m.buffers]
 		clear(w.aside[m.buffers:])
 		w.aside = w.aside[:m.buffers]
 	}
-	w.Buf = w.Buf[:m.at]
+	w.buf = w.buf[:m.at]
 }
 
 // Buffers appends what is to be sent to dst, in order, at most limit bytes. The slices live until Advance or the next
@@ -245,7 +243,7 @@ func (w *Writer) Buffers(dst [][]byte, limit int) [][]byte {
 			dst = append(dst, b)
 		}
 	}
-	if b := w.Buf[skip:]; len(b) > 0 && limit > 0 {
+	if b := w.buf[skip:]; len(b) > 0 && limit > 0 {
 		dst = append(dst, b[:min(len(b), limit)])
 	}
 	return dst
@@ -270,9 +268,9 @@ func (w *Writer) Advance(n int) {
 		}
 	}
 	w.sent = n
-	if len(w.aside) == 0 && n >= len(w.Buf) {
-		w.pool.Put(w.Buf)
-		w.Buf, w.sent = nil, 0
+	if len(w.aside) == 0 && n >= len(w.buf) {
+		w.pool.Put(w.buf)
+		w.buf, w.sent = nil, 0
 	}
 }
 
@@ -280,7 +278,7 @@ func (w *Writer) Advance(n int) {
 // came from the pool and may go back there.
 func (w *Writer) Take(dst [][]byte, n int) [][]byte {
 	for n > 0 {
-		buf := &w.Buf
+		buf := &w.buf
 		if len(w.aside) > 0 {
 			buf = &w.aside[0]
 		}
@@ -295,7 +293,7 @@ func (w *Writer) Take(dst [][]byte, n int) [][]byte {
 		dst = append(dst, *buf)
 		n -= have
 		if len(w.aside) == 0 {
-			w.Buf = nil
+			w.buf = nil
 			break
 		}
 		w.size -= have
@@ -310,18 +308,18 @@ func (w *Writer) Reset() {
 	w.Advance(w.Len())
 }
 
-// Empty drops everything but keeps Buf for the next use: for a Writer that is a scratch pad.
+// Empty drops everything but keeps its buffer for the next use: for a Writer that is a scratch pad.
 func (w *Writer) Empty() {
 	w.Truncate(Mark{})
 	w.sent = 0
 }
 
 // Bytes is what was written, as one slice, for a Writer without a Pool. It lives until the next write.
-func (w *Writer) Bytes() []byte { return w.Buf[w.sent:] }
+func (w *Writer) Bytes() []byte { return w.buf[w.sent:] }
 
 // Owned is the size in bytes of the buffers that are held.
 func (w *Writer) Owned() int {
-	n := cap(w.Buf)
+	n := cap(w.buf)
 	for _, b := range w.aside {
 		n += cap(b)
 	}

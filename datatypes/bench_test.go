@@ -100,6 +100,13 @@ func BenchmarkSet(b *testing.B) {
 				i += 7919
 			}
 		})
+		b.Run(fmt.Sprintf("Each/%d", n), func(b *testing.B) {
+			sum := 0
+			for b.Loop() {
+				x.Each(func(member []byte) bool { sum += int(member[5]); return true })
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/member")
+		})
 		b.Run(fmt.Sprintf("Random/%d", n), func(b *testing.B) {
 			for b.Loop() {
 				x.Random()

@@ -179,7 +179,7 @@ func (m *setModel) copies(t *testing.T, w *world, x *Set) {
 func (m *setModel) packs(t *testing.T, w *world, x *Set) {
 	load := func(full []byte) *Set {
 		y, _ := newSet(w)
-		err := ErrCorrupt
+		var err error
 		if x.Encoding() == "intset" {
 			err = y.LoadIntset(full)
 		} else {

@@ -27,8 +27,11 @@ func (x *Set) Hint(n int, first []byte) {
 
 // Add puts member into the set and says whether it is new. Its text must not lie in the set.
 func (x *Set) Add(member []byte) bool {
-	if !x.begun && len(x.h.Bytes()) == 0 {
-		x.Hint(1, member)
+	if len(x.h.Bytes()) == 0 {
+		if !x.begun {
+			x.Hint(1, member)
+		}
+		x.begun = false
 	}
 	limits := x.env.Limits
 	b := x.h.Bytes()

@@ -13,6 +13,7 @@ func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
 	if len(events) == 0 {
 		return
 	}
+	ex.flushTold = false
 	for i := range events {
 		e := &events[i]
 		ex.tell(e)
@@ -23,11 +24,16 @@ func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
 func (ex *executor) tell(e *keyspace.Event) {
 	switch e.Kind {
 	case keyspace.Flushed, keyspace.Swapped:
+		if ex.srv.tracker.count.Load() > 0 && !ex.flushTold {
+			ex.flushTold = true // once, not for each shard and database
+			ex.invalidateAll()
+		}
 		if e.Kind == keyspace.Swapped {
 			ex.wakeDatabase(e.DB)
 		}
 		return
 	case keyspace.Notice:
+		ex.notify(e)
 		return
 	}
 	if ext := ex.interest(e.Key); ext != nil {
@@ -36,6 +42,10 @@ func (ex *executor) tell(e *keyspace.Event) {
 			ex.ready = append(ex.ready, dbKey{e.DB, string(e.Key)})
 		}
 	}
+	if ex.srv.tracker.count.Load() > 0 {
+		ex.invalidate(e)
+	}
+	ex.notify(e)
 }
 
 // interest is what the server keeps for the shard of a key, nil if nobody wants to hear of changes in it.

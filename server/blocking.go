@@ -242,18 +242,23 @@ func (ex *executor) timeouts() {
 	for len(ex.deadline) > 0 && ex.deadline[0].end_ms <= ex.now {
 		w := ex.deadline[0]
 		ex.deadline.remove(w)
-		ex.endWait(w.s, func(w *waiter) {
-			ex.ctx.Reply = w.s.conn.Out()
-			if w.timeout == command.ReplyRerun {
-				ex.rerun(w)
-			} else {
-				ex.ctx.AnswerTimeout(w.timeout)
-			}
-		})
+		ex.expireWait(w)
 	}
 	if len(ex.deadline) > 0 {
 		ex.loop.TickBefore(time.UnixMilli(ex.deadline[0].end_ms))
 	}
+}
+
+// expireWait ends a client's waiting as if its time were over.
+func (ex *executor) expireWait(w *waiter) {
+	ex.endWait(w.s, func(w *waiter) {
+		ex.ctx.Reply = w.s.conn.Out()
+		if w.timeout == command.ReplyRerun {
+			ex.rerun(w)
+		} else {
+			ex.ctx.AnswerTimeout(w.timeout)
+		}
+	})
 }
 
 // rerun runs a command whose time is over once more, now without the right to block.

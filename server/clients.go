@@ -66,6 +66,7 @@ func (srv *Server) Opened(c *netloop.Conn) {
 	ex.setTime()
 	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2, user: "default"}
 	s.authed = srv.openToAll()
+	s.pushProto.Store(2)
 	c.User = s
 	n := srv.clients.add(s)
 	srv.stats.connections.Add(1)
@@ -104,6 +105,10 @@ func (ex *executor) forget(s *session) {
 	ex.endWait(s, nil)
 	ex.unwatchAll(s)
 	s.multi = nil
+	ex.unsubscribeAll(s)
+	ex.stopMonitor(s)
+	ex.stopTracking(s)
+	ex.unparkOne(s)
 }
 
 // Woken hands a session what others have left for it.
@@ -121,6 +126,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	defer ex.leave()
 	ex.setTime()
 	ex.timeouts()
+	ex.unpark()
 	ex.closeIdle()
 	ex.handIn()
 }

@@ -205,14 +205,15 @@ func splitHostPort(addr string) (host string, port int, ok bool) {
 	return a.Addr().String(), int(a.Port()), true
 }
 
-// restricted tells whether the client is a subscriber of RESP2, who may send hardly anything.
-func (s *session) restricted() bool { return false }
-
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// serverRows is every command that stands in this package.
-func serverRows() []*command.Row {
-	return []*command.Row{
+// rows is every command that stands in this package, collected from the foot of each file.
+var rows []*command.Row
+
+func register(r ...*command.Row) { rows = append(rows, r...) }
+
+func init() {
+	register(
 		command.New("ping", command.OfKeys, ping),
 		command.New("echo", command.OfKeys, echo),
 		command.New("quit", command.OfKeys, quit),
@@ -225,5 +226,5 @@ func serverRows() []*command.Row {
 		command.New("discard", command.NoneOfThem, discard),
 		command.New("watch", command.OfKeys, watch),
 		command.New("unwatch", command.NoneOfThem, unwatch),
-	}
+	)
 }

@@ -21,6 +21,10 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		ex.reject(s, row, e)
 		return
 	}
+	if ex.pausedFor(s, row) {
+		ex.park(s, rq)
+		return
+	}
 	if s.multi != nil && !runsInMulti(row) {
 		s.enqueue(row, argv)
 		return
@@ -123,10 +127,12 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 			return
 		}
 	}
+	ex.current = s
 	ex.run(row, rq.Args, rq.raw)
 	if set != 0 {
 		v.Release()
 	}
+	ex.current = nil
 	ex.stopTimer(s, row, rq.Args, start, timed)
 	if c.Wait.Set {
 		ex.block(s, row, rq.Args)
@@ -145,8 +151,14 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	c := &ex.ctx
 	dirty, errs := ex.view.Dirty, c.Reply.ErrCount
 	c.Begin(row, argv)
+	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
+		ex.show(ex.current, row, argv)
+	}
 	row.Run(c)
 	ex.view.Settle()
+	if s := ex.current; s != nil && s.tracks != nil {
+		ex.remember(s, row, argv)
+	}
 	n := ex.note(row)
 	n.calls++
 	if c.Reply.ErrCount != errs {
@@ -171,5 +183,11 @@ func allowedWhileSubscribed(row *command.Row) bool {
 func (ex *executor) afterReply(s *session) {
 	if s.replySkip > 0 {
 		s.replySkip--
+	}
+	if len(ex.late) > 0 {
+		ex.sendLate(s)
+	}
+	if s.caching != cachingUnsaid && s.commands > s.cachingAt && s.multi == nil {
+		s.caching = cachingUnsaid
 	}
 }

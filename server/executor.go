@@ -34,8 +34,15 @@ type executor struct {
 	inWorld       bool
 
 	ready    []dbKey     // keys that blocked clients may be served from
+	pushes   resp.Writer // where messages to others are worded
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
+
+	current   *session    // whose command runs
+	late      []string    // keys that it has made invalid in its own cache
+	flushTold bool        // the tracked clients know already that everything is gone
+	broadcast []broadcast // changes that clients of prefixes are told of at the end of the turn
+	parked    []*session  // wait for the end of CLIENT PAUSE
 
 	dirty   int       // changes that the server's counter has not been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in
@@ -109,6 +116,7 @@ func (ex *executor) setTime() {
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
 	ex.view.Record = ex.srv.recording.Load()
+	ex.view.ServeExpired = ex.srv.pause.active(ex.now)
 	ex.ctx.Conf = ex.srv.commandConf.Load()
 }
 

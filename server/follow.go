@@ -28,6 +28,7 @@ func (srv *Server) followConfig() {
 		return nil
 	}, "proto-max-bulk-len", "client-query-buffer-limit")
 	follow(func() error { srv.ks.SetMaxMemory(c.Maxmemory.Get()); return nil }, "maxmemory")
+	follow(func() error { srv.setRecording(); return nil }, "notify-keyspace-events")
 	c.OnChange(srv.relisten, "port", "bind")
 }
 
@@ -55,4 +56,9 @@ func (srv *Server) renameCommand(r config.Rename) {
 	if r.To != "" {
 		srv.table.Add(r.To, row)
 	}
+}
+
+// setRecording asks for every change to be recorded while somebody hears of changes wherever they happen.
+func (srv *Server) setRecording() {
+	srv.recording.Store(srv.conf.NotifyKeyspaceEvents.Get() != 0 || srv.tracker.count.Load() > 0)
 }

@@ -64,8 +64,12 @@ type Server struct {
 	dirty        atomic.Int64
 	arrivals     atomic.Uint64 // of blocked clients
 
-	clients clientList
-	stats   stats
+	hubs     hubs
+	tracker  tracker
+	monitors monitors
+	pause    pauseState
+	clients  clientList
+	stats    stats
 
 	ready    chan struct{} // closed when clients can connect
 	stopping chan struct{} // closed by shutdown
@@ -113,7 +117,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 
 // buildTable makes the command table out of every family's rows.
 func (srv *Server) buildTable() {
-	srv.table = command.NewTable(command.Rows(), serverRows())
+	srv.table = command.NewTable(command.Rows(), rows)
 	for _, r := range srv.conf.Renames() {
 		srv.renameCommand(r)
 	}

@@ -28,8 +28,13 @@ type session struct {
 	db       int
 	authed   bool
 	protocol int // 2 or 3
-	user     string
-	noted    noted
+	sub      subscriptions
+
+	tracks    *tracks // not nil while CLIENT TRACKING is on
+	caching   caching
+	cachingAt uint64 // number of the command that said so
+	user      string
+	noted     noted
 
 	noTouch, noEvict bool
 	replyOff         bool // CLIENT REPLY OFF
@@ -45,7 +50,8 @@ type session struct {
 	wait   *waiter // not nil while blocked
 	paused bool    // waits for the end of CLIENT PAUSE
 
-	box mailbox
+	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
+	box       mailbox
 }
 
 // mailbox is what other loops' commands have left for the client, until its own loop takes it.
@@ -61,9 +67,13 @@ type noted struct{ redirect bool }
 // out is where replies to the client go.
 func (s *session) out() *resp.Writer { return s.conn.Out() }
 
+// restricted tells whether the client is a subscriber of RESP2, who may send hardly anything.
+func (s *session) restricted() bool { return s.protocol == 2 && s.sub.any() }
+
 // setProto changes the protocol of replies from the next one on.
 func (s *session) setProto(version int) {
 	s.protocol = version
+	s.pushProto.Store(int32(version))
 	s.conn.Out().Proto = version
 }
 

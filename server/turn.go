@@ -147,6 +147,9 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 func (srv *Server) TurnEnd(l *netloop.Loop) {
 	ex := l.User.(*executor)
 	ex.enter()
+	if ex.srv.tracker.count.Load() > 0 {
+		ex.endTracking()
+	}
 	ex.handIn()
 	ex.leave()
 }

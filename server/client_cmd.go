@@ -1,0 +1,455 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"larder/server/command"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+func clientID(c *command.Ctx) { c.Reply.Int(c.Client.(*session).id) }
+
+func clientGetname(c *command.Ctx) {
+	if name := c.Client.(*session).name; name != "" {
+		c.Reply.BulkString(name)
+	} else {
+		c.Reply.Null()
+	}
+}
+
+const errClientName resp.Error = "ERR Client names cannot contain spaces, newlines or special characters."
+
+func clientSetname(c *command.Ctx) {
+	name := c.Args.Bytes()
+	if !validName(name) {
+		c.Fail(errClientName)
+		return
+	}
+	c.Client.(*session).name = string(name)
+	c.Reply.OK()
+}
+
+func clientSetinfo(c *command.Ctx) {
+	s := c.Client.(*session)
+	attribute, value := c.Args.Bytes(), c.Args.Bytes()
+	var field *string
+	switch {
+	case command.EqualFold(attribute, "LIB-NAME"):
+		field = &s.libName
+	case command.EqualFold(attribute, "LIB-VER"):
+		field = &s.libVer
+	default:
+		c.Fail(resp.Error("ERR Unrecognized option '" + string(attribute) + "'"))
+		return
+	}
+	if !validName(value) {
+		c.Fail(resp.Error("ERR " + strings.ToLower(string(attribute)) + " cannot contain spaces, newlines or special characters."))
+		return
+	}
+	*field = string(value)
+	c.Reply.OK()
+}
+
+func clientCapa(c *command.Ctx) {
+	s := c.Client.(*session)
+	for _, what := range c.Args.Rest() {
+		if command.EqualFold(what, "REDIRECT") {
+			s.noted.redirect = true
+		}
+	}
+	c.Reply.OK()
+}
+
+func clientNoEvict(c *command.Ctx) { onOff(c, &c.Client.(*session).noEvict) }
+
+func clientNoTouch(c *command.Ctx) { onOff(c, &c.Client.(*session).noTouch) }
+
+// onOff sets a flag of the client as its argument says.
+func onOff(c *command.Ctx, flag *bool) {
+	switch {
+	case c.Args.Is("ON"):
+		*flag = true
+	case c.Args.Is("OFF"):
+		*flag = false
+	default:
+		c.Fail(resp.ErrSyntax)
+		return
+	}
+	c.Reply.OK()
+}
+
+func clientReply(c *command.Ctx) {
+	s := c.Client.(*session)
+	switch {
+	case c.Args.Is("ON"):
+		s.replyOff, s.replySkip = false, 0
+		c.Reply.OK()
+	case c.Args.Is("OFF"):
+		s.replyOff = true
+	case c.Args.Is("SKIP"):
+		if !s.replyOff {
+			s.replySkip = 2
+		}
+	default:
+		c.Fail(resp.ErrSyntax)
+	}
+}
+
+func clientInfo(c *command.Ctx) {
+	s := c.Client.(*session)
+	var b bytes.Buffer
+	s.describe(&b, s.ex.now)
+	b.WriteByte('\n')
+	c.Reply.Verbatim("txt", b.String())
+}
+
+// clientTypes are the classes that CLIENT LIST and KILL know.
+func clientType(name []byte) (class, bool) {
+	switch {
+	case command.EqualFold(name, "NORMAL"):
+		return classNormal, true
+	case command.EqualFold(name, "SLAVE"), command.EqualFold(name, "REPLICA"):
+		return classReplica, true
+	case command.EqualFold(name, "PUBSUB"):
+		return classPubSub, true
+	case command.EqualFold(name, "MASTER"):
+		return classMaster, true
+	}
+	return 0, false
+}
+
+// A class of clients has its own limits of output.
+type class uint8
+
+const (
+	classNormal class = iota
+	classReplica
+	classPubSub
+	classMaster
+)
+
+func (s *session) class() class {
+	if s.sub.any() {
+		return classPubSub
+	}
+	return classNormal
+}
+
+// filter is what CLIENT LIST and CLIENT KILL select by. The zero filter lets everybody pass.
+type filter struct {
+	ids         []int64
+	addr, laddr []byte
+	user        []byte
+	class       class
+	hasClass    bool
+	skipSelf    bool
+	maxAge_s    int64
+	self        *session
+	name, lib   []byte
+	impossible  bool
+	negateClass bool
+}
+
+func (f *filter) passes(s *session, now_ms int64) bool {
+	if f.impossible || f.skipSelf && s == f.self {
+		return false
+	}
+	if f.ids != nil {
+		found := false
+		for _, id := range f.ids {
+			found = found || id == s.id
+		}
+		if !found {
+			return false
+		}
+	}
+	switch {
+	case f.hasClass && s.class() != f.class,
+		f.addr != nil && string(f.addr) != s.conn.RemoteAddr(),
+		f.laddr != nil && string(f.laddr) != s.conn.LocalAddr(),
+		f.user != nil && (!s.authed || string(f.user) != s.user),
+		f.maxAge_s > 0 && (now_ms-s.created)/1000 < f.maxAge_s:
+		return false
+	}
+	return true
+}
+
+func listClients(c *command.Ctx) {
+	a := &c.Args
+	self := c.Client.(*session)
+	f := filter{self: self}
+	switch {
+	case !a.More():
+	case a.IsWith("TYPE", 1):
+		name := a.Bytes()
+		t, ok := clientType(name)
+		if !ok {
+			c.Fail(resp.Error("ERR Unknown client type '" + string(name) + "'"))
+			return
+		}
+		f.class, f.hasClass = t, true
+	case a.IsWith("ID", 1):
+		for a.More() {
+			f.ids = append(f.ids, a.IntIn(1, 1<<62, "ERR Invalid client ID"))
+		}
+	default:
+		a.Syntax()
+	}
+	if !a.Done() {
+		return
+	}
+	var b bytes.Buffer
+	for _, s := range self.srv.clients.all() {
+		if f.passes(s, self.ex.now) {
+			s.describe(&b, self.ex.now)
+			b.WriteByte('\n')
+		}
+	}
+	c.Reply.Verbatim("txt", b.String())
+}
+
+// describe writes a client as one line of CLIENT LIST. The session is at rest, or the executor's own.
+func (s *session) describe(b *bytes.Buffer, now_ms int64) {
+	cmd := "NULL"
+	if s.lastRow != nil {
+		cmd = s.lastRow.Name
+	}
+	inMulti, multiMem := -1, 0
+	if s.multi != nil {
+		inMulti, multiMem = len(s.multi.queue), s.multi.bytes
+	}
+	redirect := int64(-1)
+	if s.tracks != nil && s.tracks.redirect != 0 {
+		redirect = s.tracks.redirect
+	}
+	in, inCap := s.conn.In.Buffered(), s.conn.In.Owned()
+	out := s.conn.Pending()
+	total := s.memory()
+	events := "r"
+	if out > 0 {
+		events = "rw"
+	}
+	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
+		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, (now_ms-s.created)/1000, int64(s.idle(now_ms).Seconds()), s.flags(), s.db,
+		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, len(s.watched), in, max(0, inCap-in), 0, multiMem,
+		0, 0, out, 0, out, total, events, cmd, s.user, redirect, s.protocol, s.libName, s.libVer)
+}
+
+// memory is what the client costs in bytes: its session and its buffers.
+func (s *session) memory() int {
+	n := sessionSize + s.conn.Buffers()
+	if s.multi != nil {
+		n += s.multi.bytes
+	}
+	return n
+}
+
+// sessionSize is about what a session and its connection take without buffers.
+const sessionSize = 1200
+
+// flags are the letters of CLIENT LIST.
+func (s *session) flags() string {
+	var b []byte
+	add := func(on bool, letter byte) {
+		if on {
+			b = append(b, letter)
+		}
+	}
+	add(s.monitor, 'O')
+	add(s.sub.any(), 'P')
+	add(s.multi != nil, 'x')
+	add(s.wait != nil, 'b')
+	if t := s.tracks; t != nil {
+		add(true, 't')
+		add(t.broken, 'R')
+		add(t.bcast, 'B')
+	}
+	add(s.dirty.Load(), 'd')
+	add(s.conn.Closing(), 'c')
+	add(s.conn.Listener != nil && s.conn.Listener.Network == "unix", 'U')
+	add(s.noEvict, 'e')
+	add(s.noTouch, 'T')
+	if len(b) == 0 {
+		return "N"
+	}
+	return string(b)
+}
+
+func clientKill(c *command.Ctx) {
+	a := &c.Args
+	self := c.Client.(*session)
+	f := filter{self: self, skipSelf: true}
+	if a.Left() == 1 { // the old form: an address, and it must be there
+		f.addr, f.skipSelf = a.Bytes(), false
+		if self.srv.kill(&f) == 0 {
+			c.Fail("ERR No such client")
+		} else {
+			c.Reply.OK()
+		}
+		return
+	}
+	for a.More() {
+		switch {
+		case a.IsWith("ID", 1):
+			f.ids = append(f.ids, a.IntIn(1, 1<<62, "ERR client-id should be greater than 0"))
+		case a.IsWith("TYPE", 1):
+			name := a.Bytes()
+			t, ok := clientType(name)
+			if !ok {
+				a.Wrong(resp.Error("ERR Unknown client type '" + string(name) + "'"))
+			}
+			f.class, f.hasClass = t, true
+		case a.IsWith("ADDR", 1):
+			f.addr = a.Bytes()
+		case a.IsWith("LADDR", 1):
+			f.laddr = a.Bytes()
+		case a.IsWith("USER", 1):
+			f.user = a.Bytes()
+			if string(f.user) != "default" {
+				a.Wrong(resp.Error("ERR No such user '" + string(f.user) + "'"))
+			}
+		case a.IsWith("MAXAGE", 1):
+			f.maxAge_s = a.IntIn(1, 1<<62, "ERR maxage is not an integer or out of range")
+		case a.IsWith("SKIPME", 1):
+			switch {
+			case a.Is("YES"):
+				f.skipSelf = true
+			case a.Is("NO"):
+				f.skipSelf = false
+			default:
+				a.Syntax()
+			}
+		default:
+			a.Syntax()
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	c.Reply.Int(int64(self.srv.kill(&f)))
+}
+
+// kill closes the clients that a filter selects and returns how many. The world is stopped. The one who asks is closed
+// only once it has its reply.
+func (srv *Server) kill(f *filter) int {
+	n := 0
+	for _, s := range srv.clients.all() {
+		if s.conn.Closing() || !f.passes(s, f.self.ex.now) {
+			continue
+		}
+		n++
+		if s == f.self {
+			s.conn.CloseAfterReply()
+		} else {
+			s.conn.Kill(netloop.ErrKilled)
+		}
+	}
+	return n
+}
+
+func clientUnblock(c *command.Ctx) {
+	a := &c.Args
+	id := a.IntOr(resp.ErrNotInteger)
+	withError := false
+	switch {
+	case a.Is("TIMEOUT"):
+	case a.Is("ERROR"):
+		withError = true
+	case a.More():
+		a.Wrong("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	}
+	if !a.Done() {
+		return
+	}
+	self := c.Client.(*session)
+	s := self.srv.clients.find(id)
+	if s == nil || s.wait == nil || s.wait.row == nil {
+		c.Reply.Int(0)
+		return
+	}
+	w := s.wait
+	s.ex.post(func() {
+		if s.wait != w {
+			return
+		}
+		if withError {
+			s.ex.unblockError(s, resp.ErrUnblocked)
+		} else {
+			s.ex.expireWait(w)
+		}
+	})
+	c.Reply.Int(1)
+}
+
+func clientHelp(c *command.Ctx) {
+	help(c, "CLIENT", []string{
+		"CACHING (YES|NO)", "Turn on or off the tracking of the keys that the next command reads.",
+		"CAPA <option> [options...]", "Tell the server what this client can do.",
+		"GETNAME", "Return the name of this connection.",
+		"GETREDIR", "Return the ID of the client that invalidations are redirected to.",
+		"ID", "Return the ID of this connection.",
+		"INFO", "Return a line about this connection.",
+		"KILL <ip:port>", "Close the connection from an address.",
+		"KILL <option> <value> [<option> <value> [...]]", "Close the connections that all options (ADDR, LADDR, TYPE, USER, ID, MAXAGE, SKIPME) fit.",
+		"LIST [options ...]", "Return a line about every connection (TYPE, ID).",
+		"NO-EVICT (ON|OFF)", "Keep this connection out of the eviction of clients.",
+		"NO-TOUCH (ON|OFF)", "Leave no trace of access when this connection reads.",
+		"PAUSE <timeout> [WRITE|ALL]", "Hold clients back for a time in milliseconds.",
+		"REPLY (ON|OFF|SKIP)", "Say which replies this connection wants.",
+		"SETINFO <option> <value>", "Tell the name and version of the client library (LIB-NAME, LIB-VER).",
+		"SETNAME <name>", "Give this connection a name.",
+		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]", "Switch help for client-side caching on or off.",
+		"TRACKINGINFO", "Return how this connection is tracked.",
+		"UNBLOCK <clientid> [TIMEOUT|ERROR]", "End the waiting of a blocked client.",
+		"UNPAUSE", "End PAUSE.",
+	})
+}
+
+// help replies a container's list of subcommands: pairs of usage and explanation.
+func help(c *command.Ctx, name string, lines []string) {
+	c.Reply.Array(len(lines) + 3)
+	c.Reply.Simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for i, l := range lines {
+		if i%2 == 1 {
+			l = "    " + l
+		}
+		c.Reply.Simple(l)
+	}
+	c.Reply.Simple("HELP")
+	c.Reply.Simple("    Print this help.")
+}
+
+func parseID(b []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	return n, err == nil
+}
+
+func init() {
+	register(
+		command.New("client", command.NoneOfThem, nil),
+		command.New("client|id", command.NoneOfThem, clientID),
+		command.New("client|getname", command.NoneOfThem, clientGetname),
+		command.New("client|setname", command.NoneOfThem, clientSetname),
+		command.New("client|setinfo", command.NoneOfThem, clientSetinfo),
+		command.New("client|capa", command.NoneOfThem, clientCapa),
+		command.New("client|no-evict", command.NoneOfThem, clientNoEvict),
+		command.New("client|no-touch", command.NoneOfThem, clientNoTouch),
+		command.New("client|reply", command.NoneOfThem, clientReply),
+		command.New("client|info", command.NoneOfThem, clientInfo),
+		command.New("client|list", command.World, listClients),
+		command.New("client|kill", command.World, clientKill),
+		command.New("client|unblock", command.World, clientUnblock),
+		command.New("client|pause", command.World, clientPause),
+		command.New("client|unpause", command.World, clientUnpause),
+		command.New("client|tracking", command.World, clientTracking),
+		command.New("client|caching", command.NoneOfThem, clientCaching),
+		command.New("client|trackinginfo", command.NoneOfThem, clientTrackingInfo),
+		command.New("client|getredir", command.NoneOfThem, clientGetredir),
+		command.New("client|help", command.NoneOfThem, clientHelp),
+		command.New("monitor", command.World, monitor),
+	)
+}

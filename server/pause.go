@@ -1,0 +1,128 @@
+package server
+
+import (
+	"sync/atomic"
+	"time"
+
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/resp"
+)
+
+// pauseState is what CLIENT PAUSE asked for. Requests that have to wait are put back into their connections, which
+// cut nothing until the pause is over.
+type pauseState struct {
+	until_ms atomic.Int64 // 0: no pause
+	all      atomic.Bool  // every command waits, not only writes
+}
+
+// active tells whether there is a pause at now_ms.
+func (p *pauseState) active(now_ms int64) bool { return p.until_ms.Load() > now_ms }
+
+// pausedFor tells whether a request has to wait.
+func (ex *executor) pausedFor(s *session, row *command.Row) bool {
+	p := &ex.srv.pause
+	if p.until_ms.Load() == 0 || !p.active(ex.now) || s.replica {
+		return false
+	}
+	return p.all.Load() || s.mayWrite(row)
+}
+
+// mayWrite tells whether a request may change something: for EXEC, whether anything that was queued may.
+func (s *session) mayWrite(row *command.Row) bool {
+	if row.Has(spec.Write) || row.Has(spec.MayReplicate) {
+		return true
+	}
+	if row.Name == "exec" && s.multi != nil {
+		for _, q := range s.multi.queue {
+			if q.row.Has(spec.Write) || q.row.Has(spec.MayReplicate) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// park puts a request back until the pause is over.
+func (ex *executor) park(s *session, rq *request) {
+	s.conn.In.Unread(&rq.Request)
+	s.conn.Suspend()
+	s.paused = true
+	ex.parked = append(ex.parked, s)
+	ex.srv.stats.blocked.Add(1)
+	ex.loop.TickBefore(time.UnixMilli(ex.srv.pause.until_ms.Load()))
+}
+
+// unpark lets the parked clients go on if the pause is over.
+func (ex *executor) unpark() {
+	if len(ex.parked) == 0 {
+		return
+	}
+	if until := ex.srv.pause.until_ms.Load(); until > ex.now {
+		ex.loop.TickBefore(time.UnixMilli(until))
+		return
+	}
+	for _, s := range ex.parked {
+		if s.paused {
+			s.paused = false
+			ex.srv.stats.blocked.Add(-1)
+			s.conn.Resume()
+		}
+	}
+	ex.parked = nil
+}
+
+// unparkOne forgets a parked client that is gone.
+func (ex *executor) unparkOne(s *session) {
+	if s.paused {
+		s.paused = false
+		ex.srv.stats.blocked.Add(-1)
+	}
+}
+
+func clientPause(c *command.Ctx) {
+	a := &c.Args
+	ms := a.IntOr(resp.ErrTimeoutNotInt)
+	all := true
+	switch {
+	case a.Is("WRITE"):
+		all = false
+	case a.Is("ALL"):
+	case a.More():
+		a.Wrong("ERR CLIENT PAUSE mode must be WRITE or ALL")
+	}
+	if !a.Bad() && ms < 0 {
+		a.Wrong(resp.ErrTimeoutNegative)
+	}
+	if !a.Done() {
+		return
+	}
+	until, ok := c.Now+ms, true
+	if until < ms {
+		ok = false
+	}
+	if !ok {
+		c.Fail(resp.ErrTimeoutRange)
+		return
+	}
+	p := &c.Client.(*session).srv.pause
+	// A pause is never made shorter or weaker by another one.
+	if p.active(c.Now) {
+		all = all || p.all.Load()
+		until = max(until, p.until_ms.Load())
+	}
+	p.all.Store(all)
+	p.until_ms.Store(until)
+	c.Reply.OK()
+}
+
+func clientUnpause(c *command.Ctx) {
+	srv := c.Client.(*session).srv
+	srv.pause.until_ms.Store(0)
+	for _, ex := range srv.executors {
+		if ex.loop != nil {
+			ex.post(ex.unpark)
+		}
+	}
+	c.Reply.OK()
+}

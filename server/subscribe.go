@@ -1,0 +1,241 @@
+package server
+
+import (
+	"larder/server/command"
+	"larder/server/pubsub"
+	"larder/server/resp"
+)
+
+// hubs are the two spaces of channels: the plain ones, which have patterns, and the sharded ones.
+type hubs struct {
+	plain, sharded *pubsub.Hub[*session]
+}
+
+func newHubs() hubs {
+	return hubs{plain: pubsub.NewHub[*session](), sharded: pubsub.NewHub[*session]()}
+}
+
+// subscriptions are the names that a client listens to, in no order.
+type subscriptions struct {
+	channels, patterns, sharded map[string]struct{}
+}
+
+// plain is the number that replies to SUBSCRIBE and PSUBSCRIBE count.
+func (s *subscriptions) plain() int { return len(s.channels) + len(s.patterns) }
+
+// any tells whether the client is a subscriber at all.
+func (s *subscriptions) any() bool { return len(s.channels)+len(s.patterns)+len(s.sharded) > 0 }
+
+// kind is one of the three ways to subscribe.
+type kind struct {
+	on, off string // what the replies are called
+	names   func(*subscriptions) *map[string]struct{}
+	join    func(hubs, string, *session) bool
+	part    func(hubs, string, *session) bool
+	count   func(*subscriptions) int
+}
+
+var (
+	byChannel = &kind{
+		on: "subscribe", off: "unsubscribe",
+		names: func(s *subscriptions) *map[string]struct{} { return &s.channels },
+		join:  func(h hubs, name string, s *session) bool { return h.plain.Subscribe(name, s) },
+		part:  func(h hubs, name string, s *session) bool { return h.plain.Unsubscribe(name, s) },
+		count: (*subscriptions).plain,
+	}
+	byPattern = &kind{
+		on: "psubscribe", off: "punsubscribe",
+		names: func(s *subscriptions) *map[string]struct{} { return &s.patterns },
+		join:  func(h hubs, name string, s *session) bool { return h.plain.SubscribePattern(name, s) },
+		part:  func(h hubs, name string, s *session) bool { return h.plain.UnsubscribePattern(name, s) },
+		count: (*subscriptions).plain,
+	}
+	byShard = &kind{
+		on: "ssubscribe", off: "sunsubscribe",
+		names: func(s *subscriptions) *map[string]struct{} { return &s.sharded },
+		join:  func(h hubs, name string, s *session) bool { return h.sharded.Subscribe(name, s) },
+		part:  func(h hubs, name string, s *session) bool { return h.sharded.Unsubscribe(name, s) },
+		count: func(s *subscriptions) int { return len(s.sharded) },
+	}
+)
+
+// subscribeBy makes the handler of SUBSCRIBE and its kin. Each name gets a reply of its own.
+func subscribeBy(k *kind) func(*command.Ctx) {
+	return func(c *command.Ctx) {
+		s := c.Client.(*session)
+		for _, name := range c.Args.Rest() {
+			s.subscribe(k, string(name))
+			k.reply(c.Reply, k.on, name, k.count(&s.sub))
+		}
+	}
+}
+
+func (s *session) subscribe(k *kind, name string) {
+	names := k.names(&s.sub)
+	if _, ok := (*names)[name]; ok {
+		return
+	}
+	if *names == nil {
+		*names = map[string]struct{}{}
+	}
+	(*names)[name] = struct{}{}
+	k.join(s.srv.hubs, name, s)
+}
+
+func (s *session) unsubscribe(k *kind, name string) {
+	names := *k.names(&s.sub)
+	if _, ok := names[name]; ok {
+		delete(names, name)
+		k.part(s.srv.hubs, name, s)
+	}
+}
+
+// unsubscribeBy makes the handler of UNSUBSCRIBE and its kin: of the names given, or of all.
+func unsubscribeBy(k *kind) func(*command.Ctx) {
+	return func(c *command.Ctx) {
+		s := c.Client.(*session)
+		if c.Args.More() {
+			for _, name := range c.Args.Rest() {
+				s.unsubscribe(k, string(name))
+				k.reply(c.Reply, k.off, name, k.count(&s.sub))
+			}
+			return
+		}
+		names := *k.names(&s.sub)
+		if len(names) == 0 {
+			k.reply(c.Reply, k.off, nil, k.count(&s.sub))
+			return
+		}
+		for name := range names {
+			s.unsubscribe(k, name)
+			k.reply(c.Reply, k.off, []byte(name), k.count(&s.sub))
+		}
+	}
+}
+
+func (k *kind) reply(w *resp.Writer, what string, name []byte, count int) {
+	w.Push(3)
+	w.BulkString(what)
+	if name == nil {
+		w.Null()
+	} else {
+		w.Bulk(name)
+	}
+	w.Int(int64(count))
+}
+
+// unsubscribeAll ends all subscriptions without a word.
+func (ex *executor) unsubscribeAll(s *session) {
+	for _, k := range [...]*kind{byChannel, byPattern, byShard} {
+		for name := range *k.names(&s.sub) {
+			s.unsubscribe(k, name)
+		}
+	}
+}
+
+// message is a published message in the forms that its receivers want, each made when the first one wants it.
+type message struct {
+	kind, pattern    string
+	channel, payload []byte
+	forms            [2][]byte // RESP2, RESP3
+}
+
+func (m *message) in(protocol int, w *resp.Writer) []byte {
+	f := &m.forms[protocol-2]
+	if *f == nil {
+		w.Empty()
+		w.Proto = protocol
+		if m.pattern != "" {
+			w.Push(4)
+			w.BulkString("pmessage")
+			w.BulkString(m.pattern)
+		} else {
+			w.Push(3)
+			w.BulkString(m.kind)
+		}
+		w.Bulk(m.channel)
+		w.Bulk(m.payload)
+		*f = append([]byte(nil), w.Bytes()...)
+	}
+	return *f
+}
+
+// publish sends a message to everybody who listens and returns how many do.
+func (ex *executor) publish(hub *pubsub.Hub[*session], word string, channel, payload []byte) int {
+	m := message{kind: word, channel: channel, payload: payload}
+	return hub.Publish(channel, func(s *session, pattern string) {
+		if pattern != m.pattern {
+			m = message{kind: word, pattern: pattern, channel: channel, payload: payload}
+		}
+		s.deliver(ex, m.in(int(s.pushProto.Load()), &ex.pushes))
+	})
+}
+
+func publish(c *command.Ctx) {
+	ex := c.Client.(*session).ex
+	channel, payload := c.Args.Bytes(), c.Args.Bytes()
+	n := ex.publish(ex.srv.hubs.plain, "message", channel, payload)
+	c.Reply.Int(int64(n))
+}
+
+func spublish(c *command.Ctx) {
+	ex := c.Client.(*session).ex
+	channel, payload := c.Args.Bytes(), c.Args.Bytes()
+	n := ex.publish(ex.srv.hubs.sharded, "smessage", channel, payload)
+	c.Reply.Int(int64(n))
+}
+
+func pubsubChannels(hub func(hubs) *pubsub.Hub[*session]) func(*command.Ctx) {
+	return func(c *command.Ctx) {
+		var pattern []byte
+		if c.Args.More() {
+			pattern = c.Args.Bytes()
+		}
+		if !c.Args.Done() {
+			return
+		}
+		names := hub(c.Client.(*session).srv.hubs).Channels(pattern)
+		c.Reply.Array(len(names))
+		for _, name := range names {
+			c.Reply.BulkString(name)
+		}
+	}
+}
+
+func pubsubNumsub(hub func(hubs) *pubsub.Hub[*session]) func(*command.Ctx) {
+	return func(c *command.Ctx) {
+		names := c.Args.Rest()
+		c.Reply.Array(2 * len(names))
+		for _, name := range names {
+			c.Reply.Bulk(name)
+			c.Reply.Int(int64(hub(c.Client.(*session).srv.hubs).Count(name)))
+		}
+	}
+}
+
+func pubsubNumpat(c *command.Ctx) {
+	_, patterns := c.Client.(*session).srv.hubs.plain.Totals()
+	c.Reply.Int(int64(patterns))
+}
+
+func plainHub(h hubs) *pubsub.Hub[*session]   { return h.plain }
+func shardedHub(h hubs) *pubsub.Hub[*session] { return h.sharded }
+
+func init() {
+	register(
+		command.New("subscribe", command.NoneOfThem, subscribeBy(byChannel)),
+		command.New("unsubscribe", command.NoneOfThem, unsubscribeBy(byChannel)),
+		command.New("psubscribe", command.NoneOfThem, subscribeBy(byPattern)),
+		command.New("punsubscribe", command.NoneOfThem, unsubscribeBy(byPattern)),
+		command.New("ssubscribe", command.NoneOfThem, subscribeBy(byShard)),
+		command.New("sunsubscribe", command.NoneOfThem, unsubscribeBy(byShard)),
+		command.New("publish", command.NoneOfThem, publish),
+		command.New("spublish", command.NoneOfThem, spublish),
+		command.New("pubsub", command.NoneOfThem, nil),
+		command.New("pubsub|channels", command.NoneOfThem, pubsubChannels(plainHub)),
+		command.New("pubsub|numsub", command.NoneOfThem, pubsubNumsub(plainHub)),
+		command.New("pubsub|numpat", command.NoneOfThem, pubsubNumpat),
+		command.New("pubsub|shardchannels", command.NoneOfThem, pubsubChannels(shardedHub)),
+		command.New("pubsub|shardnumsub", command.NoneOfThem, pubsubNumsub(shardedHub)),
+	)
+}

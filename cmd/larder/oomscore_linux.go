@@ -31,7 +31,7 @@ func followOOMScore(conf *config.Store, logger *zap.Logger) error {
 	return nil
 }
 
-// apply writes the score for what the server is now.
+// apply writes the score that the configuration asks for.
 func (o *oomScore) apply() error {
 	mode := o.conf.OOMScoreAdj.Get()
 	if mode == config.OOMNo && !o.changed {
@@ -49,11 +49,7 @@ func (o *oomScore) apply() error {
 	}
 	score := o.base
 	if mode != config.OOMNo {
-		role := 0
-		if o.conf.ReplicaOf.Get().Host != "" {
-			role = 1
-		}
-		score = o.conf.OOMScoreAdjValues.Get()[role]
+		score = o.conf.OOMScoreAdjValues.Get()[0] // a primary's: this version knows no replicas and no child processes
 		if mode == config.OOMRelative {
 			score += o.base
 		}

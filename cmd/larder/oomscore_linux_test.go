@@ -53,16 +53,6 @@ func TestOOMScore(t *testing.T) {
 			t.Errorf("after %q the score is %s, want %s", c.set, got, c.want)
 		}
 	}
-	if err := conf.Adopt("replicaof", "localhost 1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := set("oom-score-adj", "yes"); err != nil || score() != "102" {
-		t.Errorf("a replica has score %s, %v", score(), err)
-	}
-	if err := set("oom-score-adj", "no"); err != nil {
-		t.Fatal(err)
-	}
-
 	o.path = filepath.Join(path, "not-there")
 	err := set("oom-score-adj", "yes")
 	if err == nil || !strings.HasSuffix(err.Error(), "Failed to set current oom_score_adj. Check server logs.") {

@@ -15,5 +15,6 @@ const (
 	noSyslog      = "log lines go to logfile or standard output only"
 	noTitle       = "the process keeps the title it was started with"
 	noTLS         = "this version does not speak TLS"
+	notYet        = "this version does not act on it"
 	alwaysChecked = "payloads are always checked"
 )

@@ -82,6 +82,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv := &Server{
 		conf: conf, log: log, started: time.Now(), runID: newRunID(),
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
+		hubs: newHubs(), tracker: newTracker(),
 	}
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{

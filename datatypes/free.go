@@ -8,6 +8,8 @@ func FreeStep(env *Env, t Type, root arena.Ref, budget int) (done bool) {
 	switch t {
 	case TypeList:
 		return freeList(env, root, budget)
+	case TypeZSet:
+		return freeZSet(env, root, budget)
 	case TypeHash:
 		return freeHash(env, root, budget)
 	case TypeSet:
@@ -22,6 +24,11 @@ func Copy(t Type, fromEnv *Env, from Holder, toEnv *Env, to Holder) {
 	switch t {
 	case TypeList:
 		var x, y List
+		x.Bind(fromEnv, from)
+		y.Bind(toEnv, to)
+		x.CopyTo(&y)
+	case TypeZSet:
+		var x, y ZSet
 		x.Bind(fromEnv, from)
 		y.Bind(toEnv, to)
 		x.CopyTo(&y)

@@ -99,8 +99,8 @@ func (l *List) Encoding() string {
 	return encodingListpack
 }
 
-// Bytes is the memory that the list takes in the arena, beyond the holder's own bytes. O(1).
-func (l *List) Bytes() int {
+// Bytes is the memory that the list takes in the arena, beyond the holder's own bytes. It is exact, whatever samples is.
+func (l *List) Bytes(samples int) int {
 	if !l.isTree() {
 		return 0
 	}

@@ -84,7 +84,7 @@ func (u *listUnderTest) check() {
 	if i != len(u.model) {
 		u.t.Fatalf("Each gives %d items of %d", i, len(u.model))
 	}
-	if b, s := u.l.Bytes(), u.env.Arena.Stats(); int64(b) != s.AskedBytes { // the list asks for whole classes
+	if b, s := u.l.Bytes(0), u.env.Arena.Stats(); int64(b) != s.AskedBytes { // the list asks for whole classes
 		u.t.Fatalf("Bytes %d, the arena says %d", b, s.AskedBytes)
 	}
 }
@@ -454,7 +454,7 @@ func TestListBlocks(t *testing.T) {
 		u.l.AppendListpack(one.Bytes())
 		u.model = append(u.model, []byte("0123456789"))
 	}
-	if b := u.l.Bytes(); b > 10000*13 {
+	if b := u.l.Bytes(0); b > 10000*13 {
 		t.Errorf("%d bytes for 10000 items", b)
 	}
 }
@@ -560,7 +560,7 @@ func TestListMemory(t *testing.T) {
 		for u.l.Len() < 1_000_000 {
 			c.push(u, x)
 		}
-		per := float64(u.l.Bytes()) / 1e6
+		per := float64(u.l.Bytes(0)) / 1e6
 		resident := float64(u.env.Arena.Stats().ResidentBytes) / 1e6
 		t.Logf("%s: %.3f bytes per item, %.3f resident", c.name, per, resident)
 		if resident > 12.6 {
@@ -635,7 +635,7 @@ func BenchmarkListInsertAtRandom1M(b *testing.B) {
 	for range b.N {
 		u.l.InsertAt(r.IntN(u.l.Len()), x)
 	}
-	b.ReportMetric(float64(u.l.Bytes())/float64(u.l.Len()), "B/item")
+	b.ReportMetric(float64(u.l.Bytes(0))/float64(u.l.Len()), "B/item")
 }
 
 func BenchmarkListRange100(b *testing.B) {

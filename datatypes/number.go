@@ -193,3 +193,33 @@ func b2u(b bool) uint8 {
 
 // AppendInt appends v in decimal.
 func AppendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
+
+// ParseFloatLoose reads the bound of a score range as C's strtod reads a whole string: besides what ParseFloat takes,
+// blanks in front, nothing at all (0), and what overflows or underflows, rounded to infinity or zero. A zero byte ends
+// the text, as it does in C. NaN is refused.
+func ParseFloatLoose(b []byte) (float64, bool) {
+	for i, c := range b {
+		if c == 0 {
+			b = b[:i]
+			break
+		}
+	}
+	if len(b) == 0 {
+		return 0, true
+	}
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	if f, ok := ParseFloat(b); ok {
+		return f, true
+	}
+	s, form := scanFloat(b)
+	if form != floatDecimal && form != floatHex {
+		return 0, false
+	}
+	if form == floatHex && !hasExponent(s) {
+		s = append(append(make([]byte, 0, len(s)+2), s...), 'p', '0')
+	}
+	f, _ := strconv.ParseFloat(string(s), 64) // out of range: ±infinity, or zero
+	return f, true
+}

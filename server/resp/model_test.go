@@ -3,6 +3,7 @@ package resp
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func modelParse(in string, lim Limits) (cmds [][]string, fault string) {
 			return cmds, ""
 		}
 		n, ok := number(text[1:])
-		if !ok || n > int64(lim.MaxArgs) {
+		if !ok || n > int64(min(lim.MaxArgs, math.MaxInt32)) {
 			return cmds, prefix + "invalid multibulk length"
 		}
 		if n > 10 && lim.Unauth {
@@ -76,7 +77,7 @@ func modelParse(in string, lim Limits) (cmds [][]string, fault string) {
 				return cmds, prefix + "expected '$', got '" + in[:1] + "'"
 			}
 			size, ok := number(text[1:])
-			if !ok || size < 0 || size > int64(lim.MaxBulk) {
+			if !ok || size < 0 || size > int64(min(lim.MaxBulk, 1<<56)) {
 				return cmds, prefix + "invalid bulk length"
 			}
 			if size > 16384 && lim.Unauth {
@@ -289,7 +290,8 @@ func compare(t *testing.T, in string, lim Limits, next func(int) int) {
 // tokens are what protocol streams are made of, right and wrong.
 var tokens = []string{"*", "$", "1", "2", "3", "0", "-1", "10", "11", "\r\n", "\r\n", "\r\n", "\n", "\r", " ", "a", "PING", "\"", "'", "\\", "\\x4", "\\x41",
 	"\\n", "\x00", "\v", "*1\r\n$4\r\nPING\r\n", "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "$3\r\nSET\r\n", "*3\r\n", "*0\r\n", "*-5\r\n", "$0\r\n\r\n",
-	"ECHO 'a b'\r\n", "+1", "01", "99999999999999999999", "2147483648", "*1048577\r\n", "$536870913\r\n", "$16385\r\n"}
+	"ECHO 'a b'\r\n", "+1", "01", "99999999999999999999", "2147483648", "*1048577\r\n", "$536870913\r\n", "$16385\r\n", "$9223372036854775807\r\n",
+	"$99999999999999999\r\n"}
 
 func TestReaderAgainstModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -304,6 +306,11 @@ func TestReaderAgainstModel(t *testing.T) {
 		}
 		lim := DefaultLimits()
 		lim.Unauth = rnd.IntN(4) == 0
+		if rnd.IntN(4) == 0 {
+			lim.MaxBulk, lim.MaxArgs = rnd.IntN(20), 1+rnd.IntN(3)
+		} else if rnd.IntN(4) == 0 {
+			lim.MaxBulk, lim.MaxArgs, lim.MaxBuffered = math.MaxInt, math.MaxInt, math.MaxInt
+		}
 		compare(t, b.String(), lim, rnd.IntN)
 	}
 }

@@ -79,6 +79,8 @@ type Ctx struct {
 	failed      bool
 
 	found gathered // what a scan found before it can be replied
+	buf   []byte   // see scratch
+	ops   []fieldOp
 }
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.
@@ -190,6 +192,31 @@ func writeRequest(w *resp.Writer, argv [][]byte) {
 	for _, a := range argv {
 		w.Bulk(a)
 	}
+}
+
+// scratch is n bytes of any content to work with, until the next call or the end of the command.
+func (c *Ctx) scratch(n int) []byte {
+	if n > scratchKept {
+		return make([]byte, n)
+	}
+	if cap(c.buf) < n {
+		c.buf = make([]byte, n)
+	}
+	return c.buf[:n]
+}
+
+// scratchKept is the size in bytes up to which scratch keeps its memory for the next command.
+const scratchKept = 64 << 10
+
+// reserve makes sure that the string at key can grow to size bytes; if not, OOM is the reply. What a command's own
+// request brings was reserved by the dispatcher.
+func (c *Ctx) reserve(key []byte, size int) bool {
+	ks := c.Keyspace()
+	if size <= scratchKept || ks.Reserve(1<<ks.ShardOf(ks.Hash(key)), size) {
+		return true
+	}
+	c.Fail(resp.ErrOOM)
+	return false
 }
 
 // wrongType replies the error of a key of another type.

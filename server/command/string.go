@@ -434,7 +434,7 @@ func incrbyfloat(c *Ctx) {
 
 // tooLong replies the error of a string that would pass proto-max-bulk-len.
 func (c *Ctx) tooLong(size int64) bool {
-	if size <= c.Conf.MaxBulk {
+	if size <= min(c.Conf.MaxBulk, keyspace.MaxValue) {
 		return false
 	}
 	c.Fail(resp.ErrStringTooBig)
@@ -459,6 +459,9 @@ func appendTo(c *Ctx) {
 	}
 	old := len(h.Bytes())
 	if c.tooLong(int64(old) + int64(len(tail))) {
+		return
+	}
+	if !c.reserve(key, old+len(tail)) {
 		return
 	}
 	copy(h.Resize(old + len(tail))[old:], tail)
@@ -499,6 +502,9 @@ func setrange(c *Ctx) {
 		if !c.Failed() {
 			c.Fail(resp.ErrStringTooBig)
 		}
+		return
+	}
+	if !c.reserve(key, int(offset)+len(val)) {
 		return
 	}
 	h, _ := c.EditBytes(key)

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"math"
+
 	"larder/datatypes"
 	"larder/server/resp"
 )
@@ -179,4 +181,23 @@ func EqualFold(b []byte, word string) bool {
 		}
 	}
 	return true
+}
+
+// timeoutArg reads the timeout of a blocking command, in seconds with a fraction, and returns when it ends: Unix
+// milliseconds, 0 for never.
+func (c *Ctx) timeoutArg() (deadline_ms int64) {
+	f := c.Args.FloatOr(resp.ErrTimeoutNotFloat)
+	if c.Args.Bad() {
+		return 0
+	}
+	ms := math.Ceil(f * 1000)
+	switch {
+	case ms < 0:
+		c.Args.Wrong(resp.ErrTimeoutNegative)
+	case ms >= math.MaxInt64 || int64(ms) > math.MaxInt64-c.Now:
+		c.Args.Wrong(resp.ErrTimeoutRange)
+	case ms > 0:
+		return c.Now + int64(ms)
+	}
+	return 0
 }

@@ -78,6 +78,7 @@ type Ctx struct {
 	rewritten   bool
 	failed      bool
 
+	item  []byte   // a copy of what is taken from one value to be put into another
 	found gathered // what a scan found before it can be replied
 	buf   []byte   // see scratch
 	ops   []fieldOp

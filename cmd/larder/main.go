@@ -8,7 +8,8 @@
 // does the binary under the name redis-server, whatever its arguments.
 //
 // main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
-// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process.
+// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process; directives.go lists the
+// configuration for those who ask.
 package main
 
 import (
@@ -139,6 +140,6 @@ Then, from another terminal:
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(program, stdin, stdout, stderr), versionCommand())
+	root.AddCommand(serveCommand(program, stdin, stdout, stderr), versionCommand(), directivesTopic())
 	return root
 }

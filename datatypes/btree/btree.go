@@ -137,11 +137,14 @@ func (t *Tree) descend(p *path, score float64, key []byte, self arena.Ref) node 
 		i := t.child(x, score, key, self)
 		p.at[l] = int16(i)
 		r = *x.childAt(i)
-		t.touch(r)
+		if l == 1 {
+			t.touch(r)
+		}
 	}
 }
 
-// touch asks for all cache lines of a node's scores, which a search would otherwise wait for one after the other.
+// touch asks for all cache lines of a leaf's scores, which a search would otherwise wait for one after the other. Inner
+// nodes are few enough to be at hand.
 func (t *Tree) touch(r arena.Ref) {
 	for i := arena.Ref(0); i < 6; i++ {
 		t.a.Prefetch(r + i*8)
@@ -153,15 +156,7 @@ func (t *Tree) child(x node, score float64, key []byte, self arena.Ref) int {
 	s := x.scores()
 	lo := lower(s, score)
 	if lo < len(s) && s[lo] == score {
-		refs := x.refs()
-		for hi := lo + upper(s[lo:], score); lo < hi; {
-			mid := (lo + hi) / 2
-			if refs[mid] == self || bytes.Compare(t.layout.Key(t.a, refs[mid]), key) <= 0 {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
+		lo = t.among(x.refs(), lo, lo+upper(s[lo:], score), key, self, true)
 	}
 	return max(lo-1, 0)
 }
@@ -171,14 +166,24 @@ func (t *Tree) place(x node, score float64, key []byte) int {
 	s := x.scores()
 	lo := lower(s, score)
 	if lo < len(s) && s[lo] == score {
-		refs := x.refs()
-		for hi := lo + upper(s[lo:], score); lo < hi; {
-			mid := (lo + hi) / 2
-			if bytes.Compare(t.layout.Key(t.a, refs[mid]), key) < 0 {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
+		lo = t.among(x.refs(), lo, lo+upper(s[lo:], score), key, 0, false)
+	}
+	return lo
+}
+
+// among is the place of the first member from lo on that is not below key, or above it, hi if there is none. The
+// member self is taken to be key without being read.
+func (t *Tree) among(refs []arena.Ref, lo, hi int, key []byte, self arena.Ref, above bool) int {
+	for lo < hi {
+		mid := (lo + hi) / 2
+		c := 0
+		if refs[mid] != self {
+			c = bytes.Compare(t.layout.Key(t.a, refs[mid]), key)
+		}
+		if c < 0 || c == 0 && above {
+			lo = mid + 1
+		} else {
+			hi = mid
 		}
 	}
 	return lo

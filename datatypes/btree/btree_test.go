@@ -40,8 +40,12 @@ type model struct {
 	rnd  *rand.Rand
 }
 
-func newModel(t testing.TB, seed uint64) *model {
-	a, err := arena.New(arena.Options{})
+func newModel(t testing.TB, seed uint64) *model { return newModelWithin(t, seed, 0) }
+
+// newModelWithin is newModel in an arena of at most so many bytes: builds that keep it on the Go heap want that in tests
+// that make many.
+func newModelWithin(t testing.TB, seed uint64, bytes int64) *model {
+	a, err := arena.New(arena.Options{MaxBytes: bytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +353,7 @@ func TestAroundBorders(t *testing.T) {
 	for _, start := range []int{0, 1, leafCap - 2, leafCap, 2*leafCap - 2, 3*leafCap - 2, 12*leafCap - 2, 24*leafCap - 2} {
 		for _, spacing := range []int{0, 1} { // all tied, or none
 			for ops := range 6 * 6 * 6 {
-				m := newModel(t, 1)
+				m := newModelWithin(t, 1, 1<<20)
 				for i := range start {
 					m.insert(float64(i*spacing), fmt.Sprintf("%06d", i*2+2))
 				}

@@ -1,8 +1,6 @@
 package btree
 
 import (
-	"bytes"
-
 	"larder/datatypes/arena"
 	"larder/datatypes/invariant"
 )
@@ -146,7 +144,9 @@ func (t *Tree) seekScore(p *path, score float64, above bool) {
 		i = max(i-1, 0)
 		p.at[l] = int16(i)
 		r = *x.childAt(i)
-		t.touch(r)
+		if l == 1 {
+			t.touch(r)
+		}
 	}
 }
 
@@ -158,16 +158,7 @@ func (t *Tree) seekLex(p *path, key []byte, above bool) {
 	for l := p.top; ; l-- {
 		x := t.node(r)
 		p.ref[l] = r
-		refs := x.refs()
-		lo, hi := 0, len(refs)
-		for lo < hi {
-			mid := (lo + hi) / 2
-			if c := bytes.Compare(t.layout.Key(t.a, refs[mid]), key); c < 0 || c == 0 && above {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
+		lo := t.among(x.refs(), 0, x.len(), key, 0, above)
 		if l == 0 {
 			p.at[0] = int16(lo)
 			return

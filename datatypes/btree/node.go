@@ -51,10 +51,17 @@ func (x node) half() int { return (x.cap() + 1) / 2 }
 // mergeMost is how many entries two nodes may have together to become one. It leaves room for a few inserts.
 func (x node) mergeMost() int { return x.cap() - 4 }
 
-func (x node) scores() []float64   { return unsafe.Slice(x.scoreAt(0), x.len()) }
-func (x node) refs() []arena.Ref   { return unsafe.Slice(x.refAt(0), x.len()) }
+func (x node) scores() []float64 { return (*[innerCap]float64)(unsafe.Add(x.p, headerBytes))[:x.len()] }
+
+func (x node) refs() []arena.Ref {
+	return (*[innerCap]arena.Ref)(unsafe.Add(x.p, headerBytes+8*x.cap()))[:x.len()]
+}
+
+func (x node) counts() []uint32 {
+	return (*[innerCap]uint32)(unsafe.Add(x.p, headerBytes+16*x.cap()))[:x.len()]
+}
+
 func (x node) childs() []arena.Ref { return unsafe.Slice(x.childAt(0), x.len()) }
-func (x node) counts() []uint32    { return unsafe.Slice(x.countAt(0), x.len()) }
 
 func (x node) scoreAt(i int) *float64 {
 	return (*float64)(unsafe.Add(x.p, headerBytes+8*i))
@@ -136,21 +143,17 @@ func spread(left, right node, n int) {
 	right.setLen(l + r - n)
 }
 
-// lower is the number of scores below the given one, in ascending scores. The loop has no branch to mispredict.
+// lower is the number of scores below the given one, in ascending scores. The loop has no branch that depends on them,
+// so none is mispredicted.
 func lower(scores []float64, score float64) int {
 	base, n := 0, len(scores)
-	if n == 0 {
-		return 0
-	}
 	for n > 1 {
 		half := n >> 1
-		if scores[base+half-1] < score {
-			base += half
-		}
+		base += half & -one(scores[base+half-1] < score)
 		n -= half
 	}
-	if scores[base] < score {
-		base++
+	if n > 0 {
+		base += one(scores[base] < score)
 	}
 	return base
 }
@@ -158,18 +161,20 @@ func lower(scores []float64, score float64) int {
 // upper is the number of scores not above the given one.
 func upper(scores []float64, score float64) int {
 	base, n := 0, len(scores)
-	if n == 0 {
-		return 0
-	}
 	for n > 1 {
 		half := n >> 1
-		if scores[base+half-1] <= score {
-			base += half
-		}
+		base += half & -one(scores[base+half-1] <= score)
 		n -= half
 	}
-	if scores[base] <= score {
-		base++
+	if n > 0 {
+		base += one(scores[base] <= score)
 	}
 	return base
+}
+
+func one(is bool) (n int) {
+	if is {
+		n = 1
+	}
+	return n
 }

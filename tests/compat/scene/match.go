@@ -17,6 +17,7 @@ const (
 	PairsAnyOrder           // {pairs}: pairs of elements of the reply
 	ScanAnyOrder            // {scan}: elements of the reply's second element
 	ScanPairsAnyOrder       // {scanpairs}: pairs of elements of the reply's second element
+	Contains                // {contains}: any order, and the reply may have further elements
 )
 
 // Match says whether the observed behaviour is the expected one.
@@ -57,9 +58,11 @@ func matchOrdered(p Pattern, v wire.Value, order Order) bool {
 	}
 	switch order {
 	case AnyOrder:
-		return p.sameKind(v) && matchSet(p.Elems, v.Elems, stride(v.Kind))
+		return p.sameKind(v) && len(p.Elems) == len(v.Elems) && matchSet(p.Elems, v.Elems, stride(v.Kind))
 	case PairsAnyOrder:
-		return p.sameKind(v) && matchSet(p.Elems, v.Elems, pairStride(v))
+		return p.sameKind(v) && len(p.Elems) == len(v.Elems) && matchSet(p.Elems, v.Elems, pairStride(v))
+	case Contains:
+		return p.sameKind(v) && len(p.Elems) <= len(v.Elems) && matchSet(p.Elems, v.Elems, stride(v.Kind))
 	case ScanAnyOrder, ScanPairsAnyOrder:
 		return p.sameKind(v) && len(p.Elems) == 2 && len(v.Elems) == 2 && p.Elems[0].match(v.Elems[0]) &&
 			matchOrdered(p.Elems[1], v.Elems[1], order-ScanAnyOrder+AnyOrder)
@@ -114,7 +117,7 @@ func (p Pattern) match(v wire.Value) bool {
 
 // matchSet finds for every group of n patterns a different group of n values.
 func matchSet(patterns []Pattern, values []wire.Value, n int) bool {
-	if len(patterns) != len(values) || len(values)%n != 0 {
+	if len(patterns)%n != 0 || len(values)%n != 0 {
 		return false
 	}
 	used := make([]bool, len(values)/n)
@@ -146,7 +149,7 @@ func Arrange(v wire.Value, order Order) wire.Value {
 		return v
 	}
 	switch order {
-	case AnyOrder:
+	case AnyOrder, Contains:
 		v.Elems = arrange(v.Elems, stride(v.Kind))
 	case PairsAnyOrder:
 		v.Elems = arrange(v.Elems, pairStride(v))

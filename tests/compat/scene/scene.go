@@ -32,6 +32,7 @@
 //
 //	{sort}      the elements of the reply are compared in any order (of a map: the pairs)
 //	{pairs}     likewise for an array of field, value, field, value
+//	{contains}  like {sort}, and the reply may have more elements than are recorded
 //	{scan} {scanpairs}   the same for the second element of the reply, as the SCAN family gives it
 //	{n=3}       three replies belong to the command; {n=0}: none
 //	{until}     the command is repeated until its reply is the expected one

@@ -48,6 +48,8 @@ func (m *Marks) set(mark string) (err error) {
 		m.Order = AnyOrder
 	case "pairs":
 		m.Order = PairsAnyOrder
+	case "contains":
+		m.Order = Contains
 	case "scan":
 		m.Order = ScanAnyOrder
 	case "scanpairs":

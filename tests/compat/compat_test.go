@@ -19,7 +19,7 @@ import (
 	"strings"
 	"testing"
 
-	"larder/tests/compat/scene"
+	"larder/tests/internal/scene"
 	"larder/tests/internal/peer"
 )
 

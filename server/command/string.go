@@ -91,42 +91,19 @@ func (c *Ctx) replyString(key []byte) bool {
 	return true
 }
 
-// When is a condition on what a key holds before it is set.
-type when uint8
-
-const (
-	always when = iota
-	ifMissing
-	ifExists
-	ifEqual
-	ifUnequal
-)
-
 func set(c *Ctx) {
 	a := &c.Args
 	key, val := a.Key(), a.Bytes()
 	var exp expiry
-	var cond when
-	var operand []byte
+	var cond condition
 	wantOld := false
-	condition := func(w when) {
-		if cond != always && cond != w {
-			a.Syntax()
-		}
-		cond = w
-	}
 	for a.More() {
 		switch {
 		case a.Is("NX"):
-			condition(ifMissing)
+			cond.read(a, ifMissing)
 		case a.Is("XX"):
-			condition(ifExists)
-		case a.IsWith("IFEQ", 1):
-			condition(ifEqual)
-			operand = a.Bytes()
-		case a.IsWith("IFNE", 1):
-			condition(ifUnequal)
-			operand = a.Bytes()
+			cond.read(a, ifExists)
+		case c.valueCondition(&cond):
 		case a.Is("GET"):
 			wantOld = true
 		case a.Is("KEEPTTL"):
@@ -139,45 +116,22 @@ func set(c *Ctx) {
 			a.Syntax()
 		}
 	}
-	if !a.Done() {
+	if !a.Done() || wantOld && !c.replyString(key) {
 		return
 	}
-	c.setIf(key, val, exp, cond, operand, wantOld)
-}
-
-// setIf sets key under a condition and answers OK, the old value, or nil.
-func (c *Ctx) setIf(key, val []byte, exp expiry, cond when, operand []byte, wantOld bool) {
-	if wantOld {
-		if !c.replyString(key) {
-			return
-		}
-	}
-	met := true
-	switch cond {
-	case ifMissing:
-		met = !c.Has(key)
-	case ifExists:
-		met = c.Has(key)
-	case ifEqual, ifUnequal:
-		old, st := c.PeekString(key)
-		if st == keyspace.WrongType {
-			c.Fail(resp.ErrWrongType)
-			return
-		}
-		met = st == keyspace.Found && string(old) == string(operand)
-		if cond == ifUnequal {
-			met = !met
-		}
-	}
-	if !met {
-		if !wantOld {
-			c.Reply.Null()
-		}
+	met, ok := c.meets(key, cond)
+	switch {
+	case !ok:
 		return
+	case met:
+		c.put(key, val, exp)
 	}
-	c.put(key, val, exp)
-	if !wantOld {
+	switch {
+	case wantOld: // which is the reply
+	case met:
 		c.Reply.OK()
+	default:
+		c.Reply.Null()
 	}
 }
 
@@ -284,25 +238,6 @@ func getex(c *Ctx) {
 		c.SetExpire(key, exp.at_ms)
 		c.Changed(key, "expire")
 		c.Rewrite([]byte("PEXPIREAT"), key, strconv.AppendInt(nil, exp.at_ms, 10))
-	}
-}
-
-// delifeq removes a key that holds a given string.
-func delifeq(c *Ctx) {
-	key, want := c.Args.Key(), c.Args.Bytes()
-	if !c.Args.Done() {
-		return
-	}
-	old, st := c.PeekString(key)
-	switch {
-	case st == keyspace.WrongType:
-		c.Fail(resp.ErrWrongType)
-	case st == keyspace.Missing || string(old) != string(want):
-		c.Reply.Int(0)
-	default:
-		c.Delete(key)
-		c.Gone(key, "del")
-		c.Reply.Int(1)
 	}
 }
 
@@ -555,7 +490,6 @@ func init() {
 		row("getset", getset),
 		row("getdel", getdel),
 		row("getex", getex),
-		row("delifeq", delifeq),
 		row("mget", mget),
 		row("mset", mset),
 		row("msetnx", msetnx),

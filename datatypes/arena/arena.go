@@ -269,7 +269,7 @@ func (a *Arena) slotBytes(r Ref) int {
 // allows; else it moves, with the first min(old, size) bytes copied and r freed. It panics as Alloc does.
 func (a *Arena) Resize(r Ref, old, size int) Ref {
 	if have, want := a.slotBytes(r), RoundUp(size); want == have ||
-		want < have && have <= maxSmall && have != RoundUp(old) || // r stands in another class's slot
+		want < have && have != RoundUp(old) && have == hostBytes(want) || // r is hosted, and may stay so
 		have > maxSmall && want > maxSmall && a.resizeLarge(uint32(r)/pageGran, uint32(want>>pageShift)) {
 		a.asked += int64(size - old)
 		if invariant.Enabled {

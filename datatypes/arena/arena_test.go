@@ -278,8 +278,9 @@ func TestResizeStaysInPlaceWithinTheClass(t *testing.T) {
 	m := newModel(t, 0, 1)
 	a := m.a
 	for range 600 {
-		a.Alloc(100)
-		a.Alloc(1100)
+		for _, size := range []int{50, 100, 110, 1100} {
+			a.Alloc(size)
+		}
 	}
 	r := a.Alloc(97)
 	if a.Resize(r, 97, 104) != r {
@@ -289,6 +290,9 @@ func TestResizeStaysInPlaceWithinTheClass(t *testing.T) {
 		t.Error("104 to 105 bytes stayed in the slot of 104")
 	} else {
 		r = n
+	}
+	if n := a.Resize(r, 105, 56); n == r || a.slotBytes(n) != 56 {
+		t.Errorf("105 to 56 bytes keeps %d", a.slotBytes(n))
 	}
 	big := a.Alloc(100_000)
 	if a.Resize(big, 100_000, 102_400) != big || a.Resize(big, 102_400, 200_000) != big {
@@ -407,9 +411,11 @@ func TestChunkedMemory(t *testing.T) {
 		m.check()
 	}
 	// What can be read after an allocation's end can be read at the very end, too.
-	for range 100 {
-		r := m.a.Alloc(16384)
-		_ = m.a.Bytes(r, 16384+pageBytes)[16384+pageBytes-1]
+	for range 400 {
+		const size = 5 * pageBytes
+		if r := m.a.Alloc(size); m.a.Bytes(r, size+pageBytes)[size+pageBytes-1] != 0 {
+			t.Fatal("memory beyond the frontier was written to")
+		}
 		m.a.Populate()
 	}
 }

@@ -93,3 +93,12 @@ func RoundUp(size int) int {
 	}
 	return (size + pageBytes - 1) &^ (pageBytes - 1)
 }
+
+// hostBytes is the size of the slots that take in first allocations of the class with slots of the given size; 0 if
+// there are none.
+func hostBytes(slot int) int {
+	if slot > 512 {
+		return 0
+	}
+	return int(classSize[hostOf[classOf[slot/granule]]])
+}

@@ -101,15 +101,14 @@ func (t *Tree) follow(p *path, level int) {
 	}
 }
 
-// describe makes the node of the given level say of its i-th child what is true now.
+// describe makes the node of the given level say of its i-th child what is true now. If that is its first child, the
+// child's first element is the same as before, so the nodes above need not hear of it: only what is below all others
+// comes before a first element, and that gets a node of its own (begin), or leaves it (remove).
 func (t *Tree) describe(p *path, level, i int) {
 	up := t.node(p.ref[level])
 	r := *up.childAt(i)
 	x := t.node(r)
 	up.put(i, entry{*x.scoreAt(0), *x.refAt(0), r, x.weight()})
-	if i == 0 {
-		t.follow(p, level)
-	}
 }
 
 // begin puts e into a new node beside the full node at the given level, at place i of the node above; that one's

@@ -546,6 +546,55 @@ func TestDefrag(t *testing.T) {
 	}
 }
 
+// Many small trees, so that headers and roots are moved, too.
+func TestDefragMovesRootsAndHeaders(t *testing.T) {
+	m := newModel(t, 1)
+	x := m.member("x")
+	trees := make([]Tree, 1500)
+	for i := range trees {
+		trees[i] = New(m.a, members{})
+		for k := range 1 + i%3*60 {
+			trees[i].Insert(float64(k), x)
+		}
+	}
+	kept := []Tree{}
+	for i := range trees {
+		if i%7 < 4 {
+			for !trees[i].FreeStep(10) {
+			}
+		} else {
+			kept = append(kept, trees[i])
+		}
+	}
+	for m.a.StartEvacuation(1.02); m.a.Mark(50); {
+	}
+	headers, roots := 0, 0
+	for i := range kept {
+		tree := &kept[i]
+		header, root := tree.root, tree.header().root
+		for rank, more := 0, true; more; {
+			rank, more = tree.Defrag(rank, 1)
+		}
+		if header != tree.Root() {
+			headers++
+		}
+		if root != tree.header().root {
+			roots++
+		}
+		if err := tree.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("of %d trees, %d headers and %d roots were moved", len(kept), headers, roots)
+	if headers == 0 || roots == 0 {
+		t.Error("no header or no root was moved")
+	}
+	if err := m.a.Check(); err != nil {
+		t.Fatal(err)
+	}
+	m.a.StopEvacuation()
+}
+
 func TestNothingIsAllocatedOnTheGoHeap(t *testing.T) {
 	m := newModel(t, 1)
 	for i := range 10_000 {

@@ -12,7 +12,9 @@ const (
 	slots      = 12 // entries in a bucket
 	lineBytes  = 64 // a bucket is one cache line
 	lineRefs   = lineBytes / 8
-	maxBuckets = 64 // of a segment
+	blockLines = 8  // buckets in a block
+	maxBuckets = 64 // in a segment
+	maxBlocks  = maxBuckets / blockLines
 )
 
 // Fields of a bucket's meta word.
@@ -28,13 +30,14 @@ const (
 
 // bucket is one cache line: see the package comment. A slot is empty when its ref is 0; its tag is then 0 too.
 //
+// Bytes are loaded as words, which takes a little-endian machine; all that Go has an arena for are.
+//
 // The methods below are all that write to a bucket, apart from build, which fills buckets that nobody else sees yet.
 // Whatever must happen before a bucket changes belongs in them.
 type bucket struct {
-	tagsLow  uint64 // tags of slots 0-7, slot 0 in the lowest byte
-	tagsHigh uint32 // tags of slots 8-11
-	meta     uint32
-	refs     [slots]uint32
+	tags [slots]uint8
+	meta uint32
+	refs [slots]uint32
 }
 
 const (
@@ -43,9 +46,12 @@ const (
 )
 
 // match is the set of slots whose tag is tag, bit i for slot i. Empty slots match tag 0.
-func (b *bucket) match(tag uint8) uint32 { return matchTags(b.tagsLow, b.tagsHigh, tag) }
+func (b *bucket) match(tag uint8) uint32 {
+	p := (*[2]uint64)(unsafe.Pointer(b))
+	return matchTags(p[0], uint32(p[1]), tag)
+}
 
-// matchTags compares 12 tags at once. A byte of x is 0 where the tags agree; adding 0x7f to its low seven bits carries
+// matchTags compares 12 tags at once, slot 0 in the lowest byte of low and slot 8 in that of high. A byte of x is 0 where the tags agree; adding 0x7f to its low seven bits carries
 // into the top bit unless they are 0, so the complement keeps the top bit of the zero bytes and no other. The
 // multiplication gathers the eight bits into one byte.
 func matchTags(low uint64, high uint32, tag uint8) uint32 {
@@ -56,43 +62,26 @@ func matchTags(low uint64, high uint32, tag uint8) uint32 {
 	return uint32((x>>7)*0x0102040810204080>>56) | ((y>>7)*0x00204081>>21&0xf)<<8
 }
 
-// tag is the tag in slot i.
-func (b *bucket) tag(i int) uint8 {
-	if i < 8 {
-		return uint8(b.tagsLow >> (8 * uint(i) & 63))
-	}
-	return uint8(b.tagsHigh >> (8 * uint(i-8) & 31))
-}
-
-func (b *bucket) setTag(i int, tag uint8) {
-	if i < 8 {
-		s := 8 * uint(i) & 63
-		b.tagsLow = b.tagsLow&^(0xff<<s) | uint64(tag)<<s
-		return
-	}
-	s := 8 * uint(i-8) & 31
-	b.tagsHigh = b.tagsHigh&^(0xff<<s) | uint32(tag)<<s
-}
-
 // free is an empty slot, or -1.
 func (b *bucket) free() int {
-	for i, r := range &b.refs {
-		if r == 0 {
-			return i
-		}
+	if m := ^b.used() & slotMask; m != 0 {
+		return lowest(m)
 	}
 	return -1
 }
 
-// used is the set of slots that hold an entry.
+// used is the set of slots that hold an entry. Two refs at a time: adding 0x7fffffff to the low 31 bits of a ref carries
+// into its top bit unless they are 0. The top bits of the refs 2k and 2k+1 then go to the bits 2k and 32+2k.
 func (b *bucket) used() uint32 {
-	var m uint32
-	for i, r := range &b.refs {
-		if r != 0 {
-			m |= 1 << i
-		}
-	}
-	return m
+	const low, top = 0x7fffffff_7fffffff, 0x80000000_80000000
+	p := (*[slots / 2]uint64)(unsafe.Pointer(&b.refs))
+	m := ((p[0]&low + low) | p[0]) & top >> 31
+	m |= ((p[1]&low + low) | p[1]) & top >> 29
+	m |= ((p[2]&low + low) | p[2]) & top >> 27
+	m |= ((p[3]&low + low) | p[3]) & top >> 25
+	m |= ((p[4]&low + low) | p[4]) & top >> 23
+	m |= ((p[5]&low + low) | p[5]) & top >> 21
+	return uint32(m) | uint32(m>>31)
 }
 
 // displaced tells whether the entry in slot i stands in its alternate bucket.
@@ -110,7 +99,7 @@ func (b *bucket) overflow() uint32 { return b.meta >> overflowShift & overflowMa
 // put fills the empty slot i.
 func (b *bucket) put(i int, tag uint8, e arena.Ref, displaced, ttl bool) {
 	b.refs[i] = uint32(e)
-	b.setTag(i, tag)
+	b.tags[i] = tag
 	if displaced {
 		b.meta |= 1 << uint(i)
 	}
@@ -122,7 +111,7 @@ func (b *bucket) put(i int, tag uint8, e arena.Ref, displaced, ttl bool) {
 // remove empties slot i.
 func (b *bucket) remove(i int) {
 	b.refs[i] = 0
-	b.setTag(i, 0)
+	b.tags[i] = 0
 	b.meta &^= (1 | 1<<ttlShift) << uint(i)
 }
 
@@ -153,13 +142,34 @@ func (b *bucket) oneLessAway() {
 // manyAway sets the count to overflowMax: entries at home here stand in the segment's chain, and nobody counts those.
 func (b *bucket) manyAway() { b.meta |= overflowMask }
 
-// buckets is n buckets in a row: those of a segment, or of a block of a chain.
+// buckets is those of a segment. It points into the directory entry that names their blocks.
 type buckets struct {
-	base unsafe.Pointer
-	n    uint32
+	base   unsafe.Pointer // of the arena
+	blocks *[maxBlocks]uint32
+	n      uint32
+	// fill, while a segment is built, has the number of entries of each bucket: the slots from there on are empty.
+	fill *[maxBuckets]uint8
 }
 
-func (s buckets) at(b uint32) *bucket { return (*bucket)(unsafe.Add(s.base, uintptr(b)*lineBytes)) }
+// ref is where bucket b stands.
+func (s buckets) ref(b uint32) arena.Ref {
+	return arena.Ref(s.blocks[b/blockLines%maxBlocks]) + arena.Ref(b%blockLines*lineRefs)
+}
+
+func (s buckets) at(b uint32) *bucket {
+	return (*bucket)(unsafe.Add(s.base, uintptr(s.ref(b))*lineBytes/lineRefs))
+}
+
+// free is an empty slot of bucket b, or -1.
+func (s buckets) free(b uint32) int {
+	if s.fill == nil {
+		return s.at(b).free()
+	}
+	if i := int(s.fill[b]); i < slots {
+		return i
+	}
+	return -1
+}
 
 // lowest is the lowest slot of a set.
 func lowest(m uint32) int { return bits.TrailingZeros32(m) }

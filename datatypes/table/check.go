@@ -31,8 +31,8 @@ func (t *Table) CheckExpiry(deadline func(e arena.Ref) int64) error {
 		return fmt.Errorf("%d entries, %d counted", len(c.refs), hd.count)
 	case c.buckets != hd.buckets:
 		return fmt.Errorf("%d buckets, %d counted", c.buckets, hd.buckets)
-	case c.chained != hd.chained() && hd.chained() != 0xffff:
-		return fmt.Errorf("%d segments with a chain, %d counted", c.chained, hd.chained())
+	case c.chained != hd.chains:
+		return fmt.Errorf("%d segments with a chain, %d counted", c.chained, hd.chains)
 	case hd.minExpire > c.minExpire:
 		return fmt.Errorf("minimum expiry %d above a segment's %d", hd.minExpire, c.minExpire)
 	}
@@ -65,13 +65,13 @@ func (c *checker) directory() error {
 		}
 		page := t.pageOf(top)
 		for j := 0; j < len(page); {
-			w, depth := page[j].word, wordDepth(page[j].word)
+			depth := wordDepth(page[j].word)
 			if depth < skip || depth > total {
 				return fmt.Errorf("page %d entry %d: depth %d outside of %d to %d", i, j, depth, skip, total)
 			}
 			span := 1 << (total - depth)
 			for k := range span {
-				if j%span != 0 || page[j+k].word != w || k > 0 && page[j+k].due != 0 {
+				if j%span != 0 || page[j+k].copied() != page[j].copied() || k > 0 && page[j+k] != page[j+k].copied() {
 					return fmt.Errorf("page %d entry %d: entry %d differs", i, j, j+k)
 				}
 			}
@@ -83,12 +83,16 @@ func (c *checker) directory() error {
 }
 
 func (c *checker) segment(s *segment) error {
-	e := c.t.dir(s.dir)
-	if s.n == 0 || s.n > maxBuckets || sizeAbove(s.n-1) != s.n || s.ref == 0 {
-		return fmt.Errorf("at %d", s.ref)
+	if s.n == 0 || s.n > maxBuckets || sizeAbove(s.n-1) != s.n {
+		return fmt.Errorf("no segment has this size")
+	}
+	for k, r := range s.e.blocks {
+		if (r != 0) != (blockSize(s.n, k) > 0) || r%lineRefs != 0 {
+			return fmt.Errorf("block %d at %d", k, r)
+		}
 	}
 	c.buckets += s.n
-	c.minExpire = min(c.minExpire, e.min())
+	c.minExpire = min(c.minExpire, s.e.minExpire)
 	var away [maxBuckets]uint32
 	count := uint32(0)
 	for b := range s.n {
@@ -98,17 +102,17 @@ func (c *checker) segment(s *segment) error {
 		}
 		for i := range slots {
 			if bk.refs[i] == 0 {
-				if bk.tag(i) != 0 {
-					return fmt.Errorf("bucket %d: empty slot %d has tag %d", b, i, bk.tag(i))
+				if bk.tags[i] != 0 {
+					return fmt.Errorf("bucket %d: empty slot %d has tag %d", b, i, bk.tags[i])
 				}
 				continue
 			}
 			count++
-			home, err := c.entry(s, e, bk, i)
+			home, err := c.entry(s, bk, i)
 			if err != nil {
 				return fmt.Errorf("bucket %d slot %d: %w", b, i, err)
 			}
-			if other := alternate(home, bk.tag(i), s.n); home != b && other != b || (home != b) != bk.displaced(i) {
+			if other := alternate(home, bk.tags[i], s.n); home != b && other != b || (home != b) != bk.displaced(i) {
 				return fmt.Errorf("bucket %d slot %d: home is %d, alternate %d, displaced %v", b, i, home, other, bk.displaced(i))
 			}
 			if home != b {
@@ -116,12 +120,15 @@ func (c *checker) segment(s *segment) error {
 			}
 		}
 	}
-	if count != e.count() {
-		return fmt.Errorf("%d entries, %d counted", count, e.count())
+	if count != s.e.count {
+		return fmt.Errorf("%d entries, %d counted", count, s.e.count)
+	}
+	if s.chained != (s.e.chain != 0) {
+		return fmt.Errorf("chained %v, chain at %d", s.chained, s.e.chain)
 	}
 	if s.chained {
 		c.chained++
-		if err := c.chain(s, e, &away); err != nil {
+		if err := c.chain(s, &away); err != nil {
 			return err
 		}
 	}
@@ -134,7 +141,7 @@ func (c *checker) segment(s *segment) error {
 }
 
 // entry checks what can be known of one entry from its key, and returns its home bucket.
-func (c *checker) entry(s *segment, e *dirEntry, b *bucket, i int) (home uint32, err error) {
+func (c *checker) entry(s *segment, b *bucket, i int) (home uint32, err error) {
 	t := c.t
 	ref := arena.Ref(b.refs[i])
 	if c.refs[b.refs[i]] {
@@ -146,38 +153,37 @@ func (c *checker) entry(s *segment, e *dirEntry, b *bucket, i int) (home uint32,
 		return 0, fmt.Errorf("hash %#x", h)
 	}
 	home, tag := homeOf(placeOf(h, s.depth), s.n)
-	if tag != b.tag(i) {
-		return 0, fmt.Errorf("tag %#x for hash %#x", b.tag(i), h)
+	if tag != b.tags[i] {
+		return 0, fmt.Errorf("tag %#x for hash %#x", b.tags[i], h)
 	}
 	if place := firstPlace(home<<8|uint32(tag), s.n); s.n >= exactBuckets && place != placeOf(h, s.depth) {
 		return 0, fmt.Errorf("place %#x read back for hash %#x", place, h)
 	}
-	if b.ttl(i) && e.min() == noExpiry {
+	if b.ttl(i) && s.e.minExpire == noExpiry {
 		return 0, fmt.Errorf("volatile, and the segment knows of none")
 	}
 	if c.deadline == nil {
 		return home, nil
 	}
-	if ms := c.deadline(ref); (ms != 0) != b.ttl(i) || ms != 0 && clampExpiry(ms) < e.min() {
-		return 0, fmt.Errorf("expiry %d, volatile %v, minimum %d", ms, b.ttl(i), e.min())
+	if ms := c.deadline(ref); (ms != 0) != b.ttl(i) || ms != 0 && ms < s.e.minExpire {
+		return 0, fmt.Errorf("expiry %d, volatile %v, minimum %d", ms, b.ttl(i), s.e.minExpire)
 	}
 	return home, nil
 }
 
 // chain checks a segment's chain, and counts its entries as away from their homes.
-func (c *checker) chain(s *segment, e *dirEntry, away *[maxBuckets]uint32) error {
-	t := c.t
+func (c *checker) chain(s *segment, away *[maxBuckets]uint32) error {
 	total := uint32(0)
-	for block := t.chainHead(s); block != 0; block = arena.Ref(t.block(block).next) {
+	for at := s.e.chain; at != 0; at = c.t.link(at).next {
 		used := uint32(0)
-		for line := range uint32(blockLines) {
-			bk := t.blockLines(block).at(line)
+		for line := range linkLines {
+			bk := &c.t.link(at).lines[line]
 			for i := range slots {
 				if bk.refs[i] == 0 {
 					continue
 				}
 				used++
-				home, err := c.entry(s, e, bk, i)
+				home, err := c.entry(s, bk, i)
 				if err != nil {
 					return fmt.Errorf("chain line %d slot %d: %w", line, i, err)
 				}
@@ -187,13 +193,13 @@ func (c *checker) chain(s *segment, e *dirEntry, away *[maxBuckets]uint32) error
 				}
 			}
 		}
-		if used != t.block(block).used {
-			return fmt.Errorf("chain block has %d entries, %d counted", used, t.block(block).used)
+		if used != c.t.link(at).used {
+			return fmt.Errorf("a link of the chain has %d entries, %d counted", used, c.t.link(at).used)
 		}
 		total += used
 	}
-	if total != t.tail(s.ref, s.n).count {
-		return fmt.Errorf("chain has %d entries, %d counted", total, t.tail(s.ref, s.n).count)
+	if total != s.e.chained {
+		return fmt.Errorf("chain has %d entries, %d counted", total, s.e.chained)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math"
 	"unsafe"
 
 	"larder/datatypes/arena"
@@ -12,22 +13,22 @@ import (
 // header.
 const (
 	maxDepth     = 30 // leading bits of the hash that the directory may use
-	maxPageBits  = 8  // a page has at most 256 entries, 4 KiB
+	maxPageBits  = 7  // a page has at most 128 entries, 8 KiB
 	topEntrySize = 8
-	dirEntrySize = 16
+	dirEntrySize = 64
 	dirEntryRefs = dirEntrySize / 8
 
-	headerSize = 64
+	headerSize = 128
 	topInside  = 5 // where the header's own top entry stands, in granules
-	pageInside = 6 // where its own page of one entry stands
+	pageInside = 8 // where its own page of one entry stands
 )
 
-// noExpiry is the minimum expiry of a segment or table without volatile entries, and above every time that is kept.
-const noExpiry = 1<<48 - 1
+// noExpiry is the minimum expiry of a segment or table without volatile entries.
+const noExpiry = math.MaxInt64
 
 // header is a table's root allocation.
 type header struct {
-	top       uint64 // ref of the top array : 32, its bits : 8, deepest depth there may be : 8, segments with a chain : 16
+	top       uint64 // ref of the top array : 32, its bits : 8, deepest depth there may be : 8
 	count     uint32 // entries
 	buckets   uint32 // in all segments, without chains
 	minExpire int64  // lower bound over all entries, in ms, or noExpiry
@@ -35,38 +36,44 @@ type header struct {
 	sweepPos  uint32 // where the running sweep goes on: the leading maxDepth bits of a hash; 0 if no sweep is running
 	tendPos   uint32 // where Maintain goes on, likewise; the top bit says that there may be something to do
 	oneTop    uint64 // the top array of a table with a single page
-	onePage   dirEntry
+	chains    uint32 // segments with a chain
+	_         [12]byte
+	onePage   dirEntry // the page of a table with a single segment
 }
 
 const tendWanted = 1 << 31
 
-// dirEntry names a segment. A segment whose prefix is shorter than its page's stands in several consecutive entries
-// with the same word; only the first of them carries due, in the others it is 0.
+// dirEntry names a segment: it is all of it but the buckets, and one cache line. A segment whose prefix is shorter than its
+// page's stands in several consecutive entries; word and blocks are the same in all, the rest is kept in the first and 0
+// in the others.
 type dirEntry struct {
-	word uint64 // segment ref : 32, buckets : 8, depth : 8, has a chain : 1
-	due  uint64 // entries in the buckets : 16, lower bound of the expiry in ms, or noExpiry : 48
+	word      uint32            // buckets : 8, depth : 8, has a chain : 1
+	count     uint32            // entries in the buckets
+	minExpire int64             // lower bound of the entries' expiry in ms, or noExpiry
+	blocks    [maxBlocks]uint32 // refs; block k has the buckets 8k to 8k+7, or those that there are of them
+	chain     uint32            // ref of the chain's first block
+	chained   uint32            // entries in the chain
+	_         [8]byte
 }
 
-const chainedBit = 1 << 48
+const chainedBit = 1 << 16
 
-func dirWord(r arena.Ref, n uint32, depth uint, chained bool) uint64 {
-	w := uint64(r) | uint64(n)<<32 | uint64(depth)<<40
+func dirWord(n uint32, depth uint, chained bool) uint32 {
+	w := n | uint32(depth)<<8
 	if chained {
 		w |= chainedBit
 	}
 	return w
 }
 
-func wordRef(w uint64) arena.Ref  { return arena.Ref(w) }
-func wordBuckets(w uint64) uint32 { return uint32(w >> 32 & 0xff) }
-func wordDepth(w uint64) uint     { return uint(w >> 40 & 0xff) }
+func wordBuckets(w uint32) uint32 { return w & 0xff }
+func wordDepth(w uint32) uint     { return uint(w >> 8 & 0xff) }
 
-func (e *dirEntry) count() uint32   { return uint32(e.due & 0xffff) }
-func (e *dirEntry) min() int64      { return int64(e.due >> 16) }
-func (e *dirEntry) setMin(ms int64) { e.due = e.due&0xffff | uint64(ms)<<16 }
+// copied is what the other entries of the same segment have.
+func (e *dirEntry) copied() dirEntry { return dirEntry{word: e.word, blocks: e.blocks} }
 
-// clampExpiry makes an expiry fit in the 48 bits that are kept of it: 0 is due always, the year 10889 never.
-func clampExpiry(ms int64) int64 { return max(0, min(ms, noExpiry-1)) }
+// total is the number of entries in the segment, those of its chain included.
+func (e *dirEntry) total() int { return int(e.count + e.chained) }
 
 // topEntry packs a page's ref, the number of bits by which it is indexed, and the number of leading bits of the hash
 // that all its entries share.
@@ -88,20 +95,12 @@ func (t *Table) dir(r arena.Ref) *dirEntry { return (*dirEntry)(t.a.Ptr(r)) }
 func (h *header) topRef() arena.Ref { return arena.Ref(h.top) }
 func (h *header) topBits() uint     { return uint(h.top >> 32 & 0xff) }
 func (h *header) deepest() uint     { return uint(h.top >> 40 & 0xff) }
-func (h *header) chained() uint32   { return uint32(h.top >> 48) }
 
 func (h *header) setTop(r arena.Ref, topBits uint) {
 	h.top = h.top&^(1<<40-1) | uint64(r) | uint64(topBits)<<32
 }
 
 func (h *header) setDeepest(d uint) { h.top = h.top&^(0xff<<40) | uint64(d)<<40 }
-
-// addChained counts the segments with a chain. At 65535 it stays.
-func (h *header) addChained(d int) {
-	if c := h.chained(); c < 0xffff {
-		h.top = h.top&^(0xffff<<48) | uint64(int(c)+d)<<48
-	}
-}
 
 func (t *Table) topSlot(hd *header, i uint32) *uint64 {
 	return (*uint64)(t.a.Ptr(hd.topRef() + arena.Ref(i)))
@@ -121,9 +120,9 @@ func entryRef(top uint64, index uint32) arena.Ref {
 // segment is what the directory says of one segment, as of now: it is dead after any change of the directory.
 type segment struct {
 	buckets
+	e       *dirEntry // the first of its entries
+	dir     arena.Ref // where that stands
 	start   uint64    // the lowest hash that belongs to it
-	dir     arena.Ref // of its first directory entry
-	ref     arena.Ref
 	depth   uint
 	chained bool
 }
@@ -134,28 +133,35 @@ func (t *Table) segment(h uint64) segment {
 	w := t.dir(entryRef(top, index)).word
 	depth := wordDepth(w)
 	copies := topSkip(top) + topBits(top) - depth
+	dir := entryRef(top, index&^(1<<copies-1))
+	e := t.dir(dir)
 	return segment{
-		buckets: buckets{t.a.Ptr(wordRef(w)), wordBuckets(w)},
+		buckets: t.bucketsOf(e),
+		e:       e,
+		dir:     dir,
 		start:   h &^ (^uint64(0) >> depth),
-		dir:     entryRef(top, index&^(1<<copies-1)),
-		ref:     wordRef(w),
 		depth:   depth,
 		chained: w&chainedBit != 0,
 	}
 }
 
+// bucketsOf is the buckets of the segment that e names.
+func (t *Table) bucketsOf(e *dirEntry) buckets {
+	return buckets{base: t.a.Ptr(0), blocks: &e.blocks, n: wordBuckets(e.word)}
+}
+
 // next is the start of the segment behind s, 0 behind the last.
 func (s *segment) next() uint64 { return s.start + 1<<(64-s.depth) }
 
-// setWord makes the directory name a segment: all its entries get the word, and the first one due as well.
-func (t *Table) setWord(start uint64, w, due uint64) {
+// setEntry makes the directory name the segment e at the hashes from start on.
+func (t *Table) setEntry(start uint64, e *dirEntry) {
 	top, index := t.locate(start)
-	copies := uint32(1) << (topSkip(top) + topBits(top) - wordDepth(w))
-	page := unsafe.Slice(t.dir(topPage(top)), 1<<topBits(top))
-	for i := range copies {
-		page[index+i] = dirEntry{word: w}
+	copies := uint32(1) << (topSkip(top) + topBits(top) - wordDepth(e.word))
+	page := t.pageOf(top)[index : index+copies]
+	page[0] = *e
+	for i := range page[1:] {
+		page[1+i] = e.copied()
 	}
-	page[index].due = due
 }
 
 // zeroed is a new allocation of zero bytes.
@@ -218,7 +224,7 @@ func (t *Table) doublePage(h uint64, top uint64) {
 	from, to := t.pageOf(top), t.pageOf(wide)
 	for i, e := range from {
 		to[2*i] = e
-		to[2*i+1] = dirEntry{word: e.word}
+		to[2*i+1] = e.copied()
 	}
 	t.setPage(h, wide)
 	t.freePage(top)
@@ -241,8 +247,8 @@ func (t *Table) splitPage(h uint64, top uint64) {
 	t.freePage(top)
 }
 
-// doubleTop indexes the pages by one bit more. With pages of 256 entries the array is some 80000 times smaller than
-// what it leads to.
+// doubleTop indexes the pages by one bit more. It has 8 bytes for some 50000 entries of the
+// table.
 func (t *Table) doubleTop() {
 	hd := t.header()
 	old, was := hd.topRef(), hd.topBits()
@@ -304,11 +310,10 @@ func (t *Table) joinPages(h uint64) bool {
 		stretch := wide - topBits(side)
 		half := to[k<<wide : (k+1)<<wide]
 		for i := range half {
-			e := t.pageOf(side)[i>>stretch]
+			half[i] = t.pageOf(side)[i>>stretch]
 			if i&(1<<stretch-1) != 0 {
-				e.due = 0
+				half[i] = half[i].copied()
 			}
-			half[i] = e
 		}
 	}
 	t.setPage(start, joined)

@@ -5,7 +5,7 @@ import "larder/datatypes/arena"
 // skipCost is how many segments that are not due the sweep passes at the price of one entry.
 const skipCost = 16
 
-// MinExpire is a lower bound of all expiries in ms; noExpiry, about the year 10889, if there is none.
+// MinExpire is a lower bound of all expiries in ms; the largest int64 if there is none.
 func (t *Table) MinExpire() int64 { return t.header().minExpire }
 
 // ExpireDue sweeps the table for entries that have expired at nowMs. It visits the segments in which, as far as is
@@ -29,13 +29,12 @@ func (t *Table) ExpireDue(nowMs, dueMs int64, budget int, deadline func(e arena.
 	pos := uint64(hd.sweepPos) << (64 - maxDepth)
 	for skipped := 1; ; skipped++ {
 		s := t.segment(pos)
-		e := t.dir(s.dir)
-		if e.min() <= dueMs {
+		if s.e.minExpire <= dueMs {
 			budget -= t.sweep(&s, nowMs, deadline, expired)
 		} else if skipped%skipCost == 0 {
 			budget--
 		}
-		hd.passMin = min(hd.passMin, e.min())
+		hd.passMin = min(hd.passMin, s.e.minExpire)
 		if pos = s.next(); pos == 0 {
 			hd.minExpire, hd.sweepPos = hd.passMin, 0
 			return false
@@ -50,39 +49,36 @@ func (t *Table) ExpireDue(nowMs, dueMs int64, budget int, deadline func(e arena.
 // sweep visits a segment: it reads the expiry of every volatile entry, lets go of those that have expired and notes the
 // minimum of the others. It returns how many entries it has read.
 func (t *Table) sweep(s *segment, nowMs int64, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (read int) {
-	e := t.dir(s.dir)
-	e.setMin(noExpiry) // expired may delete only, so nothing lowers it meanwhile
+	s.e.minExpire = noExpiry // expired may delete only, so nothing lowers it meanwhile
 	least := int64(noExpiry)
-	visit := func(b *bucket, slot Slot) {
+	visit := func(slot Slot) {
+		b := t.bucket(slot)
 		for m := b.ttls(); m != 0; m &= m - 1 {
 			slot.i = uint8(lowest(m))
-			ref := arena.Ref(b.refs[slot.i])
-			ms := deadline(ref)
+			e := arena.Ref(b.refs[slot.i])
+			ms := deadline(e)
 			read++
 			if ms <= nowMs {
-				expired(slot, ref)
+				expired(slot, e)
 			}
 			if b.ttl(int(slot.i)) {
-				least = min(least, clampExpiry(ms))
+				least = min(least, ms)
 			}
 		}
 	}
 	for b := range s.n {
 		if b%(touched/slots) == 0 {
 			for k := b; k < min(b+touched/slots, s.n); k++ {
-				for m := s.at(k).ttls(); m != 0; m &= m - 1 {
-					t.a.Prefetch(arena.Ref(s.at(k).refs[lowest(m)]))
-				}
+				t.prefetch(s.at(k), s.at(k).ttls())
 			}
 		}
-		visit(s.at(b), Slot{line: s.ref + arena.Ref(b*lineRefs), dir: s.dir, bucket: uint8(b)})
+		visit(s.slot(b))
 	}
-	for block := t.chainHead(s); block != 0; block = arena.Ref(t.block(block).next) {
-		for line := range uint32(blockLines) {
-			slot := chainSlot(s, block, line, 0)
-			visit(t.bucket(slot), slot)
+	for c := s.e.chain; c != 0; c = t.link(c).next {
+		for line := range linkLines {
+			visit(chainSlot(s.dir, c, line, 0))
 		}
 	}
-	e.setMin(least)
+	s.e.minExpire = least
 	return read
 }

@@ -22,11 +22,11 @@ func (t *Table) FreeStep(budget int, free func(e arena.Ref)) (done bool) {
 		}
 		s := t.segment(pos)
 		budget -= 1 + t.freeEntries(&s, budget, free)
-		if t.entries(&s) > 0 {
+		if s.e.total() > 0 {
 			return false
 		}
-		t.release(&s)
-		t.setWord(s.start, dirWord(0, 0, s.depth, false), 0)
+		e := t.take(&s)
+		t.freeSegment(&e)
 		next := s.next()
 		if top, _ := t.locate(pos); next&(pageSpan(top)-1) == 0 {
 			t.freePage(top)
@@ -49,11 +49,8 @@ func (t *Table) FreeStep(budget int, free func(e arena.Ref)) (done bool) {
 func (t *Table) freeEntries(s *segment, budget int, free func(e arena.Ref)) (freed int) {
 	hd := t.header()
 	if free == nil {
-		hd.count -= uint32(t.entries(s))
-		t.dir(s.dir).due = 0
-		if s.chained {
-			t.tail(s.ref, s.n).count = 0
-		}
+		hd.count -= uint32(s.e.total())
+		s.e.count, s.e.chained = 0, 0
 		return 0
 	}
 	t.eachSlot(s, func(slot Slot, e arena.Ref) bool {

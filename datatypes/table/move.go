@@ -60,23 +60,22 @@ func (t *Table) movePage(h uint64, top uint64) {
 	}
 }
 
-// moveSegment moves a segment and the blocks of its chain.
+// moveSegment moves the blocks of a segment, and its chain.
 func (t *Table) moveSegment(s *segment) {
-	size := int(s.n) * lineBytes
-	if s.chained {
-		size += lineBytes
-	}
-	if t.a.ShouldMove(s.ref, size) {
-		due := t.dir(s.dir).due
-		s.ref = t.a.Move(s.ref, size)
-		t.setWord(s.start, dirWord(s.ref, s.n, s.depth, s.chained), due)
-	}
-	if !s.chained {
-		return
-	}
-	for link := &t.tail(s.ref, s.n).head; *link != 0; link = &t.block(arena.Ref(*link)).next {
-		if t.a.ShouldMove(arena.Ref(*link), blockBytes) {
-			*link = uint32(t.a.Move(arena.Ref(*link), blockBytes))
+	e, moved := *s.e, false
+	for k := range e.blocks {
+		if size := blockSize(s.n, k); size > 0 && t.a.ShouldMove(arena.Ref(e.blocks[k]), size) {
+			e.blocks[k] = uint32(t.a.Move(arena.Ref(e.blocks[k]), size))
+			moved = true
 		}
+	}
+	for at := &e.chain; *at != 0; at = &t.link(*at).next {
+		if t.a.ShouldMove(arena.Ref(*at), linkBytes) {
+			*at = uint32(t.a.Move(arena.Ref(*at), linkBytes))
+			moved = true
+		}
+	}
+	if moved {
+		t.setEntry(s.start, &e)
 	}
 }

@@ -29,6 +29,14 @@ func cellOf(place, n uint32) uint32 { return place * n >> cellShift }
 // least exactBuckets. It is places for the cell behind the last.
 func firstPlace(cell, n uint32) uint32 { return (cell<<cellShift + n - 1) / n }
 
+// firstPlaceBy is firstPlace with a division less: by is reciprocal(n). The rounding does no harm as long as what is
+// divided stays below 2^32/n, and it stays below 2^20.
+func firstPlaceBy(cell, n, by uint32) uint32 {
+	return uint32(uint64(cell<<cellShift+n-1) * uint64(by) >> 32)
+}
+
+func reciprocal(n uint32) uint32 { return uint32(1<<32/uint64(n)) + 1 }
+
 // alternate is the other bucket in which an entry with this tag in bucket b may stand. It is its own inverse, and it
 // may be b.
 func alternate(b uint32, tag uint8, n uint32) uint32 {
@@ -41,7 +49,7 @@ func alternate(b uint32, tag uint8, n uint32) uint32 {
 
 // room finds a slot for an entry with this home and tag, moving one other entry to that one's other bucket if need be.
 func (s buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
-	if i = s.at(home).free(); i >= 0 {
+	if i = s.free(home); i >= 0 {
 		return home, i, true
 	}
 	other := alternate(home, tag, s.n)
@@ -49,7 +57,7 @@ func (s buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
 		i = s.vacate(home)
 		return home, i, i >= 0
 	}
-	if i = s.at(other).free(); i >= 0 {
+	if i = s.free(other); i >= 0 {
 		return other, i, true
 	}
 	if i = s.vacate(home); i >= 0 {
@@ -63,19 +71,23 @@ func (s buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
 func (s buckets) vacate(b uint32) int {
 	from := s.at(b)
 	for i := range slots {
-		tag := from.tag(i)
+		tag := from.tags[i]
 		other := alternate(b, tag, s.n)
 		if other == b {
 			continue
 		}
-		to := s.at(other)
-		j := to.free()
+		j := s.free(other)
 		if j < 0 {
 			continue
 		}
+		to := s.at(other)
 		away := from.displaced(i)
 		to.put(j, tag, arena.Ref(from.refs[i]), !away, from.ttl(i))
 		from.remove(i)
+		if s.fill != nil {
+			s.fill[other]++
+			s.fill[b]--
+		}
 		if away {
 			to.oneLessAway()
 		} else {
@@ -94,6 +106,9 @@ func (s buckets) add(place uint32, e arena.Ref, ttl bool) (b uint32, i int, ok b
 		return 0, 0, false
 	}
 	s.at(b).put(i, tag, e, b != home, ttl)
+	if s.fill != nil {
+		s.fill[b]++
+	}
 	if b != home {
 		s.at(home).oneMoreAway()
 	}
@@ -104,7 +119,7 @@ func (s buckets) add(place uint32, e arena.Ref, ttl bool) (b uint32, i int, ok b
 func (s buckets) home(b uint32, i int) uint32 {
 	bk := s.at(b)
 	if bk.displaced(i) {
-		return alternate(b, bk.tag(i), s.n)
+		return alternate(b, bk.tags[i], s.n)
 	}
 	return b
 }

@@ -38,7 +38,7 @@ func (t *Table) Random(rnd uint64) (Slot, bool) {
 		return Slot{}, false
 	}
 	r := stream(rnd)
-	if hd.chained() == 0 {
+	if hd.chains == 0 {
 		most := uint64(maxBuckets)
 		if hd.deepest() == 0 {
 			most = uint64(wordBuckets(hd.onePage.word))
@@ -54,7 +54,9 @@ func (t *Table) Random(rnd uint64) (Slot, bool) {
 			}
 			k := uint32(r.below(most * slots))
 			if b, i := k/slots, k%slots; b < s.n && s.at(b).refs[i] != 0 {
-				return Slot{line: s.ref + arena.Ref(b*lineRefs), dir: s.dir, bucket: uint8(b), i: uint8(i)}, true
+				slot := s.slot(b)
+				slot.i = uint8(i)
+				return slot, true
 			}
 		}
 	}
@@ -66,7 +68,7 @@ func (t *Table) nth(n int) (slot Slot) {
 	pos := uint64(0)
 	for {
 		s := t.segment(pos)
-		if total := t.entries(&s); n >= total {
+		if total := s.e.total(); n >= total {
 			n -= total
 			pos = s.next()
 			continue
@@ -89,10 +91,8 @@ func (t *Table) Sample(rnd uint64, fn func(s Slot, e arena.Ref)) {
 		b := uint32(r.below(uint64(s.n)))
 		bk := s.at(b)
 		used := bk.used()
-		for m := used; m != 0; m &= m - 1 {
-			t.a.Prefetch(arena.Ref(bk.refs[lowest(m)]))
-		}
-		slot := Slot{line: s.ref + arena.Ref(b*lineRefs), dir: s.dir, bucket: uint8(b)}
+		t.prefetch(bk, used)
+		slot := s.slot(b)
 		for m := used; m != 0; m &= m - 1 {
 			slot.i = uint8(lowest(m))
 			fn(slot, arena.Ref(bk.refs[slot.i]))

@@ -45,7 +45,7 @@ func (t *Table) Scan(cursor uint64, count int, fn func(e arena.Ref)) uint64 {
 // which all have been shown.
 func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena.Ref)) (seen int, end uint32) {
 	first, last := cellOf(place, s.n), s.n<<8
-	total := t.entries(s)
+	total := s.e.total()
 	if total == 0 {
 		return 0, last
 	}
@@ -60,7 +60,7 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 		away |= bk.overflow()
 		for m := bk.used() &^ bk.meta; m != 0; m &= m - 1 {
 			i := lowest(m)
-			if cell := b<<8 | uint32(bk.tag(i)); first <= cell && cell < last {
+			if cell := b<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
 				seen++
 				fn(arena.Ref(bk.refs[i]))
 			}
@@ -73,20 +73,18 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 		bk := s.at(b)
 		for m := bk.meta & slotMask; m != 0; m &= m - 1 {
 			i := lowest(m)
-			if cell := s.home(b, i)<<8 | uint32(bk.tag(i)); first <= cell && cell < last {
+			if cell := s.home(b, i)<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
 				seen++
 				fn(arena.Ref(bk.refs[i]))
 			}
 		}
 	}
-	if s.chained {
-		t.eachLine(t.chainLines(s), func(e uint32, h uint64, _ bool) {
-			if cell := cellOf(placeOf(h, s.depth), s.n); first <= cell && cell < last {
-				seen++
-				fn(arena.Ref(e))
-			}
-		})
-	}
+	t.eachChained(s, func(e uint32, h uint64, _ bool) {
+		if cell := cellOf(placeOf(h, s.depth), s.n); first <= cell && cell < last {
+			seen++
+			fn(arena.Ref(e))
+		}
+	})
 	return seen, last
 }
 
@@ -113,7 +111,7 @@ func (t *Table) EachFrom(cursor uint64, budget int, fn func(s Slot, e arena.Ref)
 	pos := cursor << cursorShift
 	for budget > 0 {
 		s := t.segment(pos)
-		budget -= 1 + t.entries(&s)
+		budget -= 1 + s.e.total()
 		t.eachSlot(&s, func(slot Slot, e arena.Ref) bool { fn(slot, e); return true })
 		if pos = s.next(); pos == 0 {
 			return 0
@@ -122,17 +120,19 @@ func (t *Table) EachFrom(cursor uint64, budget int, fn func(s Slot, e arena.Ref)
 	return pos >> cursorShift
 }
 
+// slot is the first slot of bucket b.
+func (s *segment) slot(b uint32) Slot { return Slot{line: s.ref(b), dir: s.dir, bucket: uint8(b)} }
+
 // eachSlot calls fn for every entry of a segment and its chain until it returns false, and returns whether it did not.
 func (t *Table) eachSlot(s *segment, fn func(s Slot, e arena.Ref) bool) bool {
 	for b := range s.n {
-		if !t.eachOf(s.at(b), Slot{line: s.ref + arena.Ref(b*lineRefs), dir: s.dir, bucket: uint8(b)}, fn) {
+		if !t.eachOf(s.slot(b), fn) {
 			return false
 		}
 	}
-	for block := t.chainHead(s); block != 0; block = arena.Ref(t.block(block).next) {
-		for line := range uint32(blockLines) {
-			slot := chainSlot(s, block, line, 0)
-			if !t.eachOf(t.bucket(slot), slot, fn) {
+	for c := s.e.chain; c != 0; c = t.link(c).next {
+		for line := range linkLines {
+			if !t.eachOf(chainSlot(s.dir, c, line, 0), fn) {
 				return false
 			}
 		}
@@ -141,7 +141,8 @@ func (t *Table) eachSlot(s *segment, fn func(s Slot, e arena.Ref) bool) bool {
 }
 
 // eachOf calls fn for every entry of one bucket, whose first slot is slot.
-func (t *Table) eachOf(b *bucket, slot Slot, fn func(s Slot, e arena.Ref) bool) bool {
+func (t *Table) eachOf(slot Slot, fn func(s Slot, e arena.Ref) bool) bool {
+	b := t.bucket(slot)
 	for m := b.used(); m != 0; m &= m - 1 {
 		slot.i = uint8(lowest(m))
 		if !fn(slot, arena.Ref(b.refs[slot.i])) {

@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/bits"
+	"unsafe"
 
 	"larder/datatypes/arena"
 	"larder/datatypes/invariant"
@@ -17,10 +18,10 @@ const (
 	maxRebuilds      = 3                                   // of one insertion
 )
 
-// sizes are the numbers of buckets that a segment may have. Their bytes are size classes of the arena, so that no part
-// of an allocation is idle.
+// sizes are the numbers of buckets that a segment may have: small ones in small steps, because small tables are many,
+// then whole blocks.
 var sizes = func() (s []uint8) {
-	for n := 1; n <= maxBuckets; n += max(1, 1<<bits.Len(uint(n))>>4) {
+	for n := 1; n <= maxBuckets; n += max(1, 1<<bits.Len(uint(n))>>(4-n>>5&1)) {
 		s = append(s, uint8(n))
 	}
 	return s
@@ -71,73 +72,43 @@ func (t *Table) gather(s *segment, l *itemList) {
 		t.eachHashed(s, func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })
 		return
 	}
+	by := reciprocal(s.n)
 	for b := range s.n {
 		bk := s.at(b)
 		for m := bk.used(); m != 0; m &= m - 1 {
-			i := lowest(m)
-			cell := s.home(b, i)<<8 | uint32(bk.tag(i))
-			l.add(bk.refs[i], firstPlace(cell, s.n), bk.ttl(i))
+			i := lowest(m) & 15
+			cell := s.home(b, i)<<8 | uint32(bk.tags[i])
+			l.add(bk.refs[i], firstPlaceBy(cell, s.n, by), bk.ttl(i))
 		}
 	}
-	if s.chained {
-		t.eachLine(t.chainLines(s), func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })
-	}
-}
-
-// lineList walks over buckets that need not be in a row.
-type lineList struct {
-	buckets
-	table *Table
-	b     uint32
-	block arena.Ref // the next block of a chain
-}
-
-// next is the next bucket, or nil.
-func (l *lineList) next() *bucket {
-	for l.b == l.n {
-		if l.block == 0 {
-			return nil
-		}
-		l.buckets, l.b = l.table.blockLines(l.block), 0
-		l.block = arena.Ref(l.table.block(l.block).next)
-	}
-	l.b++
-	return l.at(l.b - 1)
-}
-
-// lines walks over all buckets of a segment, those of its chain last.
-func (t *Table) lines(s *segment) lineList {
-	l := t.chainLines(s)
-	l.buckets = s.buckets
-	return l
+	t.eachChained(s, func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })
 }
 
 // eachHashed calls fn for each entry of a segment with its hash.
 func (t *Table) eachHashed(s *segment, fn func(e uint32, h uint64, ttl bool)) {
-	t.eachLine(t.lines(s), fn)
+	for b := uint32(0); b < s.n; b += blockLines {
+		t.eachKey(unsafe.Slice(s.at(b), min(blockLines, s.n-b)), fn)
+	}
+	t.eachChained(s, fn)
 }
 
-// eachLine calls fn for each entry of the buckets. It reads all keys, of a few buckets at a time: the loads of the keys
+// eachChained calls fn for each entry of a segment's chain with its hash.
+func (t *Table) eachChained(s *segment, fn func(e uint32, h uint64, ttl bool)) {
+	for c := s.e.chain; c != 0; c = t.link(c).next {
+		t.eachKey(t.link(c).lines[:], fn)
+	}
+}
+
+// eachKey calls fn for each entry of some buckets with its hash. It reads the keys of a few buckets at a time: they
 // wait for memory together.
-func (t *Table) eachLine(l lineList, fn func(e uint32, h uint64, ttl bool)) {
-	var group [touched / slots]*bucket
-	for {
-		n := 0
-		for n < len(group) {
-			b := l.next()
-			if b == nil {
-				break
-			}
-			group[n] = b
-			n++
-			for m := b.used(); m != 0; m &= m - 1 {
-				t.a.Prefetch(arena.Ref(b.refs[lowest(m)]))
-			}
+func (t *Table) eachKey(lines []bucket, fn func(e uint32, h uint64, ttl bool)) {
+	for ; len(lines) > 0; lines = lines[min(touched/slots, len(lines)):] {
+		group := lines[:min(touched/slots, len(lines))]
+		for k := range group {
+			t.prefetch(&group[k], group[k].used())
 		}
-		if n == 0 {
-			return
-		}
-		for _, b := range group[:n] {
+		for k := range group {
+			b := &group[k]
 			for m := b.used(); m != 0; m &= m - 1 {
 				i := lowest(m)
 				fn(b.refs[i], t.hash(t.layout.Key(t.a, arena.Ref(b.refs[i]))), b.ttl(i))
@@ -146,76 +117,111 @@ func (t *Table) eachLine(l lineList, fn func(e uint32, h uint64, ttl bool)) {
 	}
 }
 
-// built is a new segment that the directory does not name yet.
-type built struct {
-	ref     arena.Ref
-	n       uint32
-	count   uint32 // entries in the buckets
-	chained bool
+// prefetch asks for the entries in a set of slots.
+func (t *Table) prefetch(b *bucket, set uint32) {
+	for ; set != 0; set &= set - 1 {
+		t.a.Prefetch(arena.Ref(b.refs[lowest(set)]))
+	}
 }
 
-// build makes a segment of at least n buckets of the items; it may reorder them. Items for which there is no room in
-// the largest segment, or for which a larger one would not make room because it is their places that collide, form a
-// chain.
-func (t *Table) build(items []item, n uint32) built {
-	for ; ; n = sizeAbove(n) {
-		ref := t.zeroed(int(n) * lineBytes)
-		lines := buckets{t.a.Ptr(ref), n}
-		grow := n < maxBuckets && len(items)*2 >= int(n)*slots
-		left := 0
-		for i, it := range items {
-			if _, _, ok := lines.add(uint32(it.place), arena.Ref(it.ref), it.ttl); !ok {
-				items[left], items[i] = it, items[left]
-				left++
-				if grow {
-					break
-				}
-			}
-		}
-		if left == 0 {
-			return built{ref, n, uint32(len(items)), false}
-		}
-		if grow {
-			t.a.Free(ref, int(n)*lineBytes)
+// blockSize is the size in bytes of block k of a segment of n buckets; 0 if there is no such block.
+func blockSize(n uint32, k int) int {
+	return max(0, min(blockLines, int(n)-k*blockLines)) * lineBytes
+}
+
+// resizeBlocks makes e have the blocks of n buckets. What stands in them is undefined.
+func (t *Table) resizeBlocks(e *dirEntry, n uint32) {
+	was := wordBuckets(e.word)
+	for k := range e.blocks {
+		old, size := blockSize(was, k), blockSize(n, k)
+		if old == size {
 			continue
 		}
-		ref = t.startChain(ref, n)
-		for _, it := range items[:left] {
-			t.chainAdd(ref, n, uint32(it.place), it.ref, it.ttl)
+		if old != 0 {
+			t.a.Free(arena.Ref(e.blocks[k]), old)
+			e.blocks[k] = 0
 		}
-		return built{ref, n, uint32(len(items) - left), true}
+		if size != 0 {
+			e.blocks[k] = uint32(t.a.Alloc(size))
+		}
+	}
+	e.word = dirWord(n, wordDepth(e.word), e.word&chainedBit != 0)
+}
+
+// build puts the items, which it may reorder, and nothing else, into the segment e: it gets at least n buckets, and
+// keeps the blocks that it has as far as it can. Items for which there is no room in the largest segment, or for which
+// a larger one would not make room because it is their places that collide, form a chain.
+func (t *Table) build(e *dirEntry, items []item, n uint32) {
+	t.freeChain(e)
+	for ; ; n = sizeAbove(n) {
+		t.resizeBlocks(e, n)
+		left := t.place(e, items)
+		if left > 0 && n < maxBuckets && len(items)*2 >= int(n)*slots {
+			continue
+		}
+		e.count = uint32(len(items) - left)
+		for _, it := range items[:left] {
+			t.chainAdd(e, uint32(it.place), it.ref, it.ttl)
+		}
+		return
 	}
 }
 
-// install makes the directory name a built segment.
-func (t *Table) install(start uint64, depth uint, b built, minExpire int64) {
-	t.setWord(start, dirWord(b.ref, b.n, depth, b.chained), uint64(b.count)|uint64(minExpire)<<16)
+// place puts the items into the buckets of e. It returns how many found no room, and moves those to the front.
+func (t *Table) place(e *dirEntry, items []item) (left int) {
+	var fill [maxBuckets]uint8
+	s := t.bucketsOf(e)
+	for k := range s.blocks {
+		if size := blockSize(s.n, k); size > 0 {
+			clear(t.a.Bytes(arena.Ref(s.blocks[k]), size))
+		}
+	}
+	s.fill = &fill
+	for i, it := range items {
+		home, tag := homeOf(uint32(it.place), s.n)
+		if free := fill[home%maxBuckets]; free < slots {
+			s.at(home).put(int(free), tag, arena.Ref(it.ref), false, it.ttl)
+			fill[home%maxBuckets]++
+		} else if _, _, ok := s.add(uint32(it.place), arena.Ref(it.ref), it.ttl); !ok {
+			items[left], items[i] = it, items[left]
+			left++
+		}
+	}
+	return left
+}
+
+// install makes the directory name a segment that has been built.
+func (t *Table) install(start uint64, e *dirEntry) {
+	t.setEntry(start, e)
 	hd := t.header()
-	hd.buckets += b.n
-	hd.passMin = min(hd.passMin, minExpire) // a merge may carry it behind the sweep
-	if b.chained {
-		hd.addChained(1)
+	hd.buckets += wordBuckets(e.word)
+	hd.passMin = min(hd.passMin, e.minExpire) // a merge may carry it behind the sweep
+	if e.chain != 0 {
+		hd.chains++
 	}
 }
 
-// release frees a segment's memory, its chain's too. The directory still names it.
-func (t *Table) release(s *segment) {
+// take takes a segment out of the table, to be built anew or freed. The directory still names what it was.
+func (t *Table) take(s *segment) dirEntry {
 	hd := t.header()
 	hd.buckets -= s.n
-	size := int(s.n) * lineBytes
 	if s.chained {
-		t.freeChain(s)
-		size += lineBytes
-		hd.addChained(-1)
+		hd.chains--
 	}
-	t.a.Free(s.ref, size)
+	return *s.e
+}
+
+// freeSegment frees the memory of a segment that was taken.
+func (t *Table) freeSegment(e *dirEntry) {
+	t.freeChain(e)
+	t.resizeBlocks(e, 0)
 }
 
 // makeRoom lets the segment grow, or splits it. It returns false if neither would help: then the entry must be chained.
 func (t *Table) makeRoom(s *segment) bool {
-	total := t.entries(s)
+	total := s.e.total()
 	switch {
-	case total-int(t.dir(s.dir).count()) > maxChainGathered:
+	case s.e.chained > maxChainGathered:
 		return false
 	case total*2 < int(s.n)*slots:
 		return false // it is not for lack of slots that there is no room
@@ -239,23 +245,13 @@ func (t *Table) depthLimit() uint {
 	return limit
 }
 
-// entries is the number of entries in a segment and its chain.
-func (t *Table) entries(s *segment) int {
-	total := int(t.dir(s.dir).count())
-	if s.chained {
-		total += int(t.tail(s.ref, s.n).count)
-	}
-	return total
-}
-
 // resize rebuilds a segment with n buckets, or more if they do not suffice.
 func (t *Table) resize(s *segment, n uint32) {
 	var l itemList
 	t.gather(s, &l)
-	b := t.build(l.items[:l.n], n)
-	minExpire := t.dir(s.dir).min()
-	t.release(s)
-	t.install(s.start, s.depth, b, minExpire)
+	e := t.take(s)
+	t.build(&e, l.items[:l.n], n)
+	t.install(s.start, &e)
 }
 
 // split makes two segments of one by the next bit of the hashes. It reads the key of every entry.
@@ -273,13 +269,14 @@ func (t *Table) split(s *segment) {
 		}
 	})
 	invariant.Check(front <= back, "table: %d + %d entries in a segment", front, maxItems-back)
-	minExpire := t.dir(s.dir).min()
-	lower := t.build(l.items[:front], sizeFor(front, builtFill))
-	upper := t.build(l.items[back:], sizeFor(maxItems-back, builtFill))
-	t.release(s)
+	lower := t.take(s)
+	lower.word = dirWord(s.n, s.depth+1, s.chained)
+	upper := dirEntry{word: dirWord(0, s.depth+1, false), minExpire: lower.minExpire}
+	t.build(&lower, l.items[:front], sizeFor(front, builtFill))
+	t.build(&upper, l.items[back:], sizeFor(maxItems-back, builtFill))
 	t.deepen(s.start, s.depth+1)
-	t.install(s.start, s.depth+1, lower, minExpire)
-	t.install(s.start+1<<(63-s.depth), s.depth+1, upper, minExpire)
+	t.install(s.start, &lower)
+	t.install(s.start+1<<(63-s.depth), &upper)
 }
 
 // merge makes one segment of two that differ in the last bit of their prefix. Both are small.
@@ -295,9 +292,10 @@ func (t *Table) merge(lower, upper *segment) {
 			it.place |= places / 2
 		}
 	}
-	b := t.build(l.items[:l.n], sizeFor(l.n, tendedFill))
-	minExpire := min(t.dir(lower.dir).min(), t.dir(upper.dir).min())
-	t.release(lower)
-	t.release(upper)
-	t.install(lower.start, lower.depth-1, b, minExpire)
+	e, rest := t.take(lower), t.take(upper)
+	t.freeSegment(&rest)
+	e.word = dirWord(lower.n, lower.depth-1, lower.chained)
+	e.minExpire = min(e.minExpire, rest.minExpire)
+	t.build(&e, l.items[:l.n], sizeFor(l.n, tendedFill))
+	t.install(lower.start, &e)
 }

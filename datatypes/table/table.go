@@ -107,7 +107,9 @@ func NewSized(a *arena.Arena, l Layout, hash func(key []byte) uint64, count int)
 	hd.setTop(root+topInside, 0)
 	hd.minExpire, hd.passMin = noExpiry, noExpiry
 	hd.oneTop = topEntry(root+pageInside, 0, 0)
-	t.install(0, 0, built{ref: t.zeroed(int(n) * lineBytes), n: n}, noExpiry)
+	e := dirEntry{minExpire: noExpiry}
+	t.build(&e, nil, n)
+	t.install(0, &e)
 	return t
 }
 
@@ -148,10 +150,10 @@ func (t *Table) Bytes() int {
 			break
 		}
 	}
-	if hd.chained() > 0 {
+	if hd.chains > 0 {
 		for s := t.segment(0); ; s = t.segment(s.next()) {
 			if s.chained {
-				size += t.chainBytes(&s)
+				size += t.chainBytes(s.e)
 			}
 			if s.next() == 0 {
 				break
@@ -165,15 +167,16 @@ func (t *Table) Bytes() int {
 func (t *Table) InsertNeeds() int {
 	top, n := t.header().topBits(), t.header().buckets
 	perSegment := min(int(n)*2+8, maxBuckets+1) * lineBytes
-	return blockBytes + maxRebuilds*(4*perSegment+2*dirEntrySize<<maxPageBits) + topEntrySize<<(top+maxRebuilds)
+	return linkBytes + maxRebuilds*(3*perSegment+2*dirEntrySize<<maxPageBits) + topEntrySize<<(top+maxRebuilds)
 }
 
 // Find looks for the key, whose hash is h.
 func (t *Table) Find(h uint64, key []byte) (Slot, bool) {
 	top, index := t.locate(h)
-	w := t.dir(entryRef(top, index)).word
-	s := buckets{t.a.Ptr(wordRef(w)), wordBuckets(w)}
-	home, tag := homeOf(placeOf(h, wordDepth(w)), s.n)
+	e := t.dir(entryRef(top, index))
+	s := t.bucketsOf(e)
+	depth := wordDepth(e.word)
+	home, tag := homeOf(placeOf(h, depth), s.n)
 	b := home
 	bk := s.at(home)
 	i := t.search(bk, ^bk.meta, tag, key)
@@ -186,20 +189,15 @@ func (t *Table) Find(h uint64, key []byte) (Slot, bool) {
 		bk = s.at(b)
 		i = t.search(bk, bk.meta, tag, key)
 		if i < 0 {
-			if away == overflowMax && w&chainedBit != 0 {
+			if away == overflowMax && e.word&chainedBit != 0 {
 				s := t.segment(h)
 				return t.findChained(&s, tag, key)
 			}
 			return Slot{}, false
 		}
 	}
-	copies := topSkip(top) + topBits(top) - wordDepth(w)
-	return Slot{
-		line:   wordRef(w) + arena.Ref(b*lineRefs),
-		dir:    entryRef(top, index&^(1<<copies-1)),
-		bucket: uint8(b),
-		i:      uint8(i),
-	}, true
+	copies := topSkip(top) + topBits(top) - depth
+	return Slot{line: s.ref(b), dir: entryRef(top, index&^(1<<copies-1)), bucket: uint8(b), i: uint8(i)}, true
 }
 
 // search is the slot of bucket b that holds the key, among those that eligible has set, or -1. Bits of eligible beyond
@@ -226,14 +224,15 @@ func (t *Table) Insert(h uint64, e arena.Ref, expireMs int64) Slot {
 		}
 		var slot Slot
 		if ok {
-			slot = Slot{line: s.ref + arena.Ref(b*lineRefs), dir: s.dir, bucket: uint8(b), i: uint8(i)}
-			t.dir(s.dir).due++
+			slot = s.slot(b)
+			slot.i = uint8(i)
+			s.e.count++
 		} else {
 			slot = t.insertChained(&s, h, e, expireMs != 0)
 		}
 		t.header().count++
 		if expireMs != 0 {
-			t.lowerMin(t.dir(slot.dir), expireMs)
+			t.lowerMin(s.e, expireMs)
 		}
 		return slot
 	}
@@ -263,14 +262,13 @@ func (t *Table) SetExpire(s Slot, expireMs int64) {
 
 // lowerMin keeps the minima at or below an expiry.
 func (t *Table) lowerMin(e *dirEntry, expireMs int64) {
-	ms := clampExpiry(expireMs)
-	if ms >= e.min() {
+	if expireMs >= e.minExpire {
 		return // the table's minima are at or below the segment's
 	}
-	e.setMin(ms)
+	e.minExpire = expireMs
 	hd := t.header()
-	hd.minExpire = min(hd.minExpire, ms)
-	hd.passMin = min(hd.passMin, ms)
+	hd.minExpire = min(hd.minExpire, expireMs)
+	hd.passMin = min(hd.passMin, expireMs)
 }
 
 // Delete removes the entry in a slot from the table. The entry itself is the caller's to free. It moves no other entry
@@ -283,19 +281,18 @@ func (t *Table) Delete(s Slot) {
 	hd.count--
 	if s.bucket&chainedSlot != 0 {
 		b.remove(i)
-		t.block(blockOf(s)).used--
-		t.tail(wordRef(e.word), wordBuckets(e.word)).count--
+		t.link(linkOf(s)).used--
+		e.chained--
 		hd.tendPos |= tendWanted
 		return
 	}
 	if b.displaced(i) {
-		n := wordBuckets(e.word)
-		home := alternate(uint32(s.bucket), b.tag(i), n)
-		buckets{t.a.Ptr(wordRef(e.word)), n}.at(home).oneLessAway()
+		in := t.bucketsOf(e)
+		in.at(alternate(uint32(s.bucket), b.tags[i], in.n)).oneLessAway()
 	}
 	b.remove(i)
-	e.due--
-	if e.count()*100 < wordBuckets(e.word)*slots*sparseFill {
+	e.count--
+	if e.count*100 < wordBuckets(e.word)*slots*sparseFill {
 		hd.tendPos |= tendWanted
 	}
 }

@@ -211,17 +211,17 @@ func TestMatch(t *testing.T) {
 		meta := b.meta
 		span := []int{2, 3, 256}[w.rnd.IntN(3)]
 		for i := range slots {
-			b.setTag(i, uint8(w.rnd.IntN(span)-1))
+			b.tags[i] = uint8(w.rnd.IntN(span) - 1)
 		}
 		for tag := range 256 {
 			var want uint32
 			for i := range slots {
-				if int(b.tag(i)) == tag {
+				if int(b.tags[i]) == tag {
 					want |= 1 << i
 				}
 			}
 			if got := b.match(uint8(tag)); got != want {
-				t.Fatalf("tag %#x in %x %x: %012b, want %012b", tag, b.tagsLow, b.tagsHigh, got, want)
+				t.Fatalf("tag %#x in %x: %012b, want %012b", tag, b.tags, got, want)
 			}
 		}
 		if b.meta != meta {
@@ -235,8 +235,10 @@ func TestMatch(t *testing.T) {
 func TestGeometry(t *testing.T) {
 	for _, n8 := range sizes {
 		n := uint32(n8)
-		if got := arena.RoundUp(int(n) * lineBytes); got != int(n)*lineBytes {
-			t.Errorf("%d buckets take %d bytes", n, got)
+		for k := range maxBlocks {
+			if size := blockSize(n, k); size > 0 && arena.RoundUp(size) != size {
+				t.Errorf("%d buckets: block %d takes %d bytes instead of %d", n, k, arena.RoundUp(size), size)
+			}
 		}
 		last := uint32(0)
 		for place := range uint32(places) {
@@ -278,6 +280,7 @@ func TestEpoch(t *testing.T) {
 		w.insert(k, 0)
 	}
 	s := w.t.segment(0)
+	was := *s.blocks
 	for b := range s.n {
 		s.at(b).meta |= epochMask
 	}
@@ -294,7 +297,7 @@ func TestEpoch(t *testing.T) {
 		}
 	}
 	w.check()
-	if now := w.t.segment(0); now.ref != s.ref {
+	if now := w.t.segment(0); *now.blocks != was {
 		t.Fatal("the segment was rebuilt")
 	}
 	for b := range s.n {
@@ -449,5 +452,5 @@ func ExampleTable_Bytes() {
 		w.insert(k, 0)
 	}
 	fmt.Println(w.t.Bytes())
-	// Output: 768
+	// Output: 832
 }

@@ -73,7 +73,7 @@ func (t *Table) tend(s *segment) (cost int) {
 		bit := uint64(1) << (64 - s.depth)
 		other := t.segment(s.start ^ bit)
 		top, _ := t.locate(s.start)
-		total := t.entries(s) + t.entries(&other)
+		total := s.e.total() + other.e.total()
 		if other.depth != s.depth || s.depth <= topSkip(top) || total*100 > maxBuckets*slots*mergedFill {
 			break
 		}
@@ -84,8 +84,8 @@ func (t *Table) tend(s *segment) (cost int) {
 		*s = t.segment(s.start)
 		cost += rebuilt
 	}
-	total := t.entries(s)
-	if s.chained && total-int(t.dir(s.dir).count()) > maxChainGathered {
+	total := s.e.total()
+	if s.e.chained > maxChainGathered {
 		return cost
 	}
 	if n := sizeFor(total, tendedFill); s.chained && total*100 <= maxBuckets*slots*tendedFill ||

@@ -1,0 +1,98 @@
+package command
+
+import "larder/server/resp"
+
+func objectEncoding(c *Ctx) {
+	if name, ok := c.Encoding(c.Args.Key()); ok {
+		c.Reply.BulkString(name)
+	} else {
+		c.Reply.Null()
+	}
+}
+
+// What OBJECT IDLETIME and FREQ reply when access words mean the other thing.
+const (
+	errIsLFU  resp.Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	errNotLFU resp.Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+
+func objectIdletime(c *Ctx) {
+	in, ok := c.Stat(c.Args.Key())
+	switch {
+	case !ok:
+		c.Reply.Null()
+	case c.Clock().LFU:
+		c.Fail(errIsLFU)
+	default:
+		c.Reply.Int(c.Clock().Idle(in.Access, c.Now))
+	}
+}
+
+func objectFreq(c *Ctx) {
+	in, ok := c.Stat(c.Args.Key())
+	switch {
+	case !ok:
+		c.Reply.Null()
+	case !c.Clock().LFU:
+		c.Fail(errNotLFU)
+	default:
+		c.Reply.Int(int64(c.Clock().Count(in.Access, c.Now)))
+	}
+}
+
+// objectRefcount answers 1: values are never shared here.
+func objectRefcount(c *Ctx) {
+	if c.Has(c.Args.Key()) {
+		c.Reply.Int(1)
+	} else {
+		c.Reply.Null()
+	}
+}
+
+func objectHelp(c *Ctx) {
+	c.Help(
+		"ENCODING <key>", "Return how the value of a key is stored.",
+		"FREQ <key>", "Return how often a key is accessed, on a logarithmic scale from 0 to 255.",
+		"IDLETIME <key>", "Return the seconds since the last access to a key.",
+		"REFCOUNT <key>", "Return how many keys share the value of a key: always 1.",
+	)
+}
+
+// usageSamples is how many elements MEMORY USAGE looks at unless it is told.
+const usageSamples = 5
+
+func memoryUsage(c *Ctx) {
+	a := &c.Args
+	key := a.Key()
+	samples := int64(usageSamples)
+	for a.More() {
+		if !a.IsWith("SAMPLES", 1) {
+			a.Syntax()
+			break
+		}
+		if samples = a.Int(); samples < 0 {
+			a.Syntax()
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	if n, ok := c.Memory(key, int(samples)); ok {
+		c.Reply.Int(int64(n))
+	} else {
+		c.Reply.Null()
+	}
+}
+
+func init() {
+	Register(
+		row("object", nil),
+		row("object|encoding", objectEncoding),
+		row("object|freq", objectFreq),
+		row("object|idletime", objectIdletime),
+		row("object|refcount", objectRefcount),
+		row("object|help", objectHelp),
+		row("memory", nil),
+		row("memory|usage", memoryUsage),
+	)
+}

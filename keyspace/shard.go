@@ -193,9 +193,13 @@ func (s *Shard) freeValue(h head, e arena.Ref) {
 		s.arena.Free(f.ref, f.cap)
 		return
 	}
-	root := arena.Ref(binary.LittleEndian.Uint32(v))
-	if !datatypes.FreeStep(&s.env, h.typ(), root, freeAtOnce) {
-		s.grave = append(s.grave, dropped{root: root, typ: h.typ()})
+	s.bury(h.typ(), arena.Ref(binary.LittleEndian.Uint32(v)))
+}
+
+// bury gives a structure back: at once if it is small, else it is queued.
+func (s *Shard) bury(t datatypes.Type, root arena.Ref) {
+	if !datatypes.FreeStep(&s.env, t, root, freeAtOnce) {
+		s.grave = append(s.grave, dropped{root: root, typ: t})
 	}
 }
 

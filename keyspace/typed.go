@@ -1,7 +1,10 @@
 package keyspace
 
 import (
+	"encoding/binary"
+
 	"larder/datatypes"
+	"larder/datatypes/arena"
 )
 
 // typed is one value of each type, bound to a handle when the handle is opened as that type.
@@ -9,6 +12,7 @@ type typed struct {
 	hash datatypes.Hash
 	set  datatypes.Set
 	list datatypes.List
+	zset datatypes.ZSet
 }
 
 // ReadHash gives the hash at key: an empty one if there is none.
@@ -54,6 +58,45 @@ func (v *View) openList(key []byte, edit bool) (*datatypes.List, Status) {
 	}
 	h.list.Bind(h.Env(), h)
 	return &h.list, st
+}
+
+// ReadZSet gives the sorted set at key: an empty one if there is none.
+func (v *View) ReadZSet(key []byte) (*datatypes.ZSet, Status) { return v.openZSet(key, false) }
+
+// EditZSet gives the sorted set at key for editing. It comes into being with its first member and goes with its last.
+func (v *View) EditZSet(key []byte) (*datatypes.ZSet, Status) { return v.openZSet(key, true) }
+
+func (v *View) openZSet(key []byte, edit bool) (*datatypes.ZSet, Status) {
+	h, st := v.open(key, datatypes.TypeZSet, edit)
+	if st == WrongType {
+		return nil, st
+	}
+	h.zset.Bind(h.Env(), h)
+	return &h.zset, st
+}
+
+// EnvOf is what values at key would share with others: for a result that is to be installed there.
+func (v *View) EnvOf(key []byte) *datatypes.Env { return v.ShardOf(key).Env() }
+
+// Install makes key the value that m holds, made in the Env that EnvOf names, whatever it was before; the key has no
+// expiry then. A value without bytes only removes the key. It tells whether there was one.
+func (v *View) Install(key []byte, t datatypes.Type, m *datatypes.MemHolder) (was bool) {
+	was = v.Delete(key)
+	if len(m.Bytes()) == 0 {
+		return was
+	}
+	h, _ := v.open(key, t, true)
+	h.edit = false
+	h.SetEnc(m.Enc())
+	copy(h.Resize(len(m.Bytes())), m.Bytes())
+	return was
+}
+
+// Discard gives back what a result that was made in the Env of key, and not installed, has in the arena.
+func (v *View) Discard(key []byte, t datatypes.Type, m *datatypes.MemHolder) {
+	if m.Enc() == datatypes.EncRoot {
+		v.ShardOf(key).bury(t, arena.Ref(binary.LittleEndian.Uint32(m.Bytes())))
+	}
 }
 
 // fieldsDue is the earliest expiry of the fields of a hash entry in Unix milliseconds, 0 if none has one or the entry

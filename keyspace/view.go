@@ -194,6 +194,7 @@ func (v *View) look(key []byte) (item, bool) {
 	it, ok := v.find(key)
 	if !ok {
 		it.sh.Stats.Misses++
+		v.event(it.sh, Notice, key, "keymiss")
 		return it, false
 	}
 	it.sh.Stats.Hits++

@@ -78,10 +78,11 @@ type Ctx struct {
 	rewritten   bool
 	failed      bool
 
-	item  []byte   // a copy of what is taken from one value to be put into another
-	found gathered // what a scan found before it can be replied
-	buf   []byte   // see scratch
-	ops   []fieldOp
+	scores []float64 // of one ZADD
+	item   []byte    // a copy of what is taken from one value to be put into another
+	found  gathered  // what a scan found before it can be replied
+	buf    []byte    // see scratch
+	ops    []fieldOp
 }
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.

@@ -77,11 +77,12 @@ type scanOptions struct {
 	pattern  []byte
 	count    int
 	noValues bool
+	noScores bool
 	typ      []byte
 }
 
 // readScan reads the cursor and the options that follow it.
-func (c *Ctx) readScan(allowType, allowNoValues bool) (o scanOptions) {
+func (c *Ctx) readScan(allowType, allowNoValues, allowNoScores bool) (o scanOptions) {
 	a := &c.Args
 	var err error
 	if o.cursor, err = strconv.ParseUint(string(a.Bytes()), 10, 64); err != nil && !a.Bad() {
@@ -104,6 +105,8 @@ func (c *Ctx) readScan(allowType, allowNoValues bool) (o scanOptions) {
 			o.typ = a.Bytes()
 		case allowNoValues && a.Is("NOVALUES"):
 			o.noValues = true
+		case allowNoScores && a.Is("NOSCORES"):
+			o.noScores = true
 		default:
 			a.Syntax()
 		}
@@ -116,7 +119,7 @@ func (o *scanOptions) matches(name []byte) bool {
 }
 
 func scan(c *Ctx) {
-	o := c.readScan(true, false)
+	o := c.readScan(true, false, false)
 	if !c.Args.Done() {
 		return
 	}

@@ -52,3 +52,15 @@ func (c *Ctx) EditList(key []byte) (l *datatypes.List, ok bool) {
 	l, st := c.View.EditList(key)
 	return open(c, l, st)
 }
+
+// ReadZSet gives the sorted set at key; see ReadHash.
+func (c *Ctx) ReadZSet(key []byte) (z *datatypes.ZSet, ok bool) {
+	z, st := c.View.ReadZSet(key)
+	return open(c, z, st)
+}
+
+// EditZSet is ReadZSet for a change.
+func (c *Ctx) EditZSet(key []byte) (z *datatypes.ZSet, ok bool) {
+	z, st := c.View.EditZSet(key)
+	return open(c, z, st)
+}

@@ -88,7 +88,7 @@ func TestResidentBytesAreReal(t *testing.T) {
 	if s.DirtyBytes != 0 || float64(s.ResidentBytes) > 1.2*float64(s.LiveBytes) {
 		t.Errorf("after evacuation and Trim: %+v", s)
 	}
-	if gone := before - rss(t); gone < 45<<20 {
+	if gone := before - rss(t); gone < 35<<20 {
 		t.Errorf("the process shrank by %d MiB only", gone>>20)
 	}
 	m.check()

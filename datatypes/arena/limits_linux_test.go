@@ -1,0 +1,91 @@
+//go:build !race && !heaparena
+
+package arena
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLimitedChild is the child process of TestUnderResourceLimits; by itself it does nothing.
+func TestLimitedChild(t *testing.T) {
+	var limit int
+	switch name, mib, _ := strings.Cut(os.Getenv("LARDER_TEST_LIMIT"), "="); name {
+	case "as":
+		limit = unix.RLIMIT_AS
+		setLimit(t, limit, "VmSize", mib)
+	case "data":
+		limit = unix.RLIMIT_DATA
+		setLimit(t, limit, "VmData", mib)
+	default:
+		return
+	}
+	a, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; a.Reserve(40_000) && n < 1<<20; n++ {
+		clear(a.Bytes(a.Alloc(40_000), 40_000))
+		a.Populate()
+	}
+	if err := a.Check(); err != nil {
+		t.Fatal(err)
+	}
+	s := a.Stats()
+	fmt.Printf("filled %d MiB chunked %v reserved %d MiB\n", s.LiveBytes>>20, a.mem.chunked, s.MaxBytes>>20)
+}
+
+// setLimit allows so many MiB more than what the process has now.
+func setLimit(t *testing.T, limit int, field, mib string) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), field+":")
+	var kib, more uint64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(mib, &more); err != nil {
+		t.Fatal(err)
+	}
+	bytes := kib<<10 + more<<20
+	if err := unix.Setrlimit(limit, &unix.Rlimit{Cur: bytes, Max: bytes}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where the system grants little address space or little writable memory, an arena is smaller and says so; nothing crashes.
+func TestUnderResourceLimits(t *testing.T) {
+	for _, c := range []struct {
+		limit       string
+		least, most int  // MiB that are to be filled
+		chunked     bool // whether memory has to be asked for piece by piece
+	}{
+		{"as=300", 100, 300, false},
+		{"data=300", 200, 300, true},
+	} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLimitedChild$", "-test.v")
+		cmd.Env = append(os.Environ(), "LARDER_TEST_LIMIT="+c.limit)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c.limit, err, out)
+		}
+		_, line, _ := strings.Cut(string(out), "filled ")
+		var filled, reserved int
+		var chunked bool
+		if _, err := fmt.Sscanf(line, "%d MiB chunked %t reserved %d MiB", &filled, &chunked, &reserved); err != nil {
+			t.Fatalf("%s: %v\n%s", c.limit, err, out)
+		}
+		t.Logf("%s MiB: %d MiB filled, chunked %v, %d MiB reserved", c.limit, filled, chunked, reserved)
+		if filled < c.least || filled > c.most || chunked != c.chunked {
+			t.Errorf("%s: filled %d MiB, chunked %v", c.limit, filled, chunked)
+		}
+	}
+}

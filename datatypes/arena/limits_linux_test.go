@@ -68,8 +68,8 @@ func TestUnderResourceLimits(t *testing.T) {
 		least, most int  // MiB that are to be filled
 		chunked     bool // whether memory has to be asked for piece by piece
 	}{
-		{"as=300", 100, 300, false},
-		{"data=300", 200, 300, true},
+		{"as=700", 200, 444, false},
+		{"data=300", 200, 270, true},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestLimitedChild$", "-test.v")
 		cmd.Env = append(os.Environ(), "LARDER_TEST_LIMIT="+c.limit)

@@ -13,7 +13,20 @@ const (
 	defaultMaxBytes = 32 << 30
 	smallestReserve = 16 << 20 // less address space than this is no arena, unless less was asked for
 	hugePage        = 2 << 20
+
+	// An arena never takes the last that the system grants: the Go runtime does not survive being refused.
+	addressHeadroom = 256 << 20 // address space that must be left after a reservation
+	memoryHeadroom  = 32 << 20  // writable memory that must be left after committing
 )
+
+// granted tells whether the system would grant so much more.
+func granted(bytes uintptr, prot int) bool {
+	p, err := unix.MmapPtr(-1, 0, nil, bytes, prot, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err == nil {
+		unix.MunmapPtr(p, bytes)
+	}
+	return err == nil
+}
 
 // memory is the address space of one arena, as the system gave it.
 type memory struct {
@@ -77,6 +90,10 @@ func (m *memory) mmap(prot int) error {
 	}
 	m.mapped, m.mappedLen, m.pages = p, uintptr(bytes), p
 	m.recs, m.recLen = r, uintptr(recs)
+	if !granted(addressHeadroom, unix.PROT_NONE) {
+		m.unmap()
+		return unix.ENOMEM
+	}
 	if m.huge {
 		m.pages = unsafe.Add(p, -uintptr(p)&(hugePage-1))
 	}
@@ -85,10 +102,14 @@ func (m *memory) mmap(prot int) error {
 	return nil
 }
 
+func (m *memory) unmap() {
+	unix.MunmapPtr(m.mapped, m.mappedLen)
+	unix.MunmapPtr(m.recs, m.recLen)
+}
+
 func (m *memory) close() {
 	if m.mapped != nil {
-		unix.MunmapPtr(m.mapped, m.mappedLen)
-		unix.MunmapPtr(m.recs, m.recLen)
+		m.unmap()
 		*m = memory{}
 	}
 }
@@ -118,7 +139,9 @@ func (m *memory) commit(n uint32) uint32 {
 			m.recCommitted = recs
 		}
 		if target > m.committed {
-			if unix.Mprotect(m.slice(m.committed, target-m.committed), unix.PROT_READ|unix.PROT_WRITE) != nil {
+			more := uintptr(target-m.committed) << pageShift
+			if !granted(more+memoryHeadroom, unix.PROT_READ|unix.PROT_WRITE) ||
+				unix.Mprotect(m.slice(m.committed, target-m.committed), unix.PROT_READ|unix.PROT_WRITE) != nil {
 				continue
 			}
 			m.committed = target

@@ -42,7 +42,9 @@ type Loop struct {
 }
 
 func (e *Engine) newLoop(index int, portable bool) *Loop {
-	return &Loop{Index: index, eng: e, h: e.handler, portable: portable, kick: make(chan struct{}, 1), now: time.Now()}
+	l := &Loop{Index: index, eng: e, h: e.handler, portable: portable, kick: make(chan struct{}, 1), now: time.Now()}
+	l.pool.Big = newBig()
+	return l
 }
 
 // Now is the time that the turn began.

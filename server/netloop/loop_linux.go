@@ -113,7 +113,7 @@ func (l *Loop) main() {
 func (l *Loop) fetch() int {
 	wait_ms := (time.Until(l.nextTick) + time.Millisecond - 1) / time.Millisecond
 	if len(l.again) > 0 || wait_ms <= 0 {
-		n, e := poll(l.ep, l.events)
+		n, e := pollEvents(l.ep, l.events)
 		if e != 0 {
 			return 0
 		}
@@ -123,7 +123,7 @@ func (l *Loop) fetch() int {
 	if l.box.some.Load() {
 		wait_ms = 0
 	}
-	n, e := wait(l.ep, l.events, int(wait_ms))
+	n, e := waitEvents(l.ep, l.events, int(wait_ms))
 	l.sleeping.Store(false)
 	if e != 0 {
 		return 0
@@ -163,6 +163,10 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 	direct := !c.In.Small()
 	if direct {
 		space := c.In.Space(&l.pool)
+		if space == nil {
+			c.Close(ErrNoMemory)
+			return 0
+		}
 		n, e = recv(c.fd, space[:min(len(space), readHuge)])
 	} else {
 		kept = c.In.Buffered()
@@ -240,8 +244,8 @@ func (l *Loop) watch(c *Conn) {
 	mask := uint32(0)
 	if c.reading() {
 		mask = unix.EPOLLIN
-	} else if c.state&(stSuspended|stPaused) != 0 && c.state&(stEOF|stLast|stStalled) == 0 {
-		mask = unix.EPOLLRDHUP
+	} else if c.is(stSuspended) && c.state&(stEOF|stLast) == 0 {
+		mask = unix.EPOLLRDHUP // a client that waits for something may go away
 	}
 	if c.is(stBlocked) {
 		mask |= unix.EPOLLOUT

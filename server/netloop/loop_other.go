@@ -5,6 +5,8 @@ package netloop
 import (
 	"errors"
 	"net/netip"
+
+	"larder/server/resp"
 )
 
 // Systems without epoll have portable loops only.
@@ -22,5 +24,8 @@ func (l *Loop) main() {
 	defer l.eng.running.Done()
 	l.mainPortable()
 }
+
+// newBig leaves large buffers to the Go heap.
+func newBig() resp.Big { return nil }
 
 func localAddr(int) netip.AddrPort { return netip.AddrPort{} }

@@ -23,7 +23,7 @@ type side struct {
 	reader   int           // counts the goroutines that were told to read; the last one does
 	writing  bool          // somebody is in Write
 	since    time.Time     // when it went there
-	pumping  bool          // it is the reading goroutine, and nobody has relieved it yet
+	pumping  bool          // it is the reading goroutine: nobody reads
 	inFlight int           // bytes that it writes
 	bufs     [][]byte
 }
@@ -75,7 +75,12 @@ func (l *Loop) turn(c *Conn, data []byte) {
 			c.In.Feed(data)
 		} else {
 			for len(data) > 0 {
-				n := copy(c.In.Space(&l.pool), data)
+				space := c.In.Space(&l.pool)
+				if space == nil {
+					c.Close(ErrNoMemory)
+					break
+				}
+				n := copy(space, data)
 				c.In.Filled(n)
 				data = data[n:]
 			}
@@ -97,7 +102,7 @@ func (l *Loop) endPortable(c *Conn) {
 				defer l.eng.running.Done()
 				l.mu.Lock()
 				d.side.writing = false
-				d.write(false)
+				d.write(-1)
 				l.mu.Unlock()
 			}()
 		}
@@ -132,7 +137,7 @@ func (c *Conn) pump(me int) {
 	size, few := portableFirst, 0
 	buf := make([]byte, size)
 	for {
-		c.write(true)
+		c.write(me)
 		if c.is(stClosed) || c.side.reader != me {
 			return
 		}
@@ -183,9 +188,10 @@ func (c *Conn) sendable() int {
 	return n
 }
 
-// write sends what may leave, unless another goroutine is at it. The loop is held when it is called and when it
+// write sends what may leave, unless another goroutine is at it. me is the number of the reading goroutine, or -1 for one
+// that only writes. The loop is held when it is called and when it
 // returns, not in between.
-func (c *Conn) write(pumping bool) {
+func (c *Conn) write(me int) {
 	l, s := c.loop, c.side
 	for !s.writing && c.state&(stClosed|stClosing) == 0 {
 		n := c.sendable()
@@ -193,7 +199,7 @@ func (c *Conn) write(pumping bool) {
 			return
 		}
 		s.bufs = c.out.Take(s.bufs[:0], n)
-		s.writing, s.since, s.pumping, s.inFlight = true, time.Now(), pumping, n
+		s.writing, s.since, s.pumping, s.inFlight = true, time.Now(), me == s.reader, n
 		l.mu.Unlock()
 		var err error
 		for _, b := range s.bufs {

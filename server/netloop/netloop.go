@@ -68,6 +68,7 @@ type Options struct {
 var (
 	ErrKilled   = errors.New("closed by the server")
 	ErrShutdown = errors.New("the server stops")
+	ErrNoMemory = errors.New("no memory for a request that arrives")
 )
 
 // Engine owns the loops and the listeners.

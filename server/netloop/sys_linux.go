@@ -39,14 +39,14 @@ func sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// poll fetches events without waiting.
-func poll(ep int, events []unix.EpollEvent) (int, syscall.Errno) {
+// pollEvents fetches events without waiting.
+func pollEvents(ep int, events []unix.EpollEvent) (int, syscall.Errno) {
 	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	return int(n), e
 }
 
-// wait fetches events, for ms milliseconds at most. The scheduler knows that it may take long.
-func wait(ep int, events []unix.EpollEvent, ms int) (int, syscall.Errno) {
+// waitEvents fetches events, for ms milliseconds at most. The scheduler knows that it may take long.
+func waitEvents(ep int, events []unix.EpollEvent, ms int) (int, syscall.Errno) {
 	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(ms), 0, 0)
 	return int(n), e
 }

@@ -29,13 +29,20 @@ const (
 	poolKeep     = 16 << 20 // bytes kept at most
 )
 
-// Get returns an empty buffer with room for n bytes at least. Its content behind the length is undefined.
+// Get returns an empty buffer with room for n bytes at least. Its content behind the length is undefined. When Big has
+// no memory the Go heap is asked, which ends the program if it has none either.
 func (p *Pool) Get(n int) []byte {
+	if b := p.try(n); b != nil {
+		return b
+	}
+	return make([]byte, 0, (n+4095)&^4095)
+}
+
+// try is Get, but answers nil when Big has no memory.
+func (p *Pool) try(n int) []byte {
 	if n > poolMost {
 		if p != nil && p.Big != nil {
-			if b := p.Big.Get(n); b != nil {
-				return b
-			}
+			return p.Big.Get(n)
 		}
 		return make([]byte, 0, (n+4095)&^4095)
 	}
@@ -55,13 +62,24 @@ func (p *Pool) Get(n int) []byte {
 
 // Grow returns a buffer with the content of b, which came from Get or is nil, and room for n bytes in all. b is gone.
 func (p *Pool) Grow(b []byte, n int) []byte {
-	if p != nil && p.Big != nil && cap(b) > poolMost {
-		if g := p.Big.Grow(b, n); g != nil {
-			return g
-		}
+	if g := p.tryGrow(b, n); g != nil {
+		return g
 	}
 	g := append(p.Get(n), b...)
 	p.Put(b)
+	return g
+}
+
+// tryGrow is Grow, but answers nil when Big has no memory: then b stays.
+func (p *Pool) tryGrow(b []byte, n int) []byte {
+	if p != nil && p.Big != nil && cap(b) > poolMost {
+		return p.Big.Grow(b, n)
+	}
+	g := p.try(n)
+	if g != nil {
+		g = append(g, b...)
+		p.Put(b)
+	}
 	return g
 }
 

@@ -48,7 +48,8 @@ func (r *Reader) MoveTo(dst []byte, p *Pool) int {
 
 // Space returns room behind the bytes of the connection's own buffer, at least one byte. When the buffer has to grow it
 // doubles, or takes what the argument that is arriving still needs if that is less or not much more: memory follows what
-// has been received, not what was announced. Call Filled with the number of bytes that were put there.
+// has been received, not what was announced. Call Filled with the number of bytes that were put there. nil means that
+// there is no memory; the Reader is as it was.
 func (r *Reader) Space(p *Pool) []byte {
 	n := r.Buffered()
 	if free := cap(r.win) - len(r.win); r.own && (free >= stashSlack || free > 0 && r.pos < n) {
@@ -64,10 +65,18 @@ func (r *Reader) Space(p *Pool) []byte {
 	case r.own && r.pos >= n && size <= cap(r.win): // room enough in front: the bytes move there
 		r.win = r.win[:copy(r.win, r.win[r.pos:])]
 	case r.own && r.pos == 0:
-		r.win = p.Grow(r.win, size)
+		g := p.tryGrow(r.win, size)
+		if g == nil {
+			return nil
+		}
+		r.win = g
 	default:
+		g := p.try(size)
+		if g == nil {
+			return nil
+		}
 		old, own := r.win, r.own
-		r.win = append(p.Get(size), r.win[r.pos:]...)
+		r.win = append(g, r.win[r.pos:]...)
 		if own {
 			p.Put(old)
 		}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"larder/server/command"
 	"larder/server/config"
 	"larder/server/resp"
@@ -48,14 +50,20 @@ func (srv *Server) usedMemory() int64 {
 }
 
 // renameCommand applies a rename-command line: the command is known by another name, or not at all.
-func (srv *Server) renameCommand(r config.Rename) {
+func (srv *Server) renameCommand(r config.Rename) error {
 	row := srv.table.Lookup([]byte(r.From))
 	if row == nil || !srv.table.Remove(row.Name) {
-		return
+		return r.Where.Fail("No such command in rename-command", "")
 	}
-	if r.To != "" {
-		srv.table.Add(r.To, row)
+	to := strings.ToLower(r.To)
+	if to == "" {
+		return nil
 	}
+	if srv.table.Lookup([]byte(to)) != nil {
+		return r.Where.Fail("Target command name already exists", "")
+	}
+	srv.table.Add(to, row)
+	return nil
 }
 
 // setRecording asks for every change to be recorded while somebody hears of changes wherever they happen.

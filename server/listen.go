@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -24,6 +23,7 @@ func (srv *Server) listen() error {
 		srv.tcp = lns
 	}
 	if path := srv.conf.UnixSocket.Get(); path != "" {
+		path = srv.conf.Path(path)
 		ln, err := srv.engine.ListenUnix(path, os.FileMode(srv.conf.UnixSocketPerm.Get()), backlog, "unix")
 		if err != nil {
 			srv.logListenError(err)
@@ -92,7 +92,7 @@ func (srv *Server) reopen(old []*netloop.Listener) (lns []*netloop.Listener) {
 // writePidFile notes the process's number where the configuration wants it.
 func (srv *Server) pidFile() string {
 	if p := srv.conf.PidFile.Get(); p != "" {
-		return filepath.Clean(p)
+		return srv.conf.Path(p)
 	}
 	return ""
 }

@@ -95,7 +95,10 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		return nil, err
 	}
 	srv.ks = ks
-	srv.buildTable()
+	if err := srv.buildTable(); err != nil {
+		ks.Close()
+		return nil, err
+	}
 	srv.engine, err = netloop.New(srv, netloop.Options{
 		Loops:     int(conf.EventLoops.Get()),
 		TickEvery: tickEvery,
@@ -117,10 +120,12 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 }
 
 // buildTable makes the command table out of every family's rows.
-func (srv *Server) buildTable() {
+func (srv *Server) buildTable() error {
 	srv.table = command.NewTable(command.Rows(), rows)
 	for _, r := range srv.conf.Renames() {
-		srv.renameCommand(r)
+		if err := srv.renameCommand(r); err != nil {
+			return err
+		}
 	}
 	srv.rowCount = srv.table.Number()
 	srv.rows = make([]*command.Row, srv.rowCount)
@@ -130,6 +135,7 @@ func (srv *Server) buildTable() {
 			srv.rows[s.ID] = s
 		}
 	}
+	return nil
 }
 
 // tickEvery is how often a loop looks after its clients' times.

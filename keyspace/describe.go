@@ -8,35 +8,52 @@ import (
 // embeddedMax is the longest string that Redis stores together with its object and calls embstr.
 const embeddedMax = 44
 
+// collection is what all types but strings can say about themselves.
+type collection interface {
+	Encoding() string
+	Bytes(samples int) int
+}
+
+// collection binds the entry's value for reading; nil for a string.
+func (it *item) collection() collection {
+	env, h := &it.sh.env, peek{it}
+	switch it.h.typ() {
+	case datatypes.TypeHash:
+		x := new(datatypes.Hash)
+		x.Bind(env, h)
+		return x
+	case datatypes.TypeSet:
+		x := new(datatypes.Set)
+		x.Bind(env, h)
+		return x
+	case datatypes.TypeList:
+		x := new(datatypes.List)
+		x.Bind(env, h)
+		return x
+	case datatypes.TypeZSet:
+		x := new(datatypes.ZSet)
+		x.Bind(env, h)
+		return x
+	}
+	return nil
+}
+
 // Encoding is the name that OBJECT ENCODING reports for the value at key. It leaves no trace of an access.
 func (v *View) Encoding(key []byte) (string, bool) {
 	it, ok := v.find(key)
 	if !ok {
 		return "", false
 	}
-	switch it.h.typ() {
-	case datatypes.TypeString:
-		switch {
-		case it.h.enc() == datatypes.EncInt:
-			return "int", true
-		case it.h.enc() == datatypes.EncRaw || it.info().Size > embeddedMax:
-			return "raw", true
-		}
-		return "embstr", true
-	case datatypes.TypeHash:
-		var x datatypes.Hash
-		x.Bind(&it.sh.env, peek{&it})
-		return x.Encoding(), true
-	case datatypes.TypeSet:
-		var x datatypes.Set
-		x.Bind(&it.sh.env, peek{&it})
-		return x.Encoding(), true
-	case datatypes.TypeList:
-		var x datatypes.List
-		x.Bind(&it.sh.env, peek{&it})
+	if x := it.collection(); x != nil {
 		return x.Encoding(), true
 	}
-	panic("assertion failed: no encoding of type " + it.h.typ().String())
+	switch {
+	case it.h.enc() == datatypes.EncInt:
+		return "int", true
+	case it.h.enc() == datatypes.EncRaw || it.info().Size > embeddedMax:
+		return "raw", true
+	}
+	return "embstr", true
 }
 
 // slotBytes is about what a key costs in its table: a twelfth of a bucket's line at the usual fill.
@@ -54,18 +71,7 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 	if it.h.far() {
 		n += arena.RoundUp(getFar(it.bytes()[it.h.valOff():]).cap)
 	}
-	switch it.h.typ() {
-	case datatypes.TypeHash:
-		var x datatypes.Hash
-		x.Bind(&it.sh.env, peek{&it})
-		n += x.Bytes(samples)
-	case datatypes.TypeSet:
-		var x datatypes.Set
-		x.Bind(&it.sh.env, peek{&it})
-		n += x.Bytes(samples)
-	case datatypes.TypeList:
-		var x datatypes.List
-		x.Bind(&it.sh.env, peek{&it})
+	if x := it.collection(); x != nil {
 		n += x.Bytes(samples)
 	}
 	return n, true

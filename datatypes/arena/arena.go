@@ -16,18 +16,18 @@
 // the first page's record has the slab's state and the others say how far away that is.
 //
 // A ref counts 8-byte granules from the base, so ref>>9 is the page and (ref&511)*8 the place in it. For example, let
-// the slab of the 48-byte class stand on pages 5 to 7 (3 pages hold 256 slots of 48 bytes):
+// a slab of the 200-byte class stand on pages 5 to 7 (3 pages hold 61 slots of 25 granules):
 //
-//	ref 0x0a06   page 5, byte 0x30 = 48: the slot at offset 48 of the slab
-//	ref 0x0c02   page 6, byte 0x10 = 16: page 6's record says "1 page back", so byte 4096+16 of the slab
+//	ref 0x0a32   page 5, granule 0x32 = 50: the third slot, at byte 400 of the slab
+//	ref 0x0c0d   page 6, granule 0x0d = 13: page 6's record says "1 page back", so granule 525, the 22nd slot
 //
-//	page 5: kind 06 level 03 free 0006 bump 0240 used 005e  next 0000002c prev 00000000
-//	page 6: kind 7f                             used 0001
-//	page 7: kind 7f                             used 0002
+//	page 5: kind 19 level 02 free 0032 bump 0258 used 0016  next 0000002c prev 00000000
+//	page 6: kind 7f                              used 0001
+//	page 7: kind 7f                              used 0002
 //
-// says: class 6; between 3/8 and 4/8 full; 0x5e slots live; the next slot to hand out is at granule 6 (ref 0x0a06), and
-// its first two bytes name the free slot after it (ffff: none); slots from granule 0x240 on have never been used, so
-// their memory has not been touched. The next slab of this class that is about as full starts at page 0x2c.
+// says: class 25; 0x16 slots live, which is between 2/8 and 3/8 of 61; the next slot to hand out is ref 0x0a32, and its
+// first two bytes name the free slot after it (ffff: none); slots from granule 0x258 on, the 25th, have never been
+// used, so their memory has not been touched. The next slab of this class that is about as full starts at page 0x2c.
 //
 // # Finding room
 //

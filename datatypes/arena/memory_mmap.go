@@ -139,8 +139,8 @@ func (m *memory) commit(n uint32) uint32 {
 			m.recCommitted = recs
 		}
 		if target > m.committed {
-			more := uintptr(target-m.committed) << pageShift
-			if !granted(more+memoryHeadroom, unix.PROT_READ|unix.PROT_WRITE) ||
+			bytes := uintptr(target-m.committed) << pageShift
+			if !granted(bytes+memoryHeadroom, unix.PROT_READ|unix.PROT_WRITE) ||
 				unix.Mprotect(m.slice(m.committed, target-m.committed), unix.PROT_READ|unix.PROT_WRITE) != nil {
 				continue
 			}

@@ -278,7 +278,7 @@ func dial(t *testing.T, network, addr string) *client {
 		t.Fatal(err)
 	}
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return &client{c, t, bufio.NewReaderSize(c, 64<<10)}
+	return &client{c, t, newReader(c)}
 }
 
 func (c *client) send(text string) {
@@ -335,3 +335,5 @@ func (c *client) id() int64 {
 	}
 	return n
 }
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 64<<10) }

@@ -30,6 +30,19 @@ func (v *View) openHash(key []byte, edit bool) (*datatypes.Hash, Status) {
 	return &h.hash, st
 }
 
+// Field reads one field of the hash at key, for commands that look at very many hashes: it keeps no handle.
+func (v *View) Field(key, field []byte) ([]byte, bool) {
+	h, st := v.openHash(key, false)
+	if st != Found {
+		if st == Missing {
+			v.used--
+		}
+		return nil, false
+	}
+	v.used--
+	return h.Get(field, v.Now)
+}
+
 // ReadSet gives the set at key: an empty one if there is none.
 func (v *View) ReadSet(key []byte) (*datatypes.Set, Status) { return v.openSet(key, false) }
 

@@ -10,7 +10,7 @@ import (
 // for the keys' places.
 func (ex *executor) locksOf(row *command.Row, argv [][]byte) keyspace.Set {
 	ks := ex.srv.ks
-	switch row.Locks {
+	switch row.LocksFor(argv) {
 	case command.AllOfThem, command.World:
 		return ks.All()
 	case command.NoneOfThem:

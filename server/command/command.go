@@ -36,6 +36,9 @@ type Row struct {
 	Run   func(*Ctx) // nil for a container, whose subcommands run
 	Locks Locks
 
+	// Choose, if it is set, gives the rule for one request instead of Locks.
+	Choose func(argv [][]byte) Locks
+
 	Subs []*Row // of a container
 
 	ID     int // given by Table.Number
@@ -252,6 +255,19 @@ func Register(rows ...*Row) { families = append(families, rows...) }
 
 // Rows is every row that was registered.
 func Rows() []*Row { return families }
+
+// choosing is row for a command whose arguments decide which shards it holds.
+func choosing(name string, choose func(argv [][]byte) Locks, run func(*Ctx)) *Row {
+	return &Row{Spec: spec.Must(name), Run: run, Choose: choose}
+}
+
+// LocksFor is the rule for one request.
+func (r *Row) LocksFor(argv [][]byte) Locks {
+	if r.Choose != nil {
+		return r.Choose(argv)
+	}
+	return r.Locks
+}
 
 // New makes a row for a command of the catalogue, for families that stand outside of this package.
 func New(name string, locks Locks, run func(*Ctx)) *Row { return locking(name, locks, run) }

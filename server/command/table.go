@@ -65,7 +65,7 @@ func (t *Table) Add(name string, r *Row) {
 	for t.slots[i] != nil {
 		i = (i + 1) % tableSize
 	}
-	t.slots[i] = &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Subs: r.Subs}
+	t.slots[i] = &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Subs: r.Subs}
 	if name == r.Name {
 		t.slots[i] = r
 	} else {
@@ -83,7 +83,7 @@ func (t *Table) Number() int {
 	number := func(r *Row) {
 		r.ID = n
 		n++
-		if r.First == r.Last && r.Locks == OfKeys {
+		if r.First == r.Last && r.Locks == OfKeys && r.Choose == nil {
 			if first, last, _, ok := r.KeyRange(r.First + 1); ok && first == last {
 				r.Single = first
 			}

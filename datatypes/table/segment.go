@@ -76,9 +76,12 @@ func (t *Table) gather(s *segment, l *itemList) {
 	for b := range s.n {
 		bk := s.at(b)
 		for m := bk.used(); m != 0; m &= m - 1 {
-			i := lowest(m) & 15
-			cell := s.home(b, i)<<8 | uint32(bk.tags[i])
-			l.add(bk.refs[i], firstPlaceBy(cell, s.n, by), bk.ttl(i))
+			i := lowest(m)
+			home := b
+			if bk.displaced(i) {
+				home = alternate(b, bk.tags[i], s.n)
+			}
+			l.add(bk.refs[i], firstPlaceBy(home<<8|uint32(bk.tags[i]), s.n, by), bk.ttl(i))
 		}
 	}
 	t.eachChained(s, func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })

@@ -45,7 +45,8 @@
 //
 // Address space is reserved readable and writable where the system overcommits; pages appear when they are touched.
 // Where the system counts every writable page (vm.overcommit_memory=2, RLIMIT_DATA) it is reserved without access
-// and made writable chunk by chunk ahead of the frontier. When the system refuses, Reserve returns false.
+// and made writable chunk by chunk ahead of the frontier. When the system refuses, Reserve returns false; it does so a
+// little early, because the Go runtime needs some memory, too, and dies when it is refused.
 //
 // Builds with -race or the tag heaparena, and systems without mmap, keep all of it in one Go slice of 64 MiB, where the race
 // detector and checkptr can look at it. Builds with the tag invariant fill what is freed with 0xdb, notice when it

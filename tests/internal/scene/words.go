@@ -259,6 +259,11 @@ func QuoteArg(arg string) string {
 	if arg == "" || strings.ContainsAny(arg[:1], "\"'<{@.#=!") || strings.Contains(arg, "${") {
 		return Quote(arg)
 	}
+	if len(arg) >= 64 {
+		if q := Quote(arg); len(q) < len(arg) {
+			return q
+		}
+	}
 	for i := 0; i < len(arg); i++ {
 		if arg[i] <= 0x20 || arg[i] > 0x7e {
 			return Quote(arg)

@@ -166,7 +166,11 @@ func TestRandomAgainstModel(t *testing.T) {
 	for seed, most := range []int{100, 600, 5000, 40000, 300000} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			m := newModel(t, 0, uint64(seed))
-			for range 40 {
+			rounds := 40
+			if testing.Short() {
+				rounds = 12
+			}
+			for range rounds {
 				m.random(200, most)
 				if m.rnd.IntN(4) == 0 {
 					m.evacuate()
@@ -355,7 +359,11 @@ func TestExhaustion(t *testing.T) {
 
 // What Reserve promises holds for any allocations, down to the last page of the arena.
 func TestReserveIsKept(t *testing.T) {
-	for seed := range uint64(30) {
+	seeds := uint64(30)
+	if testing.Short() {
+		seeds = 8
+	}
+	for seed := range seeds {
 		m := newModel(t, 2<<20, seed)
 		most := []int{200, 3000, 20_000, 200_000}[seed%4]
 		for rounds := 0; ; rounds++ {

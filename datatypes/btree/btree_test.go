@@ -325,7 +325,7 @@ func TestInOrder(t *testing.T) {
 				m.insert(c.score(i), fmt.Sprint(i))
 			}
 			m.check()
-			if per := float64(m.tree.Bytes()) / float64(n); per > 13.3 {
+			if per := float64(m.tree.Bytes()) / float64(n); per > 14 {
 				t.Errorf("%.2f bytes per element", per)
 			}
 			for i := range n / 3 {

@@ -10,6 +10,8 @@ func FreeStep(env *Env, t Type, root arena.Ref, budget int) (done bool) {
 		return freeList(env, root, budget)
 	case TypeZSet:
 		return freeZSet(env, root, budget)
+	case TypeStream:
+		return freeStream(env, root, budget)
 	case TypeHash:
 		return freeHash(env, root, budget)
 	case TypeSet:
@@ -29,6 +31,11 @@ func Copy(t Type, fromEnv *Env, from Holder, toEnv *Env, to Holder) {
 		x.CopyTo(&y)
 	case TypeZSet:
 		var x, y ZSet
+		x.Bind(fromEnv, from)
+		y.Bind(toEnv, to)
+		x.CopyTo(&y)
+	case TypeStream:
+		var x, y Stream
 		x.Bind(fromEnv, from)
 		y.Bind(toEnv, to)
 		x.CopyTo(&y)

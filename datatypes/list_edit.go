@@ -1,7 +1,6 @@
 package datatypes
 
 import (
-	"larder/datatypes/arena"
 	"larder/datatypes/listpack"
 )
 
@@ -318,14 +317,6 @@ func (t *listTree) freeStep(budget int) (done bool) {
 	return false
 }
 
-// move moves r, an allocation of n bytes, if it stands in a page that is being emptied.
-func (t *listTree) move(r arena.Ref, n int) arena.Ref {
-	if t.a.ShouldMove(r, n) {
-		return t.a.Move(r, n)
-	}
-	return r
-}
-
 // Defrag moves the list's allocations out of pages that are being emptied, about budget of them per call. It begins
 // with cursor 0 and goes on with what it returned, until that is 0. What is inserted in between may be left out.
 func (l *List) Defrag(cursor uint64, budget int) (next uint64) {
@@ -334,7 +325,7 @@ func (l *List) Defrag(cursor uint64, budget int) (next uint64) {
 	}
 	t := l.tree()
 	if cursor == 0 {
-		if r := t.move(t.root, listHeadBytes); r != t.root {
+		if r := moveMarked(t.a, t.root, listHeadBytes); r != t.root {
 			setRoot(l.h, r)
 			t.root = r
 		}
@@ -348,14 +339,14 @@ func (l *List) Defrag(cursor uint64, budget int) (next uint64) {
 		t.findItem(&p, int(cursor))
 		ref := &h.root
 		for level := 0; level < p.depth; level++ {
-			*ref = t.move(*ref, listInnerBytes)
+			*ref = moveMarked(t.a, *ref, listInnerBytes)
 			ref = &t.inner(*ref).child[p.at[level]]
 		}
-		*ref = t.move(*ref, listLeafBytes(int(t.leaf(*ref).room)))
+		*ref = moveMarked(t.a, *ref, listLeafBytes(int(t.leaf(*ref).room)))
 		lf := t.leaf(*ref)
 		for i := range lf.block[:lf.n] {
 			d := &lf.block[i]
-			d.ref = t.move(d.ref, int(d.cap))
+			d.ref = moveMarked(t.a, d.ref, int(d.cap))
 			if i >= int(p.at[p.depth]) {
 				cursor += uint64(d.count)
 			}

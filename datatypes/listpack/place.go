@@ -17,3 +17,6 @@ func Place(b []byte, p int, e Elem) int { return put(b, p, e, e.body()) }
 
 // SetLen writes the number of elements into the header.
 func SetLen(b []byte, n int) { binary.LittleEndian.PutUint16(b, uint16(min(n, countUnknown))) }
+
+// AddLen changes the number of elements in the header by delta.
+func AddLen(b []byte, delta int) { addCount(b, delta) }

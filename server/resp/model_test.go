@@ -295,7 +295,7 @@ var tokens = []string{"*", "$", "1", "2", "3", "0", "-1", "10", "11", "\r\n", "\
 
 func TestReaderAgainstModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	rounds := 60000
+	rounds := 20000
 	if testing.Short() {
 		rounds = 5000
 	}

@@ -50,7 +50,7 @@ func start(t *testing.T, p peer.Program) (*peer.Server, *scene.Target) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	target, err := scene.NewTarget(s.Addr)
+	target, err := scene.NewTarget(s.Addr, p.Name == "larder")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ var familyTexts = []struct {
 	text   string
 }{
 	{"string", 20, 0, `
-		SET {str} {val} [NX|XX] [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL|EXAT 1]
+		SET {str} {val} [NX|XX] [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL]
 		SET {key} {val}
 		SET {str} {num}
 		GET {str}
@@ -105,8 +105,8 @@ var familyTexts = []struct {
 		LLEN {list}
 		LRANGE {list} {index} {index}
 		LRANGE {list} 0 -1
-		LINDEX {list} {index}
-		LSET {list} {index} {val}
+		LINDEX {list} {place}
+		LSET {list} {place} {val}
 		LINSERT {list} (BEFORE|AFTER) {item} {val}
 		LREM {list} {index} {item}
 		LTRIM {list} {index} {index}
@@ -251,15 +251,15 @@ var familyTexts = []struct {
 		XGROUP DESTROY {stream} {group}
 		XGROUP CREATECONSUMER {stream} {group} {who}
 		XGROUP DELCONSUMER {stream} {group} {who}
-		XREADGROUP GROUP {group} {who} [COUNT {count}] [NOACK] STREAMS {stream} >
-		XREADGROUP GROUP {group} {who} [COUNT {count}] STREAMS {stream} (0|{id})
-		XREADGROUP GROUP {group} {who} STREAMS {stream} {stream} > >
+		XGROUP CREATECONSUMER {stream@s} {group@g} {who@w} ; XREADGROUP GROUP {@g} {@w} [COUNT {count}] [NOACK] STREAMS {@s} >
+		XGROUP CREATECONSUMER {stream@s} {group@g} {who@w} ; XREADGROUP GROUP {@g} {@w} [COUNT {count}] STREAMS {@s} (0|{id})
+		XGROUP CREATECONSUMER x0 {group@g} {who@w} ; XGROUP CREATECONSUMER x1 {@g} {@w} ; XREADGROUP GROUP {@g} {@w} STREAMS x0 x1 > >
 		XACK {stream} {group} {id}+
 		XPENDING {stream} {group}
 		XPENDING {stream} {group} [IDLE 0] {id_or} {id_or} {count} [{who}]
-		XCLAIM {stream} {group} {who} 0 {id}+ [IDLE 100000|RETRYCOUNT {small}|FORCE|JUSTID|LASTID {id}]
-		XCLAIM {stream} {group} {who} 10000000 {id}
-		XAUTOCLAIM {stream} {group} {who} 0 {id} [COUNT {count}] [JUSTID]
+		XGROUP CREATECONSUMER {stream@s} {group@g} {who@w} ; XCLAIM {@s} {@g} {@w} 0 {id}+ [IDLE 100000|RETRYCOUNT {small}|FORCE|JUSTID|LASTID {id}]
+		XGROUP CREATECONSUMER {stream@s} {group@g} {who@w} ; XCLAIM {@s} {@g} {@w} 10000000 {id}
+		XGROUP CREATECONSUMER {stream@s} {group@g} {who@w} ; XAUTOCLAIM {@s} {@g} {@w} 0 {id} [COUNT {count}] [JUSTID]
 		XINFO STREAM {stream}
 		XINFO STREAM {stream} FULL [COUNT {count}]
 		XINFO GROUPS {stream}
@@ -296,11 +296,15 @@ var familyTexts = []struct {
 		SELECT 0 ; DEL l0 l1 ; 2!BLPOP l0 0 ; RPUSH l1 {item}+ ; RENAME l1 l0 ; 2<
 		SELECT 0 ; DEL l0 ; 2!BLPOP l0 0 ; SELECT 1 ; DEL l0 ; RPUSH l0 {item}+ ; MOVE l0 0 ; SELECT 0 ; 2<
 		SELECT 0 ; DEL l0 l1 ; 2!BRPOPLPUSH l0 l1 0 ; RPUSH l1 3 1 2 ; SORT l1 STORE l0 ; 2<`},
-	{"rank", 2, 702, `
+	{"newer", 3, 702, `
 		ZRANK {zset} {member} WITHSCORE
 		ZREVRANK {zset} {member} WITHSCORE
-		SET {str} {val} NX GET
-		XREADGROUP GROUP {group} {who} BLOCK 5 STREAMS {stream} >`},
+		SET {str} {val} [NX|XX] [GET] (EXAT 1|PXAT 1)
+		XCLAIM {stream} {group} {who} 10000000 {id}
+		XAUTOCLAIM {stream} {group} {who} 10000000 {id}
+		XREADGROUP GROUP {group} {who} [COUNT {count}] [NOACK] STREAMS {stream} >
+		XREADGROUP GROUP {group} {who} BLOCK 5 STREAMS {stream} >
+		XREADGROUP GROUP {group} {who} [COUNT {count}] STREAMS {stream} {stream} (>|0) >`},
 	{"hashttl", 8, 704, `
 		HEXPIRE {hash} {ttl} [NX|XX] FIELDS 2 {field} {field}
 		HPEXPIRE {hash} {ttl_ms} FIELDS 1 {field}

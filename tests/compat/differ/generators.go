@@ -86,6 +86,7 @@ func init() {
 		"score":   one((*generator).score),
 		"geo_m":   func(g *generator) []string { return []string{"m" + itoa(g.IntN(25))} },
 		"index":   one((*generator).index),
+		"place":   func(g *generator) []string { return []string{itoa(g.IntN(16) - 6)} },
 		"small":   func(g *generator) []string { return []string{itoa(g.IntN(6))} },
 		"count":   words("0", "1", "2", "3", "10", "100"),
 		"limit":   words("0", "1", "2", "5", "-1"),

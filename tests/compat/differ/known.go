@@ -29,8 +29,14 @@ var known = []difference{
 		encodings := []string{"intset", "listpack", "hashtable"}
 		return isObject(args, "ENCODING") && slices.Contains(encodings, a.String()) && slices.Contains(encodings, b.String())
 	}},
+	{"since 7.2 a new sorted set's encoding is chosen by the number of arguments", 702, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "skiplist" && b.String() == "listpack"
+	}},
 	{"since 7.2 errors of blocking timeouts, of XREAD and of scripts are worded otherwise", 702, func(args []string, a, b wire.Value) bool {
 		return a.IsError() && b.IsError() && slices.Contains([]string{"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "LPOS", "EVAL"}, strings.ToUpper(args[0]))
+	}},
+	{"since 7.2 ZRANK and ZREVRANK know WITHSCORE", 702, func(args []string, a, b wire.Value) bool {
+		return a.IsError() && b.IsError() && slices.Contains([]string{"ZRANK", "ZREVRANK"}, strings.ToUpper(args[0]))
 	}},
 	{"since 7.2 blocking commands may be called from scripts", 702, func(args []string, a, b wire.Value) bool {
 		return strings.EqualFold(args[0], "EVAL") && bytes.Contains(b.Text, []byte("not allowed from script"))

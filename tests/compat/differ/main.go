@@ -164,17 +164,7 @@ func start(o options) (pairs []*versus, stop func(), err error) {
 		if !ok {
 			return nil, fmt.Errorf("unknown limits %q", limits)
 		}
-		side, err := newSide(p.Name+" ("+limits+" limits)", s.Addr, set)
-		if err != nil || side.version < 702 {
-			return side, err
-		}
-		for _, l := range since72[limits] {
-			if _, err := side.call("CONFIG", "SET", l[0], l[1]); err != nil {
-				return nil, err
-			}
-		}
-		side.limits = slices.Concat(set, since72[limits])
-		return side, nil
+		return newSide(fmt.Sprintf("%s (%s limits)", p.Name, limits), s.Addr, set, since72[limits])
 	}
 	choices := [][2]string{{"default", "default"}, {"tiny", "tiny"}}
 	if o.limitsA != "" || o.limitsB != "" {

@@ -20,18 +20,18 @@ type side struct {
 	version int // 700 for Redis 7.0; larder says what it is compatible with
 	larder  bool
 	control *wire.Conn
-	limits  [][2]string // directives set before each case
 }
 
 var versionField = regexp.MustCompile(`redis_version:(\d+)\.(\d+)`)
 
-func newSide(name, addr string, limits [][2]string) (*side, error) {
+// newSide connects and sets the directives; those of the second list only if the server is of version 7.2 or later.
+func newSide(name, addr string, limits, since72 [][2]string) (*side, error) {
 	c, err := wire.Dial(addr)
 	if err != nil {
 		return nil, err
 	}
 	c.Timeout = time.Minute
-	s := &side{name: name, addr: addr, control: c, limits: limits}
+	s := &side{name: name, addr: addr, control: c}
 	info, err := s.call("INFO", "server")
 	if err != nil {
 		return nil, err
@@ -43,8 +43,12 @@ func newSide(name, addr string, limits [][2]string) (*side, error) {
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	s.version = major*100 + minor
+	s.name = fmt.Sprintf("%s %d.%d", s.name, major, minor)
 	if s.larder = strings.Contains(info.String(), "larder_version:"); s.larder {
 		s.version = 9999
+	}
+	if s.version >= 702 {
+		limits = slices.Concat(limits, since72)
 	}
 	for _, l := range limits {
 		if _, err := s.call("CONFIG", "SET", l[0], l[1]); err != nil {

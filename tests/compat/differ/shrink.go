@@ -103,10 +103,8 @@ func (v *versus) shrinkWords(units []unit, fails func([]unit) bool) []unit {
 func (v *versus) report(title string, units []unit, m *mismatch, proto int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "== %s\n! proto %d\n", title, proto)
-	for _, s := range [][2]any{{v.a.name, v.a.limits}, {v.b.name, v.b.limits}} {
-		for _, l := range s[1].([][2]string) {
-			fmt.Fprintf(&b, "# %s: config set %s %s\n", s[0], l[0], l[1])
-		}
+	for _, side := range []*side{v.a, v.b} {
+		fmt.Fprintf(&b, "# %s\n", side.name)
 	}
 	script := append(flatten(units), contents()...)
 	for i, s := range script {

@@ -12,7 +12,7 @@ func (t *Table) Check() error { return t.CheckExpiry(nil) }
 
 // CheckExpiry is Check, and compares what the table knows of expiries with what deadline says of each entry, 0 for none.
 func (t *Table) CheckExpiry(deadline func(e arena.Ref) int64) error {
-	c := checker{t: t, deadline: deadline, refs: map[uint32]bool{}, minExpire: noExpiry}
+	c := checker{t: t, deadline: deadline, refs: map[uint32]bool{}}
 	if err := c.directory(); err != nil {
 		return err
 	}
@@ -33,41 +33,45 @@ func (t *Table) CheckExpiry(deadline func(e arena.Ref) int64) error {
 		return fmt.Errorf("%d buckets, %d counted", c.buckets, hd.buckets)
 	case c.chained != hd.chains:
 		return fmt.Errorf("%d segments with a chain, %d counted", c.chained, hd.chains)
-	case hd.minExpire > c.minExpire:
-		return fmt.Errorf("minimum expiry %d above a segment's %d", hd.minExpire, c.minExpire)
 	}
 	return nil
 }
 
 type checker struct {
-	t         *Table
-	deadline  func(e arena.Ref) int64
-	refs      map[uint32]bool
-	buckets   uint32
-	chained   uint32
-	minExpire int64
+	t        *Table
+	deadline func(e arena.Ref) int64
+	refs     map[uint32]bool
+	buckets  uint32
+	chained  uint32
 }
 
 // directory checks that top array and pages cover all hashes once and agree with themselves.
 func (c *checker) directory() error {
 	t, hd := c.t, c.t.header()
 	for i := uint32(0); i < 1<<hd.topBits(); {
-		top := *t.topSlot(hd, i)
+		first := *t.topSlot(hd, i)
+		top := first.word
 		skip, total := topSkip(top), topSkip(top)+topBits(top)
 		if skip > hd.topBits() || topBits(top) > maxPageBits || total > hd.deepest() || total > maxDepth {
 			return fmt.Errorf("page %d: skip %d of %d, bits %d, deepest %d", i, skip, hd.topBits(), topBits(top), hd.deepest())
 		}
 		copies := uint32(1) << (hd.topBits() - skip)
 		for k := range copies {
-			if i%copies != 0 || *t.topSlot(hd, i+k) != top {
+			if i%copies != 0 || k > 0 && *t.topSlot(hd, i+k) != (topEntry{word: top}) {
 				return fmt.Errorf("page %d: top entry %d differs", i, i+k)
 			}
+		}
+		if first.minExpire < hd.minExpire {
+			return fmt.Errorf("page %d: minimum expiry %d below the table's %d", i, first.minExpire, hd.minExpire)
 		}
 		page := t.pageOf(top)
 		for j := 0; j < len(page); {
 			depth := wordDepth(page[j].word)
 			if depth < skip || depth > total {
 				return fmt.Errorf("page %d entry %d: depth %d outside of %d to %d", i, j, depth, skip, total)
+			}
+			if page[j].minExpire < first.minExpire {
+				return fmt.Errorf("page %d entry %d: minimum expiry %d below the page's %d", i, j, page[j].minExpire, first.minExpire)
 			}
 			span := 1 << (total - depth)
 			for k := range span {
@@ -92,7 +96,6 @@ func (c *checker) segment(s *segment) error {
 		}
 	}
 	c.buckets += s.n
-	c.minExpire = min(c.minExpire, s.e.minExpire)
 	var away [maxBuckets]uint32
 	count := uint32(0)
 	for b := range s.n {

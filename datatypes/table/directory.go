@@ -14,7 +14,8 @@ import (
 const (
 	maxDepth     = 30 // leading bits of the hash that the directory may use
 	maxPageBits  = 7  // a page has at most 128 entries, 8 KiB
-	topEntrySize = 8
+	topEntrySize = 16
+	topEntryRefs = topEntrySize / 8
 	dirEntrySize = 64
 	dirEntryRefs = dirEntrySize / 8
 
@@ -31,13 +32,13 @@ type header struct {
 	top       uint64 // ref of the top array : 32, its bits : 8, deepest depth there may be : 8
 	count     uint32 // entries
 	buckets   uint32 // in all segments, without chains
-	minExpire int64  // lower bound over all entries, in ms, or noExpiry
-	passMin   int64  // the same over the segments that the running sweep has passed
+	minExpire int64  // lower bound of the pages' minima
 	sweepPos  uint32 // where the running sweep goes on: the leading maxDepth bits of a hash; 0 if no sweep is running
 	tendPos   uint32 // where Maintain goes on, likewise; the top bit says that there may be something to do
-	oneTop    uint64 // the top array of a table with a single page
 	chains    uint32 // segments with a chain
-	_         [12]byte
+	_         uint32
+	oneTop    topEntry // the top array of a table with a single page
+	_         uint64
 	onePage   dirEntry // the page of a table with a single segment
 }
 
@@ -75,9 +76,16 @@ func (e *dirEntry) copied() dirEntry { return dirEntry{word: e.word, blocks: e.b
 // total is the number of entries in the segment, those of its chain included.
 func (e *dirEntry) total() int { return int(e.count + e.chained) }
 
-// topEntry packs a page's ref, the number of bits by which it is indexed, and the number of leading bits of the hash
+// topEntry names a page. A page whose prefix is shorter than the array's stands in several consecutive entries, as
+// a segment does in its page; minExpire is kept in the first.
+type topEntry struct {
+	word      uint64
+	minExpire int64 // lower bound of the segments' minima
+}
+
+// topWord packs a page's ref, the number of bits by which it is indexed, and the number of leading bits of the hash
 // that all its entries share.
-func topEntry(page arena.Ref, pageBits, skip uint) uint64 {
+func topWord(page arena.Ref, pageBits, skip uint) uint64 {
 	return uint64(page) | uint64(pageBits)<<32 | uint64(skip)<<40
 }
 
@@ -102,14 +110,14 @@ func (h *header) setTop(r arena.Ref, topBits uint) {
 
 func (h *header) setDeepest(d uint) { h.top = h.top&^(0xff<<40) | uint64(d)<<40 }
 
-func (t *Table) topSlot(hd *header, i uint32) *uint64 {
-	return (*uint64)(t.a.Ptr(hd.topRef() + arena.Ref(i)))
+func (t *Table) topSlot(hd *header, i uint32) *topEntry {
+	return (*topEntry)(t.a.Ptr(hd.topRef() + arena.Ref(i*topEntryRefs)))
 }
 
-// locate finds the directory entry of h: its page's top entry, and its index in the page.
+// locate finds the directory entry of h: its page's top word, and its index in the page.
 func (t *Table) locate(h uint64) (top uint64, index uint32) {
 	hd := t.header()
-	top = *t.topSlot(hd, lead(h, hd.topBits()))
+	top = t.topSlot(hd, lead(h, hd.topBits())).word
 	return top, lead(h<<(topSkip(top)&63), topBits(top))
 }
 
@@ -179,9 +187,9 @@ func (t *Table) pageOf(top uint64) []dirEntry {
 // newPage is a page of 1<<pageBits entries, in the header if that is where it belongs.
 func (t *Table) newPage(pageBits, skip uint) uint64 {
 	if pageBits == 0 && skip == 0 {
-		return topEntry(arena.Ref(t.root)+pageInside, 0, 0)
+		return topWord(arena.Ref(t.root)+pageInside, 0, 0)
 	}
-	return topEntry(t.a.Alloc(dirEntrySize<<pageBits), pageBits, skip)
+	return topWord(t.a.Alloc(dirEntrySize<<pageBits), pageBits, skip)
 }
 
 func (t *Table) freePage(top uint64) {
@@ -190,14 +198,30 @@ func (t *Table) freePage(top uint64) {
 	}
 }
 
+// firstTop is the first of the top entries that name the page of h.
+func (t *Table) firstTop(h uint64) *topEntry {
+	hd := t.header()
+	i := lead(h, hd.topBits())
+	copies := uint32(1) << (hd.topBits() - topSkip(t.topSlot(hd, i).word))
+	return t.topSlot(hd, i&^(copies-1))
+}
+
 // setPage makes all top entries of the page's prefix name it.
-func (t *Table) setPage(start uint64, top uint64) {
+func (t *Table) setPage(h uint64, top uint64, minExpire int64) {
 	hd := t.header()
 	copies := uint32(1) << (hd.topBits() - topSkip(top))
-	first := lead(start, hd.topBits()) &^ (copies - 1)
+	first := lead(h, hd.topBits()) &^ (copies - 1)
 	for i := range copies {
-		*t.topSlot(hd, first+i) = top
+		*t.topSlot(hd, first+i) = topEntry{word: top}
 	}
+	t.topSlot(hd, first).minExpire = minExpire
+}
+
+// replacePage makes a page of the same prefix stand for the page of h.
+func (t *Table) replacePage(h uint64, by uint64) {
+	was := *t.firstTop(h)
+	t.setPage(h, by, was.minExpire)
+	t.freePage(was.word)
 }
 
 // deepen makes the directory at h able to tell prefixes of depth bits apart. It moves no segment.
@@ -218,7 +242,7 @@ func (t *Table) deepen(h uint64, depth uint) {
 	}
 }
 
-// doublePage indexes a page by one bit more. A segment's due stays in the first of its entries alone.
+// doublePage indexes a page by one bit more. What a segment has in the first of its entries stays there.
 func (t *Table) doublePage(h uint64, top uint64) {
 	wide := t.newPage(topBits(top)+1, topSkip(top))
 	from, to := t.pageOf(top), t.pageOf(wide)
@@ -226,8 +250,7 @@ func (t *Table) doublePage(h uint64, top uint64) {
 		to[2*i] = e
 		to[2*i+1] = e.copied()
 	}
-	t.setPage(h, wide)
-	t.freePage(top)
+	t.replacePage(h, wide)
 }
 
 // splitPage makes two pages of one. No segment reaches over both, for the page would then have been a single segment.
@@ -236,27 +259,27 @@ func (t *Table) splitPage(h uint64, top uint64) {
 	if topSkip(top) == hd.topBits() {
 		t.doubleTop()
 	}
+	minExpire := t.firstTop(h).minExpire
 	half := topBits(top) - 1
 	from := t.pageOf(top)
 	start := h &^ (^uint64(0) >> topSkip(top))
 	for k := range 2 {
 		side := t.newPage(half, topSkip(top)+1)
 		copy(t.pageOf(side), from[k<<half:])
-		t.setPage(start+uint64(k)<<(63-topSkip(top)), side)
+		t.setPage(start+uint64(k)<<(63-topSkip(top)), side, minExpire)
 	}
 	t.freePage(top)
 }
 
-// doubleTop indexes the pages by one bit more. It has 8 bytes for some 50000 entries of the
-// table.
+// doubleTop indexes the pages by one bit more. The array has 16 bytes for some 50000 entries of the table.
 func (t *Table) doubleTop() {
 	hd := t.header()
 	old, was := hd.topRef(), hd.topBits()
 	wide := t.a.Alloc(topEntrySize << (was + 1))
-	to := unsafe.Slice((*uint64)(t.a.Ptr(wide)), 2<<was)
+	to := unsafe.Slice((*topEntry)(t.a.Ptr(wide)), 2<<was)
 	for i := range uint32(1) << was {
 		e := *t.topSlot(hd, i)
-		to[2*i], to[2*i+1] = e, e
+		to[2*i], to[2*i+1] = e, topEntry{word: e.word}
 	}
 	hd.setTop(wide, was+1)
 	t.freeTop(old, was)
@@ -285,8 +308,7 @@ func (t *Table) halvePage(h uint64) bool {
 	for i, to := 0, t.pageOf(narrow); i < len(to); i++ {
 		to[i] = from[2*i]
 	}
-	t.setPage(h, narrow)
-	t.freePage(top)
+	t.replacePage(h, narrow)
 	return true
 }
 
@@ -316,7 +338,7 @@ func (t *Table) joinPages(h uint64) bool {
 			}
 		}
 	}
-	t.setPage(start, joined)
+	t.setPage(start, joined, min(t.firstTop(start).minExpire, t.firstTop(h).minExpire))
 	t.freePage(left)
 	t.freePage(right)
 	return true
@@ -330,7 +352,7 @@ func (t *Table) halveTop() bool {
 		return false
 	}
 	for i := range uint32(1) << (was - 1) {
-		if topSkip(*t.topSlot(hd, 2*i)) == was {
+		if topSkip(t.topSlot(hd, 2*i).word) == was {
 			return false
 		}
 	}
@@ -339,7 +361,7 @@ func (t *Table) halveTop() bool {
 	if was > 1 {
 		narrow = t.a.Alloc(topEntrySize << (was - 1))
 	}
-	to := unsafe.Slice((*uint64)(t.a.Ptr(narrow)), 1<<(was-1))
+	to := unsafe.Slice((*topEntry)(t.a.Ptr(narrow)), 1<<(was-1))
 	for i := range to {
 		to[i] = *t.topSlot(hd, uint32(2*i))
 	}

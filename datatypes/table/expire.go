@@ -2,8 +2,8 @@ package table
 
 import "larder/datatypes/arena"
 
-// skipCost is how many segments that are not due the sweep passes at the price of one entry.
-const skipCost = 16
+// passCost is how many segments the sweep passes without visiting them at the price of one entry.
+const passCost = 16
 
 // MinExpire is a lower bound of all expiries in ms; the largest int64 if there is none.
 func (t *Table) MinExpire() int64 { return t.header().minExpire }
@@ -17,33 +17,69 @@ func (t *Table) MinExpire() int64 { return t.header().minExpire }
 //
 // The sweep ends after looking at about budget entries, or when it has come through the table, and then returns
 // whether there is more to do; the next call goes on where this one has ended. When nothing is due it takes constant
-// time; else that of passing the directory, Len/500 segments, and of the visits.
+// time; else that of passing the pages of the directory, Len/50000, the segments of pages where something is due, up to
+// Len/500, and of the visits.
 func (t *Table) ExpireDue(nowMs, dueMs int64, budget int, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (more bool) {
 	hd := t.header()
-	if hd.sweepPos == 0 {
-		if hd.minExpire > dueMs {
-			return false
-		}
-		hd.passMin = noExpiry
+	if hd.sweepPos == 0 && hd.minExpire > dueMs {
+		return false
 	}
-	pos := uint64(hd.sweepPos) << (64 - maxDepth)
-	for skipped := 1; ; skipped++ {
-		s := t.segment(pos)
-		if s.e.minExpire <= dueMs {
-			budget -= t.sweep(&s, nowMs, deadline, expired)
-		} else if skipped%skipCost == 0 {
+	for pos := uint64(hd.sweepPos) << (64 - maxDepth); ; {
+		page := t.firstTop(pos)
+		if page.minExpire > dueMs {
+			pos = (pos | (pageSpan(page.word) - 1)) + 1
 			budget--
+		} else {
+			var cost int
+			pos, cost = t.sweepPage(page, pos, nowMs, dueMs, budget, deadline, expired)
+			budget -= cost
 		}
-		hd.passMin = min(hd.passMin, s.e.minExpire)
-		if pos = s.next(); pos == 0 {
-			hd.minExpire, hd.sweepPos = hd.passMin, 0
+		hd.sweepPos = uint32(pos >> (64 - maxDepth))
+		if pos == 0 {
+			hd.minExpire = t.leastOfPages()
 			return false
 		}
 		if budget <= 0 {
-			hd.sweepPos = uint32(pos >> (64 - maxDepth))
 			return true
 		}
 	}
+}
+
+// leastOfPages is the minimum of the pages' minima.
+func (t *Table) leastOfPages() int64 {
+	least, hd := int64(noExpiry), t.header()
+	for i := uint32(0); i < 1<<hd.topBits(); {
+		page := t.topSlot(hd, i)
+		least = min(least, page.minExpire)
+		i += 1 << (hd.topBits() - topSkip(page.word))
+	}
+	return least
+}
+
+// sweepPage visits the segments of a page that are due, from pos on, until it has come to the page's end or looked at
+// about budget entries. It returns where to go on, and how many entries it was. At the end it knows the page's minimum.
+func (t *Table) sweepPage(page *topEntry, pos uint64, nowMs, dueMs int64, budget int, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (next uint64, cost int) {
+	skip, pageBits := topSkip(page.word), topBits(page.word)
+	entries := t.pageOf(page.word)
+	span := func(i uint32) uint32 { return 1 << (skip + pageBits - wordDepth(entries[i].word)) }
+	passed := 0
+	i := lead(pos<<skip, pageBits)
+	for i < 1<<pageBits && cost+passed/passCost < max(budget, 1) {
+		if entries[i].minExpire <= dueMs {
+			s := t.segment(pos)
+			cost += t.sweep(&s, nowMs, deadline, expired)
+		}
+		pos += uint64(span(i)) << (64 - skip - pageBits)
+		i += span(i)
+		passed++
+	}
+	if i == 1<<pageBits {
+		page.minExpire = noExpiry
+		for i = 0; i < 1<<pageBits; i += span(i) {
+			page.minExpire = min(page.minExpire, entries[i].minExpire)
+		}
+	}
+	return pos, cost + passed/passCost + 1
 }
 
 // sweep visits a segment: it reads the expiry of every volatile entry, lets go of those that have expired and notes the

@@ -40,8 +40,8 @@ func (t *Table) moveRoot() {
 	if hd.topRef() == old+topInside {
 		hd.setTop(root+topInside, hd.topBits())
 	}
-	if top, _ := t.locate(0); topPage(top) == old+pageInside {
-		t.setPage(0, topEntry(root+pageInside, topBits(top), topSkip(top)))
+	if first := *t.firstTop(0); topPage(first.word) == old+pageInside {
+		t.setPage(0, topWord(root+pageInside, 0, 0), first.minExpire)
 	}
 }
 
@@ -56,7 +56,7 @@ func (t *Table) moveTop() {
 func (t *Table) movePage(h uint64, top uint64) {
 	size := dirEntrySize << topBits(top)
 	if r := topPage(top); r != t.Root()+pageInside && t.a.ShouldMove(r, size) {
-		t.setPage(h, topEntry(t.a.Move(r, size), topBits(top), topSkip(top)))
+		t.setPage(h, topWord(t.a.Move(r, size), topBits(top), topSkip(top)), t.firstTop(h).minExpire)
 	}
 }
 

@@ -198,7 +198,6 @@ func (t *Table) install(start uint64, e *dirEntry) {
 	t.setEntry(start, e)
 	hd := t.header()
 	hd.buckets += wordBuckets(e.word)
-	hd.passMin = min(hd.passMin, e.minExpire) // a merge may carry it behind the sweep
 	if e.chain != 0 {
 		hd.chains++
 	}

@@ -56,7 +56,7 @@ func (p *probe) start(t *Table, h uint64) bool {
 		return false
 	}
 	top := peek(a, root)
-	at := arena.Ref(top) + arena.Ref(lead(h, uint(top>>32&0x3f)))
+	at := arena.Ref(top) + arena.Ref(lead(h, uint(top>>32&0x3f))*topEntryRefs)
 	if !a.Readable(at) {
 		return false
 	}

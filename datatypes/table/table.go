@@ -105,8 +105,8 @@ func NewSized(a *arena.Arena, l Layout, hash func(key []byte) uint64, count int)
 	t.root = uint32(root)
 	hd := t.header()
 	hd.setTop(root+topInside, 0)
-	hd.minExpire, hd.passMin = noExpiry, noExpiry
-	hd.oneTop = topEntry(root+pageInside, 0, 0)
+	hd.minExpire = noExpiry
+	hd.oneTop = topEntry{topWord(root+pageInside, 0, 0), noExpiry}
 	e := dirEntry{minExpire: noExpiry}
 	t.build(&e, nil, n)
 	t.install(0, &e)
@@ -231,8 +231,8 @@ func (t *Table) Insert(h uint64, e arena.Ref, expireMs int64) Slot {
 			slot = t.insertChained(&s, h, e, expireMs != 0)
 		}
 		t.header().count++
-		if expireMs != 0 {
-			t.lowerMin(s.e, expireMs)
+		if expireMs != 0 && expireMs < s.e.minExpire {
+			t.lowerMin(s.e, h, expireMs)
 		}
 		return slot
 	}
@@ -255,20 +255,17 @@ func (t *Table) SetExpire(s Slot, expireMs int64) {
 	if ttl := expireMs != 0; ttl != b.ttl(int(s.i)) {
 		b.setTTL(int(s.i), ttl)
 	}
-	if expireMs != 0 {
-		t.lowerMin(t.dir(s.dir), expireMs)
+	if e := t.dir(s.dir); expireMs != 0 && expireMs < e.minExpire {
+		t.lowerMin(e, t.hash(t.layout.Key(t.a, t.Entry(s))), expireMs)
 	}
 }
 
-// lowerMin keeps the minima at or below an expiry.
-func (t *Table) lowerMin(e *dirEntry, expireMs int64) {
-	if expireMs >= e.minExpire {
-		return // the table's minima are at or below the segment's
-	}
+// lowerMin lowers the minimum of the segment that e names, and those above it. h is a hash of the segment.
+func (t *Table) lowerMin(e *dirEntry, h uint64, expireMs int64) {
 	e.minExpire = expireMs
-	hd := t.header()
+	page, hd := t.firstTop(h), t.header()
+	page.minExpire = min(page.minExpire, expireMs)
 	hd.minExpire = min(hd.minExpire, expireMs)
-	hd.passMin = min(hd.passMin, expireMs)
 }
 
 // Delete removes the entry in a slot from the table. The entry itself is the caller's to free. It moves no other entry

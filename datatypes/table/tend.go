@@ -59,7 +59,7 @@ func (t *Table) endTending() {
 	hd := t.header()
 	deepest := uint(0)
 	for i := range uint32(1) << hd.topBits() {
-		top := *t.topSlot(hd, i)
+		top := t.topSlot(hd, i).word
 		deepest = max(deepest, topSkip(top)+topBits(top))
 	}
 	hd.setDeepest(deepest)

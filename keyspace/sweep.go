@@ -64,18 +64,49 @@ func (v *View) sweepDB(sh *Shard, d *database, budget int, lag int64) (keys, fie
 
 // expireFields removes fields of the hash at key whose time is over.
 func (v *View) expireFields(key []byte, budget int) (n int, more bool) {
+	n, more = v.ExpireDueFields(key, budget, func([]byte) {})
+	v.Settle()
+	return n, more
+}
+
+// ExpireDueFields removes fields of the hash at key whose time is over, about budget of them at most. It calls fn with
+// each before it goes, and tells how many there were and whether there are more. Handles of the key are dead then.
+func (v *View) ExpireDueFields(key []byte, budget int, fn func(name []byte)) (n int, more bool) {
 	x, st := v.EditHash(key)
 	if st != Found {
 		return 0, false
 	}
 	h := v.handles[v.used-1]
-	n, more = x.DeleteExpired(v.Now, max(1, budget), func([]byte) {})
+	n, more = x.DeleteExpired(v.Now, max(1, budget), fn)
+	v.fieldsExpired(h, n)
+	return n, more
+}
+
+// ExpireFields removes those of the hash's fields names[0], names[step], … whose time is over, because a command came
+// upon them. It calls fn with each before it goes. Handles of the key are dead then.
+func (v *View) ExpireFields(key []byte, names [][]byte, step int, fn func(name []byte)) {
+	x, st := v.EditHash(key)
+	if st != Found {
+		return
+	}
+	h := v.handles[v.used-1]
+	n := 0
+	for i := 0; i < len(names); i += step {
+		if at, ok := x.ExpireAt(names[i], 0); ok && at != 0 && v.expired(at) {
+			fn(names[i])
+			x.Del(names[i], 0)
+			n++
+		}
+	}
+	v.fieldsExpired(h, n)
+}
+
+// fieldsExpired notes that n fields of the hash are gone because their time was over.
+func (v *View) fieldsExpired(h *Handle, n int) {
 	if n > 0 {
 		h.it.sh.Stats.FieldsExpired += uint64(n)
-		v.Changed(key, "hexpired")
+		v.Changed(h.key, "hexpired")
 	}
-	v.Settle()
-	return n, more
 }
 
 // names is a list of keys in one buffer.

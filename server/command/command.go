@@ -86,6 +86,8 @@ type Ctx struct {
 	found  gathered  // what a scan found before it can be replied
 	buf    []byte    // see scratch
 	ops    []fieldOp
+
+	algebra algebraSets
 }
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.

@@ -103,10 +103,14 @@ func (c *Ctx) readScan(allowType, allowNoValues, allowNoScores bool) (o scanOpti
 			}
 		case allowType && a.IsWith("TYPE", 1):
 			o.typ = a.Bytes()
-		case allowNoValues && a.Is("NOVALUES"):
-			o.noValues = true
-		case allowNoScores && a.Is("NOSCORES"):
-			o.noScores = true
+		case a.Is("NOVALUES"):
+			if o.noValues = true; !allowNoValues {
+				a.Wrong(resp.ErrNoValues)
+			}
+		case a.Is("NOSCORES"):
+			if o.noScores = true; !allowNoScores {
+				a.Wrong(resp.ErrNoScores)
+			}
 		default:
 			a.Syntax()
 		}

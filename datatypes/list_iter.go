@@ -78,8 +78,7 @@ func (it *ListIter) Next() bool {
 		it.b = it.t.block(&it.p).bytes(it.t.a)
 		it.at = listpack.HeaderSize
 	}
-	it.elem = listpack.Get(it.b, it.at)
-	it.at = listpack.Next(it.b, it.at)
+	it.elem, it.at = listpack.Read(it.b, it.at)
 	return true
 }
 

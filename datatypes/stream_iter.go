@@ -119,14 +119,11 @@ func (it *StreamIter) Field() bool {
 	it.left--
 	b := it.c.b
 	if it.names {
-		it.field = listpack.Get(b, it.value)
-		it.value = listpack.Next(b, it.value)
+		it.field, it.value = listpack.Read(b, it.value)
 	} else {
-		it.field = listpack.Get(b, it.name)
-		it.name = listpack.Next(b, it.name)
+		it.field, it.name = listpack.Read(b, it.name)
 	}
-	it.text = listpack.Get(b, it.value)
-	it.value = listpack.Next(b, it.value)
+	it.text, it.value = listpack.Read(b, it.value)
 	return true
 }
 

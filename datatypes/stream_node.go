@@ -231,16 +231,15 @@ func (c *nodeCursor) read(p int) bool {
 	if c.at = p; p >= len(c.b) {
 		return false
 	}
-	c.flags = int(listpack.Get(c.b, p).Int)
-	p = listpack.Next(c.b, p)
-	c.id.Ms = c.master.Ms + uint64(listpack.Get(c.b, p).Int)
-	p = listpack.Next(c.b, p)
-	c.id.Seq = c.master.Seq + uint64(listpack.Get(c.b, p).Int)
-	p = listpack.Next(c.b, p)
-	c.n = c.fields
-	if !c.same() {
-		c.n = int(listpack.Get(c.b, p).Int)
-		p = listpack.Next(c.b, p)
+	flags, p := listpack.Read(c.b, p)
+	ms, p := listpack.Read(c.b, p)
+	seq, p := listpack.Read(c.b, p)
+	c.flags = int(flags.Int)
+	c.id = StreamID{c.master.Ms + uint64(ms.Int), c.master.Seq + uint64(seq.Int)}
+	if c.n = c.fields; !c.same() {
+		var n listpack.Elem
+		n, p = listpack.Read(c.b, p)
+		c.n = int(n.Int)
 	}
 	c.values = p
 	return true

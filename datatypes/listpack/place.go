@@ -20,3 +20,12 @@ func SetLen(b []byte, n int) { binary.LittleEndian.PutUint16(b, uint16(min(n, co
 
 // AddLen changes the number of elements in the header by delta.
 func AddLen(b []byte, delta int) { addCount(b, delta) }
+
+// Read is Get and Next in one: the element at p and the offset of the one after it.
+func Read(b []byte, p int) (e Elem, next int) {
+	if c := b[p]; c >= kindStr6 && c < kindInt13 {
+		q := p + 1 + int(c&0x3F)
+		return Elem{Str: b[p+1 : q : q]}, q + 1
+	}
+	return Get(b, p), Next(b, p)
+}

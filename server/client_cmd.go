@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"larder/server/command"
@@ -149,9 +148,8 @@ type filter struct {
 	skipSelf    bool
 	maxAge_s    int64
 	self        *session
-	name, lib   []byte
-	impossible  bool
-	negateClass bool
+
+	impossible bool
 }
 
 func (f *filter) passes(s *session, now_ms int64) bool {
@@ -421,11 +419,6 @@ func help(c *command.Ctx, name string, lines []string) {
 	}
 	c.Reply.Simple("HELP")
 	c.Reply.Simple("    Print this help.")
-}
-
-func parseID(b []byte) (int64, bool) {
-	n, err := strconv.ParseInt(string(b), 10, 64)
-	return n, err == nil
 }
 
 func init() {

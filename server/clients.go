@@ -128,7 +128,10 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.timeouts()
 	ex.unpark()
 	ex.closeIdle()
+	ex.checkOutputs()
 	ex.handIn()
+	ex.weighClients()
+	ex.evictClients()
 }
 
 // deliver gives a session bytes that somebody else's command has made for it: a message, an invalidation. Any
@@ -136,11 +139,18 @@ func (srv *Server) Tick(l *netloop.Loop) {
 func (s *session) deliver(from *executor, b []byte) {
 	if from == s.ex {
 		s.conn.Out().Raw(b)
+		from.checkOutput(s)
 		return
 	}
 	s.box.mu.Lock()
 	s.box.bytes = append(s.box.bytes, b...)
+	n := len(s.box.bytes)
 	s.box.mu.Unlock()
+	if limit := s.srv.outputLimits.Load().Pubsub.Hard; limit > 0 && uint64(n) > limit {
+		s.srv.cutOutput(s, n)
+		s.conn.Kill(netloop.ErrKilled)
+		return
+	}
 	s.conn.Wake()
 }
 
@@ -152,6 +162,7 @@ func (s *session) takeInbox() {
 	s.box.mu.Unlock()
 	if len(b) > 0 {
 		s.conn.Out().Raw(b)
+		s.ex.checkOutput(s)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/netip"
-	"strconv"
 
 	"larder/server/command"
 	"larder/server/netloop"
@@ -204,8 +203,6 @@ func splitHostPort(addr string) (host string, port int, ok bool) {
 	}
 	return a.Addr().String(), int(a.Port()), true
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // rows is every command that stands in this package, collected from the foot of each file.
 var rows []*command.Row

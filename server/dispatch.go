@@ -187,6 +187,7 @@ func (ex *executor) afterReply(s *session) {
 	if len(ex.late) > 0 {
 		ex.sendLate(s)
 	}
+	ex.checkOutput(s)
 	if s.caching != cachingUnsaid && s.commands > s.cachingAt && s.multi == nil {
 		s.caching = cachingUnsaid
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"larder/keyspace"
@@ -38,11 +39,12 @@ type executor struct {
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
 
-	current   *session    // whose command runs
-	late      []string    // keys that it has made invalid in its own cache
-	flushTold bool        // the tracked clients know already that everything is gone
-	broadcast []broadcast // changes that clients of prefixes are told of at the end of the turn
-	parked    []*session  // wait for the end of CLIENT PAUSE
+	current   *session     // whose command runs
+	late      []string     // keys that it has made invalid in its own cache
+	flushTold bool         // the tracked clients know already that everything is gone
+	broadcast []broadcast  // changes that clients of prefixes are told of at the end of the turn
+	clientMem atomic.Int64 // what the loop's clients cost, as of the last tick
+	parked    []*session   // wait for the end of CLIENT PAUSE
 
 	dirty   int       // changes that the server's counter has not been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in

@@ -30,6 +30,11 @@ func (srv *Server) followConfig() {
 		return nil
 	}, "proto-max-bulk-len", "client-query-buffer-limit")
 	follow(func() error { srv.ks.SetMaxMemory(c.Maxmemory.Get()); return nil }, "maxmemory")
+	follow(func() error {
+		l := c.ClientOutputBufferLimit.Get()
+		srv.outputLimits.Store(&l)
+		return nil
+	}, "client-output-buffer-limit")
 	follow(func() error { srv.setRecording(); return nil }, "notify-keyspace-events")
 	c.OnChange(srv.relisten, "port", "bind")
 }

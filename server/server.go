@@ -57,6 +57,7 @@ type Server struct {
 	tcp  []*netloop.Listener
 	unix *netloop.Listener
 
+	outputLimits atomic.Pointer[config.OutputLimits]
 	recording    atomic.Bool // every change is recorded, whatever the shards' interest
 	loading      atomic.Bool
 	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE

@@ -41,7 +41,6 @@ type session struct {
 	replySkip        int  // 2: skip the next command's reply, 1: this one's
 	monitor          bool
 	replica          bool
-	closing          bool
 
 	multi   *transaction // not nil between MULTI and EXEC
 	watched []dbKey
@@ -50,6 +49,7 @@ type session struct {
 	wait   *waiter // not nil while blocked
 	paused bool    // waits for the end of CLIENT PAUSE
 
+	softSince int64        // since when the output has passed the soft limit, Unix milliseconds; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
 	box       mailbox
 }
@@ -58,7 +58,6 @@ type session struct {
 type mailbox struct {
 	mu    sync.Mutex
 	bytes []byte
-	full  bool // the client did not take it in time and is being closed
 }
 
 // noted is what the client said in HELLO, CLIENT SETINFO and CLIENT CAPA.

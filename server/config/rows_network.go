@@ -35,10 +35,10 @@ var networkRows = []*Row{
 	numeric("unixsocketperm", 0, number{min: 0, max: 0o777, unsigned: true, octal: true}, func(c *Config) *Int { return &c.UnixSocketPerm }).immutable(),
 	optional("bind-source-addr", func(c *Config) *String { return &c.BindSourceAddr }).noEffect(noReplication),
 	unsigned("socket-mark-id", 0, 0, math.MaxUint32, func(c *Config) *Int { return &c.SocketMarkID }).immutable().noEffect("Larder marks no sockets"),
-	outputLimitsRow(func(c *Config) *Value[OutputLimits] { return &c.ClientOutputBufferLimit }).noEffect(notYet),
+	outputLimitsRow(func(c *Config) *Value[OutputLimits] { return &c.ClientOutputBufferLimit }),
 	memoryUnsigned("client-query-buffer-limit", 1<<30, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ClientQueryBufferLimit }),
 	memory("proto-max-bulk-len", 512<<20, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ProtoMaxBulkLen }),
-	numeric("maxmemory-clients", 0, number{min: -100, max: math.MaxInt64, memory: true, percent: true}, func(c *Config) *Int { return &c.MaxmemoryClients }).noEffect(notYet),
+	numeric("maxmemory-clients", 0, number{min: -100, max: math.MaxInt64, memory: true, percent: true}, func(c *Config) *Int { return &c.MaxmemoryClients }),
 	unsigned("max-new-connections-per-cycle", 10, 1, 1000, func(c *Config) *Int { return &c.MaxNewConnectionsPerCycle }).noEffect("a loop accepts all that is waiting"),
 	unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000, func(c *Config) *Int { return &c.MaxNewTLSConnectionsPerCycle }).noEffect(noTLS),
 }

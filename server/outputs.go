@@ -1,0 +1,62 @@
+package server
+
+import (
+	"go.uber.org/zap"
+
+	"larder/server/config"
+	"larder/server/netloop"
+)
+
+// outputUnseen is how much output may wait before anybody looks at the limits: a smaller limit has no meaning.
+const outputUnseen = 1 << 10
+
+// outputLimit is what client-output-buffer-limit says for the session's class.
+func (s *session) outputLimit() config.OutputLimit {
+	l := s.srv.outputLimits.Load()
+	switch s.class() {
+	case classPubSub:
+		return l.Pubsub
+	case classReplica:
+		return l.Replica
+	}
+	return l.Normal
+}
+
+// checkOutput closes a client that owes too much output: at once beyond the hard limit of its class, after some time
+// beyond the soft one.
+func (ex *executor) checkOutput(s *session) {
+	n := s.conn.Pending()
+	if n < outputUnseen && s.softSince == 0 {
+		return
+	}
+	l := s.outputLimit()
+	over := l.Hard > 0 && uint64(n) >= l.Hard
+	if l.Soft > 0 && uint64(n) >= l.Soft {
+		if s.softSince == 0 {
+			s.softSince = max(ex.now, 1)
+		}
+		over = over || ex.now-s.softSince > l.SoftSeconds*1000
+	} else {
+		s.softSince = 0
+	}
+	if over && !s.conn.Closing() {
+		ex.srv.cutOutput(s, n)
+		s.close()
+	}
+}
+
+// checkOutputs looks at the clients that are beyond their soft limit and say nothing.
+func (ex *executor) checkOutputs() {
+	ex.loop.Each(func(c *netloop.Conn) {
+		if s, _ := c.User.(*session); s != nil {
+			ex.checkOutput(s)
+		}
+	})
+}
+
+// cutOutput notes that a client is closed because of its output.
+func (srv *Server) cutOutput(s *session, pending int) {
+	srv.stats.outputKills.Add(1)
+	srv.log.Warn("Client scheduled to be closed ASAP for overcoming of output buffer limits.",
+		zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()), zap.Int("pending_bytes", pending))
+}

@@ -143,7 +143,7 @@ func (e *Engine) add(ln *Listener) error {
 	e.nextListener++
 	ln.id = e.nextListener
 	e.listeners[ln.id] = ln
-	if e.started {
+	if e.started.Load() {
 		return ln.start()
 	}
 	return nil

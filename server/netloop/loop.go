@@ -33,7 +33,8 @@ type Loop struct {
 	stopAt   time.Time // not zero: the loop ends, at this time by force
 
 	portable bool
-	mu       sync.Mutex // a portable loop is held by whoever holds this
+	begun    atomic.Bool // its goroutine runs
+	mu       sync.Mutex  // a portable loop is held by whoever holds this
 	kick     chan struct{}
 	eventLoop
 
@@ -45,6 +46,14 @@ func (e *Engine) newLoop(index int, portable bool) *Loop {
 	l := &Loop{Index: index, eng: e, h: e.handler, portable: portable, kick: make(chan struct{}, 1), now: time.Now()}
 	l.pool.Big = newBig()
 	return l
+}
+
+// ensure lets the loop's goroutine run. Loops that serve net.Conns beside event loops are begun when first used.
+func (l *Loop) ensure() {
+	if l.eng.started.Load() && l.begun.CompareAndSwap(false, true) {
+		l.eng.running.Add(1)
+		go l.main()
+	}
 }
 
 // Now is the time that the turn began.
@@ -144,21 +153,24 @@ func (l *Loop) end(flush func(*Conn)) {
 	}
 	clear(l.fed)
 	l.fed = l.fed[:0]
-	for i := 0; i < len(l.dirty); i++ { // WhenDrained may write to others
-		c := l.dirty[i]
-		c.state &^= stDirty
-		if c.state&stClosing == 0 {
-			flush(c)
-			l.settle(c)
+	// Whoever is told of a drained or a closed connection may write to others and close others.
+	for len(l.dirty) > 0 || len(l.closing) > 0 {
+		for i := 0; i < len(l.dirty); i++ {
+			c := l.dirty[i]
+			c.state &^= stDirty
+			if c.state&stClosing == 0 {
+				flush(c)
+				l.settle(c)
+			}
 		}
+		clear(l.dirty)
+		l.dirty = l.dirty[:0]
+		for i := 0; i < len(l.closing); i++ {
+			l.close(l.closing[i])
+		}
+		clear(l.closing)
+		l.closing = l.closing[:0]
 	}
-	clear(l.dirty)
-	l.dirty = l.dirty[:0]
-	for i := 0; i < len(l.closing); i++ { // Closed may close others
-		l.close(l.closing[i])
-	}
-	clear(l.closing)
-	l.closing = l.closing[:0]
 }
 
 // settle finds out what the connection waits for from here on.
@@ -232,6 +244,7 @@ func (l *Loop) close(c *Conn) {
 	}
 	c.In.Close(&l.pool)
 	c.out.Reset()
+	c.out.Init(c.out.Proto, nil) // what is still written to it is for nobody, and must not take buffers along
 	l.release(c)
 	l.count.Add(-1)
 }

@@ -34,6 +34,7 @@ const (
 )
 
 func (l *Loop) kickPortable() {
+	l.ensure()
 	select {
 	case l.kick <- struct{}{}:
 	default:

@@ -54,7 +54,9 @@ type Handler interface {
 	Closed(c *Conn, why error)
 }
 
-// Options of an Engine. Zero values are replaced by the defaults named here.
+// Options of an Engine. A loop that waits holds one of the scheduler's GOMAXPROCS until somebody misses it, which takes
+// the scheduler up to 10 ms to notice: a server that has work outside of its loops sets GOMAXPROCS a little higher than
+// the number of loops. Zero values are replaced by the defaults named here.
 type Options struct {
 	Loops       int           // event loops, one per core: default GOMAXPROCS
 	Portable    bool          // a goroutine per connection also where event loops exist
@@ -85,11 +87,11 @@ type Engine struct {
 	portable []*Loop // what serves net.Conns: the same ones when Options.Portable
 
 	acceptErrors atomic.Uint64
+	started      atomic.Bool
 
 	mu           sync.Mutex
 	listeners    map[int]*Listener
 	nextListener int
-	started      bool
 	stopping     bool
 	running      sync.WaitGroup // loops, acceptors and connections' goroutines
 }
@@ -127,9 +129,6 @@ func New(h Handler, o Options) (*Engine, error) {
 		e.portable = append(e.portable, e.newLoop(len(e.loops)+len(e.portable), true))
 	}
 	if len(e.loops) == 0 {
-		for i, l := range e.portable {
-			l.Index = i
-		}
 		e.loops = e.portable
 	}
 	return e, nil
@@ -147,13 +146,11 @@ func (e *Engine) Loops() []*Loop {
 func (e *Engine) Start() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.started {
+	if e.started.Swap(true) {
 		return nil
 	}
-	e.started = true
-	for _, l := range e.Loops() {
-		e.running.Add(1)
-		go l.main()
+	for _, l := range e.loops {
+		l.ensure()
 	}
 	var err error
 	for _, ln := range e.listeners {
@@ -167,7 +164,7 @@ func (e *Engine) Start() error {
 func (e *Engine) Stop(grace time.Duration) {
 	e.mu.Lock()
 	e.stopping = true
-	started := e.started
+	started := e.started.Load()
 	open := make([]*Listener, 0, len(e.listeners))
 	for _, ln := range e.listeners {
 		open = append(open, ln)
@@ -228,7 +225,7 @@ func (e *Engine) Traffic() (t Traffic) {
 // is what its Conn names as its listener and may be nil. If the Engine is stopping the connection is closed.
 func (e *Engine) Serve(nc net.Conn, ln *Listener) {
 	e.mu.Lock()
-	refuse := e.stopping || !e.started
+	refuse := e.stopping || !e.started.Load()
 	if !refuse {
 		e.running.Add(1)
 	}
@@ -238,6 +235,7 @@ func (e *Engine) Serve(nc net.Conn, ln *Listener) {
 		return
 	}
 	l := e.pick(e.portable)
+	l.ensure()
 	go l.serve(e.newConn(l, ln), nc)
 }
 

@@ -393,6 +393,22 @@ func TestDrained(t *testing.T) {
 	})
 }
 
+// TestLastWords lets connections write to others when they close. Nothing but that must be needed to send it.
+func TestLastWords(t *testing.T) {
+	each(t, func(o *Options) { o.TickEvery = time.Hour }, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		stays := dial(t, "tcp", addr)
+		defer stays.Close()
+		id := stays.id()
+		for range 10 {
+			goes := dial(t, "tcp", addr)
+			goes.send(fmt.Sprintf("TELL %d\r\n", id))
+			goes.want("+OK")
+			goes.Close()
+			stays.want("+GONE")
+		}
+	})
+}
+
 func TestYield(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		s.perTurn.Store(2)

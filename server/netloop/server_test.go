@@ -28,6 +28,7 @@ import (
 //	WAIT               suspends; Woken answers +WOKEN and resumes
 //	HOLD               +HELD, which stays back until Woken releases it
 //	DRAIN n            n bytes, and +DRAINED when they are gone
+//	TELL id            when this connection closes, the other one gets +GONE
 type testServer struct {
 	t       *testing.T
 	lim     resp.Limits
@@ -49,7 +50,10 @@ type loopState struct {
 	args   resp.Args
 }
 
-type connState struct{ held bool }
+type connState struct {
+	held bool
+	tell *Conn
+}
 
 func newTestServer(t *testing.T) *testServer {
 	return &testServer{t: t, lim: resp.DefaultLimits(), big: []byte(strings.Repeat("0123456789", 20<<20/10))}
@@ -86,6 +90,11 @@ func (s *testServer) Closed(c *Conn, why error) {
 	s.closed.Add(1)
 	s.conns.Delete(c.ID)
 	s.why.Store(c.ID, fmt.Sprint(why))
+	if d := c.User.(*connState).tell; d != nil && d.Loop() == c.Loop() {
+		d.Out().Simple("GONE")
+	} else if d != nil {
+		d.Loop().Post(func() { d.Out().Simple("GONE") })
+	}
 }
 
 func (s *testServer) TurnEnd(l *Loop) {
@@ -180,6 +189,9 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 	case "DRAIN":
 		c.Out().Bulk(s.big[:n])
 		c.WhenDrained(0, func(c *Conn) { c.Out().Simple("DRAINED") })
+	case "TELL":
+		c.User.(*connState).tell = s.conn(int64(n))
+		c.Out().OK()
 	default:
 		c.Out().Error("ERR unknown")
 	}

@@ -238,11 +238,8 @@ func (s *Stream) LoadCounters(length uint64, last, maxDeleted StreamID, added ui
 	if length != h.length {
 		return fmt.Errorf("%w: %d entries, not %d", errStreamNode, h.length, length)
 	}
-	for it := s.Iter(StreamID{}, MaxStreamID, true); it.Next(); {
-		if last.Less(it.ID()) {
-			return fmt.Errorf("%w: entry %v above the last ID %v", errStreamNode, it.ID(), last)
-		}
-		break
+	if it := s.Iter(StreamID{}, MaxStreamID, true); it.Next() && last.Less(it.ID()) {
+		return fmt.Errorf("%w: entry %v above the last ID %v", errStreamNode, it.ID(), last)
 	}
 	t := s.nodes(h)
 	var p idPath

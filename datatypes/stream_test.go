@@ -316,7 +316,7 @@ func (u *streamUnderTest) group(r *rand.Rand) {
 	}
 	if m == nil {
 		id := u.someID(r)
-		if g, ok = u.s.CreateGroup([]byte(name), id, EntriesReadUnknown); !ok {
+		if _, ok = u.s.CreateGroup([]byte(name), id, EntriesReadUnknown); !ok {
 			u.t.Fatal("CreateGroup")
 		}
 		u.groups[name] = &groupModel{id, map[string]bool{}, map[StreamID]pendingModel{}}

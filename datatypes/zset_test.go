@@ -552,3 +552,26 @@ func TestZSetAllocatesNothing(t *testing.T) {
 }
 
 // Target: at most 50 bytes for each of 1M members of 10 bytes, everything included.
+
+// A malformed listpack is refused; an accepted one makes a sound set, in the same order however it came.
+func FuzzLoadZSet(f *testing.F) {
+	f.Add(packed("a", "1", "b", "2"))
+	f.Add(packed("b", "1.5", "a", "1.5", "5", "-inf"))
+	f.Add(packed("a", "1e999", "b", "4611686018427387905", "c", "x"))
+	f.Fuzz(func(t *testing.T, full []byte) {
+		u := newZSetUnderTest(t, 4, 64)
+		if u.z.LoadListpack(full) != nil {
+			if u.z.Len() != 0 {
+				t.Fatal("a refused set has members")
+			}
+			return
+		}
+		u.z.Each(func(m []byte, s float64) bool { u.set(string(m), s); return true })
+		u.check()
+		for _, p := range slices.Clone(u.model) {
+			if s, ok := u.z.Score([]byte(p.member)); !ok || s != p.score {
+				t.Fatalf("%q has the score %v, %v", p.member, s, ok)
+			}
+		}
+	})
+}

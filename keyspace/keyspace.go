@@ -21,6 +21,7 @@ import (
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
+	"larder/datatypes/table"
 	"larder/eviction"
 )
 
@@ -144,13 +145,16 @@ func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }
 // MaxMemory is the limit in bytes, 0 for none.
 func (ks *Keyspace) MaxMemory() int64 { return ks.maxMemory.Load() }
 
-// Stage1 and Stage2 bring what a lookup of hash h in database db will read closer to the processor: the bucket, then
-// the entries whose tags match. They are called for a whole batch each, without holding the shard, and change nothing.
-func (ks *Keyspace) Stage1(db int, h uint64) {
-	ks.shards[ks.ShardOf(h)].stage(db).Stage1(h)
+// A Batch is lookups that are about to be made; see table.Batch.
+type Batch struct{ b table.Batch }
+
+// BatchSize is how many lookups a Batch takes.
+const BatchSize = table.BatchSize
+
+// Stage puts the lookup of hash h in database db into a batch. The shard needs not be held, and nothing is changed.
+func (ks *Keyspace) Stage(b *Batch, db int, h uint64) {
+	b.b.Add(ks.shards[ks.ShardOf(h)].stage(db), h)
 }
 
-// Stage2 is the second step; see Stage1.
-func (ks *Keyspace) Stage2(db int, h uint64) {
-	ks.shards[ks.ShardOf(h)].stage(db).Stage2(h)
-}
+// Load brings what the staged lookups will read closer to the processor, all of it at once, and empties the batch.
+func (b *Batch) Load() { b.b.Load() }

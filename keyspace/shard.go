@@ -44,7 +44,7 @@ type ShardStats struct {
 }
 
 // A database is one numbered table of keys. It has no table, and its handle names none, until its first key. The handle
-// is only ever changed by Replace, because Stage1 and Stage2 read it without the shard.
+// is only ever changed by Replace, because Keyspace.Stage reads it without the shard.
 type database struct {
 	t     table.Table
 	ready bool

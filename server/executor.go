@@ -23,13 +23,14 @@ type executor struct {
 	mu   sync.Mutex
 	loop *netloop.Loop // nil for the janitor's
 
-	now   int64 // Unix milliseconds, read when the turn began
-	nanos int64 // the same moment on the monotonic clock
-	view  *keyspace.View
-	ctx   command.Ctx
-	args  resp.Args
-	batch []request
-	refs  []spec.KeyRef
+	now    int64 // Unix milliseconds, read when the turn began
+	nanos  int64 // the same moment on the monotonic clock
+	view   *keyspace.View
+	ctx    command.Ctx
+	args   resp.Args
+	batch  []request
+	staged keyspace.Batch
+	refs   []spec.KeyRef
 
 	inTransaction bool
 	inWorld       bool

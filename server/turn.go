@@ -3,6 +3,7 @@ package server
 import (
 	"go.uber.org/zap"
 
+	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -22,7 +23,7 @@ type request struct {
 
 // batchMax is how many requests are cut ahead. Their buckets and entries have to stay in the nearest caches until the
 // last of them runs.
-const batchMax = 64
+const batchMax = keyspace.BatchSize
 
 // Turn runs what the ready connections have sent: batch by batch, cut all, stage all, run all.
 func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
@@ -92,17 +93,12 @@ func (ex *executor) stage() {
 	if len(ex.batch) < 4 {
 		return
 	}
-	ks := ex.srv.ks
 	for i := range ex.batch {
 		if rq := &ex.batch[i]; rq.hashed {
-			ks.Stage1(rq.s.db, rq.hash)
+			ex.srv.ks.Stage(&ex.staged, rq.s.db, rq.hash)
 		}
 	}
-	for i := range ex.batch {
-		if rq := &ex.batch[i]; rq.hashed {
-			ks.Stage2(rq.s.db, rq.hash)
-		}
-	}
+	ex.staged.Load()
 }
 
 // runBatch runs the requests in order. When a connection stops in the middle (it blocks, it closes, it owes too much

@@ -25,6 +25,7 @@ package command
 import (
 	"math/rand/v2"
 
+	"larder/datatypes"
 	"larder/keyspace"
 	"larder/server/command/spec"
 	"larder/server/resp"
@@ -88,6 +89,7 @@ type Ctx struct {
 	ops    []fieldOp
 
 	algebra algebraSets
+	hll     datatypes.HyperLogLog
 }
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.

@@ -34,6 +34,10 @@ func (it *item) collection() collection {
 		x := new(datatypes.ZSet)
 		x.Bind(env, h)
 		return x
+	case datatypes.TypeStream:
+		x := new(datatypes.Stream)
+		x.Bind(env, h)
+		return x
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ type typed struct {
 	set  datatypes.Set
 	list datatypes.List
 	zset datatypes.ZSet
+
+	stream datatypes.Stream
 }
 
 // ReadHash gives the hash at key: an empty one if there is none.
@@ -86,6 +88,22 @@ func (v *View) openZSet(key []byte, edit bool) (*datatypes.ZSet, Status) {
 	}
 	h.zset.Bind(h.Env(), h)
 	return &h.zset, st
+}
+
+// ReadStream gives the stream at key: an empty one if there is none.
+func (v *View) ReadStream(key []byte) (*datatypes.Stream, Status) { return v.openStream(key, false) }
+
+// EditStream gives the stream at key for editing. It comes into being with its first entry or group, and stays when it
+// is empty.
+func (v *View) EditStream(key []byte) (*datatypes.Stream, Status) { return v.openStream(key, true) }
+
+func (v *View) openStream(key []byte, edit bool) (*datatypes.Stream, Status) {
+	h, st := v.open(key, datatypes.TypeStream, edit)
+	if st == WrongType {
+		return nil, st
+	}
+	h.stream.Bind(h.Env(), h)
+	return &h.stream, st
 }
 
 // EnvOf is what values at key would share with others: for a result that is to be installed there.

@@ -64,3 +64,15 @@ func (c *Ctx) EditZSet(key []byte) (z *datatypes.ZSet, ok bool) {
 	z, st := c.View.EditZSet(key)
 	return open(c, z, st)
 }
+
+// ReadStream gives the stream at key; see ReadHash.
+func (c *Ctx) ReadStream(key []byte) (s *datatypes.Stream, ok bool) {
+	s, st := c.View.ReadStream(key)
+	return open(c, s, st)
+}
+
+// EditStream is ReadStream for a change. An empty stream stays.
+func (c *Ctx) EditStream(key []byte) (s *datatypes.Stream, ok bool) {
+	s, st := c.View.EditStream(key)
+	return open(c, s, st)
+}

@@ -84,8 +84,8 @@ type scanOptions struct {
 // readScan reads the cursor and the options that follow it.
 func (c *Ctx) readScan(allowType, allowNoValues, allowNoScores bool) (o scanOptions) {
 	a := &c.Args
-	var err error
-	if o.cursor, err = strconv.ParseUint(string(a.Bytes()), 10, 64); err != nil && !a.Bad() {
+	var ok bool
+	if o.cursor, ok = parseCursor(a.Bytes()); !ok {
 		a.Wrong(resp.ErrInvalidCursor)
 	}
 	o.count = 10
@@ -116,6 +116,23 @@ func (c *Ctx) readScan(allowType, allowNoValues, allowNoScores bool) (o scanOpti
 		}
 	}
 	return o
+}
+
+// parseCursor reads a cursor as Redis does, with C's strtoul: a sign is allowed and a negative number is its two's
+// complement, and nothing at all is 0.
+func parseCursor(b []byte) (cursor uint64, ok bool) {
+	if len(b) == 0 {
+		return 0, true
+	}
+	negative := b[0] == '-'
+	if negative || b[0] == '+' {
+		b = b[1:]
+	}
+	cursor, err := strconv.ParseUint(string(b), 10, 64)
+	if negative {
+		cursor = -cursor
+	}
+	return cursor, err == nil
 }
 
 func (o *scanOptions) matches(name []byte) bool {

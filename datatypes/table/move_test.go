@@ -88,6 +88,101 @@ func TestDefragment(t *testing.T) {
 	}
 }
 
+// TestMoveAll evacuates pages in which all kinds of a table's allocations stand: each of them must move.
+func TestMoveAll(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		hash   func([]byte) uint64
+		tables int
+		keys   uint64
+		moved  func(m moves) bool
+	}{
+		{"large", fold(1<<61 - 1), 8, 24000, func(m moves) bool { return m.blocks > 0 && m.tops > 0 }},
+		{"small", mix, 200, 1500, func(m moves) bool { return m.blocks > 0 && m.pages > 0 && m.roots > 0 }},
+		{"chained", fold(0), 320, 50, func(m moves) bool { return m.blocks > 0 && m.links > 0 && m.roots > 0 }},
+	} {
+		w := newWorldOf(t, 16<<20, 5, c.hash)
+		tables := make([]Table, c.tables)
+		for i := range tables {
+			tables[i] = New(w.a, layout{}, c.hash)
+		}
+		// Make the small allocations of a top array lie among others, which go again.
+		var fill []arena.Ref
+		for k := range c.keys {
+			for i := range tables {
+				e := w.entry(k, 0)
+				tables[i].Insert(c.hash(w.a.Bytes(e, 8)), e, 0)
+			}
+			for bits := range 4 {
+				fill = append(fill, w.a.Alloc(topEntrySize<<bits))
+			}
+		}
+		for i, r := range fill {
+			w.a.Free(r, topEntrySize<<(i%4))
+		}
+		for i := range tables {
+			for i%8 != 0 && !tables[i].FreeStep(1000, nil) {
+			}
+		}
+		w.a.StartEvacuation(1.0)
+		for w.a.Mark(1000) {
+		}
+		var want, left moves
+		for i := 0; i < len(tables); i += 8 {
+			want.add(tables[i].sparse(w.a))
+			for cursor := tables[i].MoveSparse(0, 2); cursor != 0; {
+				cursor = tables[i].MoveSparse(cursor, 2)
+			}
+			left.add(tables[i].sparse(w.a))
+			if err := tables[i].Check(); err != nil {
+				t.Error(err)
+			}
+		}
+		w.a.StopEvacuation()
+		if !c.moved(want) || left != (moves{}) {
+			t.Errorf("%s: was to move: %+v, left: %+v", c.name, want, left)
+		}
+	}
+}
+
+// moves counts the allocations of a table that stand in pages that are being emptied.
+type moves struct{ roots, tops, pages, blocks, links int }
+
+func (m *moves) add(o moves) {
+	m.roots, m.tops, m.pages = m.roots+o.roots, m.tops+o.tops, m.pages+o.pages
+	m.blocks, m.links = m.blocks+o.blocks, m.links+o.links
+}
+
+func (t *Table) sparse(a *arena.Arena) (m moves) {
+	count := func(n *int, r arena.Ref, size int) {
+		if a.ShouldMove(r, size) {
+			*n++
+		}
+	}
+	hd := t.header()
+	count(&m.roots, t.Root(), headerSize)
+	if hd.topBits() > 0 {
+		count(&m.tops, hd.topRef(), topEntrySize<<hd.topBits())
+	}
+	for pos := uint64(0); ; {
+		s := t.segment(pos)
+		if top, index := t.locate(pos); index == 0 && topPage(top) != t.Root()+pageInside {
+			count(&m.pages, topPage(top), dirEntrySize<<topBits(top))
+		}
+		for k, r := range s.blocks {
+			if size := blockSize(s.n, k); size > 0 {
+				count(&m.blocks, arena.Ref(r), size)
+			}
+		}
+		for c := s.e.chain; c != 0; c = t.link(c).next {
+			count(&m.links, arena.Ref(c), linkBytes)
+		}
+		if pos = s.next(); pos == 0 {
+			return m
+		}
+	}
+}
+
 // TestStageWhileChanging lets a goroutine stage lookups while the table grows, shrinks, moves and is replaced.
 func TestStageWhileChanging(t *testing.T) {
 	w := newWorld(t, 2, mix)

@@ -114,12 +114,3 @@ func (s buckets) add(place uint32, e arena.Ref, ttl bool) (b uint32, i int, ok b
 	}
 	return b, i, true
 }
-
-// home is the home bucket of the entry in slot i of bucket b.
-func (s buckets) home(b uint32, i int) uint32 {
-	bk := s.at(b)
-	if bk.displaced(i) {
-		return alternate(b, bk.tags[i], s.n)
-	}
-	return b
-}

@@ -73,7 +73,7 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 		bk := s.at(b)
 		for m := bk.meta & slotMask; m != 0; m &= m - 1 {
 			i := lowest(m)
-			if cell := s.home(b, i)<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
+			if cell := alternate(b, bk.tags[i], s.n)<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
 				seen++
 				fn(arena.Ref(bk.refs[i]))
 			}

@@ -163,8 +163,8 @@ func TestEach(t *testing.T) {
 			w.insert(k, 0)
 		}
 		seen := 0
-		w.t.Each(func(_ Slot, e arena.Ref) bool { w.known(e); seen++; return seen < 100 })
-		if seen != 100 {
+		w.t.Each(func(_ Slot, e arena.Ref) bool { w.known(e); seen++; return seen < 30 })
+		if seen != 30 {
 			t.Errorf("%s: stopped after %d", h.name, seen)
 		}
 		seen = 0

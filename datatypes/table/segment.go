@@ -37,14 +37,13 @@ func sizeFor(count, percent int) uint32 {
 	return maxBuckets
 }
 
-// sizeAbove is the size that follows n.
+// sizeAbove is the size that follows n, which is not the largest.
 func sizeAbove(n uint32) uint32 {
-	for _, m := range sizes {
-		if uint32(m) > n {
-			return uint32(m)
-		}
+	i := 0
+	for uint32(sizes[i]) <= n {
+		i++
 	}
-	return maxBuckets
+	return uint32(sizes[i])
 }
 
 // item is an entry between two segments.

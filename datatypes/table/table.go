@@ -249,6 +249,9 @@ func (t *Table) SetEntry(s Slot, e arena.Ref) {
 	t.bucket(s).setRef(int(s.i), e)
 }
 
+// Volatile tells whether the entry in a slot is noted to have an expiry.
+func (t *Table) Volatile(s Slot) bool { return t.bucket(s).ttl(int(s.i)) }
+
 // SetExpire notes the expiry of the entry in a slot, in ms; 0 for none.
 func (t *Table) SetExpire(s Slot, expireMs int64) {
 	b := t.bucket(s)

@@ -16,15 +16,15 @@ var hashes = []struct {
 	hash func([]byte) uint64
 	keys int // as many as are still fast
 }{
-	{"good", mix, 40000},
-	{"equal", fold(0), 600},
-	{"two values", fold(1 << 63), 800},
-	{"low bits", fold(0xfff), 600},
-	{"tags only", fold(0x1fe0 << 38), 1500},
-	{"no directory", fold(1<<40 - 1), 1200},
-	{"directory only", fold(0xfffff << 44), 8000},
-	{"few places", fold(0xf << 52), 2000},
-	{"three bits deep", fold(1<<61 - 1), 40000}, // the directory has several pages
+	{"good", mix, 40000 / share},
+	{"equal", fold(0), 600 / share},
+	{"two values", fold(1 << 63), 800 / share},
+	{"low bits", fold(0xfff), 600 / share},
+	{"tags only", fold(0x1fe0 << 38), 1500 / share},
+	{"no directory", fold(1<<40 - 1), 1200 / share},
+	{"directory only", fold(0xfffff << 44), 8000 / share},
+	{"few places", fold(0xf << 52), 2000 / share},
+	{"three bits deep", fold(1<<61 - 1), 40000 / share}, // the directory has several pages
 }
 
 func TestGrowAndShrink(t *testing.T) {
@@ -70,7 +70,7 @@ func TestGrowAndShrink(t *testing.T) {
 func TestSequences(t *testing.T) {
 	const keys = 4
 	for _, h := range hashes {
-		for filled := range 13 * 2 {
+		for filled := 0; filled < 13*2; filled += share {
 			w := newWorldOf(t, 1<<20, 1, h.hash)
 			for k := range uint64(filled) {
 				w.insert(1000+k, 0)
@@ -87,7 +87,7 @@ func TestSequences(t *testing.T) {
 					w.toggle(k)
 				}
 			}
-			walk(4)
+			walk(4 - share/8)
 			w.check()
 			w.audit()
 		}
@@ -142,6 +142,7 @@ func TestWithoutAllocation(t *testing.T) {
 	for i := range entries {
 		entries[i] = w.entry(uint64(5000+i), 1)
 	}
+	var batch Batch
 	n, seen := 0, 0
 	if got := testing.AllocsPerRun(len(entries)-1, func() {
 		e := entries[n]
@@ -150,6 +151,8 @@ func TestWithoutAllocation(t *testing.T) {
 		h := mix(key)
 		w.t.Stage1(h)
 		w.t.Stage2(h)
+		batch.Add(&w.t, h)
+		batch.Load()
 		if _, ok := w.t.Find(h, key); !ok {
 			w.t.SetExpire(w.t.Insert(h, e, 1000), 2000)
 		}
@@ -205,7 +208,7 @@ func TestOpen(t *testing.T) {
 // TestMatch compares the tag match with the obvious one.
 func TestMatch(t *testing.T) {
 	w := newWorld(t, 6, mix)
-	for range 20000 {
+	for range 20000 / share {
 		var b bucket
 		b.meta = w.rnd.Uint32()
 		meta := b.meta
@@ -329,8 +332,57 @@ func TestWorkedExample(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	s := w.t.segment(0)
-	if s.n != 40 || s.at(2).overflow() != 1 || s.home(9, 1) != 2 || firstPlace(2<<8|0x53, 40) != 0x1dc {
-		t.Errorf("%d buckets, overflow %d, home %d", s.n, s.at(2).overflow(), s.home(9, 1))
+	if s.n != 40 || s.at(2).overflow() != 1 || alternate(9, 0x53, 40) != 2 || firstPlace(2<<8|0x53, 40) != 0x1dc {
+		t.Errorf("%d buckets, overflow %d, alternate %d", s.n, s.at(2).overflow(), alternate(9, 0x53, 40))
+	}
+}
+
+// TestOutOfMemory fills small arenas: an insert for whose needs there was room goes well.
+func TestOutOfMemory(t *testing.T) {
+	for _, h := range hashes {
+		w := newWorldOf(t, 1<<20, 9, h.hash)
+		for w.a.Reserve(w.t.InsertNeeds()) && w.a.Reserve(entryBytes) && len(w.model) < h.keys {
+			w.insert(uint64(len(w.model)), 0)
+		}
+		w.check()
+		w.audit()
+	}
+}
+
+// TestCheckNotices damages tables in all the ways that Check looks for.
+func TestCheckNotices(t *testing.T) {
+	const n = 3000
+	damage := map[string]func(w *world, s Slot, b *bucket, e *dirEntry){
+		"tag":             func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.tags[s.i] ^= 2 },
+		"tag of nothing":  func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.refs[s.i] = 0 },
+		"displaced":       func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.meta ^= 1 << s.i },
+		"overflow":        func(_ *world, _ Slot, b *bucket, _ *dirEntry) { b.oneMoreAway() },
+		"volatile":        func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.setTTL(int(s.i), true) },
+		"lost":            func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.remove(int(s.i)) },
+		"twice":           func(_ *world, s Slot, b *bucket, _ *dirEntry) { b.refs[(s.i+1)%slots] = b.refs[s.i] },
+		"count":           func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.count++ },
+		"depth":           func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.word += 1 << 8 },
+		"buckets":         func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.word++ },
+		"chained":         func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.word ^= chainedBit },
+		"block":           func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.blocks[0] = 0 },
+		"segment minimum": func(_ *world, _ Slot, _ *bucket, e *dirEntry) { e.minExpire = -5 },
+		"page minimum":    func(w *world, _ Slot, _ *bucket, _ *dirEntry) { w.t.firstTop(0).minExpire = -5 },
+		"total":           func(w *world, _ Slot, _ *bucket, _ *dirEntry) { w.t.header().count++ },
+		"all buckets":     func(w *world, _ Slot, _ *bucket, _ *dirEntry) { w.t.header().buckets++ },
+		"chains":          func(w *world, _ Slot, _ *bucket, _ *dirEntry) { w.t.header().chains++ },
+		"deepest":         func(w *world, _ Slot, _ *bucket, _ *dirEntry) { w.t.header().setDeepest(1) },
+	}
+	for name, harm := range damage {
+		w := newWorldOf(t, 1<<20, 10, mix)
+		for k := range uint64(n) {
+			w.insert(k, 0)
+		}
+		w.check()
+		s, _ := w.find(17)
+		harm(w, s, w.t.bucket(s), w.t.dir(s.dir))
+		if w.t.CheckExpiry(w.deadline) == nil {
+			t.Errorf("%s: not noticed", name)
+		}
 	}
 }
 
@@ -425,7 +477,7 @@ func (w *world) relocate(s Slot, e arena.Ref) {
 func TestPrograms(t *testing.T) {
 	for which, h := range hashes {
 		t.Run(h.name, func(t *testing.T) {
-			for seed := range uint64(8) {
+			for seed := range uint64(8 / share) {
 				w := newWorld(t, seed, h.hash)
 				ops := make([]byte, 1000)
 				for i := range ops {

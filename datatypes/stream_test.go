@@ -403,7 +403,7 @@ func (u *streamUnderTest) group(r *rand.Rand) {
 
 func TestStreamAgainstModel(t *testing.T) {
 	for _, c := range []struct{ bytes, entries, size, steps int }{
-		{4096, 1, 100, 1500}, {4096, 2, 400, 1500}, {100, 10, 200, 1500}, {4096, 100, 2000, 1500}, {0, 0, 400, 1000},
+		{4096, 1, 100, 700}, {4096, 2, 400, 600}, {100, 10, 200, 700}, {4096, 100, 2000, 500}, {0, 0, 400, 400},
 	} {
 		t.Run(fmt.Sprintf("%d bytes, %d entries, %d", c.bytes, c.entries, c.size), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(11, uint64(c.entries)))
@@ -418,7 +418,7 @@ func TestStreamAgainstModel(t *testing.T) {
 				} else if err := u.s.Check(); err != nil {
 					t.Fatalf("step %d, %s: %v", i, op, err)
 				}
-				if i%500 == 499 {
+				if i%200 == 199 {
 					u.copies()
 				}
 			}

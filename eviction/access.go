@@ -62,6 +62,9 @@ func (c *Clock) Count(word uint32, now_ms int64) uint32 {
 	return n - periods
 }
 
+// LRU is the clock of LRU words at now_ms.
+func (c *Clock) LRU(now_ms int64) uint32 { return lruSeconds(now_ms) }
+
 // Idle is the time in seconds since the last access by an LRU word.
 func (c *Clock) Idle(word uint32, now_ms int64) int64 {
 	return int64((lruSeconds(now_ms) - word) & wordMask)

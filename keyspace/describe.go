@@ -3,6 +3,7 @@ package keyspace
 import (
 	"larder/datatypes"
 	"larder/datatypes/arena"
+	"larder/datatypes/table"
 )
 
 // embeddedMax is the longest string that Redis stores together with its object and calls embstr.
@@ -79,4 +80,41 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 		n += x.Bytes(samples)
 	}
 	return n, true
+}
+
+// TableBytes is the memory that the table of database db takes, without its entries.
+func (s *Shard) TableBytes(db int) int {
+	if d := &s.dbs[db]; d.ready {
+		return d.t.Bytes()
+	}
+	return 0
+}
+
+// SampleTTL looks at some keys of database db at random and adds up the milliseconds that those with an expiry have
+// left. n is their number.
+func (s *Shard) SampleTTL(db int, rnd uint64, now_ms int64) (sum_ms int64, n int) {
+	d := &s.dbs[db]
+	if !d.ready || d.ttls == 0 {
+		return 0, 0
+	}
+	d.t.Sample(rnd, func(_ table.Slot, e arena.Ref) {
+		if at := expireOf(s.arena, e); at > now_ms {
+			sum_ms += min(at-now_ms, maxTTL_ms)
+			n++
+		}
+	})
+	return sum_ms, n
+}
+
+// maxTTL_ms bounds what one key adds: sums of many stay in 63 bits.
+const maxTTL_ms = 1 << 50
+
+// Place tells where key's entry stands: a number that stays the same while the entry is not moved. It is 0 if there is
+// no such key.
+func (v *View) Place(key []byte) uint64 {
+	it, ok := v.find(key)
+	if !ok {
+		return 0
+	}
+	return uint64(it.sh.id)<<40 | uint64(it.e)<<3
 }

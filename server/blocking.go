@@ -140,7 +140,7 @@ func (ex *executor) tryServe(w *waiter) bool {
 	c.Wait.Set, c.Again = false, false
 	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
 	if served {
-		ex.note(w.row).nanos += uint64(time.Since(start))
+		ex.took(w.s, w.row, w.argv, time.Since(start))
 		ex.leaveQueues(w)
 		w.s.answer(ex, w, out.Bytes())
 	}
@@ -256,6 +256,7 @@ func (ex *executor) expireWait(w *waiter) {
 		if w.timeout == command.ReplyRerun {
 			ex.rerun(w)
 		} else {
+			ex.note(w.row).calls++
 			ex.ctx.AnswerTimeout(w.timeout)
 		}
 	})
@@ -303,7 +304,13 @@ func (ex *executor) resume(s *session) {
 
 // unblockError ends a client's waiting with an error (CLIENT UNBLOCK ERROR, a change of role).
 func (ex *executor) unblockError(s *session, e resp.Error) bool {
-	return ex.endWait(s, func(w *waiter) { s.conn.Out().Error(e) })
+	return ex.endWait(s, func(w *waiter) {
+		n := ex.note(w.row)
+		n.calls++
+		n.failed++
+		ex.noteError(e)
+		s.conn.Out().Error(e)
+	})
 }
 
 // deadlines is a heap of waiters by the end of their time.
@@ -321,10 +328,14 @@ func (d *deadlines) Pop() any {
 	return w
 }
 
-func (d *deadlines) add(w *waiter) { heap.Push(d, w) }
+func (d *deadlines) add(w *waiter) {
+	heap.Push(d, w)
+	w.s.srv.stats.timed.Add(1)
+}
 
 func (d *deadlines) remove(w *waiter) {
 	if w.at >= 0 {
 		heap.Remove(d, w.at)
+		w.s.srv.stats.timed.Add(-1)
 	}
 }

@@ -384,7 +384,7 @@ func clientUnblock(c *command.Ctx) {
 }
 
 func clientHelp(c *command.Ctx) {
-	help(c, "CLIENT", []string{
+	c.Help(
 		"CACHING (YES|NO)", "Turn on or off the tracking of the keys that the next command reads.",
 		"CAPA <option> [options...]", "Tell the server what this client can do.",
 		"GETNAME", "Return the name of this connection.",
@@ -404,21 +404,7 @@ func clientHelp(c *command.Ctx) {
 		"TRACKINGINFO", "Return how this connection is tracked.",
 		"UNBLOCK <clientid> [TIMEOUT|ERROR]", "End the waiting of a blocked client.",
 		"UNPAUSE", "End PAUSE.",
-	})
-}
-
-// help replies a container's list of subcommands: pairs of usage and explanation.
-func help(c *command.Ctx, name string, lines []string) {
-	c.Reply.Array(len(lines) + 3)
-	c.Reply.Simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
-	for i, l := range lines {
-		if i%2 == 1 {
-			l = "    " + l
-		}
-		c.Reply.Simple(l)
-	}
-	c.Reply.Simple("HELP")
-	c.Reply.Simple("    Print this help.")
+	)
 }
 
 func init() {

@@ -20,13 +20,16 @@ func (srv *Server) clientLimit() int64 {
 
 // weighClients adds up what the loop's clients cost.
 func (ex *executor) weighClients() {
-	total := int64(0)
+	total, longIn, longOut := int64(0), 0, 0
 	ex.loop.Each(func(c *netloop.Conn) {
 		if s, _ := c.User.(*session); s != nil {
 			total += int64(s.memory())
+			longIn, longOut = max(longIn, c.In.Buffered()), max(longOut, c.Pending())
 		}
 	})
 	ex.clientMem.Store(total)
+	ex.longIn.Store(int64(longIn))
+	ex.longOut.Store(int64(longOut))
 }
 
 // clientMemory is what all clients cost in bytes, as of every loop's last tick.

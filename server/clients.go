@@ -125,6 +125,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.enter()
 	defer ex.leave()
 	ex.setTime()
+	ex.beginTurn()
 	ex.timeouts()
 	ex.unpark()
 	ex.closeIdle()

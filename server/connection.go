@@ -188,11 +188,16 @@ func validName(name []byte) bool {
 // refusesStranger tells whether protected mode keeps a connection out: there is no password and it is not from this
 // machine.
 func (srv *Server) refusesStranger(c *netloop.Conn) bool {
-	if !srv.conf.ProtectedMode.Get() || !srv.openToAll() || c.Listener == nil || c.Listener.Network == "unix" {
-		return false
+	return srv.conf.ProtectedMode.Get() && srv.openToAll() && !isLocal(c)
+}
+
+// isLocal tells whether the client of a connection is on this machine.
+func isLocal(c *netloop.Conn) bool {
+	if ln := c.Listener; ln != nil && ln.Network == "unix" {
+		return true
 	}
 	addr, err := netip.ParseAddrPort(c.RemoteAddr())
-	return err == nil && !addr.Addr().Unmap().IsLoopback()
+	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
 // splitHostPort cuts "host:port".

@@ -42,6 +42,9 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if row.Run == nil {
 		return resp.WrongArgs(row.Name)
 	}
+	if row.Has(spec.Protected) && !srv.conf.EnableDebugCommand.Get().Allows(isLocal(s.conn)) {
+		return resp.ErrDebugOff
+	}
 	if !s.authed && !row.Has(spec.NoAuth) {
 		return resp.ErrNoAuth
 	}
@@ -76,6 +79,7 @@ func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
 	}
 	s.failTransaction()
 	s.out().Error(e)
+	ex.noteError(e)
 	ex.afterReply(s)
 }
 
@@ -149,7 +153,7 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 // run is one command with its shards held: the handler, then what follows from what it did.
 func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	c := &ex.ctx
-	dirty, errs := ex.view.Dirty, c.Reply.ErrCount
+	dirty, errs, noted := ex.view.Dirty, c.Reply.ErrCount, ex.noted
 	c.Begin(row, argv)
 	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
 		ex.show(ex.current, row, argv)
@@ -159,11 +163,13 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if s := ex.current; s != nil && s.tracks != nil {
 		ex.remember(s, row, argv)
 	}
-	n := ex.note(row)
-	n.calls++
-	if c.Reply.ErrCount != errs {
-		n.failed++
-		ex.noteError(c.Reply.LastErr)
+	if !c.Wait.Set { // else it is counted when it is over
+		n := ex.note(row)
+		n.calls++
+		if c.Reply.ErrCount-errs != uint32(ex.noted-noted) { // an error of its own, not one of a queued command
+			n.failed++
+			ex.noteError(c.Reply.LastErr)
+		}
 	}
 	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
 		ex.after(row, raw, dirty)

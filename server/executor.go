@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -45,20 +46,27 @@ type executor struct {
 	flushTold bool         // the tracked clients know already that everything is gone
 	broadcast []broadcast  // changes that clients of prefixes are told of at the end of the turn
 	clientMem atomic.Int64 // what the loop's clients cost, as of the last tick
+	longIn    atomic.Int64 // the largest input of one of them
+	longOut   atomic.Int64 // and the largest output
 	parked    []*session   // wait for the end of CLIENT PAUSE
 
 	dirty   int       // changes that the server's counter has not been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in
 	touched []int32   // the IDs of the rows that have counts
 	errors  map[string]uint64
+	noted   uint64 // error replies that were counted, ever
 	sampler uint32
+	began   int64 // when the turn began, on the clock of nanos; 0 between turns
+	turns   turnStats
 }
 
 // rowNote counts what one loop did with a command, until it is handed in at the end of the turn.
 type rowNote struct {
 	calls, failed, rejected uint32
 	timed                   uint32 // calls whose time was taken
-	nanos                   uint64
+	nanos                   uint64 // of those
+	typical                 uint32 // nanoseconds of the last one, 0 before the first; stays
+	listed                  bool   // stands in touched
 }
 
 func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
@@ -126,14 +134,18 @@ func (ex *executor) setTime() {
 // note is the counter of a row for this turn.
 func (ex *executor) note(row *command.Row) *rowNote {
 	n := &ex.counts[row.ID]
-	if *n == (rowNote{}) {
+	if !n.listed {
+		n.listed = true
 		ex.touched = append(ex.touched, int32(row.ID))
 	}
 	return n
 }
 
 // noteError counts an error reply by its code.
-func (ex *executor) noteError(e resp.Error) { ex.errors[e.Code()]++ }
+func (ex *executor) noteError(e resp.Error) {
+	ex.errors[e.Code()]++
+	ex.noted++
+}
 
 // handIn adds what the turn has counted to the server's counters, where INFO reads them.
 func (ex *executor) handIn() {
@@ -141,19 +153,13 @@ func (ex *executor) handIn() {
 		ex.srv.dirty.Add(int64(ex.dirty))
 		ex.dirty = 0
 	}
+	calls := 0
 	for _, id := range ex.touched {
 		n, st := &ex.counts[id], &ex.srv.rows[id].Stats
+		calls += int(n.calls)
 		if n.calls > 0 {
 			st.Calls.Add(uint64(n.calls))
 			ex.srv.stats.commands.Add(uint64(n.calls))
-			if n.timed > 0 { // calls that were not timed took as long as those that were
-				st.Time_ns.Add(n.nanos * uint64(n.calls) / uint64(n.timed))
-			} else {
-				st.Time_ns.Add(st.Typical_ns.Load() * uint64(n.calls))
-			}
-		}
-		if n.timed > 0 {
-			st.Typical_ns.Store(n.nanos / uint64(n.timed))
 		}
 		if n.failed > 0 {
 			st.Failed.Add(uint64(n.failed))
@@ -161,8 +167,19 @@ func (ex *executor) handIn() {
 		if n.rejected > 0 {
 			st.Rejected.Add(uint64(n.rejected))
 		}
-		*n = rowNote{}
+		if n.calls > n.timed { // calls that were not timed took as long as the last one that was
+			more := uint64(n.calls - n.timed)
+			n.nanos += more * uint64(n.typical)
+			if ex.srv.tracking.Load() {
+				ex.srv.histogram(int(id)).add(uint64(n.typical), more)
+			}
+		}
+		if n.nanos > 0 {
+			st.Time_ns.Add(n.nanos)
+		}
+		*n = rowNote{typical: n.typical}
 	}
+	raise(&ex.turns.commands, uint64(calls))
 	ex.touched = ex.touched[:0]
 	if len(ex.errors) > 0 {
 		ex.srv.stats.addErrors(ex.errors)
@@ -170,13 +187,31 @@ func (ex *executor) handIn() {
 	}
 }
 
-// timeEvery is how many fast commands go by until one is timed: reading the clock costs a tenth of a GET.
+// beginTurn and endTurn measure how long the loop is busy.
+func (ex *executor) beginTurn() {
+	if ex.began == 0 {
+		ex.began = ex.nanos
+	}
+}
+
+func (ex *executor) endTurn() {
+	if ex.began == 0 {
+		return
+	}
+	d := uint64(int64(time.Since(ex.srv.started)) - ex.began)
+	ex.began = 0
+	ex.turns.count.Add(1)
+	ex.turns.nanos.Add(d)
+	raise(&ex.turns.longest, d)
+}
+
+// timeEvery is how many quick commands go by until one is timed: reading the clock costs a tenth of a GET.
 const timeEvery = 16
 
-// startTimer reads the clock if the command's time is wanted: always for commands that are not fast, or when the slow
-// log or the latency monitor are set to notice what a fast command may take; otherwise now and then.
+// startTimer reads the clock if the command's time is wanted: always for commands that are not quick, or when the slow
+// log or the latency monitor are set to notice what a quick command may take; otherwise now and then.
 func (ex *executor) startTimer(row *command.Row) (start time.Time, timed bool) {
-	if row.Has(spec.Fast) && !ex.srv.timeAll.Load() {
+	if row.Quick && ex.counts[row.ID].typical != 0 && !ex.srv.timeAll.Load() {
 		if ex.sampler++; ex.sampler%timeEvery != 0 {
 			return time.Time{}, false
 		}
@@ -184,13 +219,31 @@ func (ex *executor) startTimer(row *command.Row) (start time.Time, timed bool) {
 	return time.Now(), true
 }
 
-// stopTimer notes how long the command took.
+// stopTimer notes how long the command took, unless it blocks: then it is not over.
 func (ex *executor) stopTimer(s *session, row *command.Row, argv [][]byte, start time.Time, timed bool) {
-	if !timed {
-		return
+	if timed && !ex.ctx.Wait.Set {
+		ex.took(s, row, argv, time.Since(start))
 	}
-	d := time.Since(start)
+}
+
+// took notes how long a command took.
+func (ex *executor) took(s *session, row *command.Row, argv [][]byte, d time.Duration) {
+	srv := ex.srv
 	n := ex.note(row)
 	n.timed++
 	n.nanos += uint64(d)
+	n.typical = uint32(max(1, min(d, math.MaxUint32)))
+	if srv.tracking.Load() {
+		srv.histogram(row.ID).add(uint64(d), 1)
+	}
+	if limit := srv.slowlog.limit.Load(); limit >= 0 && int64(d) >= limit && !row.Has(spec.SkipSlowlog) {
+		srv.slowlog.add(s, row, argv, d)
+	}
+	if limit := srv.latency.threshold.Load(); limit > 0 && int64(d) >= limit {
+		event := "command"
+		if row.Has(spec.Fast) {
+			event = "fast-command"
+		}
+		srv.latency.add(event, ex.now/1000, d)
+	}
 }

@@ -1,24 +1,26 @@
 package server
 
 import (
+	"math"
 	"strings"
+	"time"
 
+	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/config"
 	"larder/server/resp"
 )
 
-// followConfig takes over what the configuration says now, and again whenever CONFIG SET changes it.
+// followConfig takes over what the configuration says now, and again whenever CONFIG SET changes it. CONFIG SET runs in
+// a stopped world with all shards held, so what commands read without a lock may be changed here.
 func (srv *Server) followConfig() {
 	c := srv.conf
 	srv.activeExpire.Store(true)
-	follow := func(apply func() error, names ...string) {
-		c.OnChange(apply, names...)
-		if err := apply(); err != nil {
-			panic("assertion failed: the configuration cannot be applied: " + err.Error())
-		}
+	follow := func(apply func(), names ...string) {
+		c.OnChange(func() error { apply(); return nil }, names...)
+		apply()
 	}
-	follow(func() error {
+	follow(func() {
 		srv.commandConf.Store(&command.Conf{MaxBulk: c.ProtoMaxBulkLen.Get()})
 		lim := resp.Limits{
 			MaxBulk: int(c.ProtoMaxBulkLen.Get()), MaxArgs: resp.DefaultMaxArgs, MaxBuffered: int(c.ClientQueryBufferLimit.Get()),
@@ -27,31 +29,81 @@ func (srv *Server) followConfig() {
 		un.Unauth = true
 		srv.limits.Store(&lim)
 		srv.unauthLimits.Store(&un)
-		return nil
 	}, "proto-max-bulk-len", "client-query-buffer-limit")
-	follow(func() error { srv.ks.SetMaxMemory(c.Maxmemory.Get()); return nil }, "maxmemory")
-	follow(func() error {
+	follow(srv.followEncoding, "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
+		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
+		"list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes", "stream-node-max-entries", "hll-sparse-max-bytes")
+	follow(func() { srv.ks.SetMaxMemory(c.Maxmemory.Get()) }, "maxmemory")
+	follow(func() {
+		policy := c.MaxmemoryPolicy.Get()
+		srv.ks.Clock.LFU = policy == config.PolicyAllkeysLFU || policy == config.PolicyVolatileLFU
+		srv.ks.Clock.LogFactor = int(c.LFULogFactor.Get())
+		srv.ks.Clock.DecayTime = int(c.LFUDecayTime.Get())
+	}, "maxmemory-policy", "lfu-log-factor", "lfu-decay-time")
+	follow(func() {
+		srv.ks.LazyFree = keyspace.LazyFree{
+			Eviction: c.LazyfreeLazyEviction.Get(), Expire: c.LazyfreeLazyExpire.Get(), ServerDel: c.LazyfreeLazyServerDel.Get(),
+			UserDel: c.LazyfreeLazyUserDel.Get(), UserFlush: c.LazyfreeLazyUserFlush.Get(),
+		}
+	}, "lazyfree-lazy-eviction", "lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush")
+	follow(func() {
+		srv.engine.SetKeepAlive(time.Duration(c.TCPKeepalive.Get()) * time.Second)
+	}, "tcp-keepalive")
+	follow(srv.followTimes, "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking")
+	follow(func() {
 		l := c.ClientOutputBufferLimit.Get()
 		srv.outputLimits.Store(&l)
-		return nil
 	}, "client-output-buffer-limit")
-	follow(func() error { srv.setRecording(); return nil }, "notify-keyspace-events")
+	follow(srv.setRecording, "notify-keyspace-events")
 	c.OnChange(srv.relisten, "port", "bind")
+}
+
+// followEncoding takes over the borders between compact and large encodings.
+func (srv *Server) followEncoding() {
+	c, l := srv.conf, srv.ks.Limits
+	for _, x := range []struct {
+		to   *int
+		from *config.Int
+	}{
+		{&l.HashMaxListpackEntries, &c.HashMaxListpackEntries},
+		{&l.HashMaxListpackValue, &c.HashMaxListpackValue},
+		{&l.SetMaxIntsetEntries, &c.SetMaxIntsetEntries},
+		{&l.SetMaxListpackEntries, &c.SetMaxListpackEntries},
+		{&l.SetMaxListpackValue, &c.SetMaxListpackValue},
+		{&l.ZSetMaxListpackEntries, &c.ZsetMaxListpackEntries},
+		{&l.ZSetMaxListpackValue, &c.ZsetMaxListpackValue},
+		{&l.ListMaxListpackSize, &c.ListMaxListpackSize},
+		{&l.ListCompressDepth, &c.ListCompressDepth},
+		{&l.StreamNodeMaxBytes, &c.StreamNodeMaxBytes},
+		{&l.StreamNodeMaxEntries, &c.StreamNodeMaxEntries},
+		{&l.HLLSparseMaxBytes, &c.HLLSparseMaxBytes},
+	} {
+		*x.to = int(x.from.Get())
+	}
+}
+
+// preciseBelow is how long a quick command may take before it has to be noticed each time.
+const preciseBelow = time.Millisecond
+
+// followTimes takes over which run times are noticed.
+func (srv *Server) followTimes() {
+	c := srv.conf
+	slow := time.Duration(-1)
+	if us := c.SlowlogLogSlowerThan.Get(); us >= 0 {
+		slow = time.Duration(min(us, math.MaxInt64/int64(time.Microsecond))) * time.Microsecond
+	}
+	srv.slowlog.limit.Store(int64(slow))
+	srv.slowlog.setMax(int(c.SlowlogMaxLen.Get()))
+	threshold := min(c.LatencyMonitorThreshold.Get(), math.MaxInt64/int64(time.Millisecond)) * int64(time.Millisecond)
+	srv.latency.threshold.Store(threshold)
+	srv.tracking.Store(c.LatencyTracking.Get())
+	srv.timeAll.Store(slow >= 0 && slow < preciseBelow || threshold > 0)
 }
 
 // outOfMemory tells whether the data has passed maxmemory.
 func (srv *Server) outOfMemory() bool {
 	limit := srv.ks.MaxMemory()
 	return limit > 0 && srv.usedMemory() > limit
-}
-
-// usedMemory is what the data takes, in bytes.
-func (srv *Server) usedMemory() int64 {
-	n := int64(0)
-	for i := range srv.ks.Shards() {
-		n += srv.ks.Shard(i).Used()
-	}
-	return n
 }
 
 // renameCommand applies a rename-command line: the command is known by another name, or not at all.

@@ -23,7 +23,14 @@ func (srv *Server) keepHouse() {
 			return
 		case <-tick.C:
 		}
-		srv.clean(n)
+		if n%uint64(sampleEvery/janitorEvery) == 0 {
+			srv.sample()
+		}
+		if !srv.cronPaused.Load() {
+			start := time.Now()
+			srv.clean(n)
+			srv.stats.house_ns.Add(int64(time.Since(start)))
+		}
 	}
 }
 
@@ -36,7 +43,10 @@ func (srv *Server) clean(round uint64) {
 	for i := range srv.ks.Shards() {
 		if srv.activeExpire.Load() {
 			for more := true; more; {
+				start := time.Now()
 				more = ex.sweep(i)
+				srv.stats.sweep_ns.Add(int64(time.Since(start)))
+				srv.latency.note("expire-cycle", start)
 			}
 		}
 		for more := true; more; {

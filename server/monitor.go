@@ -60,8 +60,8 @@ func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
 	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", ex.now/1000, ex.now%1000*1000, s.db, from)
 	for i, a := range argv {
 		line = append(line, ' ')
-		if hidden(row, i) {
-			line = append(line, `"(redacted)"`...)
+		if isSecret(row, argv, i) {
+			line = appendQuoted(line, redacted)
 		} else {
 			line = appendQuoted(line, a)
 		}
@@ -73,15 +73,6 @@ func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
 	for _, o := range m.list {
 		o.deliver(ex, line)
 	}
-}
-
-// hidden tells which arguments of a command may be secrets.
-func hidden(row *command.Row, i int) bool {
-	switch row.Name {
-	case "auth", "hello":
-		return i > 0 && row.Name == "auth" || i > 1
-	}
-	return false
 }
 
 // appendQuoted writes bytes as a quoted string in which everything that is not printable is escaped.

@@ -120,6 +120,7 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 		if e := ex.gates(s, q.row, q.argv); e != "" {
 			ex.note(q.row).rejected++
 			c.Reply.Error(e)
+			ex.noteError(e)
 			continue
 		}
 		start, timed := ex.startTimer(q.row)

@@ -18,6 +18,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 
 	"larder/keyspace"
 	"larder/server/command"
+	"larder/server/command/spec"
 	"larder/server/config"
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -40,7 +42,8 @@ type Server struct {
 	engine *netloop.Engine
 	table  *command.Table
 
-	rows     []*command.Row // by ID
+	rows     []*command.Row      // by ID
+	known    map[*spec.Spec]bool // those that have a row
 	rowCount int
 
 	executors []*executor // of the engine's loops, then the janitor's
@@ -49,6 +52,7 @@ type Server struct {
 
 	started time.Time
 	runID   string
+	replID  atomic.Pointer[string] // names the history of the data
 
 	commandConf  atomic.Pointer[command.Conf]
 	limits       atomic.Pointer[resp.Limits]
@@ -61,6 +65,7 @@ type Server struct {
 	recording    atomic.Bool // every change is recorded, whatever the shards' interest
 	loading      atomic.Bool
 	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
+	cronPaused   atomic.Bool // DEBUG PAUSE-CRON
 	timeAll      atomic.Bool // every command is timed, not only now and then
 	dirty        atomic.Int64
 	arrivals     atomic.Uint64 // of blocked clients
@@ -71,6 +76,14 @@ type Server struct {
 	pause    pauseState
 	clients  clientList
 	stats    stats
+
+	peak    atomic.Int64 // memory, in bytes
+	startup int64        // memory when it was ready
+
+	slowlog    slowLog
+	latency    latencyMonitor
+	tracking   atomic.Bool                 // run times are kept in histograms
+	histograms []atomic.Pointer[histogram] // by row ID
 
 	ready    chan struct{} // closed when clients can connect
 	stopping chan struct{} // closed by shutdown
@@ -85,6 +98,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		hubs: newHubs(), tracker: newTracker(),
 	}
+	srv.newReplID()
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
 		Shards:    int(conf.Shards.Get()),
@@ -130,10 +144,12 @@ func (srv *Server) buildTable() error {
 	}
 	srv.rowCount = srv.table.Number()
 	srv.rows = make([]*command.Row, srv.rowCount)
+	srv.known = make(map[*spec.Spec]bool, srv.rowCount)
+	srv.histograms = make([]atomic.Pointer[histogram], srv.rowCount)
 	for _, r := range srv.table.Rows() {
-		srv.rows[r.ID] = r
-		for _, s := range r.Subs {
-			srv.rows[s.ID] = s
+		for _, r := range append([]*command.Row{r}, r.Subs...) {
+			srv.rows[r.ID] = r
+			srv.known[r.Spec] = true
 		}
 	}
 	return nil
@@ -158,6 +174,8 @@ func (srv *Server) Run(ctx context.Context) error {
 		defer helpers.Done()
 		srv.keepHouse()
 	}()
+	runtime.GC() // until the first one it is not known what is garbage
+	srv.startup = srv.notePeak()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	select {

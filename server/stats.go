@@ -3,6 +3,9 @@ package server
 import (
 	"sync"
 	"sync/atomic"
+
+	"larder/keyspace"
+	"larder/server/netloop"
 )
 
 // stats are the server's counts since the start or the last CONFIG RESETSTAT.
@@ -10,11 +13,23 @@ type stats struct {
 	connections, rejected, commands atomic.Uint64
 	queryBufferKills, outputKills   atomic.Uint64
 	authFailures, evictedClients    atomic.Uint64
-	blocked                         atomic.Int64
+	errorReplies                    atomic.Uint64
+	sweep_ns                        atomic.Int64 // time that the janitor took for expiry
+	house_ns                        atomic.Int64 // and for all it does
+	blocked                         atomic.Int64 // clients, not reset
+	timed                           atomic.Int64 // those of them whose wait has an end, not reset
 
 	mu     sync.Mutex
 	errors map[string]uint64 // replies by their code
+	base   netloop.Traffic   // at the last reset
+	rates  rates
 }
+
+// maxErrorCodes bounds the codes that are counted one by one: scripts make up their own.
+const maxErrorCodes = 128
+
+// otherErrors counts the errors whose codes were too many.
+const otherErrors = "ERRORSTATS_OVERFLOW"
 
 func (st *stats) addErrors(counts map[string]uint64) {
 	st.mu.Lock()
@@ -23,6 +38,86 @@ func (st *stats) addErrors(counts map[string]uint64) {
 		st.errors = map[string]uint64{}
 	}
 	for code, n := range counts {
+		st.errorReplies.Add(n)
+		if _, known := st.errors[code]; !known && len(st.errors) >= maxErrorCodes {
+			code = otherErrors
+		}
 		st.errors[code] += n
 	}
+}
+
+// resetStats is CONFIG RESETSTAT. The world is stopped, the shards are held.
+func (srv *Server) resetStats() {
+	st := &srv.stats
+	for _, n := range []*atomic.Uint64{
+		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
+		&st.evictedClients, &st.errorReplies,
+	} {
+		n.Store(0)
+	}
+	st.sweep_ns.Store(0)
+	st.house_ns.Store(0)
+	for _, row := range srv.rows {
+		for _, n := range []*atomic.Uint64{&row.Stats.Calls, &row.Stats.Time_ns, &row.Stats.Rejected, &row.Stats.Failed} {
+			n.Store(0)
+		}
+	}
+	for i := range srv.histograms {
+		if h := srv.histograms[i].Load(); h != nil {
+			h.reset()
+		}
+	}
+	for i := range srv.ks.Shards() {
+		srv.ks.Shard(i).Stats = keyspace.ShardStats{}
+	}
+	for _, ex := range srv.executors {
+		for _, n := range []*atomic.Uint64{&ex.turns.count, &ex.turns.nanos, &ex.turns.longest, &ex.turns.commands} {
+			n.Store(0)
+		}
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.errors = nil
+	st.base = srv.engine.Traffic()
+	st.rates.reset()
+}
+
+// traffic is what went through the sockets since the last reset.
+func (srv *Server) traffic() netloop.Traffic {
+	t := srv.engine.Traffic()
+	srv.stats.mu.Lock()
+	defer srv.stats.mu.Unlock()
+	b := &srv.stats.base
+	t.BytesIn -= b.BytesIn
+	t.BytesOut -= b.BytesOut
+	t.Reads -= b.Reads
+	t.Writes -= b.Writes
+	t.AcceptErrors -= b.AcceptErrors
+	return t
+}
+
+// turnStats are the turns of one loop, those in which it had something to do. Only the loop changes them.
+type turnStats struct {
+	count, nanos      atomic.Uint64
+	longest, commands atomic.Uint64 // nanoseconds of the longest, commands of the one with most
+}
+
+// raise sets a maximum.
+func raise(to *atomic.Uint64, n uint64) {
+	if n > to.Load() {
+		to.Store(n)
+	}
+}
+
+// turnTotals are the turnStats of a loop at one moment.
+type turnTotals struct{ count, nanos, longest, commands uint64 }
+
+// busiest is the turns of the loop that had most to do.
+func (srv *Server) busiest() (t turnTotals) {
+	for _, ex := range srv.executors {
+		if n := ex.turns.nanos.Load(); n > t.nanos {
+			t = turnTotals{ex.turns.count.Load(), n, ex.turns.longest.Load(), ex.turns.commands.Load()}
+		}
+	}
+	return t
 }

@@ -40,6 +40,13 @@ func newTracker() tracker {
 	return tracker{clients: map[int64]*tracks{}, keys: map[string]map[int64]struct{}{}, prefixes: map[string]map[int64]*tracks{}}
 }
 
+// totals is what is remembered: keys, pairs of a key and a client, and prefixes.
+func (t *tracker) totals() (keys, items, prefixes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.keys), t.items, len(t.prefixes)
+}
+
 // caching is what CLIENT CACHING said about the next command.
 type caching uint8
 

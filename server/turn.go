@@ -31,6 +31,7 @@ func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex.enter()
 	defer ex.leave()
 	ex.setTime()
+	ex.beginTurn()
 	ex.args.Reset()
 	for len(ready) > 0 {
 		ex.batch = ex.batch[:0]
@@ -147,5 +148,6 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 		ex.endTracking()
 	}
 	ex.handIn()
+	ex.endTurn()
 	ex.leave()
 }

@@ -2,6 +2,8 @@ package command
 
 import (
 	"sync/atomic"
+
+	"larder/server/command/spec"
 )
 
 // Stats are a command's counts since the start or the last CONFIG RESETSTAT.
@@ -10,8 +12,6 @@ type Stats struct {
 	Time_ns  atomic.Uint64
 	Rejected atomic.Uint64 // by a gate, before it ran
 	Failed   atomic.Uint64 // replied an error
-
-	Typical_ns atomic.Uint64 // what a call took when it was last timed
 }
 
 // A Table finds commands by name. It is built once, at the start, and only read afterwards.
@@ -83,6 +83,7 @@ func (t *Table) Number() int {
 	number := func(r *Row) {
 		r.ID = n
 		n++
+		r.Quick = r.Has(spec.Fast) || r.Complexity == "O(1)" && len(r.Keys) > 0
 		if r.First == r.Last && r.Locks == OfKeys && r.Choose == nil {
 			if first, last, _, ok := r.KeyRange(r.First + 1); ok && first == last {
 				r.Single = first

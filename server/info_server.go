@@ -1,0 +1,184 @@
+package server
+
+import (
+	"fmt"
+	"hash/fnv"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"larder/server/config"
+)
+
+func infoServer(w *infoWriter) {
+	srv := w.srv
+	up := time.Since(srv.started)
+	w.text("redis_version", RedisVersion)
+	w.text("redis_git_sha1", Commit)
+	w.int("redis_git_dirty", 0)
+	w.text("redis_build_id", buildID())
+	w.text("redis_mode", "standalone")
+	w.text("os", systemName())
+	w.int("arch_bits", strconv.IntSize)
+	w.text("monotonic_clock", "Go runtime")
+	w.text("multiplexing_api", multiplexing)
+	w.text("atomicvar_api", "sync/atomic")
+	w.text("gcc_version", "0.0.0") // as Redis says when another compiler was used
+	w.int("process_id", int64(os.Getpid()))
+	w.text("process_supervised", supervisedBy(srv.conf.Supervised.Get()))
+	w.text("run_id", srv.runID)
+	w.int("tcp_port", srv.tcpPort())
+	w.int("server_time_usec", time.Now().UnixMicro())
+	w.int("uptime_in_seconds", int64(up.Seconds()))
+	w.int("uptime_in_days", int64(up.Hours()/24))
+	w.int("hz", srv.conf.HZ.Get())
+	w.int("configured_hz", srv.conf.HZ.Get())
+	w.int("lru_clock", int64(srv.ks.Clock.LRU(w.now)))
+	w.text("executable", executable())
+	w.text("config_file", srv.conf.File())
+	w.int("io_threads_active", 0)
+	for i, l := range srv.listenerLines() {
+		w.text("listener"+strconv.Itoa(i), l)
+	}
+	w.text("larder_version", Version)
+	w.text("go_version", runtime.Version())
+	loops := int(srv.conf.EventLoops.Get())
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	w.int("event_loops", int64(loops))
+	w.int("shards", int64(srv.ks.Shards()))
+}
+
+// buildID tells builds apart.
+func buildID() string {
+	h := fnv.New64a()
+	h.Write([]byte(Version + Commit + runtime.Version()))
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+func supervisedBy(m config.SupervisedMode) string {
+	switch {
+	case m == config.SupervisedSystemd || m == config.SupervisedAuto && os.Getenv("NOTIFY_SOCKET") != "":
+		return "systemd"
+	case m == config.SupervisedUpstart || m == config.SupervisedAuto && os.Getenv("UPSTART_JOB") != "":
+		return "upstart"
+	}
+	return "no"
+}
+
+func executable() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// tcpPort is where clients connect: the port that was taken if the configured one is any.
+func (srv *Server) tcpPort() int64 {
+	if len(srv.tcp) > 0 {
+		return int64(srv.tcp[0].Port)
+	}
+	return srv.conf.Port.Get()
+}
+
+// listenerLines describes what is listened at, all TCP addresses in one line.
+func (srv *Server) listenerLines() (lines []string) {
+	if len(srv.tcp) > 0 {
+		var b strings.Builder
+		b.WriteString("name=tcp")
+		for _, ln := range srv.tcp {
+			host, _, ok := splitHostPort(ln.Addr)
+			if !ok {
+				host = ln.Addr
+			}
+			b.WriteString(",bind=" + host)
+		}
+		b.WriteString(",port=" + strconv.Itoa(srv.tcp[0].Port))
+		lines = append(lines, b.String())
+	}
+	if srv.unix != nil {
+		lines = append(lines, "name=unix,bind="+srv.unix.Addr)
+	}
+	return lines
+}
+
+func infoClients(w *infoWriter) {
+	srv := w.srv
+	longIn, longOut := int64(0), int64(0)
+	for _, ex := range srv.executors {
+		longIn, longOut = max(longIn, ex.longIn.Load()), max(longOut, ex.longOut.Load())
+	}
+	blocking := 0
+	for i := range srv.ks.Shards() {
+		if ext, _ := srv.ks.Shard(i).Ext.(*shardExt); ext != nil {
+			blocking += len(ext.blocked)
+		}
+	}
+	w.int("connected_clients", int64(srv.clients.count()))
+	w.zeros("cluster_connections")
+	w.int("maxclients", srv.conf.MaxClients.Get())
+	w.int("client_recent_max_input_buffer", longIn)
+	w.int("client_recent_max_output_buffer", longOut)
+	w.int("blocked_clients", srv.stats.blocked.Load())
+	w.int("tracking_clients", int64(srv.tracker.count.Load()))
+	w.int("clients_in_timeout_table", srv.stats.timed.Load())
+	w.int("total_blocking_keys", int64(blocking))
+	w.zeros("total_blocking_keys_on_nokey")
+}
+
+func infoPersistence(w *infoWriter) {
+	w.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	w.fixed("current_fork_perc", 0, 2)
+	w.zeros("current_save_keys_processed", "current_save_keys_total")
+	w.int("rdb_changes_since_last_save", w.srv.dirty.Load())
+	w.zeros("rdb_bgsave_in_progress")
+	w.int("rdb_last_save_time", w.srv.started.Unix())
+	w.text("rdb_last_bgsave_status", "ok")
+	w.int("rdb_last_bgsave_time_sec", -1)
+	w.int("rdb_current_bgsave_time_sec", -1)
+	w.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
+	w.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+	w.int("aof_last_rewrite_time_sec", -1)
+	w.int("aof_current_rewrite_time_sec", -1)
+	w.text("aof_last_bgrewrite_status", "ok")
+	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
+	w.text("aof_last_write_status", "ok")
+	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+}
+
+// noReplID is the name of the replication history that a server does not have.
+const noReplID = "0000000000000000000000000000000000000000"
+
+func infoReplication(w *infoWriter) {
+	w.text("role", "master")
+	w.zeros("connected_slaves")
+	w.text("master_failover_state", "no-failover")
+	w.text("master_replid", *w.srv.replID.Load())
+	w.text("master_replid2", noReplID)
+	w.zeros("master_repl_offset")
+	w.int("second_repl_offset", -1)
+	w.zeros("repl_backlog_active")
+	w.int("repl_backlog_size", w.srv.conf.ReplBacklogSize.Get())
+	w.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
+}
+
+func infoCPU(w *infoWriter) {
+	var self, children syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self)
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children)
+	seconds := func(name string, t syscall.Timeval) { w.fixed(name, time.Duration(t.Nano()).Seconds(), 6) }
+	seconds("used_cpu_sys", self.Stime)
+	seconds("used_cpu_user", self.Utime)
+	seconds("used_cpu_sys_children", children.Stime)
+	seconds("used_cpu_user_children", children.Utime)
+	// No thread is the main one: the loops share the work.
+	seconds("used_cpu_sys_main_thread", self.Stime)
+	seconds("used_cpu_user_main_thread", self.Utime)
+}
+
+func infoCluster(w *infoWriter) { w.zeros("cluster_enabled") }

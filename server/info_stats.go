@@ -1,0 +1,199 @@
+package server
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"larder/keyspace"
+	"larder/server/command"
+)
+
+func infoMemory(w *infoWriter) {
+	m := w.memory()
+	over, data := m.overhead(), m.dataset()
+	w.bytes("used_memory", m.used)
+	w.bytes("used_memory_rss", m.rss)
+	w.bytes("used_memory_peak", m.peak)
+	w.percent("used_memory_peak_perc", m.used, m.peak)
+	w.int("used_memory_overhead", over)
+	w.int("used_memory_startup", m.startup)
+	w.int("used_memory_dataset", data)
+	w.percent("used_memory_dataset_perc", data, max(m.used-m.startup, data))
+	w.int("allocator_allocated", m.used)
+	w.int("allocator_active", m.active)
+	w.int("allocator_resident", m.resident)
+	w.bytes("total_system_memory", m.total)
+	w.bytes("used_memory_lua", 0)
+	w.zeros("used_memory_vm_eval")
+	w.zeros("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries", "used_memory_vm_functions")
+	w.bytes("used_memory_vm_total", 0)
+	w.zeros("used_memory_functions")
+	w.bytes("used_memory_scripts", 0)
+	w.bytes("maxmemory", w.srv.conf.Maxmemory.Get())
+	w.text("maxmemory_policy", w.srv.conf.MaxmemoryPolicy.Get().String())
+	w.fixed("allocator_frag_ratio", ratio(m.active, m.used), 2)
+	w.int("allocator_frag_bytes", m.active-m.used)
+	w.fixed("allocator_rss_ratio", ratio(m.resident, m.active), 2)
+	w.int("allocator_rss_bytes", m.resident-m.active)
+	w.fixed("rss_overhead_ratio", ratio(m.rss, m.resident), 2)
+	w.int("rss_overhead_bytes", m.rss-m.resident)
+	w.fixed("mem_fragmentation_ratio", ratio(m.rss, m.used), 2)
+	w.int("mem_fragmentation_bytes", m.rss-m.used)
+	w.int("mem_not_counted_for_evict", m.used-m.data)
+	w.zeros("mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
+	w.int("mem_clients_normal", m.clients)
+	w.zeros("mem_cluster_links", "mem_aof_buffer")
+	w.text("mem_allocator", allocatorName)
+	w.zeros("active_defrag_running")
+	w.int("lazyfree_pending_objects", int64(m.buried))
+	w.zeros("lazyfreed_objects")
+	w.int("mem_tables", m.tables)
+	w.int("mem_rounding", m.data-m.asked)
+}
+
+// allocatorName is what Redis's own tests and other tools go by: with jemalloc they expect its inner figures.
+const allocatorName = "larder-arena"
+
+func infoStats(w *infoWriter) {
+	srv, st := w.srv, &w.srv.stats
+	var keys keyspace.ShardStats
+	for i := range srv.ks.Shards() {
+		s := srv.ks.Shard(i).Stats
+		keys.Hits += s.Hits
+		keys.Misses += s.Misses
+		keys.Expired += s.Expired
+		keys.Evicted += s.Evicted
+		keys.FieldsExpired += s.FieldsExpired
+		keys.ExpireLag_ms = max(keys.ExpireLag_ms, s.ExpireLag_ms)
+	}
+	t, turns := srv.traffic(), srv.busiest()
+	commandTime := uint64(0)
+	for _, row := range srv.rows {
+		commandTime += row.Stats.Time_ns.Load()
+	}
+	st.mu.Lock()
+	r := st.rates
+	st.mu.Unlock()
+	w.uint("total_connections_received", st.connections.Load())
+	w.uint("total_commands_processed", st.commands.Load())
+	w.uint("instantaneous_ops_per_sec", r.ops.perSecond())
+	w.uint("total_net_input_bytes", t.BytesIn)
+	w.uint("total_net_output_bytes", t.BytesOut)
+	w.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	w.fixed("instantaneous_input_kbps", float64(r.in.perSecond())/1024, 2)
+	w.fixed("instantaneous_output_kbps", float64(r.out.perSecond())/1024, 2)
+	w.fixed("instantaneous_input_repl_kbps", 0, 2)
+	w.fixed("instantaneous_output_repl_kbps", 0, 2)
+	w.uint("rejected_connections", st.rejected.Load())
+	w.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	w.uint("expired_keys", keys.Expired)
+	w.fixed("expired_stale_perc", 0, 2)
+	w.zeros("expired_time_cap_reached_count")
+	w.int("expire_cycle_cpu_milliseconds", st.sweep_ns.Load()/1e6)
+	w.uint("evicted_keys", keys.Evicted)
+	w.uint("evicted_clients", st.evictedClients.Load())
+	w.zeros("total_eviction_exceeded_time", "current_eviction_exceeded_time")
+	w.uint("keyspace_hits", keys.Hits)
+	w.uint("keyspace_misses", keys.Misses)
+	channels, patterns := srv.hubs.plain.Totals()
+	sharded, _ := srv.hubs.sharded.Totals()
+	w.int("pubsub_channels", int64(channels))
+	w.int("pubsub_patterns", int64(patterns))
+	w.int("pubsubshard_channels", int64(sharded))
+	w.zeros("latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys")
+	w.zeros("active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses")
+	w.zeros("total_active_defrag_time", "current_active_defrag_time")
+	trackedKeys, trackedItems, prefixes := srv.tracker.totals()
+	w.int("tracking_total_keys", int64(trackedKeys))
+	w.int("tracking_total_items", int64(trackedItems))
+	w.int("tracking_total_prefixes", int64(prefixes))
+	w.zeros("unexpected_error_replies")
+	w.uint("total_error_replies", st.errorReplies.Load())
+	w.zeros("dump_payload_sanitizations")
+	w.uint("total_reads_processed", t.Reads)
+	w.uint("total_writes_processed", t.Writes)
+	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
+	// The loop with most to do: what it cannot take is the server's limit.
+	w.uint("eventloop_cycles", turns.count)
+	w.uint("eventloop_duration_sum", turns.nanos/1000)
+	w.uint("eventloop_duration_cmd_sum", commandTime/1000)
+	w.uint("instantaneous_eventloop_cycles_per_sec", r.turns.perSecond())
+	w.uint("instantaneous_eventloop_duration_usec", r.busy_us.perSecond())
+	w.zeros("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
+	w.uint("client_query_buffer_limit_disconnections", st.queryBufferKills.Load())
+	w.uint("client_output_buffer_limit_disconnections", st.outputKills.Load())
+	w.int("expire_lag_ms", keys.ExpireLag_ms)
+	w.uint("expired_fields", keys.FieldsExpired)
+	w.uint("accept_errors", t.AcceptErrors)
+}
+
+// statRows is the rows with a figure of some kind, by name.
+func (srv *Server) statRows(has func(*command.Row) bool) (list []*command.Row) {
+	for _, row := range srv.rows {
+		if has(row) {
+			list = append(list, row)
+		}
+	}
+	slices.SortFunc(list, func(a, b *command.Row) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+func infoCommandstats(w *infoWriter) {
+	for _, row := range w.srv.statRows(func(r *command.Row) bool {
+		return r.Stats.Calls.Load()+r.Stats.Rejected.Load()+r.Stats.Failed.Load() > 0
+	}) {
+		s := &row.Stats
+		calls, nanos := s.Calls.Load(), s.Time_ns.Load()
+		perCall := 0.0
+		if calls > 0 {
+			perCall = float64(nanos) / 1000 / float64(calls)
+		}
+		w.text("cmdstat_"+row.Name, "calls="+strconv.FormatUint(calls, 10)+",usec="+strconv.FormatUint(nanos/1000, 10)+
+			",usec_per_call="+strconv.FormatFloat(perCall, 'f', 2, 64)+",rejected_calls="+strconv.FormatUint(s.Rejected.Load(), 10)+
+			",failed_calls="+strconv.FormatUint(s.Failed.Load(), 10))
+	}
+}
+
+func infoErrorstats(w *infoWriter) {
+	st := &w.srv.stats
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	codes := make([]string, 0, len(st.errors))
+	for code := range st.errors {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	for _, code := range codes {
+		w.text("errorstat_"+code, "count="+strconv.FormatUint(st.errors[code], 10))
+	}
+}
+
+func infoLatencystats(w *infoWriter) {
+	percentiles := w.srv.conf.LatencyTrackingInfoPercentiles.Get()
+	for _, row := range w.srv.statRows(func(r *command.Row) bool {
+		h := w.srv.histograms[r.ID].Load()
+		return h != nil && h.total() > 0
+	}) {
+		h := w.srv.histograms[row.ID].Load()
+		parts := make([]string, len(percentiles))
+		for i, p := range percentiles {
+			parts[i] = "p" + strconv.FormatFloat(p, 'g', -1, 64) + "=" + strconv.FormatFloat(float64(h.percentile(p))/1000, 'f', 3, 64)
+		}
+		w.text("latency_percentiles_usec_"+row.Name, strings.Join(parts, ","))
+	}
+}
+
+func infoKeyspace(w *infoWriter) {
+	for _, d := range w.memory().databases {
+		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+",avg_ttl="+strconv.FormatInt(d.avgTTL_ms, 10))
+	}
+}
+
+func infoDebug(w *infoWriter) {
+	turns := w.srv.busiest()
+	w.zeros("eventloop_duration_aof_sum")
+	w.int("eventloop_duration_cron_sum", w.srv.stats.house_ns.Load()/1000)
+	w.uint("eventloop_duration_max", turns.longest/1000)
+	w.uint("eventloop_cmd_per_cycle_max", turns.commands)
+}

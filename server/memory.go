@@ -1,0 +1,136 @@
+package server
+
+import (
+	"math/rand/v2"
+	"runtime/metrics"
+	"time"
+)
+
+// usedMemory is what the data takes, in bytes: what maxmemory is compared with.
+func (srv *Server) usedMemory() int64 {
+	n := int64(0)
+	for i := range srv.ks.Shards() {
+		n += srv.ks.Shard(i).Used()
+	}
+	return n
+}
+
+// processMemory is what the server takes apart from the data: what lives on the Go heap, clients included. What is
+// garbage there does not count.
+func (srv *Server) processMemory() int64 {
+	return max(readMetrics("/gc/heap/live:bytes")[0], srv.clientMemory())
+}
+
+// notePeak keeps the highest sum of both.
+func (srv *Server) notePeak() (used int64) {
+	used = srv.usedMemory() + srv.processMemory()
+	for {
+		peak := srv.peak.Load()
+		if used <= peak || srv.peak.CompareAndSwap(peak, used) {
+			return used
+		}
+	}
+}
+
+// readMetrics reads figures of the Go runtime, in bytes.
+func readMetrics(names ...string) []int64 {
+	samples := make([]metrics.Sample, len(names))
+	for i, n := range names {
+		samples[i].Name = n
+	}
+	metrics.Read(samples)
+	out := make([]int64, len(names))
+	for i, s := range samples {
+		if s.Value.Kind() == metrics.KindUint64 {
+			out[i] = int64(s.Value.Uint64())
+		}
+	}
+	return out
+}
+
+// memoryFigures is where the memory is, in bytes.
+type memoryFigures struct {
+	used, peak, startup int64
+	data                int64 // entries, tables and structures
+	tables              int64 // of that, the tables in which keys stand
+	asked               int64 // what the data's allocations were asked for, before rounding
+	clients             int64
+	active, resident    int64 // pages in use, and all that are held
+	rss                 int64 // as the system sees the process
+	total               int64 // of the machine, 0 if not known
+
+	keys, buried int
+	databases    []databaseFigures // those with keys
+}
+
+type databaseFigures struct {
+	index, keys, volatile int
+	tables                int64
+	avgTTL_ms             int64
+}
+
+// memory gathers the figures. All shards are held.
+func (srv *Server) memory() (m memoryFigures) {
+	m.used = srv.notePeak()
+	m.peak, m.startup = srv.peak.Load(), srv.startup
+	m.clients = srv.clientMemory()
+	dbs := make([]databaseFigures, srv.ks.Databases())
+	pages := int64(0)
+	for i := range srv.ks.Shards() {
+		sh := srv.ks.Shard(i)
+		st := sh.Arena().Stats()
+		m.data += st.LiveBytes
+		m.asked += st.AskedBytes
+		pages += st.ResidentBytes
+		m.active += st.ResidentBytes - st.DirtyBytes
+		m.buried += sh.Buried()
+		for db := range dbs {
+			d := &dbs[db]
+			d.keys += sh.Len(db)
+			d.volatile += sh.Volatile(db)
+			d.tables += int64(sh.TableBytes(db))
+		}
+	}
+	for i, d := range dbs {
+		if d.keys > 0 {
+			d.index = i
+			d.avgTTL_ms = srv.avgTTL(i)
+			m.keys += d.keys
+			m.tables += d.tables
+			m.databases = append(m.databases, d)
+		}
+	}
+	heap := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/objects:bytes",
+		"/memory/classes/heap/unused:bytes")
+	m.active += heap[2] + heap[3]
+	m.resident = pages + heap[0] - heap[1]
+	m.rss = residentMemory()
+	m.total = systemMemory()
+	return m
+}
+
+// overhead is what is not the user's data: tables, clients and the server itself.
+func (m *memoryFigures) overhead() int64 { return m.used - m.data + m.tables }
+
+// dataset is the user's data.
+func (m *memoryFigures) dataset() int64 { return m.used - m.overhead() }
+
+// ttlRounds is how often each shard is asked for a sample of its keys' times.
+const ttlRounds = 4
+
+// avgTTL is about how many milliseconds the keys of a database that have an expiry live on, by samples. All shards are
+// held.
+func (srv *Server) avgTTL(db int) int64 {
+	sum, n, now := int64(0), 0, time.Now().UnixMilli()
+	for range ttlRounds {
+		for i := range srv.ks.Shards() {
+			s, k := srv.ks.Shard(i).SampleTTL(db, rand.Uint64(), now)
+			sum += s
+			n += k
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / int64(n)
+}

@@ -3,6 +3,8 @@ package command
 import (
 	"crypto/sha1"
 	"encoding/binary"
+	"encoding/hex"
+	"strconv"
 
 	"larder/datatypes"
 	"larder/keyspace"
@@ -68,6 +70,27 @@ func (d *Digest) value(c *Ctx, key []byte, in keyspace.Info) {
 			d.add(pair[:])
 			return true
 		})
+	case datatypes.TypeZSet:
+		zset, _ := c.ReadZSet(key)
+		var text [32]byte
+		zset.Each(func(member []byte, score float64) bool {
+			var pair Digest
+			pair.mix(member)
+			pair.mix(datatypes.AppendFloat17(text[:0], score))
+			d.add(pair[:])
+			return true
+		})
+	case datatypes.TypeStream:
+		stream, _ := c.ReadStream(key)
+		var text []byte
+		for it := stream.Iter(datatypes.StreamID{}, datatypes.MaxStreamID, false); it.Next(); {
+			text = append(strconv.AppendUint(text[:0], it.ID().Ms, 10), '.')
+			d.mix(strconv.AppendUint(text, it.ID().Seq, 10))
+			for it.Field() {
+				d.mix(it.Name())
+				d.mix(it.Value())
+			}
+		}
 	}
 	if in.Expire_ms != 0 {
 		d.add([]byte("!!expire!!"))
@@ -102,9 +125,7 @@ func (c *Ctx) DigestOfAll() (total Digest) {
 			var d Digest
 			d.mix(key)
 			d.value(c, key, in)
-			for i, x := range d {
-				total[i] ^= x
-			}
+			total.add(d[:])
 			c.Settle()
 			return true
 		})
@@ -114,11 +135,4 @@ func (c *Ctx) DigestOfAll() (total Digest) {
 }
 
 // String is the digest in hexadecimal, as it is replied.
-func (d Digest) String() string {
-	const digits = "0123456789abcdef"
-	text := make([]byte, 0, 2*len(d))
-	for _, x := range d {
-		text = append(text, digits[x>>4], digits[x&15])
-	}
-	return string(text)
-}
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }

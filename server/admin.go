@@ -1,0 +1,79 @@
+package server
+
+import (
+	"time"
+
+	"larder/server/command"
+	"larder/server/resp"
+)
+
+func timeNow(c *command.Ctx) {
+	now := time.Now()
+	c.Reply.Array(2)
+	c.Reply.BulkInt(now.Unix())
+	c.Reply.BulkInt(int64(now.Nanosecond() / 1000))
+}
+
+func role(c *command.Ctx) {
+	c.Reply.Array(3)
+	c.Reply.BulkString("master")
+	c.Reply.Int(0)
+	c.Reply.Array(0)
+}
+
+// shutdown ends the server. There is nothing to save, so its options only have to make sense. There is no reply: the
+// client sees its connection close.
+func shutdown(c *command.Ctx) {
+	a := &c.Args
+	var save, noSave, now, force, abort bool
+	for a.More() {
+		switch {
+		case a.Is("SAVE"):
+			save = true
+		case a.Is("NOSAVE"):
+			noSave = true
+		case a.Is("NOW"):
+			now = true
+		case a.Is("FORCE"):
+			force = true
+		case a.Is("ABORT"):
+			abort = true
+		default:
+			a.Syntax()
+		}
+	}
+	if save && noSave || abort && (save || noSave || now || force) {
+		a.Syntax()
+	}
+	if !a.Done() {
+		return
+	}
+	if abort {
+		c.Fail("ERR No shutdown in progress.")
+		return
+	}
+	s := c.Client.(*session)
+	s.srv.log.Warn("User requested shutdown...")
+	s.conn.Suspend()
+	s.srv.shutdown()
+}
+
+func lolwut(c *command.Ctx) {
+	if a := &c.Args; a.Is("VERSION") {
+		a.IntOr(resp.ErrNotInteger)
+		a.Rest()
+		if !a.Done() {
+			return
+		}
+	}
+	c.Reply.Verbatim("txt", drawLarder(c.Rand64)+"\nRedis ver. "+RedisVersion+", Larder ver. "+Version+"\n")
+}
+
+func init() {
+	register(
+		command.New("time", command.NoneOfThem, timeNow),
+		command.New("role", command.NoneOfThem, role),
+		command.New("shutdown", command.NoneOfThem, shutdown),
+		command.New("lolwut", command.NoneOfThem, lolwut),
+	)
+}

@@ -189,7 +189,11 @@ func (ln *Listener) acceptPortable() {
 	for {
 		nc, err := ln.nl.Accept()
 		if err == nil {
-			if t, ok := nc.(*net.TCPConn); ok {
+			inner := nc
+			if w, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
+				inner = w.NetConn()
+			}
+			if t, ok := inner.(*net.TCPConn); ok {
 				idle := time.Duration(ln.eng.keepAlive.Load())
 				t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: max(idle/3, time.Second), Count: 3})
 			}

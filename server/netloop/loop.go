@@ -72,6 +72,9 @@ func (l *Loop) Each(fn func(c *Conn)) {
 func (l *Loop) TickBefore(t time.Time) {
 	if t.Before(l.nextTick) {
 		l.nextTick = t
+		if l.portable {
+			l.kickPortable() // its goroutine waits for the old time
+		}
 	}
 }
 

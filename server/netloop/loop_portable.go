@@ -151,13 +151,14 @@ func (c *Conn) pump(me int) {
 		}
 		n, err := c.nc.Read(buf)
 		l.mu.Lock()
-		if err != nil && c.state&(stClosing|stClosed) == 0 {
-			if errors.Is(err, io.EOF) {
-				c.state |= stEOF
-				c.touch()
-			} else {
-				c.Close(err)
-			}
+		switch {
+		case c.is(stClosed):
+			return
+		case errors.Is(err, io.EOF):
+			c.state |= stEOF
+			c.touch()
+		case err != nil:
+			c.Close(err)
 		}
 		l.turn(c, buf[:n])
 		// The buffer follows what the client sends at once.
@@ -190,8 +191,7 @@ func (c *Conn) sendable() int {
 }
 
 // write sends what may leave, unless another goroutine is at it. me is the number of the reading goroutine, or -1 for one
-// that only writes. The loop is held when it is called and when it
-// returns, not in between.
+// that only writes. The loop is held when it is called and when it returns, not in between.
 func (c *Conn) write(me int) {
 	l, s := c.loop, c.side
 	for !s.writing && c.state&(stClosed|stClosing) == 0 {
@@ -258,8 +258,18 @@ func (c *Conn) watchPortable() {
 
 // releasePortable ends the reading and the writing goroutine.
 func (c *Conn) releasePortable() {
-	if c.nc != nil {
-		c.nc.Close()
-		c.watchPortable()
+	if c.nc == nil {
+		return
 	}
+	switch c.nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		c.nc.Close()
+	default: // TLS says goodbye, for which it may have to wait
+		c.loop.eng.running.Add(1)
+		go func() {
+			defer c.loop.eng.running.Done()
+			c.nc.Close()
+		}()
+	}
+	c.watchPortable()
 }

@@ -433,17 +433,22 @@ func TestYield(t *testing.T) {
 
 func TestTicks(t *testing.T) {
 	each(t, func(o *Options) { o.TickEvery = time.Hour }, func(t *testing.T, s *testServer, e *Engine, addr string) {
-		asked := make(chan time.Time, 1)
-		l := e.Loops()[0]
-		var due time.Time
+		c := dial(t, "tcp", addr)
+		defer c.Close()
+		l := s.conn(c.id()).Loop()
+		asked, set := make(chan time.Time, 1), make(chan bool)
 		l.Post(func() {
 			s.onTick = func(l *Loop) { asked <- l.Now() }
-			due = l.Now().Add(30 * time.Millisecond)
-			l.TickBefore(due)
-			l.TickBefore(due.Add(time.Minute)) // later than what was asked for: no matter
+			close(set)
 		})
-		if at := <-asked; at.Before(due) || at.After(due.Add(5*time.Second)) {
-			t.Fatalf("the tick came %v after it was due", at.Sub(due))
+		<-set
+		for range 3 {
+			due := time.Now().Add(30 * time.Millisecond)
+			c.send("TICK 30\r\nTICK 60000\r\n") // later than what was asked for: no matter
+			c.want("+OK", "+OK")
+			if at := <-asked; at.Before(due) || at.After(due.Add(5*time.Second)) {
+				t.Fatalf("the tick came %v after it was due", at.Sub(due))
+			}
 		}
 	})
 }

@@ -28,6 +28,7 @@ import (
 //	WAIT               suspends; Woken answers +WOKEN and resumes
 //	HOLD               +HELD, which stays back until Woken releases it
 //	DRAIN n            n bytes, and +DRAINED when they are gone
+//	TICK n             asks for a Tick in n milliseconds
 //	TELL id            when this connection closes, the other one gets +GONE
 type testServer struct {
 	t       *testing.T
@@ -189,6 +190,9 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 	case "DRAIN":
 		c.Out().Bulk(s.big[:n])
 		c.WhenDrained(0, func(c *Conn) { c.Out().Simple("DRAINED") })
+	case "TICK":
+		c.Loop().TickBefore(c.Loop().Now().Add(time.Duration(n) * time.Millisecond))
+		c.Out().OK()
 	case "TELL":
 		c.User.(*connState).tell = s.conn(int64(n))
 		c.Out().OK()

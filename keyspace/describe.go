@@ -13,6 +13,7 @@ const embeddedMax = 44
 type collection interface {
 	Encoding() string
 	Bytes(samples int) int
+	Check() error
 }
 
 // collection binds the entry's value for reading; nil for a string.

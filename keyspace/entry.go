@@ -166,5 +166,5 @@ func farCap(n int) int {
 	if n < 2<<20 {
 		return n + n/2
 	}
-	return n + 1<<20
+	return max(n, min(n+1<<20, MaxValue))
 }

@@ -7,8 +7,8 @@ import (
 // A Handle is the place of one key's value while a command reads or edits it: the datatypes.Holder of that value.
 //
 // The key of a handle made by Edit needs not exist: it is made when the first byte is stored, and removed by Settle
-// if the value has ended up empty. The handle stays right when other keys of its database come and go: it looks its
-// place up again when the database has changed since.
+// if the value has ended up empty. The handle stays right when other keys of its database come, go and move, and when
+// another handle of the same key changes it: it looks its place up again when the database has changed since.
 type Handle struct {
 	v    *View
 	it   item
@@ -16,7 +16,7 @@ type Handle struct {
 	db   int
 	typ  datatypes.Type
 	here bool   // the entry exists
-	gen  uint32 // of the database when it.slot was looked up
+	gen  uint32 // of the database when it was looked up
 	enc  datatypes.Enc
 	edit bool
 	typed
@@ -31,6 +31,7 @@ func (h *Handle) Exists() bool { return h.here }
 // Enc is the value's encoding.
 func (h *Handle) Enc() datatypes.Enc {
 	if h.here {
+		h.fresh()
 		return h.it.h.enc()
 	}
 	return h.enc
@@ -43,7 +44,14 @@ func (h *Handle) SetEnc(e datatypes.Enc) {
 		h.fresh()
 		h.it.h.flags = h.it.h.flags&^(3<<2) | byte(e)<<2
 		h.it.bytes()[0] = h.it.h.flags
+		h.changed()
 	}
+}
+
+// changed tells other handles of the database that the entry is not what it was.
+func (h *Handle) changed() {
+	h.it.d.gen++
+	h.gen = h.it.d.gen
 }
 
 // Bytes is the value's own bytes, nil if there are none yet.
@@ -51,25 +59,37 @@ func (h *Handle) Bytes() []byte {
 	if !h.here {
 		return nil
 	}
+	h.fresh()
 	return h.it.value()
 }
 
-// fresh looks the key's slot up again if keys of its database have come or gone since.
+// fresh looks the key up again if entries of its database have come, gone or moved since.
 func (h *Handle) fresh() {
-	if h.gen == h.it.d.gen {
-		return
+	if h.gen != h.it.d.gen && !h.lookAgain() {
+		panic("assertion failed: a key vanished under its handle")
+	}
+}
+
+// lookAgain finds the key's entry as it is now, and tells whether there is one of the handle's type.
+func (h *Handle) lookAgain() bool {
+	h.gen = h.it.d.gen
+	if !h.it.d.ready {
+		return false
 	}
 	slot, ok := h.it.d.t.Find(h.v.ks.hash(h.key), h.key)
 	if !ok {
-		panic("assertion failed: a key vanished under its handle")
+		return false
 	}
-	h.it.slot, h.gen = slot, h.it.d.gen
-	h.it.e = h.it.d.t.Entry(slot)
+	h.it.slot, h.it.e = slot, h.it.d.t.Entry(slot)
 	h.it.h = parse(h.it.sh.arena, h.it.e)
+	return h.it.h.typ() == h.typ
 }
 
 // Resize gives the value n bytes; see datatypes.Holder.
 func (h *Handle) Resize(n int) []byte {
+	if !h.here && h.gen != h.it.d.gen {
+		h.here = h.lookAgain() // another handle may have made the key
+	}
 	if !h.here {
 		if n == 0 {
 			return nil
@@ -100,6 +120,7 @@ func (h *Handle) Resize(n int) []byte {
 		h.it.rebuild(farSize, h.it.expire())
 		f.put(h.it.bytes()[h.it.h.valOff():])
 	}
+	h.gen = h.it.d.gen
 	return h.it.value()
 }
 
@@ -189,14 +210,15 @@ func (v *View) settle(h *Handle) {
 		return
 	}
 	h.edit = false
+	if h.gen != h.it.d.gen && !h.lookAgain() {
+		return // another handle of the key has been settled, or the command removed it
+	}
 	if !h.empty() {
-		if h.typ == datatypes.TypeHash && h.Enc() != datatypes.EncBlob {
-			h.fresh()
-			h.it.d.t.SetExpire(h.it.slot, h.it.due())
+		if h.typ == datatypes.TypeHash {
+			h.it.noteDue()
 		}
 		return
 	}
-	h.fresh()
 	db := v.DB
 	v.DB = h.db
 	v.event(h.it.sh, Removed, h.key, "del")

@@ -55,16 +55,17 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 		it, _ = v.find(src)
 		copy(made.bytes()[made.h.valOff():], it.bytes()[it.h.valOff():])
 		putAccess(made.bytes(), word)
+		made.noteDue() // the fields of a hash may be due before the key
 		it.forget()
 		return
 	}
 	source, _ := v.open(src, it.h.typ(), false)
 	v.DB = db
 	target, _ := v.open(dst, it.h.typ(), true)
-	target.edit = false
 	copyValue(target, source)
-	v.SetExpire(dst, at_ms)
-	v.SetAccess(dst, word)
+	it, _ = v.find(dst)
+	v.setExpire(&it, at_ms)
+	putAccess(it.bytes(), word)
 	v.DB = from
 	if move {
 		it, _ = v.find(src)

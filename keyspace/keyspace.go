@@ -50,6 +50,10 @@ type Keyspace struct {
 	databases int
 
 	maxMemory atomic.Int64
+	used      atomic.Int64 // of all shards; see Shard.noteUsed
+
+	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds
+	wake   chan struct{}
 }
 
 // LazyFree holds the lazyfree-lazy-* directives: whether a large value that a command drops is freed step by step
@@ -68,6 +72,7 @@ func New(o Options) (*Keyspace, error) {
 	ks := &Keyspace{
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1},
 		hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
+		wake: make(chan struct{}, 1),
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})
@@ -125,19 +130,33 @@ func (ks *Keyspace) Unlock(s Set) {
 	}
 }
 
-// Reserve makes sure that each shard in s, which are held, can take a write of n bytes: twice the value, and what a
-// table or a tree may grow by on the way. It is false if the system refuses the memory.
-func (ks *Keyspace) Reserve(s Set, n int) bool {
+// Reserve is ReserveMany for one value.
+func (ks *Keyspace) Reserve(s Set, n int) bool { return ks.ReserveMany(s, n, 1) }
+
+// ReserveMany makes sure that each shard in s, which are held, can take a write of count values of n bytes together: twice
+// the bytes, what each value needs besides, and what a table or a tree may grow by on the way. It is false if the system
+// refuses the memory.
+func (ks *Keyspace) ReserveMany(s Set, n, count int) bool {
 	for ; s != 0; s &= s - 1 {
-		if !ks.shards[bits.TrailingZeros64(uint64(s))].arena.Reserve(2*n + reserveSlack) {
+		if !ks.shards[bits.TrailingZeros64(uint64(s))].arena.Reserve(2*n + count*reserveEach + reserveSlack) {
 			return false
 		}
 	}
 	return true
 }
 
-// reserveSlack covers a segment's split, a directory's doubling and a blob's conversion.
-const reserveSlack = 256 << 10
+const (
+	// reserveEach covers what a short element takes beyond its bytes: an entry of a sorted set, its slots in table and
+	// tree at their lowest fill.
+	reserveEach = 128
+
+	// reserveSlack covers a segment's split, a directory's doubling and a blob's conversion.
+	reserveSlack = 256 << 10
+)
+
+// Used is the bytes that the data takes in the arenas, up to a few KiB for each shard. It may be called without holding
+// a shard; see Memory for the exact figures.
+func (ks *Keyspace) Used() int64 { return ks.used.Load() }
 
 // SetMaxMemory sets the limit in bytes, 0 for none.
 func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,11 @@ type Shard struct {
 
 	Stats ShardStats
 
-	lastUsed int64
-	used     atomic.Int64 // what lastUsed was when the shard was last released
+	lastUsed int64        // what the keyspace's sum of used bytes has of this shard
+	lastDue  int64        // what due was last set to
+	due      atomic.Int64 // lower bound of the time at which something expires here; the largest int64 if nothing does
+	peeked   item         // the entry that a value is bound to for a look at it
+	defrag   defrag
 
 	Ext any // what the server keeps per shard: watched keys, blocked clients
 
@@ -48,7 +52,7 @@ type ShardStats struct {
 type database struct {
 	t     table.Table
 	ready bool
-	gen   uint32 // grows with each insertion and removal: slots taken before are stale
+	gen   uint32 // grows with each entry that comes, goes or changes its form: what was looked up before is stale
 	ttls  int    // keys with an expiry
 }
 
@@ -65,20 +69,39 @@ func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
 		s.dbs[i].t = s.noTable()
 	}
 	s.env = datatypes.Env{Arena: a, Limits: ks.Limits, Hash: ks.hash, Rand: rnd}
+	s.setDue(never)
 	return s
 }
 
 // Env is what the shard's values share.
 func (s *Shard) Env() *datatypes.Env { return &s.env }
 
-// Used is the bytes that the shard's data takes. It may be called without holding the shard.
-func (s *Shard) Used() int64 { return s.used.Load() }
-
-// noteUsed makes Used tell the truth again, before the shard is released.
+// noteUsed lets Keyspace.Used know, before the shard is released, if what the shard takes has changed by more than a
+// little: the sum is one word for all.
 func (s *Shard) noteUsed() {
-	if n := s.arena.LiveBytes(); n != s.lastUsed {
-		s.lastUsed = n
-		s.used.Store(n)
+	if n := s.arena.LiveBytes() - s.lastUsed; n >= usedGrain || n <= -usedGrain {
+		s.lastUsed += n
+		s.ks.used.Add(n)
+	}
+}
+
+// usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes.
+const usedGrain = 4096
+
+// never is later than every expiry.
+const never = math.MaxInt64
+
+// setDue notes when something of the shard is due.
+func (s *Shard) setDue(at_ms int64) {
+	s.lastDue = at_ms
+	s.due.Store(at_ms)
+}
+
+// dueAt notes that something of the shard expires at at_ms, 0 for never.
+func (s *Shard) dueAt(at_ms int64) {
+	if at_ms != 0 && at_ms < s.lastDue {
+		s.setDue(at_ms)
+		s.ks.alarm(at_ms)
 	}
 }
 
@@ -121,13 +144,20 @@ func (s *Shard) Lapsed(db int, key []byte, now_ms int64) bool {
 	return at != 0 && at < now_ms
 }
 
-// Tend does up to budget steps of merging and shrinking the shard's tables.
-func (s *Shard) Tend(budget int) {
+// Tend does up to budget steps of merging and shrinking the shard's tables, and gives those back that have become
+// empty. It tells whether there is more to do.
+func (s *Shard) Tend(budget int) (more bool) {
 	for i := range s.dbs {
-		if d := &s.dbs[i]; d.ready {
-			d.t.Maintain(budget)
+		d := &s.dbs[i]
+		switch {
+		case !d.ready:
+		case d.t.Len() == 0:
+			s.flush(i)
+		case d.t.Maintain(budget):
+			return true
 		}
 	}
+	return false
 }
 
 // Volatile is the number of keys of database db that have an expiry.

@@ -104,6 +104,7 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 	} else {
 		it.sh.freeValue(it.h, it.e)
 		had := it.h.flags & ttlBit
+		listed := it.d.t.Volatile(it.slot) // a hash may have been because of its fields
 		it.h.flags = flags | had
 		if len(body) > farMin {
 			it.h.flags |= farBit
@@ -113,8 +114,9 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 			it.rebuild(len(body), at_ms)
 			copy(it.bytes()[it.h.valOff():], body)
 		}
-		if at_ms != 0 || had != 0 {
+		if at_ms != 0 || listed {
 			it.d.t.SetExpire(it.slot, at_ms)
+			it.sh.dueAt(at_ms)
 		}
 	}
 	putAccess(it.bytes(), v.overwritten(access(it.bytes())))

@@ -13,26 +13,71 @@ const sweepLate_ms = 25
 // tells whether more are due. The view holds the shard. How late the oldest of them was is noted in the shard's
 // statistics.
 //
-// It is cheap when nothing is due: tables know the earliest time at which they have to be looked at.
+// It is cheap when nothing is due: tables know the earliest time at which they have to be looked at, and shards when
+// that is: see Due.
 func (v *View) Sweep(i, budget int) (removed int, more bool) {
 	sh := v.ks.shards[i]
 	from := v.DB
 	defer func() { v.DB = from }()
-	lag := int64(0)
+	lag, due := int64(0), int64(never)
 	for n := range sh.dbs {
 		d := &sh.dbs[n]
-		if !d.ready || d.t.MinExpire() >= v.Now-sweepLate_ms {
+		if !d.ready {
+			continue
+		}
+		if at := d.t.MinExpire(); at >= v.Now-sweepLate_ms {
+			due = min(due, at)
 			continue
 		}
 		v.DB = n
 		var keys, fields int
 		keys, fields, lag, more = v.sweepDB(sh, d, budget-removed, lag)
 		if removed += keys + fields; more {
+			due = 0
 			break
 		}
+		due = min(due, d.t.MinExpire())
 	}
-	sh.Stats.ExpireLag_ms = lag
+	sh.setDue(due)
+	if lag > 0 {
+		sh.Stats.ExpireLag_ms = lag
+	}
 	return removed, more
+}
+
+// Due is the shards that Sweep has something to do in at now_ms, and the time at which there will be something next,
+// as far as is known. No shard needs to be held.
+func (ks *Keyspace) Due(now_ms int64) (s Set, next_ms int64) {
+	next_ms = never
+	for i, sh := range ks.shards {
+		at := sh.due.Load()
+		if at == never {
+			continue
+		}
+		if at += sweepLate_ms + 1; at <= now_ms {
+			s |= 1 << i
+		} else {
+			next_ms = min(next_ms, at)
+		}
+	}
+	return s, next_ms
+}
+
+// WakeAt tells the keyspace when the sweeper is going to look next, in Unix milliseconds. Whoever makes something that
+// is due earlier sends to Wake. The sweeper calls it before it asks Due for the last time.
+func (ks *Keyspace) WakeAt(at_ms int64) { ks.wakeAt.Store(at_ms) }
+
+// Wake is received from when something is due before the time that WakeAt has told.
+func (ks *Keyspace) Wake() <-chan struct{} { return ks.wake }
+
+// alarm wakes the sweeper if it would come too late for what expires at at_ms.
+func (ks *Keyspace) alarm(at_ms int64) {
+	if at_ms+sweepLate_ms < ks.wakeAt.Load() {
+		select {
+		case ks.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (v *View) sweepDB(sh *Shard, d *database, budget int, lag int64) (keys, fields int, late int64, more bool) {
@@ -46,7 +91,6 @@ func (v *View) sweepDB(sh *Shard, d *database, budget int, lag int64) (keys, fie
 			it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
 			if at := it.expire(); at != 0 && v.expired(at) {
 				lag = max(lag, v.Now-at)
-				v.Dirty++
 				v.expire(&it)
 				keys++
 				return

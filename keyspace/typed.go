@@ -117,7 +117,6 @@ func (v *View) Install(key []byte, t datatypes.Type, m *datatypes.MemHolder) (wa
 		return was
 	}
 	h, _ := v.open(key, t, true)
-	h.edit = false
 	h.SetEnc(m.Enc())
 	copy(h.Resize(len(m.Bytes())), m.Bytes())
 	return was
@@ -137,7 +136,8 @@ func (it *item) fieldsDue() int64 {
 		return 0
 	}
 	var x datatypes.Hash
-	x.Bind(&it.sh.env, peek{it})
+	it.sh.peeked = *it // it itself would escape to the heap
+	x.Bind(&it.sh.env, peek{&it.sh.peeked})
 	return x.MinExpire()
 }
 
@@ -149,6 +149,13 @@ func (it *item) due() int64 {
 		return field
 	}
 	return own
+}
+
+// noteDue tells the table when the entry is due, after its own expiry or its value changed.
+func (it *item) noteDue() {
+	at_ms := it.due()
+	it.d.t.SetExpire(it.slot, at_ms)
+	it.sh.dueAt(at_ms)
 }
 
 // peek is a Holder of an entry's value that is only read.

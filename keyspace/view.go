@@ -110,7 +110,8 @@ func (v *View) hashOf(key []byte) uint64 {
 	return v.ks.hash(key)
 }
 
-// item is a key's place: valid until a key is inserted into or removed from the same database.
+// item is a key's place: valid until an entry is inserted, removed or rebuilt in the same database. If there is no such
+// key it names only shard and database.
 type item struct {
 	sh   *Shard
 	d    *database
@@ -147,13 +148,16 @@ func (v *View) place(h uint64) (*Shard, *database) {
 		panic("assertion failed: a key's shard is used but not held")
 	}
 	s := v.ks.shards[i]
-	return s, s.db(v.DB)
+	return s, &s.dbs[v.DB]
 }
 
 // find looks a key up without counting or touching it. A key whose time is over is removed first, or invisible.
 func (v *View) find(key []byte) (it item, ok bool) {
 	h := v.hashOf(key)
 	it.sh, it.d = v.place(h)
+	if !it.d.ready {
+		return it, false
+	}
 	it.slot, ok = it.d.t.Find(h, key)
 	if !ok {
 		return it, false
@@ -353,7 +357,7 @@ func (v *View) setExpire(it *item, at_ms int64) {
 	default:
 		return
 	}
-	it.d.t.SetExpire(it.slot, it.due())
+	it.noteDue()
 }
 
 // rebuild makes the entry have room for valLen bytes of value and the given expiry, keeping key, access word and as
@@ -397,16 +401,19 @@ func (it *item) rebuild(valLen int, at_ms int64) {
 		it.d.ttls--
 	}
 	it.h = head{flags: flags, keyOff: keyOff, keyLen: old.keyLen, valLen: valLen}
+	it.d.gen++
 }
 
 // insert makes an entry for a key that is not there, with valLen undefined bytes of value. The access word is that
 // of a new key.
 func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	h := v.hashOf(key)
-	sh, d := v.place(h)
+	sh, _ := v.place(h)
+	d := sh.db(v.DB)
 	if at_ms != 0 {
 		flags |= ttlBit
 		d.ttls++
+		sh.dueAt(at_ms)
 	}
 	size := entrySize(len(key), valLen, at_ms != 0)
 	e := sh.arena.Alloc(size)

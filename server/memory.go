@@ -6,14 +6,8 @@ import (
 	"time"
 )
 
-// usedMemory is what the data takes, in bytes: what maxmemory is compared with.
-func (srv *Server) usedMemory() int64 {
-	n := int64(0)
-	for i := range srv.ks.Shards() {
-		n += srv.ks.Shard(i).Used()
-	}
-	return n
-}
+// usedMemory is what the data takes, in bytes, up to a few KiB per shard: what maxmemory is compared with.
+func (srv *Server) usedMemory() int64 { return srv.ks.Used() }
 
 // processMemory is what the server takes apart from the data: what lives on the Go heap, clients included. What is
 // garbage there does not count.

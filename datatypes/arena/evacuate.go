@@ -22,6 +22,7 @@ type evacuation struct {
 	on    bool
 	head  uint32 // marked slabs, linked by next and prev
 	class uint8  // Mark goes on here
+	moves uint64
 	quota [classCount]uint32
 }
 
@@ -109,8 +110,12 @@ func (a *Arena) Move(r Ref, size int) Ref {
 	}
 	copy(a.Bytes(n, size), a.Bytes(r, size))
 	a.Free(r, size)
+	a.evac.moves++
 	return n
 }
+
+// Moves is how many allocations Move has moved since the arena was made.
+func (a *Arena) Moves() uint64 { return a.evac.moves }
 
 // StopEvacuation ends the evacuation. Slabs that were not emptied are used again; it takes O(1) for each of them.
 func (a *Arena) StopEvacuation() {

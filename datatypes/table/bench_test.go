@@ -13,7 +13,7 @@ import (
 // benchEntry is the size of the benchmarks' entries, about that of a short key with a short value.
 const benchEntry = 48
 
-// shards makes n tables, each in an arena of its own, and a function that inserts key k where it belongs.
+// shards are tables, each in an arena of its own, that divide keys among them by the low bits of the hash.
 type shards struct {
 	a []*arena.Arena
 	t []Table
@@ -34,14 +34,16 @@ func newShards(tb testing.TB, n int) *shards {
 
 func (s *shards) of(h uint64) int { return int(h % uint64(len(s.t))) }
 
-func (s *shards) insert(k uint64, size int) {
+func (s *shards) insert(k uint64, expireMs int64) {
 	var key [8]byte
 	binary.LittleEndian.PutUint64(key[:], k)
 	h := mix(key[:])
 	i := s.of(h)
-	e := s.a[i].Alloc(size)
-	copy(s.a[i].Bytes(e, 8), key[:])
-	s.t[i].Insert(h, e, 0)
+	e := s.a[i].Alloc(benchEntry)
+	b := s.a[i].Bytes(e, 16)
+	copy(b, key[:])
+	binary.LittleEndian.PutUint64(b[8:], uint64(expireMs))
+	s.t[i].Insert(h, e, expireMs)
 }
 
 func (s *shards) bytes() (n int) {
@@ -67,7 +69,7 @@ func BenchmarkGrowth(b *testing.B) {
 				next := bench.max / 50
 				for k := range bench.max {
 					from := time.Now()
-					s.insert(uint64(k), benchEntry)
+					s.insert(uint64(k), 0)
 					took = append(took, time.Since(from))
 					if k == next {
 						next += next / 20
@@ -89,10 +91,10 @@ func BenchmarkGrowth(b *testing.B) {
 // BenchmarkFind looks up keys of 5M in 64 tables: those that are there and those that are not, one by one and in batches
 // of 64 that are staged first.
 func BenchmarkFind(b *testing.B) {
-	const count, batch = 5_000_000, 64
+	const count, batch = 5_000_000, BatchSize
 	s := newShards(b, 64)
 	for k := range uint64(count) {
-		s.insert(k, benchEntry)
+		s.insert(k, 0)
 	}
 	for _, bench := range []struct {
 		name   string
@@ -103,6 +105,7 @@ func BenchmarkFind(b *testing.B) {
 			rnd := rand.New(rand.NewPCG(1, 2))
 			var keys [batch][8]byte
 			var hashes [batch]uint64
+			var staged Batch
 			found := 0
 			for n := 0; n < b.N; n += batch {
 				for i := range keys {
@@ -111,11 +114,9 @@ func BenchmarkFind(b *testing.B) {
 				}
 				if bench.staged {
 					for _, h := range hashes {
-						s.t[s.of(h)].Stage1(h)
+						staged.Add(&s.t[s.of(h)], h)
 					}
-					for _, h := range hashes {
-						s.t[s.of(h)].Stage2(h)
-					}
+					staged.Load()
 				}
 				for i, h := range hashes {
 					if _, ok := s.t[s.of(h)].Find(h, keys[i][:]); ok {
@@ -126,6 +127,97 @@ func BenchmarkFind(b *testing.B) {
 			if (found > 0) != (bench.offset == 0) {
 				b.Fatal(found)
 			}
+		})
+	}
+}
+
+// BenchmarkScan is one call of Scan for ten entries.
+func BenchmarkScan(b *testing.B) {
+	s := newShards(b, 1)
+	for k := range uint64(1_000_000) {
+		s.insert(k, 0)
+	}
+	cursor, seen := uint64(0), 0
+	for b.Loop() {
+		cursor = s.t[0].Scan(cursor, 10, func(arena.Ref) { seen++ })
+	}
+	b.ReportMetric(float64(seen)/float64(b.N), "entries/op")
+}
+
+// BenchmarkRandom draws one entry, and one sample.
+func BenchmarkRandom(b *testing.B) {
+	s := newShards(b, 1)
+	for k := range uint64(1_000_000) {
+		s.insert(k, 0)
+	}
+	n := uint64(0)
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			s.t[0].Random(n)
+			n++
+		}
+	})
+	b.Run("sample", func(b *testing.B) {
+		seen := 0
+		for b.Loop() {
+			s.t[0].Sample(n, func(Slot, arena.Ref) { seen++ })
+			n++
+		}
+		b.ReportMetric(float64(seen)/float64(b.N), "entries/op")
+	})
+}
+
+// BenchmarkExpireDue sweeps 64 tables of 5M volatile entries every 20 ms of a clock that it makes: first when nothing is
+// due for long, then with 5000 and with 100000 entries expiring and coming per second. It reports the time of a second's
+// sweeps, inserts not counted.
+func BenchmarkExpireDue(b *testing.B) {
+	const count = 5_000_000
+	for _, bench := range []struct {
+		name             string
+		perSecond, slack int64
+	}{{"idle", 0, 0}, {"5K", 5_000, 0}, {"5K-slack", 5_000, 60}, {"100K", 100_000, 0}, {"100K-slack", 100_000, 60}} {
+		b.Run(bench.name, func(b *testing.B) {
+			s := newShards(b, 64)
+			rnd := rand.New(rand.NewPCG(1, 2))
+			now, next := int64(1000), uint64(0)
+			life := int64(1e12)
+			if bench.perSecond > 0 {
+				life = 2 * count * 1000 / bench.perSecond
+			}
+			for range count {
+				s.insert(next, now+rnd.Int64N(life))
+				next++
+			}
+			sweep := func() (late int64) {
+				for i := range s.t {
+					for s.t[i].ExpireDue(now, now-bench.slack, 1000, func(e arena.Ref) int64 {
+						return int64(binary.LittleEndian.Uint64(s.a[i].Bytes(e, 16)[8:]))
+					}, func(slot Slot, e arena.Ref) {
+						s.t[i].Delete(slot)
+						s.a[i].Free(e, benchEntry)
+						late++
+					}) {
+					}
+				}
+				return late
+			}
+			sweep()
+			var took time.Duration
+			expired := int64(0)
+			for b.Loop() {
+				for range 50 {
+					now += 20
+					from := time.Now()
+					gone := sweep()
+					took += time.Since(from)
+					for expired += gone; gone > 0; gone-- {
+						s.insert(next, now+rnd.Int64N(life))
+						next++
+					}
+				}
+			}
+			b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "ms/s")
+			b.ReportMetric(float64(expired)/float64(b.N), "expired/s")
 		})
 	}
 }

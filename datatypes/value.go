@@ -126,3 +126,6 @@ func setRoot(h Holder, r arena.Ref) {
 	binary.LittleEndian.PutUint32(h.Resize(4), uint32(r))
 	h.SetEnc(EncRoot)
 }
+
+// StoredInt is the integer that a string of the encoding EncInt keeps as its bytes.
+func StoredInt(b []byte) int64 { return shortInt(b) }

@@ -1,0 +1,41 @@
+package codec
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"larder/datatypes"
+)
+
+// ErrPayload says that a payload is not of a version that can be read, or that its checksum is wrong.
+var ErrPayload = errors.New("payload version or checksum are wrong")
+
+// footerBytes is the version and the checksum behind a value.
+const footerBytes = 2 + 8
+
+// Dump writes a value as DUMP replies it. The writer is one that keeps everything, and empty.
+func (w *Writer) Dump(t datatypes.Type, env *datatypes.Env, h datatypes.Holder) []byte {
+	w.Value(t, env, h)
+	version := w.Version
+	if typ := w.buf[0]; typ == typeHashTTL || typ == typeHashPackTTL {
+		version = max(version, Version74)
+	}
+	w.buf = binary.LittleEndian.AppendUint16(w.buf, uint16(version))
+	w.Fixed64(CRC64(0, w.buf))
+	return w.buf
+}
+
+// OpenDump checks the footer of a payload as DUMP replies it and makes the reader stand behind the type byte, which it
+// returns. unchecked leaves the checksum out.
+func (r *Reader) OpenDump(payload []byte, unchecked bool) (typ byte, err error) {
+	n := len(payload) - footerBytes
+	if n < 0 || binary.LittleEndian.Uint16(payload[n:]) > LastVersion {
+		return 0, ErrPayload
+	}
+	if !unchecked && CRC64(0, payload[:n+2]) != binary.LittleEndian.Uint64(payload[n+2:]) {
+		return 0, ErrPayload
+	}
+	r.ReadBytes(payload[:n:n])
+	typ = r.Byte()
+	return typ, r.err
+}

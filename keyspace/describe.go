@@ -73,6 +73,10 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 	if !ok {
 		return 0, false
 	}
+	return it.memory(samples), true
+}
+
+func (it *item) memory(samples int) int {
 	n := slotBytes + arena.RoundUp(it.h.size())
 	if it.h.far() {
 		n += arena.RoundUp(getFar(it.bytes()[it.h.valOff():]).cap)
@@ -80,7 +84,7 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 	if x := it.collection(); x != nil {
 		n += x.Bytes(samples)
 	}
-	return n, true
+	return n
 }
 
 // TableBytes is the memory that the table of database db takes, without its entries.

@@ -32,6 +32,17 @@ func (v *View) Copy(src, dst []byte, db int) {
 	v.transfer(src, dst, db, false)
 }
 
+// RoomFor makes sure that the value at src, which may be missing, can be copied into the shard of dst, or moved there,
+// which takes no copy inside of a shard. It is false if the system refuses the memory.
+func (v *View) RoomFor(src, dst []byte, move bool) bool {
+	it, ok := v.find(src)
+	to := v.ks.ShardOf(v.hashOf(dst))
+	return !ok || move && it.sh.id == to || v.ks.Reserve(1<<to, it.memory(copySamples))
+}
+
+// copySamples is how many elements the size of a collection is estimated from before it is copied.
+const copySamples = 64
+
 func (v *View) transfer(src, dst []byte, db int, move bool) {
 	from := v.DB
 	it, ok := v.find(src)

@@ -125,11 +125,6 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	mark := c.Reply.Mark()
 	if set != 0 {
 		v.Take(set)
-		if row.Has(spec.DenyOOM) && !ex.srv.ks.Reserve(set, rq.Size()) {
-			v.Release()
-			ex.reject(s, row, resp.ErrOOM)
-			return
-		}
 	}
 	ex.current = s
 	ex.run(row, rq.Args, rq.raw)
@@ -158,7 +153,11 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
 		ex.show(ex.current, row, argv)
 	}
-	row.Run(c)
+	if row.Has(spec.Write) && !ex.reserve(row, argv) {
+		c.Fail(resp.ErrOOM)
+	} else {
+		row.Run(c)
+	}
 	ex.view.Settle()
 	if s := ex.current; s != nil && s.tracks != nil {
 		ex.remember(s, row, argv)
@@ -174,6 +173,24 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
 		ex.after(row, raw, dirty)
 	}
+}
+
+// reserve makes sure that the shards held have room for what a command may write, so that an allocation that the system
+// refuses is an error reply. Commands that only remove need none; those that remove parts of a value may have to move the
+// rest.
+func (ex *executor) reserve(row *command.Row, argv [][]byte) bool {
+	size := 0
+	for _, a := range argv {
+		size += len(a)
+	}
+	if ex.srv.ks.ReserveMany(ex.view.Held(), size, len(argv)) {
+		return true
+	}
+	switch row.Name {
+	case "del", "unlink", "getdel", "flushdb", "flushall", "swapdb":
+		return true
+	}
+	return false
 }
 
 // allowedWhileSubscribed tells which commands a subscriber of RESP2 may send.

@@ -230,6 +230,10 @@ func (c *Ctx) rename(src, dst []byte, onlyNew bool) bool {
 	case onlyNew && c.Has(dst):
 		return false
 	}
+	if !c.RoomFor(src, dst, true) {
+		c.Fail(resp.ErrOOM)
+		return false
+	}
 	c.Rename(src, dst)
 	c.Gone(src, "rename_from")
 	c.Changed(dst, "rename_to")
@@ -296,6 +300,10 @@ func copyKey(c *Ctx) {
 	c.DB = from
 	if taken && !replace {
 		c.Reply.Int(0)
+		return
+	}
+	if !c.RoomFor(src, dst, false) {
+		c.Fail(resp.ErrOOM)
 		return
 	}
 	c.Copy(src, dst, int(db))

@@ -23,21 +23,16 @@ func (c *Ctx) overdue(h *datatypes.Hash) bool {
 	return at != 0 && at < c.Now
 }
 
-// lapse follows a read that did not find some of the fields names[0], names[step], …: those whose time is over are
-// removed. h and what it returned is dead then.
-func (c *Ctx) lapse(key []byte, h *datatypes.Hash, names [][]byte, step int) (removed bool) {
+// lapse follows look-ups of the fields names[0], names[step], … of which some were not found: those whose time is over
+// are removed. If it returns true, h is dead.
+func (c *Ctx) lapse(key []byte, h *datatypes.Hash, names [][]byte, step int) (looked bool) {
 	if !c.overdue(h) || c.ServeExpired {
 		return false
 	}
 	c.Settle()
-	c.ExpireFields(key, names, step, func(name []byte) {
-		removed = true
-		if c.WantEffects {
-			c.Rewrite([]byte("HDEL"), key, name)
-		}
-	})
+	c.ExpireFields(key, names, step, func(name []byte) { c.removedField(key, name) })
 	c.Settle()
-	return removed
+	return true
 }
 
 // editFields is EditHash for a command whose outcome depends on whether the named fields are there: those whose time is
@@ -48,6 +43,13 @@ func (c *Ctx) editFields(key []byte, names [][]byte, step int) (h *datatypes.Has
 		return h, ok
 	}
 	return c.EditHash(key)
+}
+
+// removedField makes the removal of a field a part of the command's effect.
+func (c *Ctx) removedField(key, name []byte) {
+	if c.WantEffects {
+		c.Rewrite([]byte("HDEL"), key, name)
+	}
 }
 
 // verbatim makes the command itself a part of its effect if something else is one already.
@@ -386,11 +388,7 @@ func (c *Ctx) lapseAll(key []byte, h **datatypes.Hash) {
 		return
 	}
 	c.Settle()
-	c.ExpireDueFields(key, lapseAtOnce, func(name []byte) {
-		if c.WantEffects {
-			c.Rewrite([]byte("HDEL"), key, name)
-		}
-	})
+	c.ExpireDueFields(key, lapseAtOnce, func(name []byte) { c.removedField(key, name) })
 	c.Settle()
 	*h, _ = c.View.ReadHash(key)
 }

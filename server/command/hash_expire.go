@@ -69,13 +69,6 @@ func (a *Args) fieldNames(notCount resp.Error) [][]byte {
 // over tells whether a time that a command sets is over already. On a replica it never is: the primary decides.
 func (c *Ctx) over(at_ms int64) bool { return at_ms <= c.Now && !c.ServeExpired }
 
-// removedField makes the removal of a field a part of the command's effect.
-func (c *Ctx) removedField(key, name []byte) {
-	if c.WantEffects {
-		c.Rewrite([]byte("HDEL"), key, name)
-	}
-}
-
 // retimed makes the effect of a command that gave fields the expiry at_ms: HPEXPIREAT. condition is NX, XX, GT, LT or
 // empty.
 func (c *Ctx) retimed(key []byte, at_ms int64, condition string, names [][]byte) {

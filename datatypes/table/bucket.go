@@ -147,21 +147,22 @@ type buckets struct {
 	base   unsafe.Pointer // of the arena
 	blocks *[maxBlocks]uint32
 	n      uint32
+	times  *times // nil if the segment has none
 	// fill, while a segment is built, has the number of entries of each bucket: the slots from there on are empty.
 	fill *[maxBuckets]uint8
 }
 
 // ref is where bucket b stands.
-func (s buckets) ref(b uint32) arena.Ref {
+func (s *buckets) ref(b uint32) arena.Ref {
 	return arena.Ref(s.blocks[b/blockLines%maxBlocks]) + arena.Ref(b%blockLines*lineRefs)
 }
 
-func (s buckets) at(b uint32) *bucket {
+func (s *buckets) at(b uint32) *bucket {
 	return (*bucket)(unsafe.Add(s.base, uintptr(s.ref(b))*lineBytes/lineRefs))
 }
 
 // free is an empty slot of bucket b, or -1.
-func (s buckets) free(b uint32) int {
+func (s *buckets) free(b uint32) int {
 	if s.fill == nil {
 		return s.at(b).free()
 	}

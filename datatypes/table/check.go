@@ -112,6 +112,9 @@ func (c *checker) segment(s *segment) error {
 			}
 			count++
 			home, err := c.entry(s, bk, i)
+			if err == nil && bk.ttl(i) && timesSize(s.n) > 0 {
+				err = c.time(s, b, arena.Ref(bk.refs[i]))
+			}
 			if err != nil {
 				return fmt.Errorf("bucket %d slot %d: %w", b, i, err)
 			}
@@ -125,6 +128,9 @@ func (c *checker) segment(s *segment) error {
 	}
 	if count != s.e.count {
 		return fmt.Errorf("%d entries, %d counted", count, s.e.count)
+	}
+	if s.times != nil && timesSize(s.n) == 0 {
+		return fmt.Errorf("a single block has times")
 	}
 	if s.chained != (s.e.chain != 0) {
 		return fmt.Errorf("chained %v, chain at %d", s.chained, s.e.chain)
@@ -172,6 +178,17 @@ func (c *checker) entry(s *segment, b *bucket, i int) (home uint32, err error) {
 		return 0, fmt.Errorf("expiry %d, volatile %v, minimum %d", ms, b.ttl(i), s.e.minExpire)
 	}
 	return home, nil
+}
+
+// time checks that the segment's times know of a volatile entry in bucket b.
+func (c *checker) time(s *segment, b uint32, ref arena.Ref) error {
+	if s.times == nil || s.times.codes[b] == noTime {
+		return fmt.Errorf("volatile, and the times do not know")
+	}
+	if c.deadline != nil && c.deadline(ref) < s.times.at(b) {
+		return fmt.Errorf("expiry %d, bucket's minimum %d", c.deadline(ref), s.times.at(b))
+	}
+	return nil
 }
 
 // chain checks a segment's chain, and counts its entries as away from their homes.

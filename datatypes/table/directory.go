@@ -29,14 +29,14 @@ const noExpiry = math.MaxInt64
 
 // header is a table's root allocation.
 type header struct {
-	top       uint64 // ref of the top array : 32, its bits : 8, deepest depth there may be : 8
-	count     uint32 // entries
-	buckets   uint32 // in all segments, without chains
-	minExpire int64  // lower bound of the pages' minima
-	sweepPos  uint32 // where the running sweep goes on: the leading maxDepth bits of a hash; 0 if no sweep is running
-	tendPos   uint32 // where Maintain goes on, likewise; the top bit says that there may be something to do
-	chains    uint32 // segments with a chain
-	_         uint32
+	top       uint64   // ref of the top array : 32, its bits : 8, deepest depth there may be : 8
+	count     uint32   // entries
+	buckets   uint32   // in all segments, without chains
+	minExpire int64    // lower bound of the pages' minima
+	sweepPos  uint32   // where the running sweep goes on: the leading maxDepth bits of a hash; 0 if no sweep is running
+	tendPos   uint32   // where Maintain goes on, likewise; the top bit says that there may be something to do
+	chains    uint32   // segments with a chain
+	timesSize uint32   // bytes of all segments' times
 	oneTop    topEntry // the top array of a table with a single page
 	_         uint64
 	onePage   dirEntry // the page of a table with a single segment
@@ -54,7 +54,8 @@ type dirEntry struct {
 	blocks    [maxBlocks]uint32 // refs; block k has the buckets 8k to 8k+7, or those that there are of them
 	chain     uint32            // ref of the chain's first block
 	chained   uint32            // entries in the chain
-	_         [8]byte
+	times     uint32            // ref of the times, see times.go
+	_         uint32
 }
 
 const chainedBit = 1 << 16
@@ -143,7 +144,7 @@ func (t *Table) segment(h uint64) segment {
 	copies := topSkip(top) + topBits(top) - depth
 	dir := entryRef(top, index&^(1<<copies-1))
 	e := t.dir(dir)
-	return segment{
+	s := segment{
 		buckets: t.bucketsOf(e),
 		e:       e,
 		dir:     dir,
@@ -151,6 +152,8 @@ func (t *Table) segment(h uint64) segment {
 		depth:   depth,
 		chained: w&chainedBit != 0,
 	}
+	s.times = t.timesOf(e)
+	return s
 }
 
 // bucketsOf is the buckets of the segment that e names.

@@ -65,13 +65,17 @@ func (t *Table) sweepPage(page *topEntry, pos uint64, nowMs, dueMs int64, budget
 	passed := 0
 	i := lead(pos<<skip, pageBits)
 	for i < 1<<pageBits && cost+passed/passCost < max(budget, 1) {
-		if entries[i].minExpire <= dueMs {
-			s := t.segment(pos)
-			cost += t.sweep(&s, nowMs, deadline, expired)
+		var r round
+		for i < 1<<pageBits && r.segments < len(r.entries) && r.buckets < roundBuckets && passed < passCost*max(budget, 1) {
+			if entries[i].minExpire <= dueMs {
+				s := t.segment(pos)
+				cost += t.summon(&s, &r, nowMs, dueMs, deadline, expired)
+			}
+			pos += uint64(span(i)) << (64 - skip - pageBits)
+			i += span(i)
+			passed++
 		}
-		pos += uint64(span(i)) << (64 - skip - pageBits)
-		i += span(i)
-		passed++
+		cost += t.visit(&r, nowMs, deadline, expired)
 	}
 	if i == 1<<pageBits {
 		page.minExpire = noExpiry
@@ -82,39 +86,87 @@ func (t *Table) sweepPage(page *topEntry, pos uint64, nowMs, dueMs int64, budget
 	return pos, cost + passed/passCost + 1
 }
 
-// sweep visits a segment: it reads the expiry of every volatile entry, lets go of those that have expired and notes the
-// minimum of the others. It returns how many entries it has read.
-func (t *Table) sweep(s *segment, nowMs int64, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (read int) {
-	s.e.minExpire = noExpiry // expired may delete only, so nothing lowers it meanwhile
-	least := int64(noExpiry)
-	visit := func(slot Slot) {
-		b := t.bucket(slot)
-		for m := b.ttls(); m != 0; m &= m - 1 {
-			slot.i = uint8(lowest(m))
-			e := arena.Ref(b.refs[slot.i])
-			ms := deadline(e)
-			read++
-			if ms <= nowMs {
-				expired(slot, e)
-			}
-			if b.ttl(int(slot.i)) {
-				least = min(least, ms)
-			}
-		}
+// round is the buckets that the sweep visits together, so that they and their entries are loaded together, and the
+// segments that they belong to.
+type round struct {
+	segments, buckets int
+	entries           [roundBuckets]*dirEntry
+	slots             [roundBuckets + maxBuckets]Slot
+}
+
+const roundBuckets = 32
+
+// summon puts the buckets of a segment that are due on the list of the round. Those of the chain it visits. It returns
+// how many entries it has read.
+func (t *Table) summon(s *segment, r *round, nowMs, dueMs int64, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (read int) {
+	r.entries[r.segments] = s.e
+	r.segments++
+	if s.times != nil && dueMs > s.times.base && uint64(dueMs)-uint64(s.times.base) > timeRange/2 {
+		s.times.rebase(s.n, dueMs)
 	}
 	for b := range s.n {
-		if b%(touched/slots) == 0 {
-			for k := b; k < min(b+touched/slots, s.n); k++ {
-				t.prefetch(s.at(k), s.at(k).ttls())
-			}
+		if s.times == nil || s.times.at(b) <= dueMs {
+			r.slots[r.buckets] = s.slot(b)
+			t.a.Prefetch(r.slots[r.buckets].line)
+			r.buckets++
 		}
-		visit(s.slot(b))
 	}
+	s.e.minExpire = noExpiry // expired may delete only, so nothing lowers it meanwhile
 	for c := s.e.chain; c != 0; c = t.link(c).next {
 		for line := range linkLines {
-			visit(chainSlot(s.dir, c, line, 0))
+			n, least := t.visitBucket(chainSlot(s.dir, c, line, 0), nowMs, deadline, expired)
+			read += n
+			s.e.minExpire = min(s.e.minExpire, least)
 		}
 	}
-	s.e.minExpire = least
 	return read
+}
+
+// visit visits the buckets of a round, and then knows the minima of its segments. It returns how many entries it has read.
+func (t *Table) visit(r *round, nowMs int64, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (read int) {
+	const group = touched / slots
+	for k := range r.buckets {
+		if k%group == 0 {
+			for _, s := range r.slots[k:min(k+group, r.buckets)] {
+				t.prefetch(t.bucket(s), t.bucket(s).ttls())
+			}
+		}
+		s := r.slots[k]
+		n, least := t.visitBucket(s, nowMs, deadline, expired)
+		read += n
+		e := t.dir(s.dir)
+		if tm := t.timesOf(e); tm != nil {
+			tm.set(uint32(s.bucket), wordBuckets(e.word), least)
+		} else {
+			e.minExpire = min(e.minExpire, least)
+		}
+	}
+	for _, e := range r.entries[:r.segments] {
+		if tm := t.timesOf(e); tm != nil {
+			for b := range wordBuckets(e.word) {
+				e.minExpire = min(e.minExpire, tm.at(b))
+			}
+		}
+	}
+	return read
+}
+
+// visitBucket reads the expiry of every volatile entry of a bucket and lets go of those that have expired. It returns how
+// many it has read, and the minimum of those that are still there.
+func (t *Table) visitBucket(slot Slot, nowMs int64, deadline func(e arena.Ref) int64, expired func(s Slot, e arena.Ref)) (read int, least int64) {
+	b := t.bucket(slot)
+	least = noExpiry
+	for m := b.ttls(); m != 0; m &= m - 1 {
+		slot.i = uint8(lowest(m))
+		e := arena.Ref(b.refs[slot.i])
+		ms := deadline(e)
+		read++
+		if ms <= nowMs {
+			expired(slot, e)
+		}
+		if b.ttl(int(slot.i)) {
+			least = min(least, ms)
+		}
+	}
+	return read, least
 }

@@ -60,7 +60,7 @@ func (t *Table) movePage(h uint64, top uint64) {
 	}
 }
 
-// moveSegment moves the blocks of a segment, and its chain.
+// moveSegment moves the blocks of a segment, its times and its chain.
 func (t *Table) moveSegment(s *segment) {
 	e, moved := *s.e, false
 	for k := range e.blocks {
@@ -68,6 +68,10 @@ func (t *Table) moveSegment(s *segment) {
 			e.blocks[k] = uint32(t.a.Move(arena.Ref(e.blocks[k]), size))
 			moved = true
 		}
+	}
+	if size := timesSize(s.n); e.times != 0 && t.a.ShouldMove(arena.Ref(e.times), size) {
+		e.times = uint32(t.a.Move(arena.Ref(e.times), size))
+		moved = true
 	}
 	for at := &e.chain; *at != 0; at = &t.link(*at).next {
 		if t.a.ShouldMove(arena.Ref(*at), linkBytes) {

@@ -48,7 +48,7 @@ func alternate(b uint32, tag uint8, n uint32) uint32 {
 }
 
 // room finds a slot for an entry with this home and tag, moving one other entry to that one's other bucket if need be.
-func (s buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
+func (s *buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
 	if i = s.free(home); i >= 0 {
 		return home, i, true
 	}
@@ -68,7 +68,7 @@ func (s buckets) room(home uint32, tag uint8) (b uint32, i int, ok bool) {
 }
 
 // vacate moves one entry of bucket b, which is full, to its other bucket, and returns the slot that is empty now, or -1.
-func (s buckets) vacate(b uint32) int {
+func (s *buckets) vacate(b uint32) int {
 	from := s.at(b)
 	for i := range slots {
 		tag := from.tags[i]
@@ -83,6 +83,9 @@ func (s buckets) vacate(b uint32) int {
 		to := s.at(other)
 		away := from.displaced(i)
 		to.put(j, tag, arena.Ref(from.refs[i]), !away, from.ttl(i))
+		if s.times != nil && from.ttl(i) {
+			s.times.codes[other] = min(s.times.codes[other], s.times.codes[b])
+		}
 		from.remove(i)
 		if s.fill != nil {
 			s.fill[other]++
@@ -98,19 +101,27 @@ func (s buckets) vacate(b uint32) int {
 	return -1
 }
 
-// add puts an entry where there is room.
-func (s buckets) add(place uint32, e arena.Ref, ttl bool) (b uint32, i int, ok bool) {
+// add puts an entry where there is room. due is noTime, or a code that the segment's times, if it has any, are to hold.
+func (s *buckets) add(place uint32, e arena.Ref, due uint16) (b uint32, i int, ok bool) {
 	home, tag := homeOf(place, s.n)
 	b, i, ok = s.room(home, tag)
 	if !ok {
 		return 0, 0, false
 	}
-	s.at(b).put(i, tag, e, b != home, ttl)
-	if s.fill != nil {
-		s.fill[b]++
-	}
+	s.put(b, i, tag, e, b != home, due)
 	if b != home {
 		s.at(home).oneMoreAway()
 	}
 	return b, i, true
+}
+
+// put fills the empty slot i of bucket b.
+func (s *buckets) put(b uint32, i int, tag uint8, e arena.Ref, displaced bool, due uint16) {
+	s.at(b).put(i, tag, e, displaced, due != noTime)
+	if s.times != nil && due < s.times.codes[b] {
+		s.times.codes[b] = due
+	}
+	if s.fill != nil {
+		s.fill[b]++
+	}
 }

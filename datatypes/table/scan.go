@@ -79,7 +79,7 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 			}
 		}
 	}
-	t.eachChained(s, func(e uint32, h uint64, _ bool) {
+	t.eachChained(s, func(e uint32, h uint64, _ uint16) {
 		if cell := cellOf(placeOf(h, s.depth), s.n); first <= cell && cell < last {
 			seen++
 			fn(arena.Ref(e))

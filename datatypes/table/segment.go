@@ -2,7 +2,7 @@ package table
 
 import (
 	"math/bits"
-	"unsafe"
+	"slices"
 
 	"larder/datatypes/arena"
 	"larder/datatypes/invariant"
@@ -50,7 +50,7 @@ func sizeAbove(n uint32) uint32 {
 type item struct {
 	ref   uint32
 	place uint16
-	ttl   bool
+	due   uint16 // noTime, or a lower bound of the expiry as code of the times that come with the items
 }
 
 // itemList is the work space of a rebuild. It stands on the stack.
@@ -59,16 +59,39 @@ type itemList struct {
 	items [maxItems]item
 }
 
-func (l *itemList) add(e uint32, place uint32, ttl bool) {
-	l.items[l.n] = item{e, uint16(place), ttl}
+func (l *itemList) add(e uint32, place uint32, due uint16) {
+	l.items[l.n] = item{e, uint16(place), due}
 	l.n++
+}
+
+// due is a lower bound of the expiry of the entry in slot i of bucket b, whose number is k, as code; noTime for none.
+func (s *buckets) due(b *bucket, k uint32, i int) uint16 {
+	switch {
+	case !b.ttl(i):
+		return noTime
+	case s.times == nil:
+		return 0
+	}
+	return s.times.codes[k]
+}
+
+// timesBase is the base that goes with the codes of due, at or before all expiries in the segment and its chain. It may move
+// the base to make that so.
+func (s *segment) timesBase() int64 {
+	if s.times == nil {
+		return s.e.minExpire
+	}
+	if s.chained {
+		s.times.cover(s.n, s.e.minExpire)
+	}
+	return s.times.base
 }
 
 // gather appends all entries of a segment, with their places under the segment's depth. Only those in a chain and those
 // of less than exactBuckets buckets cost reading a key.
 func (t *Table) gather(s *segment, l *itemList) {
 	if s.n < exactBuckets {
-		t.eachHashed(s, func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })
+		t.eachHashed(s, func(e uint32, h uint64, due uint16) { l.add(e, placeOf(h, s.depth), due) })
 		return
 	}
 	by := reciprocal(s.n)
@@ -80,48 +103,54 @@ func (t *Table) gather(s *segment, l *itemList) {
 			if bk.displaced(i) {
 				home = alternate(b, bk.tags[i], s.n)
 			}
-			l.add(bk.refs[i], firstPlaceBy(home<<8|uint32(bk.tags[i]), s.n, by), bk.ttl(i))
+			l.add(bk.refs[i], firstPlaceBy(home<<8|uint32(bk.tags[i]), s.n, by), s.due(bk, b, i))
 		}
 	}
-	t.eachChained(s, func(e uint32, h uint64, ttl bool) { l.add(e, placeOf(h, s.depth), ttl) })
+	t.eachChained(s, func(e uint32, h uint64, due uint16) { l.add(e, placeOf(h, s.depth), due) })
 }
 
-// eachHashed calls fn for each entry of a segment with its hash.
-func (t *Table) eachHashed(s *segment, fn func(e uint32, h uint64, ttl bool)) {
-	for b := uint32(0); b < s.n; b += blockLines {
-		t.eachKey(unsafe.Slice(s.at(b), min(blockLines, s.n-b)), fn)
+// eachHashed calls fn for each entry of a segment with its hash and what due says of its expiry.
+func (t *Table) eachHashed(s *segment, fn func(e uint32, h uint64, due uint16)) {
+	const group = touched / slots
+	for b := uint32(0); b < s.n; b += group {
+		end := min(b+group, s.n)
+		for k := b; k < end; k++ {
+			t.prefetch(s.at(k), slotMask)
+		}
+		for k := b; k < end; k++ {
+			bk := s.at(k)
+			for m := bk.used(); m != 0; m &= m - 1 {
+				i := lowest(m)
+				fn(bk.refs[i], t.hashOf(bk.refs[i]), s.due(bk, k, i))
+			}
+		}
 	}
 	t.eachChained(s, fn)
 }
 
-// eachChained calls fn for each entry of a segment's chain with its hash.
-func (t *Table) eachChained(s *segment, fn func(e uint32, h uint64, ttl bool)) {
+// eachChained calls fn for each entry of a segment's chain with its hash. What is due is not known: code 0.
+func (t *Table) eachChained(s *segment, fn func(e uint32, h uint64, due uint16)) {
 	for c := s.e.chain; c != 0; c = t.link(c).next {
-		t.eachKey(t.link(c).lines[:], fn)
-	}
-}
-
-// eachKey calls fn for each entry of some buckets with its hash. It reads the keys of a few buckets at a time: they
-// wait for memory together.
-func (t *Table) eachKey(lines []bucket, fn func(e uint32, h uint64, ttl bool)) {
-	for ; len(lines) > 0; lines = lines[min(touched/slots, len(lines)):] {
-		group := lines[:min(touched/slots, len(lines))]
-		for k := range group {
-			t.prefetch(&group[k], group[k].used())
-		}
-		for k := range group {
-			b := &group[k]
+		for line := range linkLines {
+			b := &t.link(c).lines[line]
+			t.prefetch(b, slotMask)
 			for m := b.used(); m != 0; m &= m - 1 {
-				i := lowest(m)
-				fn(b.refs[i], t.hash(t.layout.Key(t.a, arena.Ref(b.refs[i]))), b.ttl(i))
+				i, due := lowest(m), uint16(noTime)
+				if b.ttl(i) {
+					due = 0
+				}
+				fn(b.refs[i], t.hashOf(b.refs[i]), due)
 			}
 		}
 	}
 }
 
+// hashOf is the hash of an entry.
+func (t *Table) hashOf(e uint32) uint64 { return t.hash(t.layout.Key(t.a, arena.Ref(e))) }
+
 // prefetch asks for the entries in a set of slots.
 func (t *Table) prefetch(b *bucket, set uint32) {
-	for ; set != 0; set &= set - 1 {
+	for set &= b.used(); set != 0; set &= set - 1 {
 		t.a.Prefetch(arena.Ref(b.refs[lowest(set)]))
 	}
 }
@@ -151,26 +180,28 @@ func (t *Table) resizeBlocks(e *dirEntry, n uint32) {
 }
 
 // build puts the items, which it may reorder, and nothing else, into the segment e: it gets at least n buckets, and
-// keeps the blocks that it has as far as it can. Items for which there is no room in the largest segment, or for which
-// a larger one would not make room because it is their places that collide, form a chain.
-func (t *Table) build(e *dirEntry, items []item, n uint32) {
+// keeps the blocks that it has as far as it can. base goes with the codes of the items. Items for which there is no
+// room in the largest segment, or for which a larger one would not make room because it is their places that collide,
+// form a chain.
+func (t *Table) build(e *dirEntry, items []item, base int64, n uint32) {
 	t.freeChain(e)
 	for ; ; n = sizeAbove(n) {
+		t.freeTimes(e, wordBuckets(e.word))
 		t.resizeBlocks(e, n)
-		left := t.place(e, items)
+		left := t.place(e, items, base)
 		if left > 0 && n < maxBuckets && len(items)*2 >= int(n)*slots {
 			continue
 		}
 		e.count = uint32(len(items) - left)
 		for _, it := range items[:left] {
-			t.chainAdd(e, uint32(it.place), it.ref, it.ttl)
+			t.chainAdd(e, uint32(it.place), it.ref, it.due != noTime)
 		}
 		return
 	}
 }
 
 // place puts the items into the buckets of e. It returns how many found no room, and moves those to the front.
-func (t *Table) place(e *dirEntry, items []item) (left int) {
+func (t *Table) place(e *dirEntry, items []item, base int64) (left int) {
 	var fill [maxBuckets]uint8
 	s := t.bucketsOf(e)
 	for k := range s.blocks {
@@ -179,12 +210,14 @@ func (t *Table) place(e *dirEntry, items []item) (left int) {
 		}
 	}
 	s.fill = &fill
+	if timesSize(s.n) > 0 && slices.ContainsFunc(items, func(it item) bool { return it.due != noTime }) {
+		s.times = t.startTimes(e, base)
+	}
 	for i, it := range items {
 		home, tag := homeOf(uint32(it.place), s.n)
 		if free := fill[home%maxBuckets]; free < slots {
-			s.at(home).put(int(free), tag, arena.Ref(it.ref), false, it.ttl)
-			fill[home%maxBuckets]++
-		} else if _, _, ok := s.add(uint32(it.place), arena.Ref(it.ref), it.ttl); !ok {
+			s.put(home, int(free), tag, arena.Ref(it.ref), false, it.due)
+		} else if _, _, ok := s.add(uint32(it.place), arena.Ref(it.ref), it.due); !ok {
 			items[left], items[i] = it, items[left]
 			left++
 		}
@@ -215,6 +248,7 @@ func (t *Table) take(s *segment) dirEntry {
 // freeSegment frees the memory of a segment that was taken.
 func (t *Table) freeSegment(e *dirEntry) {
 	t.freeChain(e)
+	t.freeTimes(e, wordBuckets(e.word))
 	t.resizeBlocks(e, 0)
 }
 
@@ -249,9 +283,10 @@ func (t *Table) depthLimit() uint {
 // resize rebuilds a segment with n buckets, or more if they do not suffice.
 func (t *Table) resize(s *segment, n uint32) {
 	var l itemList
+	base := s.timesBase()
 	t.gather(s, &l)
 	e := t.take(s)
-	t.build(&e, l.items[:l.n], n)
+	t.build(&e, l.items[:l.n], base, n)
 	t.install(s.start, &e)
 }
 
@@ -259,8 +294,9 @@ func (t *Table) resize(s *segment, n uint32) {
 func (t *Table) split(s *segment) {
 	var l itemList // the lower half's items from the front, the upper half's from the back
 	front, back := 0, maxItems
-	t.eachHashed(s, func(e uint32, h uint64, ttl bool) {
-		it := item{e, uint16(placeOf(h, s.depth+1)), ttl}
+	base := s.timesBase()
+	t.eachHashed(s, func(e uint32, h uint64, due uint16) {
+		it := item{e, uint16(placeOf(h, s.depth+1)), due}
 		if h<<s.depth>>63 == 0 {
 			l.items[front] = it
 			front++
@@ -273,8 +309,8 @@ func (t *Table) split(s *segment) {
 	lower := t.take(s)
 	lower.word = dirWord(s.n, s.depth+1, s.chained)
 	upper := dirEntry{word: dirWord(0, s.depth+1, false), minExpire: lower.minExpire}
-	t.build(&lower, l.items[:front], sizeFor(front, builtFill))
-	t.build(&upper, l.items[back:], sizeFor(maxItems-back, builtFill))
+	t.build(&lower, l.items[:front], base, sizeFor(front, builtFill))
+	t.build(&upper, l.items[back:], base, sizeFor(maxItems-back, builtFill))
 	t.deepen(s.start, s.depth+1)
 	t.install(s.start, &lower)
 	t.install(s.start+1<<(63-s.depth), &upper)
@@ -282,6 +318,12 @@ func (t *Table) split(s *segment) {
 
 // merge makes one segment of two that differ in the last bit of their prefix. Both are small.
 func (t *Table) merge(lower, upper *segment) {
+	base := min(lower.timesBase(), upper.timesBase())
+	for _, s := range [2]*segment{lower, upper} {
+		if s.times != nil {
+			s.times.rebase(s.n, base)
+		}
+	}
 	var l itemList
 	t.gather(lower, &l)
 	half := l.n
@@ -297,6 +339,6 @@ func (t *Table) merge(lower, upper *segment) {
 	t.freeSegment(&rest)
 	e.word = dirWord(lower.n, lower.depth-1, lower.chained)
 	e.minExpire = min(e.minExpire, rest.minExpire)
-	t.build(&e, l.items[:l.n], sizeFor(l.n, tendedFill))
+	t.build(&e, l.items[:l.n], base, sizeFor(l.n, tendedFill))
 	t.install(lower.start, &e)
 }

@@ -108,7 +108,7 @@ func NewSized(a *arena.Arena, l Layout, hash func(key []byte) uint64, count int)
 	hd.minExpire = noExpiry
 	hd.oneTop = topEntry{topWord(root+pageInside, 0, 0), noExpiry}
 	e := dirEntry{minExpire: noExpiry}
-	t.build(&e, nil, n)
+	t.build(&e, nil, 0, n)
 	t.install(0, &e)
 	return t
 }
@@ -137,7 +137,7 @@ func (t *Table) Len() int { return int(t.header().count) }
 // Bytes is the memory that the table takes, without its entries. It takes time in proportion to Len/40000.
 func (t *Table) Bytes() int {
 	hd := t.header()
-	size := headerSize + int(hd.buckets)*lineBytes
+	size := headerSize + int(hd.buckets)*lineBytes + int(hd.timesSize)
 	if hd.topBits() > 0 {
 		size += topEntrySize << hd.topBits()
 	}
@@ -167,7 +167,7 @@ func (t *Table) Bytes() int {
 func (t *Table) InsertNeeds() int {
 	top, n := t.header().topBits(), t.header().buckets
 	perSegment := min(int(n)*2+8, maxBuckets+1) * lineBytes
-	return linkBytes + maxRebuilds*(3*perSegment+2*dirEntrySize<<maxPageBits) + topEntrySize<<(top+maxRebuilds)
+	return linkBytes + maxRebuilds*(3*perSegment+2*timesSize(maxBuckets)+2*dirEntrySize<<maxPageBits) + topEntrySize<<(top+maxRebuilds)
 }
 
 // Find looks for the key, whose hash is h.
@@ -218,7 +218,11 @@ func (t *Table) Insert(h uint64, e arena.Ref, expireMs int64) Slot {
 	invariant.Check(e != 0, "table: nil entry")
 	for round := 0; ; round++ {
 		s := t.segment(h)
-		b, i, ok := s.add(placeOf(h, s.depth), e, expireMs != 0)
+		due := uint16(noTime)
+		if expireMs != 0 {
+			due = t.dueAt(&s, expireMs)
+		}
+		b, i, ok := s.add(placeOf(h, s.depth), e, due)
 		if !ok && round < maxRebuilds && t.makeRoom(&s) {
 			continue
 		}
@@ -258,8 +262,15 @@ func (t *Table) SetExpire(s Slot, expireMs int64) {
 	if ttl := expireMs != 0; ttl != b.ttl(int(s.i)) {
 		b.setTTL(int(s.i), ttl)
 	}
-	if e := t.dir(s.dir); expireMs != 0 && expireMs < e.minExpire {
-		t.lowerMin(e, t.hash(t.layout.Key(t.a, t.Entry(s))), expireMs)
+	if expireMs == 0 {
+		return
+	}
+	e := t.dir(s.dir)
+	if n := wordBuckets(e.word); s.bucket&chainedSlot == 0 && timesSize(n) > 0 {
+		t.timesFor(e, expireMs).lower(uint32(s.bucket), n, expireMs)
+	}
+	if expireMs < e.minExpire {
+		t.lowerMin(e, t.hashOf(uint32(t.Entry(s))), expireMs)
 	}
 }
 

@@ -139,6 +139,10 @@ func (srv *Server) Tick(l *netloop.Loop) {
 // executor may call it for any session. The order of several from the same executor is kept.
 func (s *session) deliver(from *executor, b []byte) {
 	if from == s.ex {
+		if s == from.current { // what a command tells its own client comes after its reply
+			from.own = append(from.own, b...)
+			return
+		}
 		s.conn.Out().Raw(b)
 		from.checkOutput(s)
 		return

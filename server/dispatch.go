@@ -207,8 +207,9 @@ func (ex *executor) afterReply(s *session) {
 	if s.replySkip > 0 {
 		s.replySkip--
 	}
-	if len(ex.late) > 0 {
-		ex.sendLate(s)
+	if len(ex.own) > 0 {
+		s.out().Raw(ex.own)
+		ex.own = ex.own[:0]
 	}
 	ex.checkOutput(s)
 	if s.caching != cachingUnsaid && s.commands > s.cachingAt && s.multi == nil {

@@ -14,7 +14,7 @@ import (
 // listen opens every address that the configuration names.
 func (srv *Server) listen() error {
 	backlog := int(srv.conf.TCPBacklog.Get())
-	if port := int(srv.conf.Port.Get()); port != 0 {
+	if port := int(srv.conf.Port.Get()); port != 0 && len(srv.conf.Bind.Get()) > 0 {
 		lns, err := srv.engine.ListenTCP(srv.conf.Bind.Get(), port, backlog, "tcp")
 		if err != nil {
 			srv.logListenError(err)
@@ -46,11 +46,21 @@ func (srv *Server) logListenError(err error) {
 	srv.log.Warn("Could not listen", zap.Error(err))
 }
 
+// relistenFor is relisten with the error that clients read when the directive of that name cannot be changed.
+func (srv *Server) relistenFor(text string) func() error {
+	return func() error {
+		if srv.relisten() != nil {
+			return errors.New(text)
+		}
+		return nil
+	}
+}
+
 // relisten opens the TCP addresses anew after port or bind has changed. The old ones stay if the new ones fail.
 func (srv *Server) relisten() error {
 	port := int(srv.conf.Port.Get())
 	old := srv.tcp
-	if port == 0 {
+	if port == 0 || len(srv.conf.Bind.Get()) == 0 {
 		srv.tcp = nil
 	} else {
 		// The same port on other addresses cannot be opened while the old ones hold it.
@@ -64,7 +74,7 @@ func (srv *Server) relisten() error {
 		if err != nil {
 			srv.tcp = srv.reopen(old)
 			srv.logListenError(err)
-			return errors.New("Unable to listen on this port. Check server logs.") //lint:ignore ST1005 clients read this text
+			return err
 		}
 		srv.tcp = lns
 		return nil

@@ -218,6 +218,9 @@ func (ex *executor) remember(s *session, row *command.Row, argv [][]byte) {
 func (ex *executor) invalidate(e *keyspace.Event) {
 	tr := &ex.srv.tracker
 	by := ex.current
+	if e.Kind == keyspace.Expired || e.Kind == keyspace.Evicted {
+		by = nil // nobody's doing: NOLOOP does not count
+	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	for p := range tr.prefixes {
@@ -234,10 +237,6 @@ func (ex *executor) invalidate(e *keyspace.Event) {
 	for id := range ids {
 		t := tr.clients[id]
 		if t == nil || t.bcast || t.noloop && t.s == by {
-			continue
-		}
-		if t.s == by && t.redirect == 0 {
-			ex.late = append(ex.late, string(e.Key)) // it is told after the reply to its command
 			continue
 		}
 		ex.sendInvalidation(tr, t, []string{string(e.Key)})
@@ -296,21 +295,6 @@ func (ex *executor) sendBroadcasts(tr *tracker) {
 				ex.sendInvalidation(tr, t, keys)
 			}
 		}
-	}
-}
-
-// sendLate tells the client whose command has just been answered what it has made invalid itself.
-func (ex *executor) sendLate(s *session) {
-	keys := ex.late
-	ex.late = nil
-	if s.tracks == nil {
-		return
-	}
-	tr := &ex.srv.tracker
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	for _, k := range keys {
-		ex.sendInvalidation(tr, s.tracks, []string{k})
 	}
 }
 

@@ -1,6 +1,11 @@
 package command
 
-import "larder/server/resp"
+import (
+	"math"
+
+	"larder/datatypes"
+	"larder/server/resp"
+)
 
 func objectEncoding(c *Ctx) {
 	if name, ok := c.Encoding(c.Args.Key()); ok {
@@ -40,12 +45,22 @@ func objectFreq(c *Ctx) {
 	}
 }
 
-// objectRefcount answers 1: values are never shared here.
+// objectRefcount answers 1: values are never shared here. The integers below 10000 answer what they do in Redis, where
+// they are shared objects.
 func objectRefcount(c *Ctx) {
-	if c.Has(c.Args.Key()) {
-		c.Reply.Int(1)
-	} else {
+	key := c.Args.Key()
+	in, ok := c.Stat(key)
+	switch {
+	case !ok:
 		c.Reply.Null()
+	case in.Type == datatypes.TypeString && in.Enc == datatypes.EncInt:
+		if val, _ := c.PeekString(key); len(val) < 5 && val[0] != '-' {
+			c.Reply.Int(math.MaxInt32)
+			return
+		}
+		c.Reply.Int(1)
+	default:
+		c.Reply.Int(1)
 	}
 }
 

@@ -356,7 +356,7 @@ func incrbyfloat(c *Ctx) {
 		c.Fail(resp.ErrNotFloat)
 		return
 	}
-	if sum, ok = sum.Add(by); !ok {
+	if sum, ok = sum.Add(by); !ok || sum.IsInf() {
 		c.Fail(resp.ErrNaNOrInfinity)
 		return
 	}

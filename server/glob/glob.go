@@ -4,12 +4,19 @@ package glob
 // Match tells whether name fits a glob pattern as KEYS has it: * any run, ? any byte, [abc] [a-c] [^a] one of a set,
 // \\ takes the next byte as it is. With fold the case of ASCII letters does not count.
 //
-// It remembers only the last star, so its cost is at most the product of the two lengths, whatever the pattern.
+// It remembers only the last star, so its cost is at most the product of the two lengths, whatever the pattern. As in
+// Redis, where each star is one level of a recursion that is bounded, more than maxStars of them match nothing.
 func Match(pattern, name []byte, fold bool) bool {
 	p, n := 0, 0
-	star, mark := -1, 0
+	star, mark, stars := -1, 0, 0
 	for n < len(name) {
 		if p < len(pattern) && pattern[p] == '*' {
+			for p+1 < len(pattern) && pattern[p+1] == '*' {
+				p++
+			}
+			if stars++; stars > maxStars {
+				return false
+			}
 			star, mark = p, n
 			p++
 			continue
@@ -30,6 +37,8 @@ func Match(pattern, name []byte, fold bool) bool {
 	}
 	return p == len(pattern)
 }
+
+const maxStars = 1000
 
 // matchOne matches one byte against the pattern's element at p and returns where the next element begins.
 func matchOne(pattern []byte, p int, c byte, fold bool) (next int, ok bool) {

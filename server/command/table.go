@@ -28,52 +28,57 @@ const (
 	maxName   = 32 // no command's name is longer
 )
 
-// NewTable makes a table of rows. Containers find their subcommands by the catalogue's names.
+// NewTable makes a table of rows, of which it takes copies: several servers of one process share nothing. Containers
+// find their subcommands by the catalogue's names.
 func NewTable(families ...[]*Row) *Table {
 	t := &Table{}
 	byName := map[string]*Row{}
+	var all []*Row
 	for _, f := range families {
 		for _, r := range f {
 			if byName[r.Name] != nil {
 				panic("assertion failed: two rows for " + r.Name)
 			}
+			r = r.copy()
 			byName[r.Name] = r
+			all = append(all, r)
 		}
 	}
-	for _, f := range families {
-		for _, r := range f {
-			if r.Container == nil {
-				t.Add(r.Name, r)
-				continue
-			}
-			c := byName[r.Container.Name]
-			if c == nil {
-				panic("assertion failed: no row for the container of " + r.Name)
-			}
-			c.Subs = append(c.Subs, r)
+	for _, r := range all {
+		if r.Container == nil {
+			t.Add(r.Name, r)
+			continue
 		}
+		c := byName[r.Container.Name]
+		if c == nil {
+			panic("assertion failed: no row for the container of " + r.Name)
+		}
+		c.Subs = append(c.Subs, r)
 	}
 	return t
 }
+
+// copy is the row without what a table and a server have noted in it.
+func (r *Row) copy() *Row { return &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose} }
 
 // Add makes a row known under a name, in small letters (rename-command).
 func (t *Table) Add(name string, r *Row) {
 	if len(t.rows) > tableSize/2 {
 		panic("assertion failed: the command table is too full")
 	}
+	if name != r.Name {
+		renamed := r.copy()
+		s := *r.Spec
+		s.Name = name
+		renamed.Spec, renamed.Subs = &s, r.Subs
+		r = renamed
+	}
 	i := hashName([]byte(name))
 	for t.slots[i] != nil {
 		i = (i + 1) % tableSize
 	}
-	t.slots[i] = &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Subs: r.Subs}
-	if name == r.Name {
-		t.slots[i] = r
-	} else {
-		s := *r.Spec
-		s.Name = name
-		t.slots[i].Spec = &s
-	}
-	t.rows = append(t.rows, t.slots[i])
+	t.slots[i] = r
+	t.rows = append(t.rows, r)
 }
 
 // Number gives every row, subcommands included, a number from 0 on and returns how many there are. It is called once

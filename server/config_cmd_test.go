@@ -1,0 +1,144 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfigSetIsFollowed(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	c.want("config set hash-max-listpack-entries 2 set-max-intset-entries 3 zset-max-ziplist-value 1", "OK")
+	c.want("config get hash-max-*-entries", []any{"hash-max-listpack-entries", "2", "hash-max-ziplist-entries", "2"})
+	c.want("hset h a 1 b 2", 2)
+	c.want("object encoding h", "listpack")
+	c.want("hset h c 3", 1)
+	c.want("object encoding h", "hashtable")
+	c.want("sadd s 1 2 3", 3)
+	c.want("object encoding s", "intset")
+	c.want("sadd s 4", 1)
+	if got := c.text("object encoding s"); got == "intset" {
+		t.Errorf("four members are still %s", got)
+	}
+	c.want("zadd z 1 ab", 1)
+	c.want("object encoding z", "skiplist")
+
+	lru := replyError(errWithLFU)
+	c.want("set k v", "OK")
+	c.want("object idletime k", 0)
+	c.want("object freq k", replyError(errWithoutLFU))
+	c.want("config set maxmemory-policy allkeys-lfu lfu-log-factor 0", "OK")
+	c.want("set k v", "OK")
+	c.want("object idletime k", lru)
+	before := c.do("object freq k").(int64)
+	c.want("get k", "v")
+	c.want("object freq k", int(before+1)) // with the factor 0 every access counts
+
+	c.want("config set proto-max-bulk-len 1mb", "OK")
+	c.want("setrange big 1048576 x", replyError("ERR string exceeds maximum allowed size (proto-max-bulk-len)"))
+}
+
+const (
+	errWithLFU    = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	errWithoutLFU = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+
+func TestConfigSetIsAllOrNothing(t *testing.T) {
+	c := startServer(t).dial()
+	for request, why := range map[string]string{
+		"config set timeout 5 maxmemory x":   "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value",
+		"config set timeout 5 daemonize yes": "ERR CONFIG SET failed (possibly related to argument 'daemonize') - can't set immutable config",
+		"config set timeout 5 nothing 1":     "ERR Unknown option or number of arguments for CONFIG SET - 'nothing'",
+		"config set timeout 5 timeout 6":     "ERR CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter",
+		"config set timeout 5 hz":            "ERR syntax error",
+	} {
+		c.want(request, replyError(why))
+		c.want("config get timeout", []any{"timeout", "0"})
+	}
+	// A port that is taken: the old one stays open, and the other value of the same request is put back.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := strings.Cut(ln.Addr().String(), ":")
+	c.want("config set timeout 5 port "+port, replyError("ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."))
+	c.want("config get timeout", []any{"timeout", "0"})
+}
+
+func TestConfigSetPort(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(ln.Addr().String(), ":")
+	ln.Close()
+	c.want("config set port "+port, "OK")
+	old := ts.addr
+	ts.addr = "127.0.0.1:" + port
+	ts.dial().want("ping", "PONG")
+	if nc, err := net.Dial("tcp", old); err == nil {
+		nc.Close()
+		t.Error("the old port is still open")
+	}
+	c.want("ping", "PONG")
+	if got := c.info("server", "tcp_port"); got != port {
+		t.Errorf("tcp_port is %s, not %s", got, port)
+	}
+}
+
+func TestConfigRewrite(t *testing.T) {
+	startServer(t).dial().want("config rewrite", replyError("ERR The server is running without a config file"))
+
+	path := filepath.Join(t.TempDir(), "redis.conf")
+	if err := os.WriteFile(path, []byte("# mine\ntimeout 7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := startServerWith(t, path).dial()
+	c.want("config get timeout", []any{"timeout", "7"})
+	c.want("config set timeout 8 maxmemory 1gb", "OK")
+	c.want("config rewrite", "OK")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"# mine", "timeout 8", "maxmemory 1gb"} {
+		if !strings.Contains(string(text), line+"\n") {
+			t.Errorf("the file has no line %q:\n%s", line, text)
+		}
+	}
+	if got := c.info("server", "config_file"); got != path {
+		t.Errorf("config_file is %s", got)
+	}
+}
+
+func TestResetstat(t *testing.T) {
+	c := startServer(t).dial()
+	for i := range 20 {
+		c.do(fmt.Sprintf("set k%d v", i))
+	}
+	c.want("get nothing", nil)
+	c.do("foo")
+	c.want("config resetstat", "OK")
+	// What is left is the INFO that asks, and RESETSTAT itself.
+	if n := c.number("stats", "total_commands_processed"); n != 1 {
+		t.Errorf("%d commands after RESETSTAT", n)
+	}
+	for _, name := range []string{"keyspace_misses", "total_error_replies", "total_connections_received", "expired_keys"} {
+		if n := c.number("stats", name); n != 0 {
+			t.Errorf("%s is %d after RESETSTAT", name, n)
+		}
+	}
+	if got := c.info("commandstats", "cmdstat_set"); got != "" {
+		t.Errorf("cmdstat_set is %q after RESETSTAT", got)
+	}
+	if got := c.info("commandstats", "cmdstat_config|resetstat"); !strings.HasPrefix(got, "calls=1,") {
+		t.Errorf("cmdstat_config|resetstat is %q", got)
+	}
+}

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/server/config"
+)
+
+// testServer is a server of this process, listening at a port of the loopback interface.
+type testServer struct {
+	*Server
+	t    *testing.T
+	addr string
+	stop func()
+}
+
+// startServer runs a server with the defaults and these options until the test is over.
+func startServer(t *testing.T, options ...string) *testServer {
+	t.Helper()
+	return startServerWith(t, "", options...)
+}
+
+// startServerWith is startServer with a configuration file.
+func startServerWith(t *testing.T, file string, options ...string) *testServer {
+	t.Helper()
+	for try := 0; ; try++ {
+		ts, err := tryServer(t, file, options)
+		if err == nil {
+			return ts
+		}
+		if try == 5 { // the port that was free is somebody else's by now
+			t.Fatal(err)
+		}
+	}
+}
+
+func tryServer(t *testing.T, file string, options []string) (*testServer, error) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	_, port, _ := strings.Cut(addr, ":")
+	conf := config.New()
+	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--enable-debug-command", "yes", "--dir", t.TempDir()}, options...)
+	if file != "" {
+		args = append([]string{file}, args...)
+	}
+	if err := conf.Load(config.ParseArgs(args), strings.NewReader("")); err != nil {
+		t.Fatal(err)
+	}
+	srv, err := New(conf, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+	select {
+	case <-srv.Ready():
+	case err := <-done:
+		cancel()
+		return nil, err
+	}
+	ts := &testServer{Server: srv, t: t, addr: addr}
+	stopped := false
+	ts.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(ts.stop)
+	return ts, nil
+}
+
+// testClient is a connection. Its methods fail the test when the connection breaks.
+type testClient struct {
+	t  *testing.T
+	nc net.Conn
+	r  *bufio.Reader
+}
+
+func (ts *testServer) dial() *testClient {
+	ts.t.Helper()
+	nc, err := net.Dial("tcp", ts.addr)
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	ts.t.Cleanup(func() { nc.Close() })
+	return &testClient{t: ts.t, nc: nc, r: bufio.NewReader(nc)}
+}
+
+// reply is what a server answers: string, int64, nil, replyError, or a []any of such. Maps are flat.
+type replyError string
+
+// do sends a request, its words parted by spaces, or given one by one.
+func (c *testClient) do(words ...string) any {
+	c.t.Helper()
+	c.send(words...)
+	return c.read()
+}
+
+func (c *testClient) send(words ...string) {
+	c.t.Helper()
+	if len(words) == 1 {
+		words = strings.Fields(words[0])
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(words))
+	for _, w := range words {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
+	}
+	if _, err := io.WriteString(c.nc, b.String()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *testClient) read() any {
+	c.t.Helper()
+	c.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	v, err := c.parse()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return v
+}
+
+func (c *testClient) parse() (any, error) {
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	kind, text := line[0], strings.TrimRight(line[1:], "\r\n")
+	n, _ := strconv.ParseInt(text, 10, 64)
+	switch kind {
+	case '+', ',', '(', '#':
+		return text, nil
+	case '-':
+		return replyError(text), nil
+	case ':':
+		return n, nil
+	case '_':
+		return nil, nil
+	case '$', '=':
+		if n < 0 {
+			return nil, nil
+		}
+		b := make([]byte, n+2)
+		if _, err := io.ReadFull(c.r, b); err != nil {
+			return nil, err
+		}
+		return string(b[:n]), nil
+	}
+	if n < 0 {
+		return nil, nil
+	}
+	if kind == '%' || kind == '|' {
+		n *= 2
+	}
+	list := make([]any, n)
+	for i := range list {
+		if list[i], err = c.parse(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// text is the reply to a request that has to be a string.
+func (c *testClient) text(words ...string) string {
+	c.t.Helper()
+	v := c.do(words...)
+	s, ok := v.(string)
+	if !ok {
+		c.t.Fatalf("%q answers %v", words, v)
+	}
+	return s
+}
+
+// list is the reply to a request that has to be an array.
+func (c *testClient) list(words ...string) []any {
+	c.t.Helper()
+	v := c.do(words...)
+	l, ok := v.([]any)
+	if !ok {
+		c.t.Fatalf("%q answers %v", words, v)
+	}
+	return l
+}
+
+// want fails the test unless the reply to a request, its words parted by spaces, is as given: a string, an int,
+// nil, a replyError, or a []any.
+func (c *testClient) want(request string, reply any) {
+	c.t.Helper()
+	if n, ok := reply.(int); ok {
+		reply = int64(n)
+	}
+	if got := c.do(request); !reflect.DeepEqual(got, reply) {
+		c.t.Errorf("%s answers %#v, not %#v", request, got, reply)
+	}
+}
+
+// info is one line of INFO, "" if it is not there.
+func (c *testClient) info(section, name string) string {
+	c.t.Helper()
+	for _, line := range strings.Split(c.text("info "+section), "\r\n") {
+		if n, v, ok := strings.Cut(line, ":"); ok && n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// number is info for a number.
+func (c *testClient) number(section, name string) int64 {
+	c.t.Helper()
+	n, err := strconv.ParseInt(c.info(section, name), 10, 64)
+	if err != nil {
+		c.t.Fatalf("INFO %s has %s:%s", section, name, c.info(section, name))
+	}
+	return n
+}
+
+// eventually waits until cond is true.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !cond() {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not happen", what)
+		}
+		tick := time.NewTimer(time.Millisecond)
+		<-tick.C
+	}
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// redisFields are what redis-server 7.2 shows in INFO everything on a primary that keeps nothing on disk.
+const redisFields = `redis_version redis_git_sha1 redis_git_dirty redis_build_id redis_mode os arch_bits monotonic_clock
+multiplexing_api atomicvar_api gcc_version process_id process_supervised run_id tcp_port server_time_usec
+uptime_in_seconds uptime_in_days hz configured_hz lru_clock executable config_file io_threads_active listener0
+connected_clients cluster_connections maxclients client_recent_max_input_buffer client_recent_max_output_buffer
+blocked_clients tracking_clients clients_in_timeout_table total_blocking_keys total_blocking_keys_on_nokey used_memory
+used_memory_human used_memory_rss used_memory_rss_human used_memory_peak used_memory_peak_human used_memory_peak_perc
+used_memory_overhead used_memory_startup used_memory_dataset used_memory_dataset_perc allocator_allocated
+allocator_active allocator_resident total_system_memory total_system_memory_human used_memory_lua used_memory_vm_eval
+used_memory_lua_human used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries
+used_memory_vm_functions used_memory_vm_total used_memory_vm_total_human used_memory_functions used_memory_scripts
+used_memory_scripts_human maxmemory maxmemory_human maxmemory_policy allocator_frag_ratio allocator_frag_bytes
+allocator_rss_ratio allocator_rss_bytes rss_overhead_ratio rss_overhead_bytes mem_fragmentation_ratio
+mem_fragmentation_bytes mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers
+mem_clients_slaves mem_clients_normal mem_cluster_links mem_aof_buffer mem_allocator active_defrag_running
+lazyfree_pending_objects lazyfreed_objects loading async_loading current_cow_peak current_cow_size
+current_cow_size_age current_fork_perc current_save_keys_processed current_save_keys_total
+rdb_changes_since_last_save rdb_bgsave_in_progress rdb_last_save_time rdb_last_bgsave_status
+rdb_last_bgsave_time_sec rdb_current_bgsave_time_sec rdb_saves rdb_last_cow_size rdb_last_load_keys_expired
+rdb_last_load_keys_loaded aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled aof_last_rewrite_time_sec
+aof_current_rewrite_time_sec aof_last_bgrewrite_status aof_rewrites aof_rewrites_consecutive_failures
+aof_last_write_status aof_last_cow_size module_fork_in_progress module_fork_last_cow_size total_connections_received
+total_commands_processed instantaneous_ops_per_sec total_net_input_bytes total_net_output_bytes
+total_net_repl_input_bytes total_net_repl_output_bytes instantaneous_input_kbps instantaneous_output_kbps
+instantaneous_input_repl_kbps instantaneous_output_repl_kbps rejected_connections sync_full sync_partial_ok
+sync_partial_err expired_keys expired_stale_perc expired_time_cap_reached_count expire_cycle_cpu_milliseconds
+evicted_keys evicted_clients total_eviction_exceeded_time current_eviction_exceeded_time keyspace_hits
+keyspace_misses pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks
+migrate_cached_sockets slave_expires_tracked_keys active_defrag_hits active_defrag_misses active_defrag_key_hits
+active_defrag_key_misses total_active_defrag_time current_active_defrag_time tracking_total_keys
+tracking_total_items tracking_total_prefixes unexpected_error_replies total_error_replies dump_payload_sanitizations
+total_reads_processed total_writes_processed io_threaded_reads_processed io_threaded_writes_processed
+reply_buffer_shrinks reply_buffer_expands eventloop_cycles eventloop_duration_sum eventloop_duration_cmd_sum
+instantaneous_eventloop_cycles_per_sec instantaneous_eventloop_duration_usec acl_access_denied_auth
+acl_access_denied_cmd acl_access_denied_key acl_access_denied_channel role connected_slaves master_failover_state
+master_replid master_replid2 master_repl_offset second_repl_offset repl_backlog_active repl_backlog_size
+repl_backlog_first_byte_offset repl_backlog_histlen used_cpu_sys used_cpu_user used_cpu_sys_children
+used_cpu_user_children used_cpu_sys_main_thread used_cpu_user_main_thread cluster_enabled db0`
+
+func TestInfoHasRedisFields(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("set k v", "OK")
+	text := c.text("info everything")
+	have := map[string]bool{}
+	for _, line := range strings.Split(text, "\r\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			if have[name] {
+				t.Errorf("%s comes twice", name)
+			}
+			have[name] = true
+			if value == "" && name != "config_file" {
+				t.Errorf("%s has no value", name)
+			}
+		} else if line != "" && line[0] != '#' {
+			t.Errorf("INFO has the line %q", line)
+		}
+	}
+	for _, name := range strings.Fields(redisFields) {
+		if !have[name] {
+			t.Errorf("INFO has no %s", name)
+		}
+	}
+}
+
+func titles(text string) (list []string) {
+	for _, line := range strings.Split(text, "\r\n") {
+		if strings.HasPrefix(line, "# ") {
+			list = append(list, line[2:])
+		}
+	}
+	return list
+}
+
+func TestInfoSections(t *testing.T) {
+	c := startServer(t).dial()
+	usual := strings.Fields("Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace")
+	all := strings.Fields("Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats Cluster Keyspace")
+	for _, x := range []struct {
+		request string
+		want    []string
+	}{
+		{"info", usual},
+		{"info default", usual},
+		{"info all", all},
+		{"info Everything", all},
+		{"info cpu", []string{"CPU"}},
+		{"info keyspace CPU cpu", []string{"CPU", "Keyspace"}},
+		{"info cpu default", usual},
+		{"info commandstats default", slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == "Latencystats" })},
+		{"info debug", []string{"Debug"}},
+		{"info sentinel", nil},
+	} {
+		if got := titles(c.text(x.request)); !slices.Equal(got, x.want) {
+			t.Errorf("%s has the sections %v, not %v", x.request, got, x.want)
+		}
+	}
+	c.want("hello 3", c.do("hello 3"))
+	if text := c.text("info cpu"); !strings.HasPrefix(text, "txt:# CPU\r\n") {
+		t.Errorf("in RESP3 INFO is %.20q, not verbatim text", text)
+	}
+}
+
+func TestInfoTellsTheTruth(t *testing.T) {
+	ts := startServer(t, "--databases", "4")
+	c := ts.dial()
+	if got := c.number("server", "process_id"); got != int64(os.Getpid()) {
+		t.Errorf("process_id is %d", got)
+	}
+	if _, port, _ := strings.Cut(ts.addr, ":"); c.info("server", "tcp_port") != port {
+		t.Errorf("tcp_port is not %s", port)
+	}
+	before := c.number("memory", "used_memory")
+	c.want("debug populate 20000 key 200", "OK")
+	c.want("select 2", "OK")
+	c.want("set a b px 100000", "OK")
+	c.want("set b b px 300000", "OK")
+	c.want("set c b", "OK")
+	if grown := c.number("memory", "used_memory") - before; grown < 20000*200 || grown > 20000*300 {
+		t.Errorf("20000 keys of 200 bytes take %d bytes", grown)
+	}
+	if sum := c.number("memory", "used_memory_overhead") + c.number("memory", "used_memory_dataset"); sum != c.number("memory", "used_memory") {
+		t.Errorf("overhead and dataset make %d", sum)
+	}
+	if peak := c.number("memory", "used_memory_peak"); peak < before+20000*200 {
+		t.Errorf("the peak is %d", peak)
+	}
+	if got := c.info("keyspace", "db0"); got != "keys=20000,expires=0,avg_ttl=0" {
+		t.Errorf("db0:%s", got)
+	}
+	db2 := c.info("keyspace", "db2")
+	ttl, _ := strconv.Atoi(strings.TrimPrefix(db2, "keys=3,expires=2,avg_ttl="))
+	if ttl < 190000 || ttl > 200000 {
+		t.Errorf("db2:%s", db2)
+	}
+	if n := c.number("persistence", "rdb_changes_since_last_save"); n != 3 {
+		t.Errorf("there were %d changes", n)
+	}
+	c.want("config resetstat", "OK")
+	c.want("get a", "b")
+	c.want("get nothing", nil)
+	c.want("get nothing", nil)
+	if hits, misses := c.number("stats", "keyspace_hits"), c.number("stats", "keyspace_misses"); hits != 1 || misses != 2 {
+		t.Errorf("%d hits and %d misses", hits, misses)
+	}
+	ts.dial()
+	eventually(t, "a second client", func() bool { return c.number("clients", "connected_clients") == 2 })
+	if in, out := c.number("stats", "total_net_input_bytes"), c.number("stats", "total_net_output_bytes"); in < 100 || out < 100 {
+		t.Errorf("%d bytes came in and %d went out", in, out)
+	}
+	eventually(t, "a rate", func() bool {
+		c.do("ping")
+		return c.number("stats", "instantaneous_ops_per_sec") > 0
+	})
+	blocked := ts.dial()
+	blocked.send("blpop nolist 100")
+	eventually(t, "blocking", func() bool {
+		return c.number("clients", "blocked_clients") == 1 && c.number("clients", "clients_in_timeout_table") == 1 &&
+			c.number("clients", "total_blocking_keys") == 1
+	})
+	c.want("select 0", "OK")
+	c.want("lpush nolist x", 1)
+	if n := c.number("clients", "total_blocking_keys"); n != 0 {
+		t.Errorf("%d keys block when nobody waits", n)
+	}
+}
+
+func TestHumanBytes(t *testing.T) {
+	for n, want := range map[int64]string{0: "0B", 1023: "1023B", 1024: "1.00K", 1536: "1.50K", 1 << 20: "1.00M", 5 << 30: "5.00G", 1 << 40: "1.00T"} {
+		if got := humanBytes(n); got != want {
+			t.Errorf("%d bytes are %s, not %s", n, got, want)
+		}
+	}
+}

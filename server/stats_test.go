@@ -1,0 +1,158 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// wantStat compares a line of INFO commandstats; a * in want stands for any text without commas.
+func (c *testClient) wantStat(cmd, calls string) {
+	c.t.Helper()
+	got := c.info("commandstats", "cmdstat_"+cmd)
+	var parts []string
+	for _, p := range strings.Split(got, ",") {
+		if !strings.HasPrefix(p, "usec") {
+			parts = append(parts, p)
+		}
+	}
+	if got := strings.Join(parts, ","); got != calls {
+		c.t.Errorf("cmdstat_%s is %q, not %q", cmd, got, calls)
+	}
+}
+
+func counts(calls, rejected, failed int) string {
+	return fmt.Sprintf("calls=%d,rejected_calls=%d,failed_calls=%d", calls, rejected, failed)
+}
+
+func (c *testClient) wantErrors(total int, codes ...string) {
+	c.t.Helper()
+	if n := c.number("stats", "total_error_replies"); n != int64(total) {
+		c.t.Errorf("there were %d errors, not %d", n, total)
+	}
+	for _, code := range codes {
+		code, n, _ := strings.Cut(code, " ")
+		if got := c.info("errorstats", "errorstat_"+code); got != "count="+n {
+			c.t.Errorf("errorstat_%s is %q, not count=%s", code, got, n)
+		}
+	}
+}
+
+func TestErrorsAreCountedOnce(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("config resetstat", "OK")
+	c.want("auth k", replyError("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"))
+	c.wantStat("auth", counts(1, 0, 1))
+	c.wantErrors(1, "ERR 1")
+
+	// Inside EXEC: the command's error, not another one of EXEC.
+	c.want("config resetstat", "OK")
+	c.want("multi", "OK")
+	c.want("set a b", "QUEUED")
+	c.want("auth a", "QUEUED")
+	c.list("exec")
+	c.wantStat("set", counts(1, 0, 0))
+	c.wantStat("auth", counts(1, 0, 1))
+	c.wantStat("exec", counts(1, 0, 0))
+	c.wantErrors(1, "ERR 1")
+	c.want("exec", replyError("ERR EXEC without MULTI"))
+	c.wantStat("exec", counts(2, 0, 1))
+	c.wantErrors(2, "ERR 2")
+
+	// Refused before it runs.
+	c.want("config resetstat", "OK")
+	c.want("set k", replyError("ERR wrong number of arguments for 'set' command"))
+	c.wantStat("set", counts(0, 1, 0))
+	c.want("asdf", replyError("ERR unknown command 'asdf', with args beginning with: "))
+	c.wantErrors(2, "ERR 2")
+	c.want("multi", "OK")
+	c.want("set", replyError("ERR wrong number of arguments for 'set' command"))
+	c.want("exec", replyError("EXECABORT Transaction discarded because of previous errors."))
+	c.wantStat("set", counts(0, 2, 0))
+	c.wantStat("multi", counts(1, 0, 0))
+	c.wantStat("exec", counts(1, 0, 1))
+	c.wantErrors(4, "ERR 3", "EXECABORT 1")
+
+	c.want("set k v", "OK")
+	c.want("config resetstat", "OK")
+	c.want("config set maxmemory 1", "OK")
+	if e, _ := c.do("set a b").(replyError); !strings.HasPrefix(string(e), "OOM ") {
+		t.Errorf("beyond maxmemory SET answers %q", e)
+	}
+	c.wantStat("set", counts(0, 1, 0))
+	c.wantErrors(1, "OOM 1")
+	c.want("config resetstat", "OK")
+	c.wantErrors(0)
+	c.wantStat("set", "")
+}
+
+func TestBlockedCommandsAreCountedWhenTheyAreOver(t *testing.T) {
+	ts := startServer(t)
+	c, b := ts.dial(), ts.dial()
+	id := fmt.Sprint(b.do("client id"))
+	c.want("config resetstat", "OK")
+	block := func(request string) {
+		b.send(request)
+		eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	}
+	block("blpop l 0")
+	c.wantStat("blpop", "")
+	c.want("rpush l x", 1)
+	if got := b.read(); fmt.Sprint(got) != "[l x]" {
+		t.Errorf("BLPOP answers %v", got)
+	}
+	c.wantStat("blpop", counts(1, 0, 0))
+	block("blpop l 0")
+	c.want("client unblock "+id+" error", 1)
+	if got := b.read(); got != replyError("UNBLOCKED client unblocked via CLIENT UNBLOCK") {
+		t.Errorf("an unblocked BLPOP answers %v", got)
+	}
+	c.wantStat("blpop", counts(2, 0, 1))
+	c.wantErrors(1, "UNBLOCKED 1")
+	b.want("blpop l 0.01", nil)
+	c.wantStat("blpop", counts(3, 0, 1))
+}
+
+func TestErrorCodesAreBounded(t *testing.T) {
+	c := startServer(t).dial()
+	for n := range 2 * maxErrorCodes {
+		c.do("debug", "error", fmt.Sprintf("CODE%d text", n))
+	}
+	c.wantErrors(2*maxErrorCodes, "CODE0 1", fmt.Sprintf("%s %d", otherErrors, maxErrorCodes))
+	if n := strings.Count(c.text("info errorstats"), "errorstat_"); n != maxErrorCodes+1 {
+		t.Errorf("%d codes are told apart", n)
+	}
+}
+
+// Quick commands are not all timed, yet all counted.
+func TestQuickCommandsAreWeighed(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("config resetstat", "OK")
+	const n = 1000
+	for range n {
+		c.do("get nothing")
+	}
+	c.wantStat("get", counts(n, 0, 0))
+	h := c.list("latency histogram get")
+	if got := h[1].([]any)[1]; got != int64(n) {
+		t.Errorf("the histogram has %v calls", got)
+	}
+	steps := h[1].([]any)[3].([]any)
+	if last := steps[len(steps)-1]; last != int64(n) {
+		t.Errorf("the last step has %v calls", last)
+	}
+	if text := c.info("latencystats", "latency_percentiles_usec_get"); !strings.HasPrefix(text, "p50=") || strings.Count(text, "=") != 3 {
+		t.Errorf("latency_percentiles_usec_get is %q", text)
+	}
+	c.want("config set latency-tracking-info-percentiles", replyError("ERR wrong number of arguments for 'config|set' command"))
+	c.do("config", "set", "latency-tracking-info-percentiles", "0 99.95")
+	if text := c.info("latencystats", "latency_percentiles_usec_get"); !strings.HasPrefix(text, "p0=") || !strings.Contains(text, ",p99.95=") {
+		t.Errorf("latency_percentiles_usec_get is %q", text)
+	}
+	c.want("config set latency-tracking no", "OK")
+	c.want("config resetstat", "OK")
+	c.do("get nothing")
+	if text := c.info("latencystats", "latency_percentiles_usec_get"); text != "" {
+		t.Errorf("with latency-tracking no there is %q", text)
+	}
+}

@@ -42,7 +42,7 @@ type executor struct {
 	deadline deadlines
 
 	current   *session     // whose command runs
-	late      []string     // keys that it has made invalid in its own cache
+	own       []byte       // messages for it, to be sent after its reply
 	flushTold bool         // the tracked clients know already that everything is gone
 	broadcast []broadcast  // changes that clients of prefixes are told of at the end of the turn
 	clientMem atomic.Int64 // what the loop's clients cost, as of the last tick

@@ -260,7 +260,7 @@ func (s *session) flags() string {
 	add(s.monitor, 'O')
 	add(s.sub.any(), 'P')
 	add(s.multi != nil, 'x')
-	add(s.wait != nil, 'b')
+	add(s.wait != nil || s.paused, 'b')
 	if t := s.tracks; t != nil {
 		add(true, 't')
 		add(t.broken, 'R')

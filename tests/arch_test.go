@@ -33,7 +33,7 @@ var arrows = []struct{ from, to string }{
 	{"cmd/...", "server server/config server/log persistence/... replication/..."},
 
 	{"server/command/spec", ""},
-	{"server/command", "keyspace datatypes server/command/spec server/glob server/resp"},
+	{"server/command", "keyspace datatypes persistence/codec server/command/spec server/glob server/resp"},
 	{"server/netloop", "server/resp"},
 	{"server/resp", ""},
 	{"server/glob", ""},

@@ -19,8 +19,8 @@ import (
 	"strings"
 	"testing"
 
-	"larder/tests/internal/scene"
 	"larder/tests/internal/peer"
+	"larder/tests/internal/scene"
 )
 
 var (

@@ -87,3 +87,19 @@ func (c *Conn) Pending(wait time.Duration) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// ReceiveSome waits for bytes and returns what has come, as it is; the slice lives until the next call.
+func (c *Conn) ReceiveSome() ([]byte, error) {
+	if err := c.nc.SetReadDeadline(time.Now().Add(DefaultTimeout)); err != nil {
+		return nil, err
+	}
+	if _, err := c.r.Peek(1); err != nil {
+		return nil, err
+	}
+	b, err := c.r.Peek(c.r.Buffered())
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.r.Discard(len(b))
+	return b, err
+}

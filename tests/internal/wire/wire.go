@@ -219,3 +219,15 @@ func AppendRequest(b []byte, args ...string) []byte {
 	}
 	return b
 }
+
+// Parse reads the one value that b holds.
+func Parse(b []byte) (Value, error) {
+	r := bufio.NewReader(bytes.NewReader(b))
+	v, err := Read(r)
+	if err == nil {
+		if _, more := r.ReadByte(); more == nil {
+			err = &ProtocolError{"bytes after the value"}
+		}
+	}
+	return v, err
+}

@@ -3,9 +3,9 @@
 //
 // # Layout
 //
-//	header -> top array -> page of the directory -> segment of 1-64 buckets -> bucket of 12 slots -> entry
+//	header -> top array -> page of the directory -> blocks of a segment -> bucket of 12 slots -> entry
 //
-// A bucket is one cache line, and a lookup of a key that is not there reads one, as a rule:
+// A bucket is one cache line:
 //
 //	byte  0-11  tags, 8 bits of the hash per slot
 //	     12-15  meta, 32 bits:  0-11  displaced: the entry in this slot stands in its alternate bucket
@@ -14,8 +14,10 @@
 //	                           28-31  kept for the snapshot
 //	     16-63  refs of the entries, 32 bits per slot; 0 is an empty slot, and its tag is 0 too
 //
-// A segment has 1-16, 18, 20, ... 32, 36, 40, ... or 64 buckets. It grows from one to the next when
-// an entry finds no room, and at 64 it splits in two by the next bit of the hash. The hash is used from its top:
+// A segment has 1-16, 18, 20, ... 32, 40, 48, 56 or 64 buckets, in blocks of eight; the last block may have fewer. As all
+// blocks but that one have the same size, what one segment gives up another can use. A segment grows from one size to
+// the next when an entry finds no room, and at 64 it splits in two by the next bit of the hash. The hash is used from its
+// top:
 //
 //	hash   [ prefix: depth bits ][ place: 13 bits ][ the rest is not used ]
 //
@@ -25,7 +27,9 @@
 // a key, and a scan knows the order of the hashes. Smaller ones read their few keys.
 //
 // If the home bucket is full the entry goes to its alternate bucket, (H(tag) - home) mod n, from which the same sum
-// leads back. If that is full too, one of the 24 entries there moves to its own other bucket. If none can, the segment grows.
+// leads back. If that is full too, one of the 24 entries there moves to its own other bucket. If none can, the segment
+// grows. So segments are 83-97 % full, and a lookup reads the second bucket only if the first says that something is
+// away and has not got the key.
 //
 // For example, in a segment of 40 buckets and depth 0, the entry at ref 0xa06 with the hash 0x3a5f... has the place
 // 0x3a5f>>3 = 0x74b. 0x74b*40 = 0x123b8, so its home is bucket 0x123b8>>13 = 9 and its tag is 0x123b8>>5 & 0xff = 0x1d.
@@ -40,25 +44,24 @@
 // and bucket 2 has overflow 1. To read the second place back: slot 1 is displaced, so home is (H(0x53) - 9) mod 40 = 2;
 // the cell is 2*256 + 0x53 = 0x253, and the lowest place with that cell is (0x253*32 + 39) / 40 = 0x1dc.
 //
-// The directory names segments by prefix, in pages of up to 256 entries of 16 bytes:
+// The directory has an entry of 64 bytes for each segment: buckets and depth, the refs of the eight blocks, the number
+// of entries and a lower bound of their expiries. Entries stand in pages of up to 128, by prefix; a segment that is less
+// deep than its page stands in 2, 4, ... entries in a row. The top array names pages in the same way, with a lower bound of
+// the page's expiries. A table of one segment has its only directory entry and its only top entry in the header, and
+// takes 128 bytes and the buckets. No step of the directory's growth copies more than a page, but for the top
+// array, which has 16 bytes for some 50000 entries of the table.
 //
-//	word  segment ref : 32, buckets : 8, depth : 8, has a chain : 1
-//	due   entries : 16, lower bound of the expiry in ms : 48
-//
-// A segment that is less deep than the page stands in 2, 4, ... entries in a row; due is kept in the first. The top array
-// names pages in the same way, 8 bytes each: page ref : 32, bits that index the page : 8, bits before those : 8. A table
-// of one segment has its only page and its only top entry in the header, and takes 64 bytes and the buckets. No step of the
-// directory's growth copies more than a page, but for the top array, which has 8 bytes for 80000 entries of the table.
-//
-// Hashes that agree in all bits that count would overflow two buckets however large the segment is. Such entries form a
-// chain, see chain.go.
+// Segments with volatile entries also have times: a lower bound of the expiries of each bucket, see times.go. Hashes that
+// agree in all bits that count would overflow two buckets however large the segment is; such entries form a chain, see
+// chain.go.
 //
 // # What changes when
 //
-// Insert rebuilds at most one segment at a time, or splits it; Delete only empties the slot. What deletes leave behind is
-// taken back by Maintain, a few segments at a time: segments shrink, merge with their neighbour, and the directory folds.
+// Insert rebuilds at most a segment or two of up to 768 entries; Delete only empties the slot. What deletes leave behind
+// is taken back by Maintain, a few segments at a time: segments shrink, merge with their neighbour, and the directory
+// folds.
 //
-// A table belongs to the shard of its arena, which must be held. Stage1 and Stage2 are the exceptions.
+// A table belongs to the shard of its arena, which must be held. Batch, Stage1 and Stage2 are the exceptions.
 package table
 
 import (
@@ -92,7 +95,7 @@ type Slot struct {
 	i      uint8
 }
 
-// New makes an empty table: 128 bytes. The hash must be the one that the hashes given to Find and Insert come from.
+// New makes an empty table: 192 bytes. The hash must be the one that the hashes given to Find and Insert come from.
 func New(a *arena.Arena, l Layout, hash func(key []byte) uint64) Table {
 	return NewSized(a, l, hash, 0)
 }

@@ -55,13 +55,8 @@ func TestHashEvents(t *testing.T) {
 		{"HSETEX h PX 0 FIELDS 1 a 3", ":1", "hset h, hdel h", "HDEL h a"},
 		{"EXISTS h", ":0", "", ""},
 	} {
-		words := strings.Fields(step.request)
-		any := make([]any, len(words))
-		for i, w := range words {
-			any[i] = w
-		}
 		l.c.WantEffects = true
-		l.want(step.reply, any...)
+		l.want(step.reply, words(step.request)...)
 		if got := l.told(); got != step.events {
 			t.Errorf("%s: events %s, want %s", step.request, got, step.events)
 		}
@@ -125,12 +120,8 @@ func TestHashLapse(t *testing.T) {
 			if got := l.do("HLEN", "h"); got != fmt.Sprintf(":%d", pad) {
 				t.Errorf("HLEN: %s", got) // counts them as long as nobody has asked
 			}
-			words := strings.Fields(step.request)
-			any := make([]any, len(words))
-			for i, w := range words {
-				any[i] = w
-			}
-			l.want(step.reply, any...)
+			l.want(step.reply, words(step.request)...)
+			name, _, _ := strings.Cut(step.request, " ")
 			effects := []string{"HDEL h f"}
 			if step.effect != "" {
 				effects = append(effects, step.effect)
@@ -139,10 +130,10 @@ func TestHashLapse(t *testing.T) {
 			if size == 0 && step.left == 0 {
 				events += ", del h"
 			}
-			if size > 0 && words[0] == "HRANDFIELD" { // removes all in the order of the table
+			if size > 0 && name == "HRANDFIELD" { // removes all in the order of the table
 				effects = l.effects
 			}
-			switch words[0] {
+			switch name {
 			case "HINCRBY":
 				events += ", hincrby h"
 			case "HINCRBYFLOAT":
@@ -238,12 +229,7 @@ func TestHashErrors(t *testing.T) {
 		{"HSETEX s FXX KEEPTTL FIELDS 1", "-ERR wrong number of arguments for 'hsetex' command"},
 		{"HSETEX s FIELDS 1 a b", "-WRONGTYPE Operation against a key holding the wrong kind of value"},
 	} {
-		words := strings.Fields(c.request)
-		any := make([]any, len(words))
-		for i, w := range words {
-			any[i] = w
-		}
-		l.want(c.reply, any...)
+		l.want(c.reply, words(c.request)...)
 	}
 	if got := l.told(); got != "set s, hset h" {
 		t.Errorf("events %s", got)
@@ -277,14 +263,14 @@ func TestEffects(t *testing.T) {
 			primary.ks.Limits.HashMaxListpackEntries, primary.ks.Limits.SetMaxListpackEntries, primary.ks.Limits.SetMaxIntsetEntries = 2, 2, 2
 		}
 		r := rand.New(rand.NewPCG(seed, 5))
-		pick := func(words ...string) string { return words[r.IntN(len(words))] }
+		pick := func(of ...string) string { return of[r.IntN(len(of))] }
 		some := func(prefix string, n int) (list []any) {
 			for range 1 + r.IntN(n) {
 				list = append(list, prefix+strconv.Itoa(r.IntN(8)))
 			}
 			return list
 		}
-		one := func(words ...any) []any { return words }
+		one := func(request ...any) []any { return request }
 		fields := func(head ...any) []any {
 			names := some("f", 3)
 			return append(append(head, "FIELDS", len(names)), names...)
@@ -352,12 +338,7 @@ func TestEffects(t *testing.T) {
 				t.Fatalf("%v: %s", request, reply)
 			}
 			for _, e := range primary.effects {
-				words := strings.Split(e, " ")
-				any := make([]any, len(words))
-				for i, w := range words {
-					any[i] = w
-				}
-				if reply := replica.do(any...); strings.HasPrefix(reply, "-") {
+				if reply := replica.do(words(e)...); strings.HasPrefix(reply, "-") {
 					t.Fatalf("%s on the replica: %s", e, reply)
 				}
 			}

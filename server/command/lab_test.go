@@ -82,7 +82,7 @@ func (l *lab) do(words ...any) string {
 	dirty := l.c.Dirty
 	l.run(argv)
 	l.effects = l.effects[:0]
-	if l.c.Dirty != dirty {
+	if l.c.Dirty != dirty && l.c.WantEffects {
 		l.effects = requests(l.c.Effect())
 	}
 	for _, e := range l.c.Events {
@@ -111,21 +111,22 @@ func (l *lab) told() string {
 
 // requests reads requests in the protocol's form.
 func requests(b []byte) (list []string) {
+	s := string(b)
 	number := func() int {
-		line, rest, _ := strings.Cut(string(b), "\r\n")
-		b = []byte(rest)
+		line, rest, _ := strings.Cut(s, "\r\n")
+		s = rest
 		n, err := strconv.Atoi(line[1:])
 		if err != nil {
 			panic(err)
 		}
 		return n
 	}
-	for len(b) > 0 {
+	for len(s) > 0 {
 		words := make([]string, number())
 		for i := range words {
 			n := number()
-			words[i] = string(b[:n])
-			b = b[n+2:]
+			words[i] = s[:n]
+			s = s[n+2:]
 		}
 		list = append(list, strings.Join(words, " "))
 	}

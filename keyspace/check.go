@@ -11,7 +11,7 @@ import (
 // Check looks at the whole keyspace and says what is inconsistent. All shards are held, or nobody else is there. It
 // takes time and memory in proportion to the data: it is for tests and DEBUG.
 func (ks *Keyspace) Check() error {
-	used := int64(0)
+	used := ks.fixed()
 	for i, s := range ks.shards {
 		if err := s.Check(); err != nil {
 			return fmt.Errorf("shard %d: %w", i, err)

@@ -33,6 +33,15 @@ type DefragStats struct {
 	Walks                 uint64 // begun
 }
 
+// Add adds the counts of another shard.
+func (s *DefragStats) Add(o DefragStats) {
+	s.Moved += o.Moved
+	s.Looked += o.Looked
+	s.KeysMoved += o.KeysMoved
+	s.KeysLooked += o.KeysLooked
+	s.Walks += o.Walks
+}
+
 // found is an entry that the walk has come to.
 type found struct {
 	slot table.Slot

@@ -82,6 +82,7 @@ func New(o Options) (*Keyspace, error) {
 		}
 		ks.shards = append(ks.shards, newShard(ks, i, a, rand.NewPCG(o.Seed, uint64(i))))
 	}
+	ks.used.Store(ks.fixed())
 	return ks, nil
 }
 
@@ -154,9 +155,19 @@ const (
 	reserveSlack = 256 << 10
 )
 
-// Used is the bytes that the data takes in the arenas, up to a few KiB for each shard. It may be called without holding
-// a shard; see Memory for the exact figures.
+// Used is the bytes that the data takes, up to a few KiB for each shard: what is in the arenas, and what shards and
+// databases take when they are empty. It may be called without holding a shard.
 func (ks *Keyspace) Used() int64 { return ks.used.Load() }
+
+// fixed is about what shards and databases take on the Go heap.
+func (ks *Keyspace) fixed() int64 {
+	return int64(len(ks.shards)) * (shardBytes + int64(ks.databases)*databaseBytes)
+}
+
+const (
+	shardBytes    = 2 << 10 // with its arena's classes
+	databaseBytes = 64
+)
 
 // SetMaxMemory sets the limit in bytes, 0 for none.
 func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }

@@ -53,7 +53,7 @@ func newKeyspace(t testing.TB, shards int) *Keyspace {
 			}
 			s.noteUsed()
 		}
-		if n := ks.Used(); n >= int64(shards)*usedGrain || n <= -int64(shards)*usedGrain {
+		if n := ks.Used() - ks.fixed(); n >= int64(shards)*usedGrain || n <= -int64(shards)*usedGrain {
 			t.Fatalf("%d bytes are counted in an empty keyspace", n)
 		}
 	})

@@ -1,72 +1,151 @@
 package server
 
 import (
+	"math/bits"
 	"time"
+
+	"larder/keyspace"
 )
 
 // The janitor does what has to be done between commands: it removes keys whose time is over, frees large values step
-// by step, merges tables and gives memory back. It takes one shard at a time and keeps it for less than janitorHold.
+// by step, merges tables, empties sparse pages and gives memory back. It takes one shard at a time, each in turn, and keeps
+// it for about a tenth of a millisecond.
+//
+// Removing and freeing are done at once, at most half of the time. The rest is upkeep: it has a share of a core of its
+// own, upkeepShare or what defrag.go says, and waits when it has used that up. When nothing is there to do the janitor
+// looks at the shards lookEvery; who makes something expire earlier than that wakes it.
+type janitor struct {
+	srv *Server
+	ex  *executor
+
+	shards []shardNote
+	graves keyspace.Set // shards with dropped values
+	upkeep keyspace.Set // shards with tables to merge or pages to give back
+	turn   int          // the shard that was last worked on
+	credit time.Duration
+	paid   time.Time // when credit was last added
+	looks  int
+}
+
+// shardNote is what the janitor knows of a shard.
+type shardNote struct {
+	live int64 // bytes, when it last looked
+	idle int   // looks since that has changed
+	left int64 // bytes that the last walk of defragmentation could not gain
+}
+
 const (
-	janitorEvery = 10 * time.Millisecond
-	sweepBudget  = 128 // keys removed while a shard is held once
-	buryBudget   = 512 // allocations freed while a shard is held once
-	tendBudget   = 8   // steps of merging tables
+	lookEvery   = 100 * time.Millisecond
+	sweepEvery  = 10 * time.Millisecond // expired keys wait for each other that long
+	stretch     = time.Millisecond      // of work, and of rest after it
+	upkeepShare = 25                    // percent of a core
+	upkeepLeast = 200 * time.Microsecond
+
+	sweepBudget = 128     // keys removed while a shard is held once
+	buryBudget  = 512     // allocations freed while a shard is held once
+	tendBudget  = 32      // segments of tables looked at while a shard is held once; rebuilding counts as 16
+	trimBudget  = 1 << 20 // bytes given back while a shard is held once
+	trimKept    = 16      // this part of what a shard's data takes is kept free for what comes next
+	idleLooks   = 10      // unchanged for so many looks, a shard is idle: it keeps nothing then
 )
 
 // keepHouse runs until the server stops.
 func (srv *Server) keepHouse() {
-	tick := time.NewTicker(janitorEvery)
-	defer tick.Stop()
-	for n := uint64(0); ; n++ {
+	j := &janitor{srv: srv, ex: srv.janitor, shards: make([]shardNote, srv.ks.Shards())}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var look time.Time // the next one
+	for {
 		select {
 		case <-srv.stopping:
 			return
-		case <-tick.C:
+		case <-timer.C:
+		case <-srv.ks.Wake():
 		}
-		if n%uint64(sampleEvery/janitorEvery) == 0 {
+		start := time.Now()
+		if !start.Before(look) {
 			srv.sample()
+			look = start.Add(lookEvery)
+			if !srv.cronPaused.Load() {
+				j.look()
+			}
 		}
+		next := look
 		if !srv.cronPaused.Load() {
-			start := time.Now()
-			srv.clean(n)
+			next = j.clean(start, look)
 			srv.stats.house_ns.Add(int64(time.Since(start)))
 		}
+		timer.Reset(time.Until(next))
 	}
 }
 
-// clean goes once through all shards.
-func (srv *Server) clean(round uint64) {
-	ex := srv.janitor
+// clean does what is due and some upkeep, and returns when it wants to be called again, which is not after latest.
+func (j *janitor) clean(start, latest time.Time) time.Time {
+	ex := j.ex
 	ex.enter()
 	defer ex.leave()
 	ex.setTime()
-	for i := range srv.ks.Shards() {
-		if srv.activeExpire.Load() {
-			for more := true; more; {
-				start := time.Now()
-				more = ex.sweep(i)
-				srv.stats.sweep_ns.Add(int64(time.Since(start)))
-				srv.latency.note("expire-cycle", start)
-			}
-		}
-		for more := true; more; {
-			ex.view.Take(1 << i)
-			sh := srv.ks.Shard(i)
-			more = sh.Bury(buryBudget)
-			if (round+uint64(i))%tendEvery == 0 {
-				sh.Tend(tendBudget)
-			}
-			ex.view.Release()
-		}
-	}
+	busy := j.expire(start)
+	busy = j.bury(start) || busy
+	next := j.doUpkeep(latest)
 	ex.handIn()
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()
 	}
+	if busy {
+		return time.Now().Add(stretch)
+	}
+	return j.nextSweep(next)
 }
 
-// tendEvery is how many rounds pass between two looks at a shard's tables.
-const tendEvery = 16
+// expires tells whether keys are removed when their time is over.
+func (j *janitor) expires() bool { return j.srv.activeExpire.Load() && !j.ex.view.ServeExpired }
+
+// nextSweep is when the next key is due, if that is before latest.
+func (j *janitor) nextSweep(latest time.Time) time.Time {
+	if !j.expires() {
+		return latest
+	}
+	now := time.Now()
+	j.srv.ks.WakeAt(latest.UnixMilli())
+	due, next_ms := j.srv.ks.Due(now.UnixMilli())
+	if next := time.UnixMilli(next_ms); due == 0 && !next.Before(latest) {
+		return latest
+	} else if soon := now.Add(sweepEvery); due != 0 || next.Before(soon) {
+		next_ms = soon.UnixMilli()
+	}
+	j.srv.ks.WakeAt(next_ms)
+	if next := time.UnixMilli(next_ms); next.Before(latest) {
+		return next
+	}
+	return latest
+}
+
+// expire removes what is due, from each shard in turn, for one stretch. It tells whether there is more.
+func (j *janitor) expire(start time.Time) (more bool) {
+	if !j.expires() {
+		return false
+	}
+	set, _ := j.srv.ks.Due(j.ex.now)
+	if set == 0 {
+		return false
+	}
+	for now := start; set != 0; {
+		for s := set; s != 0 && now.Sub(start) < stretch; s &= s - 1 {
+			i := bits.TrailingZeros64(uint64(s))
+			if !j.ex.sweep(i) {
+				set &^= 1 << i
+			}
+			j.srv.latency.note("expire-cycle", now)
+			now = time.Now()
+		}
+		if now.Sub(start) >= stretch {
+			break
+		}
+	}
+	j.srv.stats.sweep_ns.Add(int64(time.Since(start)))
+	return set != 0
+}
 
 // sweep removes due keys of one shard and tells whether there are more.
 func (ex *executor) sweep(i int) bool {
@@ -78,4 +157,108 @@ func (ex *executor) sweep(i int) bool {
 		ex.after(nil, nil, dirty)
 	}
 	return more
+}
+
+// bury frees what commands have dropped, in each shard in turn, for the rest of the stretch. It tells whether there
+// is more.
+func (j *janitor) bury(start time.Time) (more bool) {
+	for j.graves != 0 && time.Since(start) < stretch {
+		i := j.next(j.graves)
+		if !j.hold(i, func(s *keyspace.Shard) bool { return s.Bury(buryBudget) }) {
+			j.graves &^= 1 << i
+			j.upkeep |= 1 << i // to give the pages back
+		}
+	}
+	return j.graves != 0
+}
+
+// next is the shard of a set whose turn it is.
+func (j *janitor) next(s keyspace.Set) int {
+	rest := s >> (j.turn + 1) << (j.turn + 1)
+	if rest == 0 {
+		rest = s
+	}
+	j.turn = bits.TrailingZeros64(uint64(rest))
+	return j.turn
+}
+
+// hold runs a step of work on a shard.
+func (j *janitor) hold(i int, step func(s *keyspace.Shard) (more bool)) (more bool) {
+	j.ex.view.Take(1 << i)
+	defer j.ex.view.Release()
+	return step(j.srv.ks.Shard(i))
+}
+
+// look finds out what there is to do.
+func (j *janitor) look() {
+	for i := range j.shards {
+		n := &j.shards[i]
+		wants := j.hold(i, func(s *keyspace.Shard) bool {
+			live, _, free := s.Fragmentation()
+			if live != n.live {
+				n.live, n.idle = live, 0
+			} else {
+				n.idle++
+			}
+			if s.Buried() > 0 {
+				j.graves |= 1 << i
+			}
+			return n.idle == idleLooks || free > n.kept() || s.Tend(tendBudget)
+		})
+		if wants {
+			j.upkeep |= 1 << i
+		}
+	}
+	if j.looks++; j.looks%planLooks == 0 {
+		j.planDefrag()
+	}
+}
+
+// kept is how many bytes of free memory the shard keeps.
+func (n *shardNote) kept() int64 {
+	if n.idle >= idleLooks {
+		return 0
+	}
+	return n.live / trimKept
+}
+
+// doUpkeep spends what upkeep may take. It returns when it wants to go on, not after latest.
+func (j *janitor) doUpkeep(latest time.Time) time.Time {
+	now := time.Now()
+	share := time.Duration(upkeepShare)
+	if j.upkeep == 0 {
+		if share = time.Duration(j.srv.defrag.effort.Load()); share == 0 {
+			j.paid, j.credit = now, upkeepLeast
+			return latest
+		}
+	}
+	j.credit = min(j.credit+now.Sub(j.paid)*share/100, 2*stretch)
+	j.paid = now
+	for j.credit > 0 && (j.upkeep != 0 || j.srv.defrag.queue != 0) {
+		if j.upkeep != 0 {
+			j.upkeepStep()
+		} else {
+			j.defragStep()
+		}
+		spent := time.Since(now)
+		now = now.Add(spent)
+		j.credit -= spent
+	}
+	if j.upkeep == 0 && j.srv.defrag.queue == 0 {
+		return latest
+	}
+	if next := now.Add((upkeepLeast - min(j.credit, 0)) * 100 / share); next.Before(latest) {
+		return next
+	}
+	return latest
+}
+
+// upkeepStep does one step of merging tables or giving pages back, in the next shard that has any.
+func (j *janitor) upkeepStep() {
+	i := j.next(j.upkeep)
+	if !j.hold(i, func(s *keyspace.Shard) bool {
+		return s.Tend(tendBudget) || s.Buried() == 0 && s.Trim(j.shards[i].kept(), trimBudget)
+	}) {
+		j.upkeep &^= 1 << i
+	}
 }

@@ -61,15 +61,20 @@ type Server struct {
 	tcp  []*netloop.Listener
 	unix *netloop.Listener
 
-	outputLimits atomic.Pointer[config.OutputLimits]
-	recording    atomic.Bool // every change is recorded, whatever the shards' interest
-	loading      atomic.Bool
-	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
-	cronPaused   atomic.Bool // DEBUG PAUSE-CRON
-	timeAll      atomic.Bool // every command is timed, not only now and then
-	dirty        atomic.Int64
-	arrivals     atomic.Uint64 // of blocked clients
+	outputLimits  atomic.Pointer[config.OutputLimits]
+	recording     atomic.Bool // every change is recorded, whatever the shards' interest
+	loading       atomic.Bool
+	ended         atomic.Bool // the last snapshot was written: nothing may change any more
+	activeExpire  atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
+	cronPaused    atomic.Bool // DEBUG PAUSE-CRON
+	skipChecksums atomic.Bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION
+	timeAll       atomic.Bool // every command is timed, not only now and then
+	dirty         atomic.Int64
+	arrivals      atomic.Uint64 // of blocked clients
 
+	defrag defragPlan
+
+	saver    snapshots
 	hubs     hubs
 	tracker  tracker
 	monitors monitors
@@ -168,6 +173,13 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	srv.writePidFile()
 	srv.engine.Start()
+	go srv.endWith(ctx)
+	if err := srv.loadAtStart(); err != nil {
+		srv.engine.Stop(time.Second)
+		srv.removeFiles()
+		srv.ks.Close()
+		return err
+	}
 	var helpers sync.WaitGroup
 	helpers.Add(1)
 	go func() {
@@ -178,12 +190,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.startup = srv.notePeak()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
-	select {
-	case <-ctx.Done():
-		srv.log.Warn("User requested shutdown...")
-	case <-srv.stopping:
-	}
-	srv.shutdown()
+	<-srv.stopping
 	helpers.Wait()
 	srv.engine.Stop(time.Second)
 	srv.removeFiles()
@@ -194,6 +201,43 @@ func (srv *Server) Run(ctx context.Context) error {
 
 // Ready is closed when clients can connect.
 func (srv *Server) Ready() <-chan struct{} { return srv.ready }
+
+// Shutdown ends the server as SHUTDOWN does: it writes the last snapshot if the save points or how ask for one, then Run
+// returns. If the snapshot cannot be written, and how does not insist, the server goes on.
+func (srv *Server) Shutdown(how config.Shutdown) {
+	ex := srv.janitor
+	ex.enter()
+	defer ex.leave()
+	ex.stopWorld()
+	defer ex.startWorld()
+	ex.setTime()
+	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
+	srv.end(ex, how)
+}
+
+// end is Shutdown for a caller that has stopped the world and holds all shards. It tells whether the server ends.
+func (srv *Server) end(ex *executor, how config.Shutdown) bool {
+	if srv.ended.Load() {
+		return true
+	}
+	srv.log.Warn("User requested shutdown...")
+	if !srv.saveAtEnd(ex, how) {
+		return false
+	}
+	srv.ended.Store(true)
+	srv.shutdown()
+	return true
+}
+
+// endWith ends the server when ctx is done, whether or not its data could be saved.
+func (srv *Server) endWith(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		srv.Shutdown(config.ShutdownForce)
+	case <-srv.stopping:
+	}
+}
 
 // shutdown makes Run end. It may be called several times.
 func (srv *Server) shutdown() { srv.stopOnce.Do(func() { close(srv.stopping) }) }

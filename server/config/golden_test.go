@@ -15,7 +15,8 @@ import (
 
 // differences are the directives whose default is not redis-server's.
 var differences = map[string]string{
-	"activedefrag": "no", // Larder defragments by itself, so it says yes
+	"activedefrag":               "no",        // Larder defragments by itself, so it says yes
+	"active-defrag-ignore-bytes": "104857600", // and small instances, too
 }
 
 func goldenLines(t *testing.T, name string) []string {

@@ -30,8 +30,8 @@ func sparseRun(s []byte, p int) (rank uint8, count, size int) {
 		return 0, int(c) + 1, 1
 	case p+1 < len(s):
 		return 0, int(c&0x3F)<<8 + int(s[p+1]) + 1, 2
-	default: // cut off
-		return 0, int(c&0x3F)<<8 + 1, 2
+	default: // cut off: more than there can be
+		return 0, HLLRegisters + 1, 2
 	}
 }
 
@@ -99,8 +99,7 @@ func (x *HyperLogLog) raiseSparse(register int, rank uint8, at *sparsePlace) (do
 		if p >= len(s) {
 			return true, false, false
 		}
-		was, count, size = sparseRun(s, p)
-		if register < first+count {
+		if was, count, size = sparseRun(s, p); register < first+count {
 			break
 		}
 		// Of the run in front of the one that is found, the beginning stays where it is, and so does all before it.
@@ -108,6 +107,9 @@ func (x *HyperLogLog) raiseSparse(register int, rank uint8, at *sparsePlace) (do
 		before = p
 		p += size
 		first += count
+	}
+	if count > HLLRegisters {
+		return true, false, false
 	}
 	if was >= rank {
 		return true, false, true
@@ -121,7 +123,7 @@ func (x *HyperLogLog) raiseSparse(register int, rank uint8, at *sparsePlace) (do
 		if n > size && hllHead+old+n-size > x.limit {
 			return false, false, true
 		}
-		tail := p + min(size, old-p)
+		tail := p + size
 		if n > size {
 			s = x.h.Resize(hllHead + old + n - size)[hllHead:]
 		}

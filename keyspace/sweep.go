@@ -17,6 +17,9 @@ const sweepLate_ms = 25
 // that is: see Due.
 func (v *View) Sweep(i, budget int) (removed int, more bool) {
 	sh := v.ks.shards[i]
+	if v.ServeExpired { // only a primary removes, and not while clients are paused
+		return 0, false
+	}
 	from := v.DB
 	defer func() { v.DB = from }()
 	lag, due := int64(0), int64(never)

@@ -19,6 +19,9 @@ func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
 		ex.tell(e)
 	}
 	ex.view.ResetEvents()
+	if ex.loop == nil && len(ex.broadcast) > 0 { // the janitor has no turns
+		ex.endTracking()
+	}
 }
 
 func (ex *executor) tell(e *keyspace.Event) {

@@ -225,15 +225,18 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 		redirect = s.tracks.redirect
 	}
 	in, inCap := s.conn.In.Buffered(), s.conn.In.Owned()
+	if s == s.ex.current { // what it asks stands in the loop's own buffer
+		in += s.ex.requestSize
+	}
 	out := s.conn.Pending()
 	total := s.memory()
 	events := "r"
 	if out > 0 {
 		events = "rw"
 	}
-	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
+	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, (now_ms-s.created)/1000, int64(s.idle(now_ms).Seconds()), s.flags(), s.db,
-		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, len(s.watched), in, max(0, inCap-in), 0, multiMem,
+		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), 0, multiMem,
 		0, 0, out, 0, out, total, events, cmd, s.user, redirect, s.protocol, s.libName, s.libVer)
 }
 

@@ -54,6 +54,9 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if row.Has(spec.DenyOOM) && srv.outOfMemory() {
 		return resp.ErrOOM
 	}
+	if (row.Has(spec.Write) || row.Name == "ping") && srv.writesRefused() {
+		return resp.ErrMisconfRDB
+	}
 	if s.restricted() && !allowedWhileSubscribed(row) {
 		return resp.NotAllowedInSubscriber(row.Name)
 	}
@@ -126,7 +129,7 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if set != 0 {
 		v.Take(set)
 	}
-	ex.current = s
+	ex.current, ex.requestSize = s, rq.Size()
 	ex.run(row, rq.Args, rq.raw)
 	if set != 0 {
 		v.Release()
@@ -136,7 +139,7 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if c.Wait.Set {
 		ex.block(s, row, rq.Args)
 	}
-	if s.replyOff || s.replySkip > 0 {
+	if (s.replyOff || s.replySkip > 0) && !subscribes(row) {
 		s.out().Truncate(mark)
 	}
 	ex.afterReply(s)
@@ -150,13 +153,17 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	c := &ex.ctx
 	dirty, errs, noted := ex.view.Dirty, c.Reply.ErrCount, ex.noted
 	c.Begin(row, argv)
-	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
+	shown := ex.current != nil && ex.srv.monitors.count.Load() > 0
+	if shown && row.Name != "exec" {
 		ex.show(ex.current, row, argv)
 	}
 	if row.Has(spec.Write) && !ex.reserve(row, argv) {
 		c.Fail(resp.ErrOOM)
 	} else {
 		row.Run(c)
+	}
+	if shown && row.Name == "exec" { // what was queued is shown before it
+		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()
 	if s := ex.current; s != nil && s.tracks != nil {

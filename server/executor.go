@@ -41,14 +41,15 @@ type executor struct {
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
 
-	current   *session     // whose command runs
-	own       []byte       // messages for it, to be sent after its reply
-	flushTold bool         // the tracked clients know already that everything is gone
-	broadcast []broadcast  // changes that clients of prefixes are told of at the end of the turn
-	clientMem atomic.Int64 // what the loop's clients cost, as of the last tick
-	longIn    atomic.Int64 // the largest input of one of them
-	longOut   atomic.Int64 // and the largest output
-	parked    []*session   // wait for the end of CLIENT PAUSE
+	current     *session     // whose command runs
+	requestSize int          // bytes of its request
+	own         []byte       // messages for it, to be sent after its reply
+	flushTold   bool         // the tracked clients know already that everything is gone
+	broadcast   []broadcast  // changes that clients of prefixes are told of at the end of the turn
+	clientMem   atomic.Int64 // what the loop's clients cost, as of the last tick
+	longIn      atomic.Int64 // the largest input of one of them
+	longOut     atomic.Int64 // and the largest output
+	parked      []*session   // wait for the end of CLIENT PAUSE
 
 	dirty   int       // changes that the server's counter has not been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in

@@ -221,6 +221,15 @@ func pubsubNumpat(c *command.Ctx) {
 func plainHub(h hubs) *pubsub.Hub[*session]   { return h.plain }
 func shardedHub(h hubs) *pubsub.Hub[*session] { return h.sharded }
 
+// subscribes tells which commands answer by messages, which CLIENT REPLY OFF does not hold back.
+func subscribes(row *command.Row) bool {
+	switch row.Name {
+	case "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe":
+		return true
+	}
+	return false
+}
+
 func init() {
 	register(
 		command.New("subscribe", command.NoneOfThem, subscribeBy(byChannel)),

@@ -57,7 +57,7 @@ type largeValue struct {
 }
 
 // defragGoal is how full the pages of each size class shall be, as its inverse.
-const defragGoal = 1.1
+const defragGoal = 1.05
 
 // Fragmentation is what the shard's allocations take, what a walk over them would turn into free pages, and the
 // free pages that Trim could give back; in bytes.

@@ -46,7 +46,7 @@ var memoryRows = []*Row{
 	integer("active-defrag-cycle-max", 25, 1, 99, func(c *Config) *Int { return &c.ActiveDefragCycleMax }),
 	integer("active-defrag-threshold-lower", 10, 0, 1000, func(c *Config) *Int { return &c.ActiveDefragThresholdLower }),
 	integer("active-defrag-threshold-upper", 100, 0, 1000, func(c *Config) *Int { return &c.ActiveDefragThresholdUpper }),
-	memoryUnsigned("active-defrag-ignore-bytes", 8<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ActiveDefragIgnoreBytes }),
+	memoryUnsigned("active-defrag-ignore-bytes", 2<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ActiveDefragIgnoreBytes }),
 	integer("active-defrag-max-scan-fields", 1000, 1, math.MaxInt64, func(c *Config) *Int { return &c.ActiveDefragMaxScanFields }).noEffect("large collections are walked in steps of their own"),
 	boolean("jemalloc-bg-thread", true, func(c *Config) *Bool { return &c.JemallocBgThread }).noEffect("Larder has its own allocator"),
 }

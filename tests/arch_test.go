@@ -42,12 +42,12 @@ var arrows = []struct{ from, to string }{
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
 	{"server/script/...", "server/resp"},
-	{"server", "server/... keyspace persistence replication/..."},
+	{"server", "server/... keyspace persistence/... replication/..."},
 
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
-	{"persistence", "keyspace persistence/codec"},
+	{"persistence", "keyspace persistence/codec datatypes"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},

@@ -38,7 +38,7 @@ type LoadResult struct {
 // Errors of Load that say more than that the file is damaged.
 var (
 	ErrSignature = errors.New("Wrong signature trying to load DB from file") //lint:ignore ST1005 operators search logs for this text
-	ErrChecksum  = errors.New("wrong RDB checksum")
+	ErrChecksum  = errors.New("RDB CRC error")
 )
 
 // VersionError is a version of the format that is not understood.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"larder/server/command"
+	"larder/server/config"
 	"larder/server/resp"
 )
 
@@ -21,8 +22,8 @@ func role(c *command.Ctx) {
 	c.Reply.Array(0)
 }
 
-// shutdown ends the server. There is nothing to save, so its options only have to make sense. There is no reply: the
-// client sees its connection close.
+// shutdown writes the last snapshot if that is asked for and ends the server. There is no reply but to say that it could
+// not: the client sees its connection close.
 func shutdown(c *command.Ctx) {
 	a := &c.Args
 	var save, noSave, now, force, abort bool
@@ -52,10 +53,20 @@ func shutdown(c *command.Ctx) {
 		c.Fail("ERR No shutdown in progress.")
 		return
 	}
+	var how config.Shutdown
+	for flag, set := range map[config.Shutdown]bool{
+		config.ShutdownSave: save, config.ShutdownNosave: noSave, config.ShutdownNow: now, config.ShutdownForce: force,
+	} {
+		if set {
+			how |= flag
+		}
+	}
 	s := c.Client.(*session)
-	s.srv.log.Warn("User requested shutdown...")
+	if !s.srv.end(s.ex, how) {
+		c.Fail("ERR Errors trying to SHUTDOWN. Check logs.")
+		return
+	}
 	s.conn.Suspend()
-	s.srv.shutdown()
 }
 
 func lolwut(c *command.Ctx) {
@@ -73,7 +84,7 @@ func init() {
 	register(
 		command.New("time", command.NoneOfThem, timeNow),
 		command.New("role", command.NoneOfThem, role),
-		command.New("shutdown", command.NoneOfThem, shutdown),
+		command.New("shutdown", command.World, shutdown),
 		command.New("lolwut", command.NoneOfThem, lolwut),
 	)
 }

@@ -21,7 +21,7 @@ func (srv *Server) followConfig() {
 		apply()
 	}
 	follow(func() {
-		srv.commandConf.Store(&command.Conf{MaxBulk: c.ProtoMaxBulkLen.Get()})
+		srv.publishCommandConf()
 		lim := resp.Limits{
 			MaxBulk: int(c.ProtoMaxBulkLen.Get()), MaxArgs: resp.DefaultMaxArgs, MaxBuffered: int(c.ClientQueryBufferLimit.Get()),
 		}
@@ -30,6 +30,7 @@ func (srv *Server) followConfig() {
 		srv.limits.Store(&lim)
 		srv.unauthLimits.Store(&un)
 	}, "proto-max-bulk-len", "client-query-buffer-limit")
+	follow(srv.publishCommandConf, "rdbcompression")
 	follow(srv.followEncoding, "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
 		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
 		"list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes", "stream-node-max-entries", "hll-sparse-max-bytes")
@@ -55,7 +56,17 @@ func (srv *Server) followConfig() {
 		srv.outputLimits.Store(&l)
 	}, "client-output-buffer-limit")
 	follow(srv.setRecording, "notify-keyspace-events")
-	c.OnChange(srv.relisten, "port", "bind")
+	c.OnChange(srv.relistenFor("Unable to listen on this port. Check server logs."), "port")
+	c.OnChange(srv.relistenFor("Failed to bind to specified addresses."), "bind")
+}
+
+// publishCommandConf gives handlers the configuration that they go by.
+func (srv *Server) publishCommandConf() {
+	srv.commandConf.Store(&command.Conf{
+		MaxBulk:        srv.conf.ProtoMaxBulkLen.Get(),
+		Dump:           srv.codecOptions(),
+		UncheckedDumps: srv.skipChecksums.Load(),
+	})
 }
 
 // followEncoding takes over the borders between compact and large encodings.

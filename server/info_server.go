@@ -131,26 +131,6 @@ func infoClients(w *infoWriter) {
 	w.zeros("total_blocking_keys_on_nokey")
 }
 
-func infoPersistence(w *infoWriter) {
-	w.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
-	w.fixed("current_fork_perc", 0, 2)
-	w.zeros("current_save_keys_processed", "current_save_keys_total")
-	w.int("rdb_changes_since_last_save", w.srv.dirty.Load())
-	w.zeros("rdb_bgsave_in_progress")
-	w.int("rdb_last_save_time", w.srv.started.Unix())
-	w.text("rdb_last_bgsave_status", "ok")
-	w.int("rdb_last_bgsave_time_sec", -1)
-	w.int("rdb_current_bgsave_time_sec", -1)
-	w.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
-	w.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	w.int("aof_last_rewrite_time_sec", -1)
-	w.int("aof_current_rewrite_time_sec", -1)
-	w.text("aof_last_bgrewrite_status", "ok")
-	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	w.text("aof_last_write_status", "ok")
-	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
-}
-
 // noReplID is the name of the replication history that a server does not have.
 const noReplID = "0000000000000000000000000000000000000000"
 

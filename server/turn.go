@@ -30,6 +30,9 @@ func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex := l.User.(*executor)
 	ex.enter()
 	defer ex.leave()
+	if srv.ended.Load() {
+		return
+	}
 	ex.setTime()
 	ex.beginTurn()
 	ex.args.Reset()
@@ -105,7 +108,7 @@ func (ex *executor) stage() {
 // runBatch runs the requests in order. When a connection stops in the middle (it blocks, it closes, it owes too much
 // output) what was cut ahead for it is put back.
 func (ex *executor) runBatch() {
-	for i := 0; i < len(ex.batch); i++ {
+	for i := 0; i < len(ex.batch) && !ex.srv.ended.Load(); i++ { // after the last snapshot nothing may change
 		rq := &ex.batch[i]
 		s := rq.s
 		if !s.conn.Proceed() {

@@ -162,7 +162,13 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	defer handleSignals(logger, control, stop)()
+	defer handleSignals(logger, control, func(sig os.Signal) {
+		how := conf.ShutdownOnSigterm.Get()
+		if sig == syscall.SIGINT {
+			how = conf.ShutdownOnSigint.Get()
+		}
+		go srv.Shutdown(how)
+	})()
 	go func() {
 		select {
 		case <-srv.Ready():
@@ -180,7 +186,7 @@ const defaultPidFile = "/var/run/redis.pid"
 
 // handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again. A second SIGINT ends the
 // process at once. The function it returns ends the handling.
-func handleSignals(logger *zap.Logger, control *log.Control, stop func()) (end func()) {
+func handleSignals(logger *zap.Logger, control *log.Control, stop func(sig os.Signal)) (end func()) {
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that went away must not end the server
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -203,7 +209,7 @@ func handleSignals(logger *zap.Logger, control *log.Control, stop func()) (end f
 				default:
 					logger.Warn(fmt.Sprintf("Received %s scheduling shutdown...", signalName(sig)))
 					stopping = true
-					stop()
+					stop(sig)
 				}
 			}
 		}

@@ -27,6 +27,7 @@ import (
 
 	"larder/datatypes"
 	"larder/keyspace"
+	"larder/persistence/codec"
 	"larder/server/command/spec"
 	"larder/server/resp"
 )
@@ -88,6 +89,7 @@ type Ctx struct {
 	found  gathered  // what a scan found before it can be replied
 	buf    []byte    // see scratch
 	ops    []fieldOp
+	dumps  *dumper
 
 	algebra algebraSets
 	hll     datatypes.HyperLogLog
@@ -97,6 +99,9 @@ type Ctx struct {
 type Conf struct {
 	MaxBulk      int64 // proto-max-bulk-len
 	MaxSortBytes int64
+
+	Dump           codec.Options // how DUMP writes
+	UncheckedDumps bool          // RESTORE does not look at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION)
 }
 
 // Wait is a command's wish to be parked until one of its keys may be ready.

@@ -8,6 +8,7 @@ type Persistence struct {
 	DBFilename                        String
 	RDBChecksum                       Bool
 	RDBCompression                    Bool
+	RDBVersion                        Int // of the format that is written
 	RDBDelSyncFiles                   Bool
 	RDBSaveIncrementalFsync           Bool
 	RDBKeySaveDelay                   Int // microseconds, for tests
@@ -29,16 +30,17 @@ type Persistence struct {
 }
 
 var persistenceRows = []*Row{
-	saveRow(func(c *Config) *Value[[]SavePoint] { return &c.Save }).noEffect(noPersistence),
-	valid(text("dbfilename", "dump.rdb", func(c *Config) *String { return &c.DBFilename }), checkDBFilename).protected().noEffect(noPersistence),
-	boolean("rdbchecksum", true, func(c *Config) *Bool { return &c.RDBChecksum }).immutable().noEffect(noPersistence),
-	boolean("rdbcompression", true, func(c *Config) *Bool { return &c.RDBCompression }).noEffect(noPersistence),
+	saveRow(func(c *Config) *Value[[]SavePoint] { return &c.Save }),
+	valid(text("dbfilename", "dump.rdb", func(c *Config) *String { return &c.DBFilename }), checkDBFilename).protected(),
+	boolean("rdbchecksum", true, func(c *Config) *Bool { return &c.RDBChecksum }).immutable(),
+	boolean("rdbcompression", true, func(c *Config) *Bool { return &c.RDBCompression }),
+	integer("rdb-version", 10, 10, 12, func(c *Config) *Int { return &c.RDBVersion }).larder(),
 	boolean("rdb-del-sync-files", false, func(c *Config) *Bool { return &c.RDBDelSyncFiles }).noEffect(noPersistence),
-	boolean("rdb-save-incremental-fsync", true, func(c *Config) *Bool { return &c.RDBSaveIncrementalFsync }).noEffect(noPersistence),
+	boolean("rdb-save-incremental-fsync", true, func(c *Config) *Bool { return &c.RDBSaveIncrementalFsync }),
 	integer("rdb-key-save-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.RDBKeySaveDelay }).hidden().noEffect(noPersistence),
-	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden().noEffect(noPersistence),
-	integer("loading-process-events-interval-bytes", 2<<20, 1024, math.MaxInt32, func(c *Config) *Int { return &c.LoadingProcessEventsIntervalBytes }).hidden().noEffect(noPersistence),
-	boolean("stop-writes-on-bgsave-error", true, func(c *Config) *Bool { return &c.StopWritesOnBgsaveError }).noEffect(noPersistence),
+	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden(),
+	integer("loading-process-events-interval-bytes", 2<<20, 1024, math.MaxInt32, func(c *Config) *Int { return &c.LoadingProcessEventsIntervalBytes }).hidden(),
+	boolean("stop-writes-on-bgsave-error", true, func(c *Config) *Bool { return &c.StopWritesOnBgsaveError }),
 	boolean("appendonly", false, func(c *Config) *Bool { return &c.Appendonly }).denyLoading().noEffect(noPersistence),
 	valid(text("appendfilename", "appendonly.aof", func(c *Config) *String { return &c.AppendFilename }), checkBaseName("appendfilename", "filename")).immutable().noEffect(noPersistence),
 	valid(text("appenddirname", "appendonlydir", func(c *Config) *String { return &c.AppendDirname }), checkBaseName("appenddirname", "dirname")).immutable().noEffect(noPersistence),

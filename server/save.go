@@ -1,0 +1,398 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/persistence"
+	"larder/persistence/codec"
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// snapshots is what the server knows of its snapshots. INFO reads it.
+type snapshots struct {
+	lastSave  atomic.Int64 // Unix seconds of the last one that succeeded, or of the start
+	lastTry   atomic.Int64 // Unix milliseconds when the last one was begun
+	took_ms   atomic.Int64 // how long the last one in the background took, -1 for none
+	failed    atomic.Bool  // the last one in the background did
+	saves     atomic.Uint64
+	running   atomic.Bool
+	functions [][]byte // libraries of functions that were loaded, as they are written again; set while loading
+
+	loaded loadState
+}
+
+// loadState is how far the loading of a file is, or how the last one ended.
+type loadState struct {
+	began_ms    atomic.Int64
+	total, read atomic.Int64 // bytes
+	memory      atomic.Int64 // that the file says its server had used
+	keys        atomic.Int64
+	expired     atomic.Int64
+}
+
+// codecOptions say how values are written.
+func (srv *Server) codecOptions() codec.Options {
+	return codec.Options{Version: int(srv.conf.RDBVersion.Get()), Compress: srv.conf.RDBCompression.Get()}
+}
+
+// snapshotPath is where snapshots are.
+func (srv *Server) snapshotPath() string { return srv.conf.Path(srv.conf.DBFilename.Get()) }
+
+func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
+	o := persistence.SnapshotOptions{
+		Options:    srv.codecOptions(),
+		Checksum:   srv.conf.RDBChecksum.Get(),
+		Created:    time.Now(),
+		RedisVer:   RedisVersion,
+		UsedMemory: srv.usedMemory(),
+		Functions:  srv.saver.functions,
+	}
+	switch srv.conf.MaxmemoryPolicy.Get() {
+	case config.PolicyAllkeysLRU, config.PolicyVolatileLRU:
+		o.Access = persistence.IdleTimes
+	case config.PolicyAllkeysLFU, config.PolicyVolatileLFU:
+		o.Access = persistence.Frequencies
+	}
+	return o
+}
+
+// writeSnapshot writes the snapshot file. All shards are held.
+func (srv *Server) writeSnapshot() error {
+	path := srv.snapshotPath()
+	err := persistence.WriteFile(path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
+		func(f *persistence.File) error {
+			_, err := persistence.WriteStopped(f, srv.ks, srv.snapshotOptions())
+			return err
+		})
+	if err != nil {
+		srv.log.Warn("Write error while saving DB to the disk", zap.String("file", path), zap.Error(err))
+		return err
+	}
+	srv.log.Info("DB saved on disk")
+	return nil
+}
+
+// save writes a snapshot while the caller holds all shards, and counts the changes from then on. background says that
+// it counts as a BGSAVE.
+func (srv *Server) save(ex *executor, background bool) error {
+	ex.handIn() // what this turn has changed is saved with the rest
+	st := &srv.saver
+	st.saves.Add(1)
+	began := time.Now()
+	st.lastTry.Store(began.UnixMilli())
+	dirty := srv.dirty.Load()
+	err := srv.writeSnapshot()
+	if err == nil {
+		srv.dirty.Add(-dirty)
+		st.lastSave.Store(time.Now().Unix())
+	}
+	if background {
+		st.failed.Store(err != nil)
+		st.took_ms.Store(time.Since(began).Milliseconds())
+	} else if err == nil {
+		st.failed.Store(false)
+	}
+	return err
+}
+
+// writesRefused tells whether clients may not write because nothing that they write would be saved.
+func (srv *Server) writesRefused() bool {
+	return srv.saver.failed.Load() && srv.conf.StopWritesOnBgsaveError.Get() && len(srv.conf.Save.Get()) > 0
+}
+
+func save(c *command.Ctx) {
+	s := c.Client.(*session)
+	if s.srv.save(s.ex, false) != nil {
+		c.Fail(errSaveFailed)
+		return
+	}
+	c.Reply.OK()
+}
+
+// errSaveFailed is all that a client is told; the log says why.
+const errSaveFailed resp.Error = "ERR"
+
+// bgsave answers when the snapshot has been written.
+func bgsave(c *command.Ctx) {
+	a := &c.Args
+	a.Is("SCHEDULE")
+	if !a.Done() {
+		return
+	}
+	s := c.Client.(*session)
+	if s.srv.bgsave(s.ex) != nil {
+		c.Fail(errSaveFailed)
+		return
+	}
+	c.Reply.Simple("Background saving started")
+}
+
+// bgsave writes a snapshot as BGSAVE does. The caller holds all shards.
+func (srv *Server) bgsave(ex *executor) error {
+	srv.log.Info("Background saving started")
+	if err := srv.save(ex, true); err != nil {
+		srv.log.Warn("Background saving error")
+		return err
+	}
+	srv.log.Info("Background saving terminated with success")
+	return nil
+}
+
+func lastsave(c *command.Ctx) { c.Reply.Int(c.Client.(*session).srv.saver.lastSave.Load()) }
+
+// retrySave is how long a save point waits after a snapshot that failed.
+const retrySave = 5 * time.Second
+
+// followSavePoints writes a snapshot if a save point is reached. The janitor calls it.
+func (srv *Server) followSavePoints(ex *executor) {
+	points := srv.conf.Save.Get()
+	st := &srv.saver
+	dirty := srv.dirty.Load()
+	if len(points) == 0 || dirty == 0 || st.failed.Load() && ex.now-st.lastTry.Load() < retrySave.Milliseconds() {
+		return
+	}
+	for _, p := range points {
+		if dirty < p.Changes || ex.now/1000-st.lastSave.Load() <= p.Seconds {
+			continue
+		}
+		srv.log.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.Changes, p.Seconds))
+		ex.view.Take(srv.ks.All())
+		srv.bgsave(ex)
+		ex.view.Release()
+		return
+	}
+}
+
+// loadSnapshot reads the snapshot file into the databases. A file that is not there is no error. v holds either no
+// shard, or all of them; replace says that keys which are there already are replaced.
+func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
+	path := srv.snapshotPath()
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		srv.log.Warn("Fatal error: can't open the RDB file for reading", zap.String("file", path), zap.Error(err))
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	st, began := &srv.saver.loaded, time.Now()
+	st.began_ms.Store(began.UnixMilli())
+	st.total.Store(info.Size())
+	st.read.Store(0)
+	st.memory.Store(0)
+	srv.saver.functions = nil
+	skipped := 0
+	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
+		Now_ms:   began.UnixMilli(),
+		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
+		Replace:  replace,
+		Function: func(code []byte) error {
+			srv.saver.functions = append(srv.saver.functions, append([]byte(nil), code...))
+			return nil
+		},
+		Aux: srv.noteAux,
+		Skipped: func(key []byte) {
+			if skipped++; skipped <= 10 {
+				srv.log.Info(fmt.Sprintf("rdbLoadObject skipping empty key: %s", key))
+			}
+		},
+		Progress: func(read int64) error {
+			st.read.Store(read)
+			select {
+			case <-srv.stopping:
+				return errStopped
+			default:
+				return nil
+			}
+		},
+		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
+		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
+	})
+	st.keys.Store(res.Keys)
+	st.expired.Store(res.Expired)
+	if err != nil {
+		srv.logLoadError(err)
+		return err
+	}
+	if res.NoChecksum {
+		srv.log.Info("RDB file was saved with checksum disabled: no check performed.")
+	}
+	line := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", res.Keys, res.Expired)
+	if res.Empty > 0 {
+		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
+	}
+	srv.log.Info(line + ".")
+	return nil
+}
+
+// errStopped ends a loading that nobody waits for any more.
+var errStopped = errors.New("the server is stopping")
+
+// noteAux logs what a snapshot says of itself.
+func (srv *Server) noteAux(name, value string) {
+	number := func() int64 {
+		var n int64
+		fmt.Sscan(value, &n)
+		return n
+	}
+	switch name {
+	case "redis-ver":
+		srv.log.Info("Loading RDB produced by version " + value)
+	case "ctime":
+		srv.log.Info(fmt.Sprintf("RDB age %d seconds", max(0, time.Now().Unix()-number())))
+	case "used-mem":
+		srv.saver.loaded.memory.Store(number())
+		srv.log.Info(fmt.Sprintf("RDB memory usage when created %.2f Mb", float64(number())/(1<<20)))
+	case "aof-base":
+		if number() != 0 {
+			srv.log.Info("RDB is base AOF")
+		}
+	default:
+		if name != "" && name[0] == '%' {
+			srv.log.Info(fmt.Sprintf("RDB '%s': %s", name, value))
+		}
+	}
+}
+
+func (srv *Server) logLoadError(err error) {
+	var version persistence.VersionError
+	var database persistence.DatabaseError
+	switch {
+	case errors.Is(err, errStopped):
+		srv.log.Info("Loading was given up: the server is stopping")
+	case errors.Is(err, persistence.ErrSignature), errors.As(err, &version), errors.As(err, &database):
+		srv.log.Warn(err.Error())
+	case errors.Is(err, persistence.ErrChecksum):
+		srv.log.Warn("Wrong RDB checksum. Aborting now: " + err.Error())
+	default:
+		srv.log.Warn("Short read or OOM loading DB. Unrecoverable error, aborting now.", zap.Error(err))
+	}
+}
+
+// errLoading is the server's last word when it cannot load its data.
+var errLoading = errors.New("Fatal error loading the DB, check server logs. Exiting.") //lint:ignore ST1005 operators search logs for this text
+
+// loadAtStart reads the snapshot file before the first client is served. Clients are told to wait meanwhile.
+func (srv *Server) loadAtStart() error {
+	srv.saver.lastSave.Store(srv.started.Unix())
+	srv.saver.took_ms.Store(-1)
+	if _, err := os.Stat(srv.snapshotPath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	began := time.Now()
+	srv.loading.Store(true)
+	err := srv.loadSnapshot(keyspace.NewView(srv.ks), false)
+	srv.loading.Store(false)
+	if err != nil {
+		if errors.Is(err, errStopped) {
+			return nil
+		}
+		return errLoading
+	}
+	srv.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", time.Since(began).Seconds()))
+	return nil
+}
+
+// debugReload saves the data, forgets it and loads it again. It runs in a stopped world.
+func debugReload(c *command.Ctx, srv *Server) {
+	a := &c.Args
+	var merge, noFlush, noSave bool
+	for a.More() {
+		switch {
+		case a.Is("MERGE"):
+			merge = true
+		case a.Is("NOFLUSH"):
+			noFlush = true
+		case a.Is("NOSAVE"):
+			noSave = true
+		default:
+			a.Wrong("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	s := c.Client.(*session)
+	if !noSave && srv.save(s.ex, false) != nil {
+		c.Fail(errSaveFailed)
+		return
+	}
+	if !noFlush {
+		srv.forgetAll(s.ex)
+	}
+	if srv.loadSnapshot(s.ex.view, merge) != nil {
+		c.Fail("ERR Error trying to load the RDB dump, check server logs.")
+		return
+	}
+	srv.log.Info("DB reloaded by DEBUG RELOAD")
+	c.Reply.OK()
+}
+
+// forgetAll empties all databases without telling anybody. The executor holds all shards.
+func (srv *Server) forgetAll(ex *executor) {
+	v := ex.view
+	v.BeforeFlush = nil
+	for db := range srv.ks.Databases() {
+		v.Flush(db)
+	}
+	v.BeforeFlush = ex.beforeFlush
+	v.ResetEvents()
+	for i := range srv.ks.Shards() {
+		for srv.ks.Shard(i).Bury(buryBudget) {
+		}
+	}
+}
+
+// saveAtEnd writes the last snapshot, if how or the save points ask for one, and tells whether the server may end. The
+// caller holds all shards.
+func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
+	if srv.loading.Load() || how&config.ShutdownNosave != 0 {
+		return true
+	}
+	if how&config.ShutdownSave == 0 && len(srv.conf.Save.Get()) == 0 {
+		return true
+	}
+	srv.log.Info("Saving the final RDB snapshot before exiting.")
+	if srv.save(ex, false) == nil {
+		return true
+	}
+	if how&config.ShutdownForce != 0 {
+		srv.log.Warn("Error trying to save the DB. Exit anyway.")
+		return true
+	}
+	srv.log.Warn("Error trying to save the DB, can't exit.")
+	srv.log.Warn("Errors trying to shut down the server. Check the logs for more information.")
+	return false
+}
+
+func init() {
+	register(
+		command.New("save", command.AllOfThem, save),
+		command.New("bgsave", command.AllOfThem, bgsave),
+		command.New("lastsave", command.NoneOfThem, lastsave),
+	)
+	debugCommands["reload"] = debugCommand{0, 3, "RELOAD [MERGE] [NOFLUSH] [NOSAVE]", "Save the data, forget it and load it again.", debugReload}
+	debugCommands["set-skip-checksum-validation"] = debugCommand{
+		1, 1, "SET-SKIP-CHECKSUM-VALIDATION <0|1>", "Leave the checksums of snapshots and of RESTORE's payloads unchecked, or check them.",
+		func(c *command.Ctx, srv *Server) {
+			debugSwitch(c, func(on bool) {
+				srv.skipChecksums.Store(on)
+				srv.publishCommandConf()
+			})
+		},
+	}
+}

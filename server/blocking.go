@@ -51,9 +51,9 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	ex.srv.stats.blocked.Add(1)
 	ex.view.Take(w.set)
 	ex.line(w)
-	ex.tryServe(w)
+	served := ex.tryServe(w)
 	ex.releaseShards()
-	if !w.done && w.end_ms != 0 {
+	if !served && w.end_ms != 0 {
 		ex.deadline.add(w)
 		ex.loop.TickBefore(time.UnixMilli(w.end_ms))
 	}

@@ -172,6 +172,8 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	srv.writePidFile()
+	runtime.GC() // until the first one it is not known what is garbage
+	srv.startup = srv.notePeak()
 	srv.engine.Start()
 	go srv.endWith(ctx)
 	if err := srv.loadAtStart(); err != nil {
@@ -186,8 +188,6 @@ func (srv *Server) Run(ctx context.Context) error {
 		defer helpers.Done()
 		srv.keepHouse()
 	}()
-	runtime.GC() // until the first one it is not known what is garbage
-	srv.startup = srv.notePeak()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	<-srv.stopping

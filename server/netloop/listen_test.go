@@ -181,8 +181,8 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client{raw, t, nil}
-		c.r = newReader(raw)
+		raw.SetDeadline(time.Now().Add(20 * time.Second))
+		c := &client{raw, t, newReader(raw)}
 		defer c.Close()
 		conn := s.conn(c.id())
 		if conn.Listener.Tag != "tls" || conn.RemoteAddr() != raw.LocalAddr().String() {
@@ -193,9 +193,10 @@ func TestTLS(t *testing.T) {
 		for range 1000 {
 			c.want(strings.Repeat("z", 1000))
 		}
-		conn.Wake()
+		ran := s.ran.Load()
 		c.send("WAIT\r\n")
-		wait(t, "it waits", func() bool { conn.Wake(); return s.woken.Load() > 1 })
+		wait(t, "it waits", func() bool { return s.ran.Load() == ran+1 })
+		conn.Wake()
 		c.want("+WOKEN")
 		// Somebody who does not speak TLS.
 		wrong := dial(t, "tcp", ln.Addr)

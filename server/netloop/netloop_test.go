@@ -117,7 +117,7 @@ func TestWriteAllThenRead(t *testing.T) {
 	each(t, func(o *Options) { o.OutputPause = 64 << 20 }, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		c := dial(t, "tcp", addr)
 		defer c.Close()
-		const n = 20000
+		const n = 10000
 		c.send(strings.Repeat("ECHO "+strings.Repeat("y", 1000)+"\r\n", n))
 		for range n {
 			if len(c.reply()) != 1000 {
@@ -295,8 +295,10 @@ func TestSuspend(t *testing.T) {
 		ran := s.ran.Load()
 		c.send("WAIT\r\n")
 		wait(t, "it waits", func() bool { return s.ran.Load() == ran+1 })
+		const n = 3000
+		text := strings.Repeat("0123456789", 100)
 		sent := make(chan bool)
-		go func() { io.WriteString(c.Conn, strings.Repeat("ECHO 0123456789\r\n", 1<<17)); close(sent) }()
+		go func() { io.WriteString(c.Conn, strings.Repeat("ECHO "+text+"\r\n", n)); close(sent) }()
 		size := make(chan int)
 		wait(t, "input is kept", func() bool {
 			conn.Loop().Post(func() { size <- conn.In.Buffered() })
@@ -308,8 +310,8 @@ func TestSuspend(t *testing.T) {
 		}
 		conn.Wake()
 		c.want("+WOKEN")
-		for range 1 << 17 {
-			c.want("0123456789")
+		for range n {
+			c.want(text)
 		}
 		<-sent
 		c.Close()
@@ -378,6 +380,27 @@ func TestHold(t *testing.T) {
 			c.SetReadDeadline(time.Now().Add(10 * time.Second))
 			conn.Wake()
 			c.want("+HELD", "x")
+		}
+	})
+}
+
+func TestPauseReading(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		c := dial(t, "tcp", addr)
+		defer c.Close()
+		conn := s.conn(c.id())
+		for range 5 {
+			c.send("PAUSE\r\nECHO same\r\n") // what came along is served
+			c.want("+OK", "same")
+			c.send("PING\r\n")
+			ticks := s.ticks.Load()
+			wait(t, "ticks", func() bool { return s.ticks.Load() > ticks+3 })
+			in := e.Traffic().BytesIn
+			conn.Wake()
+			c.want("+PONG")
+			if e.Traffic().BytesIn != in+6 {
+				t.Fatal("a paused connection was read")
+			}
 		}
 	})
 }
@@ -487,18 +510,18 @@ func TestStop(t *testing.T) {
 		stuck.id()
 		waiting.id()
 		ran := s.ran.Load()
-		reads.send("BIG 20000000\r\n")
+		reads.send("BIG 8000000\r\n")
 		stuck.send(strings.Repeat("BIG 20000000\r\n", 2))
 		waiting.send("WAIT\r\n")
 		wait(t, "they run", func() bool { return s.ran.Load() == ran+4 })
 		start := time.Now()
 		stopped := make(chan bool)
-		go func() { e.Stop(500 * time.Millisecond); close(stopped) }()
-		reads.want(string(s.big[:20000000]))
+		go func() { e.Stop(time.Second); close(stopped) }()
+		reads.want(string(s.big[:8000000]))
 		reads.ends()
 		waiting.ends()
 		<-stopped
-		if d := time.Since(start); d < 400*time.Millisecond || d > 10*time.Second {
+		if d := time.Since(start); d < 900*time.Millisecond || d > 10*time.Second {
 			t.Errorf("stopped after %v", d)
 		}
 		for _, c := range []*client{reads, stuck, waiting} {

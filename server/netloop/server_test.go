@@ -26,6 +26,7 @@ import (
 //	BYE                +OK, then closes
 //	DROP               closes without a reply
 //	WAIT               suspends; Woken answers +WOKEN and resumes
+//	PAUSE              +OK, and reads nothing more until Woken
 //	HOLD               +HELD, which stays back until Woken releases it
 //	DRAIN n            n bytes, and +DRAINED when they are gone
 //	TICK n             asks for a Tick in n milliseconds
@@ -56,8 +57,11 @@ type connState struct {
 	tell *Conn
 }
 
+// bigText is what BIG replies the beginning of.
+var bigText = []byte(strings.Repeat("0123456789", 20<<20/10))
+
 func newTestServer(t *testing.T) *testServer {
-	return &testServer{t: t, lim: resp.DefaultLimits(), big: []byte(strings.Repeat("0123456789", 20<<20/10))}
+	return &testServer{t: t, lim: resp.DefaultLimits(), big: bigText}
 }
 
 // enter checks that no two methods of the Handler run at once for one loop.
@@ -118,6 +122,7 @@ func (s *testServer) Woken(c *Conn) {
 		st.held = false
 		c.Release()
 	}
+	c.ResumeReading()
 	if c.Suspended() {
 		c.Out().Simple("WOKEN")
 		c.Resume()
@@ -181,6 +186,9 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 		c.Close(ErrKilled)
 	case "WAIT":
 		c.Suspend()
+	case "PAUSE":
+		c.Out().OK()
+		c.PauseReading()
 	case "HOLD":
 		if st := c.User.(*connState); !st.held {
 			st.held = true

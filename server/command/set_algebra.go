@@ -337,9 +337,11 @@ func (c *Ctx) unite(r *setResult, sets []*datatypes.Set, fn func(member []byte))
 	return !r.full
 }
 
-// expect prepares an empty result for n members at least, of which first is one.
+// expect prepares an empty result for n members at least, of which first is one. Only what will certainly be a table
+// begins as one.
 func (r *setResult) expect(c *Ctx, n int, first []byte) {
-	if r.reserve(c, n*memberCost) {
+	limits := c.Keyspace().Limits
+	if r.reserve(c, n*memberCost) && n > max(limits.SetMaxIntsetEntries, limits.SetMaxListpackEntries) {
 		r.set.Hint(n, first)
 	}
 }

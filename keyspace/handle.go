@@ -26,12 +26,14 @@ type Handle struct {
 func (h *Handle) Env() *datatypes.Env { return &h.it.sh.env }
 
 // Exists tells whether the key is there.
-func (h *Handle) Exists() bool { return h.here }
+func (h *Handle) Exists() bool {
+	h.fresh()
+	return h.here
+}
 
 // Enc is the value's encoding.
 func (h *Handle) Enc() datatypes.Enc {
-	if h.here {
-		h.fresh()
+	if h.fresh(); h.here {
 		return h.it.h.enc()
 	}
 	return h.enc
@@ -40,8 +42,7 @@ func (h *Handle) Enc() datatypes.Enc {
 // SetEnc changes the value's encoding.
 func (h *Handle) SetEnc(e datatypes.Enc) {
 	h.enc = e
-	if h.here {
-		h.fresh()
+	if h.fresh(); h.here {
 		h.it.h.flags = h.it.h.flags&^(3<<2) | byte(e)<<2
 		h.it.bytes()[0] = h.it.h.flags
 		h.changed()
@@ -56,21 +57,26 @@ func (h *Handle) changed() {
 
 // Bytes is the value's own bytes, nil if there are none yet.
 func (h *Handle) Bytes() []byte {
-	if !h.here {
+	if h.fresh(); !h.here {
 		return nil
 	}
-	h.fresh()
 	return h.it.value()
 }
 
-// fresh looks the key up again if entries of its database have come, gone or moved since.
+// fresh looks the key up again if entries of its database have come, gone or moved since. Another handle may have made
+// the key meanwhile.
 func (h *Handle) fresh() {
-	if h.gen != h.it.d.gen && !h.lookAgain() {
+	if h.gen == h.it.d.gen {
+		return
+	}
+	there := h.lookAgain()
+	if there && h.it.h.typ() != h.typ || h.here && !there {
 		panic("assertion failed: a key vanished under its handle")
 	}
+	h.here = there
 }
 
-// lookAgain finds the key's entry as it is now, and tells whether there is one of the handle's type.
+// lookAgain finds the key's entry as it is now, and tells whether there is one.
 func (h *Handle) lookAgain() bool {
 	h.gen = h.it.d.gen
 	if !h.it.d.ready {
@@ -82,22 +88,18 @@ func (h *Handle) lookAgain() bool {
 	}
 	h.it.slot, h.it.e = slot, h.it.d.t.Entry(slot)
 	h.it.h = parse(h.it.sh.arena, h.it.e)
-	return h.it.h.typ() == h.typ
+	return true
 }
 
 // Resize gives the value n bytes; see datatypes.Holder.
 func (h *Handle) Resize(n int) []byte {
-	if !h.here && h.gen != h.it.d.gen {
-		h.here = h.lookAgain() // another handle may have made the key
-	}
-	if !h.here {
+	if h.fresh(); !h.here {
 		if n == 0 {
 			return nil
 		}
 		h.insert(n)
 		return h.it.value()
 	}
-	h.fresh()
 	a := h.it.sh.arena
 	was := h.it.h
 	switch {
@@ -210,7 +212,7 @@ func (v *View) settle(h *Handle) {
 		return
 	}
 	h.edit = false
-	if h.gen != h.it.d.gen && !h.lookAgain() {
+	if h.gen != h.it.d.gen && (!h.lookAgain() || h.it.h.typ() != h.typ) {
 		return // another handle of the key has been settled, or the command removed it
 	}
 	if !h.empty() {

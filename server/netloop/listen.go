@@ -134,12 +134,12 @@ func (e *Engine) Listen(nl net.Listener, tag string) (*Listener, error) {
 
 // add makes a listener part of the Engine.
 func (e *Engine) add(ln *Listener) error {
+	ln.eng = e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopping {
 		return ErrShutdown
 	}
-	ln.eng = e
 	e.nextListener++
 	ln.id = e.nextListener
 	e.listeners[ln.id] = ln

@@ -530,6 +530,9 @@ func TestStop(t *testing.T) {
 		if _, err := net.Dial("tcp", addr); err == nil {
 			t.Error("a stopped server accepts")
 		}
+		if _, err := e.ListenTCP([]string{"127.0.0.1"}, 0, 5, ""); !errors.Is(err, ErrShutdown) {
+			t.Errorf("listening after the end: %v", err)
+		}
 		if e.Loops()[0].Post(func() {}) {
 			t.Error("an ended loop takes a Post")
 		}

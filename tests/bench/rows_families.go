@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha1"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -84,10 +85,9 @@ func familyRows() []row {
 }
 
 // getScript reads a key; its SHA1 is what EVALSHA calls it by.
-const (
-	getScript    = "return redis.call('get',KEYS[1])"
-	getScriptSHA = "4e6d8fc8bb01276962cce5371fa795a7763657ae"
-)
+const getScript = "return redis.call('get',KEYS[1])"
+
+var getScriptSHA = fmt.Sprintf("%x", sha1.Sum([]byte(getScript)))
 
 // largeRows work on one collection of a million elements.
 func largeRows() []row {
@@ -135,7 +135,7 @@ func largeRows() []row {
 		{row: "zset/ZSCORE", fleet: "zset", data: "z", fill: fillZ, pipeline: 16, request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {
 			return words(b, "ZSCORE", "z", member(r.IntN(n)))
 		}},
-		{row: "list/LINDEX middle", fleet: "list", data: "l", fill: fillL, pipeline: 1, requests: 20_000, fixed: true, request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {
+		{row: "list/LINDEX middle", fleet: "list", data: "l", fill: fillL, pipeline: 64, requests: 100_000, fixed: true, request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {
 			return words(b, "LINDEX", "l", strconv.Itoa(n/2+r.IntN(1000)))
 		}, targets: []target{ratioAtLeast("requests/s", 50)}},
 		{row: "list/LINDEX ends", fleet: "list", data: "l", fill: fillL, pipeline: 16, fixed: true, request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {

@@ -65,7 +65,8 @@ const (
 	Evicted                   // the key is gone, to make room
 	Flushed                   // the whole database is gone; no key
 	Swapped                   // the database changed its content for another's; no key
-	Notice                    // nothing changed, but there is a notification (keymiss, new)
+	Notice                    // nothing changed that watchers of the key mind, but there is a notification (keymiss, new)
+	Ready                     // as Notice, but who waits for the key has to look at it again
 )
 
 // NewView makes a view on ks.
@@ -266,6 +267,11 @@ func (v *View) Gone(key []byte, name string) {
 // Notice reports a notification about a key that did not change.
 func (v *View) Notice(key []byte, name string) {
 	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Notice, key, name)
+}
+
+// Ready is Notice for something that clients who wait for the key have to hear of.
+func (v *View) Ready(key []byte, name string) {
+	v.event(v.ks.shards[v.ks.ShardOf(v.hashOf(key))], Ready, key, name)
 }
 
 // ShardOf is the shard of a key, which the view holds.

@@ -31,24 +31,31 @@ func (ex *executor) tell(e *keyspace.Event) {
 			ex.flushTold = true // once, not for each shard and database
 			ex.invalidateAll()
 		}
-		if e.Kind == keyspace.Swapped {
-			ex.wakeDatabase(e.DB)
-		}
+		ex.wakeDatabase(e.DB)
 		return
 	case keyspace.Notice:
+		ex.notify(e)
+		return
+	case keyspace.Ready:
+		ex.wake(e)
 		ex.notify(e)
 		return
 	}
 	if ext := ex.interest(e.Key); ext != nil {
 		ext.touched(e.DB, e.Key)
-		if ext.hasBlocked(e.DB, e.Key) {
-			ex.ready = append(ex.ready, dbKey{e.DB, string(e.Key)})
-		}
 	}
+	ex.wake(e)
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.invalidate(e)
 	}
 	ex.notify(e)
+}
+
+// wake notes that the clients who wait for a key have to look at it again.
+func (ex *executor) wake(e *keyspace.Event) {
+	if ext := ex.interest(e.Key); ext != nil && ext.hasBlocked(e.DB, e.Key) {
+		ex.ready = append(ex.ready, dbKey{e.DB, string(e.Key)})
+	}
 }
 
 // interest is what the server keeps for the shard of a key, nil if nobody wants to hear of changes in it.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"larder/keyspace"
@@ -37,6 +38,9 @@ type waitQueue struct{ list []*waiter }
 func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	c := &ex.ctx
 	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, end_ms: c.Wait.Deadline_ms, at: -1}
+	if c.Wait.Argv != nil {
+		argv = c.Wait.Argv
+	}
 	w.argv = copyArgs(argv)
 	for _, k := range c.Wait.Keys {
 		w.keys = append(w.keys, string(k))
@@ -197,15 +201,18 @@ func (ex *executor) nextWaiter(k dbKey, after uint64) *waiter {
 // releaseShards gives the shards back.
 func (ex *executor) releaseShards() { ex.view.Release() }
 
-// wakeDatabase tries all clients that wait for keys of a database whose content was exchanged. All shards are held.
+// wakeDatabase tries all clients that wait for keys of a database whose content is gone or was exchanged. All shards are held.
 func (ex *executor) wakeDatabase(db int) {
+	if ex.srv.stats.blocked.Load() == 0 {
+		return
+	}
 	for i := range ex.srv.ks.Shards() {
 		ext, _ := ex.srv.ks.Shard(i).Ext.(*shardExt)
 		if ext == nil {
 			continue
 		}
 		for k := range ext.blocked {
-			if k.db == db {
+			if k.db == db && !slices.Contains(ex.ready, k) { // we are told once for each shard
 				ex.ready = append(ex.ready, k)
 			}
 		}
@@ -257,7 +264,7 @@ func (ex *executor) expireWait(w *waiter) {
 			ex.rerun(w)
 		} else {
 			ex.note(w.row).calls++
-			ex.ctx.AnswerTimeout(w.timeout)
+			ex.ctx.Reply.NullArray() // also where a single null would be the answer without waiting
 		}
 	})
 }

@@ -76,6 +76,8 @@ type Ctx struct {
 	MayBlock bool
 	// Again is true when a blocked command runs again because one of its keys may be ready.
 	Again bool
+	// Obey is true for requests from the log or the primary, which have passed all checks there.
+	Obey bool
 	// Wait is what Block asked for; the dispatcher parks the client if it is set.
 	Wait Wait
 
@@ -92,6 +94,7 @@ type Ctx struct {
 	dumps  *dumper
 
 	algebra algebraSets
+	streams streamScratch
 	hll     datatypes.HyperLogLog
 }
 
@@ -108,6 +111,7 @@ type Conf struct {
 type Wait struct {
 	Set         bool
 	Keys        [][]byte // slices of the arguments
+	Argv        [][]byte // what is to be run again instead of the request, if that meant a moment ("$" of XREAD); else nil
 	Deadline_ms int64    // Unix milliseconds, 0 for ever
 	Timeout     TimeoutReply
 }
@@ -148,7 +152,7 @@ func (c *Ctx) Begin(row *Row, argv [][]byte) {
 	if row.Container != nil {
 		c.Args.pos = 2
 	}
-	c.Wait.Set = false
+	c.Wait.Set, c.Wait.Argv = false, nil
 	c.effects.Empty()
 	c.rewritten = false
 	c.failed = false

@@ -41,7 +41,6 @@ const (
 	ErrGeoNeedRadius Error = "ERR need numeric radius"
 	ErrGeoNeedWidth  Error = "ERR need numeric width"
 	ErrGeoNeedHeight Error = "ERR need numeric height"
-	ErrGeoCount      Error = "ERR COUNT must be > 0"
 	ErrGeoAny        Error = "ERR the ANY argument requires COUNT argument"
 
 	ErrStreamID             Error = "ERR Invalid stream ID specified as stream command argument"
@@ -61,6 +60,7 @@ const (
 	ErrXReadNoAck           Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
 	ErrXReadGroupMissing    Error = "ERR Missing GROUP option for XREADGROUP"
 	ErrXReadGroupDollar     Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+	ErrXReadGroupPlus       Error = "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set."
 	ErrXReadGreater         Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 	ErrXGroupNoKey          Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
 	ErrBusyGroup            Error = "BUSYGROUP Consumer Group name already exists"
@@ -69,6 +69,12 @@ const (
 	ErrXSetIDMaxDeleted     Error = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
 	ErrXSetIDCurrentDeleted Error = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
 	ErrXSetIDTop            Error = "ERR The ID specified in XSETID is smaller than the target stream top item"
+	ErrXClaimMinIdle        Error = "ERR Invalid min-idle-time argument for XCLAIM"
+	ErrXClaimIdle           Error = "ERR Invalid IDLE option argument for XCLAIM"
+	ErrXClaimTime           Error = "ERR Invalid TIME option argument for XCLAIM"
+	ErrXClaimRetryCount     Error = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+	ErrXAutoClaimMinIdle    Error = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+	ErrCountPositive        Error = "ERR COUNT must be > 0"
 	ErrXSetIDEntries        Error = "ERR The entries_added specified in XSETID is smaller than the target stream length"
 )
 

@@ -74,6 +74,11 @@ func (v *View) SetString(key, val []byte, at_ms int64) {
 	v.store(key, flagsOf(datatypes.TypeString, enc), body, at_ms)
 }
 
+// SetText is SetString for a text that stays one even if it reads as an integer (INCRBYFLOAT).
+func (v *View) SetText(key, val []byte, at_ms int64) {
+	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncBlob), val, at_ms)
+}
+
 // SetInteger makes key the integer n, keeping its expiry.
 func (v *View) SetInteger(key []byte, n int64) {
 	var num [8]byte

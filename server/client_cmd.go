@@ -192,7 +192,7 @@ func listClients(c *command.Ctx) {
 		f.class, f.hasClass = t, true
 	case a.IsWith("ID", 1):
 		for a.More() {
-			f.ids = append(f.ids, a.IntIn(1, 1<<62, "ERR Invalid client ID"))
+			f.ids = append(f.ids, a.IntIn(-1<<62, 1<<62, "ERR Invalid client ID"))
 		}
 	default:
 		a.Syntax()
@@ -356,6 +356,10 @@ func clientUnblock(c *command.Ctx) {
 	a := &c.Args
 	id := a.IntOr(resp.ErrNotInteger)
 	withError := false
+	if a.Left() > 1 {
+		c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "CLIENT"))
+		return
+	}
 	switch {
 	case a.Is("TIMEOUT"):
 	case a.Is("ERROR"):

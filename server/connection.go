@@ -42,7 +42,7 @@ func quit(c *command.Ctx) {
 }
 
 func selectDB(c *command.Ctx) {
-	n := c.Args.IntOr(resp.ErrInvalidDBIndex)
+	n := c.Args.Int()
 	if !c.Args.Done() {
 		return
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/command/spec"
@@ -80,6 +82,11 @@ func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
 	if row != nil {
 		ex.note(row).rejected++
 	}
+	if row != nil && row.Name == "exec" { // nothing that was queued will run
+		s.multi = nil
+		ex.unwatchAll(s)
+		e = resp.ExecAbortBecause(resp.Error(strings.TrimPrefix(string(e), "ERR ")))
+	}
 	s.failTransaction()
 	s.out().Error(e)
 	ex.noteError(e)
@@ -97,10 +104,6 @@ func (ex *executor) unknown(s *session, rq *request) {
 		ex.srv.log.Warn("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. " +
 			"This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection aborted.")
 		s.close()
-		return
-	}
-	if !s.authed {
-		ex.reject(s, nil, resp.ErrNoAuth)
 		return
 	}
 	ex.reject(s, nil, resp.UnknownCommand(argv))

@@ -9,6 +9,7 @@ import (
 
 	"larder/server/command"
 	"larder/server/command/spec"
+	"larder/server/resp"
 )
 
 // monitors is the clients that watch every command go by.
@@ -20,6 +21,10 @@ type monitors struct {
 
 func monitor(c *command.Ctx) {
 	s := c.Client.(*session)
+	if !c.MayBlock {
+		c.Fail(resp.ErrMonitorBlocking)
+		return
+	}
 	c.Reply.OK()
 	if s.monitor {
 		return

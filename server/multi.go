@@ -43,7 +43,6 @@ func multi(c *command.Ctx) {
 	s := c.Client.(*session)
 	if s.multi != nil {
 		c.Fail(resp.ErrNestedMulti)
-		s.failTransaction()
 		return
 	}
 	s.multi = &transaction{db: s.db}

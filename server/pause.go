@@ -84,6 +84,10 @@ func clientPause(c *command.Ctx) {
 	a := &c.Args
 	ms := a.IntOr(resp.ErrTimeoutNotInt)
 	all := true
+	if a.Left() > 1 {
+		c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "CLIENT"))
+		return
+	}
 	switch {
 	case a.Is("WRITE"):
 		all = false

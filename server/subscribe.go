@@ -191,7 +191,8 @@ func pubsubChannels(hub func(hubs) *pubsub.Hub[*session]) func(*command.Ctx) {
 		if c.Args.More() {
 			pattern = c.Args.Bytes()
 		}
-		if !c.Args.Done() {
+		if c.Args.More() {
+			c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "PUBSUB"))
 			return
 		}
 		names := hub(c.Client.(*session).srv.hubs).Channels(pattern)
@@ -216,6 +217,16 @@ func pubsubNumsub(hub func(hubs) *pubsub.Hub[*session]) func(*command.Ctx) {
 func pubsubNumpat(c *command.Ctx) {
 	_, patterns := c.Client.(*session).srv.hubs.plain.Totals()
 	c.Reply.Int(int64(patterns))
+}
+
+func pubsubHelp(c *command.Ctx) {
+	c.Help(
+		"CHANNELS [<pattern>]", "Return the channels that somebody listens to, all or those that fit a pattern.",
+		"NUMPAT", "Return the number of patterns that somebody listens to.",
+		"NUMSUB [<channel> ...]", "Return the number of subscribers of channels, those by pattern not counted.",
+		"SHARDCHANNELS [<pattern>]", "Return the sharded channels that somebody listens to, all or those that fit a pattern.",
+		"SHARDNUMSUB [<shardchannel> ...]", "Return the number of subscribers of sharded channels.",
+	)
 }
 
 func plainHub(h hubs) *pubsub.Hub[*session]   { return h.plain }
@@ -245,6 +256,7 @@ func init() {
 		command.New("pubsub|numsub", command.NoneOfThem, pubsubNumsub(plainHub)),
 		command.New("pubsub|numpat", command.NoneOfThem, pubsubNumpat),
 		command.New("pubsub|shardchannels", command.NoneOfThem, pubsubChannels(shardedHub)),
+		command.New("pubsub|help", command.NoneOfThem, pubsubHelp),
 		command.New("pubsub|shardnumsub", command.NoneOfThem, pubsubNumsub(shardedHub)),
 	)
 }

@@ -184,7 +184,7 @@ func msetex(c *Ctx) {
 			a.Syntax()
 		}
 	}
-	if !a.Done() {
+	if !a.Done() || !c.expireTime(&exp) {
 		return
 	}
 	for i := 0; i < len(pairs); i += 2 {

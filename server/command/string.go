@@ -13,6 +13,15 @@ import (
 type expiry struct {
 	at_ms int64 // absolute; 0 none, keyspace.KeepTTL the one it has
 	given bool
+	kind  expiryKind
+	text  []byte // the time of an option that expireTime has not read yet
+}
+
+// expiryKind is which option gave the time; its zero value is none that has one.
+type expiryKind struct {
+	unit     int64 // milliseconds
+	absolute bool
+	other    byte // 'k' for KEEPTTL, 'p' for PERSIST
 }
 
 // expireArg reads the time of an option that was read just now: in seconds or milliseconds, from now or absolute.
@@ -45,27 +54,46 @@ func (c *Ctx) deadline(n, unit int64, absolute bool) (at_ms int64, ok bool) {
 	return n + c.Now, true
 }
 
-// expireOption reads one of EX, PX, EXAT and PXAT.
+// expireOption reads one of EX, PX, EXAT and PXAT. What stands behind it is read by the caller once all options are
+// known (expireTime), because a missing or wrong key is told before an impossible time.
 func (c *Ctx) expireOption(e *expiry) bool {
 	a := &c.Args
-	var unit int64
-	absolute := false
+	var k expiryKind
 	switch {
 	case a.IsWith("EX", 1):
-		unit = 1000
+		k = expiryKind{unit: 1000}
 	case a.IsWith("PX", 1):
-		unit = 1
+		k = expiryKind{unit: 1}
 	case a.IsWith("EXAT", 1):
-		unit, absolute = 1000, true
+		k = expiryKind{unit: 1000, absolute: true}
 	case a.IsWith("PXAT", 1):
-		unit, absolute = 1, true
+		k = expiryKind{unit: 1, absolute: true}
 	default:
 		return false
 	}
-	if e.given {
+	if e.given && e.kind != k {
 		a.Syntax()
 	}
-	*e = c.expireArg(unit, absolute)
+	*e = expiry{given: true, kind: k, text: a.Bytes()}
+	return true
+}
+
+// expireTime turns the option's text into a time. It is false if an error is the reply.
+func (c *Ctx) expireTime(e *expiry) bool {
+	if e.text == nil {
+		return true
+	}
+	n, ok := datatypes.ParseInt(e.text)
+	if !ok {
+		c.Fail(resp.ErrNotInteger)
+		return false
+	}
+	at, ok := c.deadline(n, e.kind.unit, e.kind.absolute)
+	if !ok || n <= 0 {
+		c.Fail(resp.InvalidExpire(c.Row.Name))
+		return false
+	}
+	e.at_ms = at
 	return true
 }
 
@@ -107,10 +135,11 @@ func set(c *Ctx) {
 		case a.Is("GET"):
 			wantOld = true
 		case a.Is("KEEPTTL"):
-			if exp.given {
+			k := expiryKind{other: 'k'}
+			if exp.given && exp.kind != k {
 				a.Syntax()
 			}
-			exp = expiry{at_ms: keyspace.KeepTTL, given: true}
+			exp = expiry{at_ms: keyspace.KeepTTL, given: true, kind: k}
 		case c.expireOption(&exp):
 		default:
 			a.Syntax()
@@ -209,16 +238,31 @@ func getex(c *Ctx) {
 	for a.More() {
 		switch {
 		case a.Is("PERSIST"):
-			if exp.given {
+			k := expiryKind{other: 'p'}
+			if exp.given && exp.kind != k {
 				a.Syntax()
 			}
-			exp.given = true
+			exp = expiry{given: true, kind: k}
 		case c.expireOption(&exp):
 		default:
 			a.Syntax()
 		}
 	}
-	if !a.Done() || !c.replyString(key) || !exp.given {
+	if !a.Done() {
+		return
+	}
+	val, found, ok := c.ReadString(key)
+	switch {
+	case !ok:
+		return
+	case !found:
+		c.Reply.Null()
+		return
+	case !c.expireTime(&exp):
+		return
+	}
+	c.Reply.Bulk(val)
+	if !exp.given {
 		return
 	}
 	in, ok := c.Stat(key)
@@ -361,7 +405,7 @@ func incrbyfloat(c *Ctx) {
 		return
 	}
 	text := sum.AppendHuman(nil)
-	c.SetString(key, text, keyspace.KeepTTL)
+	c.SetText(key, text, keyspace.KeepTTL)
 	c.Changed(key, "incrbyfloat")
 	c.Rewrite([]byte("SET"), key, text, []byte("KEEPTTL"))
 	c.Reply.Bulk(text)

@@ -7,6 +7,9 @@ package glob
 // It remembers only the last star, so its cost is at most the product of the two lengths, whatever the pattern. As in
 // Redis, where each star is one level of a recursion that is bounded, more than maxStars of them match nothing.
 func Match(pattern, name []byte, fold bool) bool {
+	if len(name) == 0 { // not even a star fits an empty name, as in Redis
+		return len(pattern) == 0
+	}
 	p, n := 0, 0
 	star, mark, stars := -1, 0, 0
 	for n < len(name) {

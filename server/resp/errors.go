@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -120,16 +121,25 @@ func WrongArgs(name string) Error {
 func UnknownCommand(args [][]byte) Error {
 	var b strings.Builder
 	b.WriteString("ERR unknown command '")
-	b.Write(args[0][:min(len(args[0]), 128)])
+	b.Write(printed(args[0], 128))
 	b.WriteString("', with args beginning with: ")
 	for left, i := 128, 1; i < len(args) && left > 0; i++ {
-		arg := args[i][:min(len(args[i]), left)]
+		arg := printed(args[i], left)
 		b.WriteString("'")
 		b.Write(arg)
 		b.WriteString("' ")
 		left -= len(arg) + 3
 	}
 	return Error(b.String())
+}
+
+// printed is what C's printf shows of an argument: up to its first zero byte, and n bytes at most.
+func printed(arg []byte, n int) []byte {
+	arg = arg[:min(len(arg), n)]
+	if i := bytes.IndexByte(arg, 0); i >= 0 {
+		arg = arg[:i]
+	}
+	return arg
 }
 
 // UnknownSubcommand is the reply to a container command with a word that it does not know; name as typed.

@@ -53,7 +53,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if s.multi != nil && row.Has(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
 	}
-	if row.Has(spec.DenyOOM) && srv.outOfMemory() {
+	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && s.mayGrow(row) && !ex.makeRoom() {
 		return resp.ErrOOM
 	}
 	if (row.Has(spec.Write) || row.Name == "ping") && srv.writesRefused() {
@@ -66,6 +66,18 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.ErrLoading
 	}
 	return ""
+}
+
+// mayGrow tells whether a request may need memory: for EXEC, whether anything that was queued may.
+func (s *session) mayGrow(row *command.Row) bool {
+	if row.Name == "exec" && s.multi != nil {
+		for _, q := range s.multi.queue {
+			if q.row.Has(spec.DenyOOM) {
+				return true
+			}
+		}
+	}
+	return row.Has(spec.DenyOOM)
 }
 
 // runsInMulti tells which commands are not queued inside a transaction.

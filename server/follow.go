@@ -37,6 +37,8 @@ func (srv *Server) followConfig() {
 	follow(func() { srv.ks.SetMaxMemory(c.Maxmemory.Get()) }, "maxmemory")
 	follow(func() {
 		policy := c.MaxmemoryPolicy.Get()
+		p := policies[policy]
+		srv.policy.Store(&p)
 		srv.ks.Clock.LFU = policy == config.PolicyAllkeysLFU || policy == config.PolicyVolatileLFU
 		srv.ks.Clock.LogFactor = int(c.LFULogFactor.Get())
 		srv.ks.Clock.DecayTime = int(c.LFUDecayTime.Get())

@@ -25,6 +25,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"larder/eviction"
 	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/command/spec"
@@ -61,6 +62,7 @@ type Server struct {
 	tcp  []*netloop.Listener
 	unix *netloop.Listener
 
+	policy        atomic.Pointer[eviction.Policy] // maxmemory-policy
 	outputLimits  atomic.Pointer[config.OutputLimits]
 	recording     atomic.Bool // every change is recorded, whatever the shards' interest
 	loading       atomic.Bool

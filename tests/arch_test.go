@@ -42,7 +42,7 @@ var arrows = []struct{ from, to string }{
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
 	{"server/script/...", "server/resp"},
-	{"server", "server/... keyspace persistence/... replication/..."},
+	{"server", "server/... keyspace eviction persistence/... replication/..."},
 
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},

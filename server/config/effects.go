@@ -6,7 +6,7 @@ const (
 	noACL         = "this version has no access control lists"
 	noCluster     = "Larder is not a node of Redis Cluster"
 	noCron        = "timers run when they are due, not at a fixed rate"
-	noEviction    = "this version evicts nothing; at maxmemory it refuses writes"
+	noEviction    = "one command evicts a fixed number of keys at most"
 	noIOThreads   = "event-loops says how many threads serve clients"
 	noModules     = "Larder loads no modules"
 	noPersistence = "this version keeps nothing on disk"

@@ -52,7 +52,7 @@ var replicationRows = []*Row{
 	integer("repl-diskless-sync-delay", 5, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncDelay }).noEffect(noReplication),
 	integer("repl-diskless-sync-max-replicas", 0, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncMaxReplicas }).noEffect(noReplication),
 	enum("repl-diskless-load", DisklessLoadDisabled, disklessLoadWords, func(c *Config) *Enum[DisklessLoad] { return &c.ReplDisklessLoad }).denyLoading().noEffect(noReplication),
-	memory("repl-backlog-size", 1<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogSize }).clamp(16<<10, math.MaxInt64).noEffect(noReplication),
+	memory("repl-backlog-size", 1<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogSize }).clamp(16<<10, math.MaxInt64),
 	integer("repl-backlog-ttl", 3600, 0, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogTTL }).noEffect(noReplication),
 	enum("propagation-error-behavior", PropagationIgnore, propagationErrorWords, func(c *Config) *Enum[PropagationError] { return &c.PropagationErrorBehavior }).noEffect(noReplication),
 }

@@ -23,7 +23,7 @@ func TestRandomIsFair(t *testing.T) {
 	for _, h := range hashes {
 		for _, shape := range []string{"full", "sparse", "tended"} {
 			w := newWorld(t, 1, h.hash)
-			n := min(h.keys, 3000)
+			n := min(h.keys, 1500)
 			for k := range uint64(n) {
 				w.insert(k, 0)
 			}
@@ -38,7 +38,7 @@ func TestRandomIsFair(t *testing.T) {
 				w.tend()
 			}
 			draws := map[arena.Ref]int{}
-			total := 40 * len(w.model)
+			total := 30 * len(w.model)
 			for i := range total {
 				s, ok := w.t.Random(uint64(i))
 				if !ok {

@@ -66,6 +66,33 @@ func TestGrowAndShrink(t *testing.T) {
 	}
 }
 
+// TestMaintainAtOnce empties tables before Maintain sees them, and leaves half of the entries in others.
+func TestMaintainAtOnce(t *testing.T) {
+	for _, h := range hashes {
+		for _, keep := range []uint64{0, 2} {
+			w := newWorld(t, 1, h.hash)
+			for k := range uint64(h.keys) {
+				w.insert(k, 0)
+			}
+			full := w.t.Bytes()
+			for k := range uint64(h.keys) {
+				if keep == 0 || k%keep != 0 {
+					w.remove(k)
+				}
+			}
+			w.tend()
+			w.check()
+			w.audit()
+			switch got := w.t.Bytes(); {
+			case keep == 0 && got > headerSize+lineBytes:
+				t.Errorf("%s: the empty table takes %d bytes", h.name, got)
+			case keep == 2 && h.name == "good" && got > full*2/3:
+				t.Errorf("half of the entries take %d bytes, all took %d", got, full)
+			}
+		}
+	}
+}
+
 // TestSequences runs all sequences of inserts and deletes on a few keys that are in each other's way.
 func TestSequences(t *testing.T) {
 	const keys = 4
@@ -479,7 +506,7 @@ func TestPrograms(t *testing.T) {
 		t.Run(h.name, func(t *testing.T) {
 			for seed := range uint64(8 / share) {
 				w := newWorld(t, seed, h.hash)
-				ops := make([]byte, 1000)
+				ops := make([]byte, 600)
 				for i := range ops {
 					ops[i] = byte(w.rnd.Uint32())
 				}

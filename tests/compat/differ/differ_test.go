@@ -41,7 +41,7 @@ func budget() int {
 
 func play(t *testing.T, o options) {
 	t.Helper()
-	o.seed, o.caseSize, o.maxDifferences = *seed, 400, 3
+	o.seed, o.caseSize, o.maxDifferences, o.only = *seed, 400, 3, -1
 	differences, err := run(o, t.Logf)
 	if err != nil {
 		t.Fatal(err)

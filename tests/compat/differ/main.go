@@ -32,6 +32,7 @@ type options struct {
 	proto            int
 	maxDifferences   int
 	ignoreEncoding   bool
+	only             int // the one case to play; -1: all
 	verbose          bool
 }
 
@@ -65,8 +66,9 @@ func main() {
 	flag.StringVar(&o.limitsB, "limits-b", "", "borders of encodings of the second server")
 	flag.StringVar(&o.families, "families", "", "regular expression that names families of commands; empty: all")
 	flag.IntVar(&o.proto, "resp", 0, "protocol, 2 or 3; 0: in turn")
-	flag.IntVar(&o.maxDifferences, "differences", 5, "differences after which to stop")
+	flag.IntVar(&o.maxDifferences, "differences", 5, "different differences after which to stop")
 	flag.BoolVar(&o.ignoreEncoding, "ignore-encoding", false, "do not compare OBJECT ENCODING")
+	flag.IntVar(&o.only, "only", -1, "play only the case of this number, again and again until -commands is reached")
 	flag.BoolVar(&o.verbose, "v", false, "report progress")
 	flag.Parse()
 	differences, err := run(o, func(format string, args ...any) { fmt.Printf(format, args...) })
@@ -100,6 +102,9 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	}
 	began, played := time.Now(), 0
 	for number := uint64(0); played < o.commands && differences < o.maxDifferences; number++ {
+		if o.only >= 0 {
+			number = uint64(o.only)
+		}
 		g := newGenerator(o.seed, number, families)
 		var units []unit
 		for n := 0; n < o.caseSize; {
@@ -116,10 +121,23 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 		}
 		played += len(script)
 		if m != nil {
+			v.seen[m.signature()]++
+			if v.seen[m.signature()] > 1 {
+				continue // it is printed above
+			}
 			differences++
 			small, last := v.shrink(units, proto, 600)
 			if last == nil {
 				printf("# seed %d, case %d: %s\n# The difference did not come again when the case was repeated.\n", o.seed, number, m)
+				continue
+			}
+			// Many scripts lead to one small one.
+			cause := "-> " + last.signature()
+			if len(small) > 0 {
+				cause = "-> " + small[len(small)-1][0].name() + ": " + last.signature()
+			}
+			if v.seen[cause]++; v.seen[cause] > 1 {
+				differences--
 				continue
 			}
 			printf("%s\n", v.report(fmt.Sprintf("difference in case %d of seed %d", number, o.seed), small, last, proto))
@@ -129,6 +147,9 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 		}
 	}
 	printf("# seed %d: %d commands, %d differences, %.0f commands a second\n", o.seed, played, differences, float64(played)/time.Since(began).Seconds())
+	for _, signature := range slices.Sorted(maps.Keys(pairs[0].seen)) {
+		printf("# difference, %d times: %s\n", pairs[0].seen[signature], signature)
+	}
 	for _, v := range pairs {
 		for _, why := range slices.Sorted(maps.Keys(v.expected)) {
 			printf("# intended, %d times: %s\n", v.expected[why], why)
@@ -170,8 +191,9 @@ func start(o options) (pairs []*versus, stop func(), err error) {
 	if o.limitsA != "" || o.limitsB != "" {
 		choices = [][2]string{{cmp.Or(o.limitsA, "default"), cmp.Or(o.limitsB, "default")}}
 	}
+	seen := map[string]int{}
 	for _, c := range choices {
-		v := &versus{expected: map[string]int{}}
+		v := &versus{expected: map[string]int{}, seen: seen}
 		if v.a, err = open(o.a, c[0]); err != nil {
 			return nil, stop, err
 		}

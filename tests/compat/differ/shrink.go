@@ -20,6 +20,9 @@ func flatten(units []unit) []step {
 // shrink removes units, then words, as long as the two servers still differ. It returns the smallest script found and
 // how they differ in it. Every try is a run on both servers, so their number is bounded.
 func (v *versus) shrink(units []unit, proto int, tries int) ([]unit, *mismatch) {
+	// While this goes on nothing has been seen before.
+	defer func(seen map[string]int) { v.seen = seen }(v.seen)
+	v.seen = map[string]int{}
 	var last *mismatch
 	fails := func(u []unit) bool {
 		if tries--; tries < 0 {

@@ -8,7 +8,8 @@ import (
 	"larder/datatypes/invariant"
 )
 
-// A segment is rebuilt as a whole: its entries are gathered, and put into a new allocation of more or fewer buckets.
+// A segment is rebuilt as a whole: its entries are gathered, and put anew into more or fewer buckets. It keeps the blocks
+// that it still needs.
 
 const (
 	maxChainGathered = 256                                 // entries of a chain that a rebuild takes along

@@ -28,7 +28,7 @@
 //
 // If the home bucket is full the entry goes to its alternate bucket, (H(tag) - home) mod n, from which the same sum
 // leads back. If that is full too, one of the 24 entries there moves to its own other bucket. If none can, the segment
-// grows. So segments are 83-97 % full, and a lookup reads the second bucket only if the first says that something is
+// grows. So segments are about 88 % full, and a lookup reads the second bucket only if the first says that something is
 // away and has not got the key.
 //
 // For example, in a segment of 40 buckets and depth 0, the entry at ref 0xa06 with the hash 0x3a5f... has the place

@@ -187,6 +187,7 @@ func TestWithoutAllocation(t *testing.T) {
 		w.t.EachFrom(uint64(n)<<20, 1, func(Slot, arena.Ref) { seen++ })
 		w.t.Sample(uint64(n), func(Slot, arena.Ref) { seen++ })
 		s, _ := w.t.Random(uint64(n))
+		w.t.SetEntry(s, w.t.Entry(s))
 		w.t.Delete(s)
 		w.t.ExpireDue(int64(n), int64(n), 100, w.deadline, func(s Slot, e arena.Ref) { w.t.Delete(s) })
 		w.t.Maintain(10)

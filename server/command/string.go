@@ -145,7 +145,7 @@ func set(c *Ctx) {
 			a.Syntax()
 		}
 	}
-	if !a.Done() || wantOld && !c.replyString(key) {
+	if !a.Done() || !c.expireTime(&exp) || wantOld && !c.replyString(key) {
 		return
 	}
 	met, ok := c.meets(key, cond)

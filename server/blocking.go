@@ -154,6 +154,7 @@ func (ex *executor) tryServe(w *waiter) bool {
 // serveBlocked serves the clients that wait for keys which commands have made ready, in the order of their arrival at
 // each key. What they do may make further keys ready.
 func (ex *executor) serveBlocked() {
+	ex.setTime() // what made them ready may have taken long, and what is over by now is not to be had
 	for len(ex.ready) > 0 {
 		k := ex.ready[0]
 		ex.ready = ex.ready[1:]

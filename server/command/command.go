@@ -89,7 +89,8 @@ type Ctx struct {
 	scores []float64 // of one ZADD
 	item   []byte    // a copy of what is taken from one value to be put into another
 	found  gathered  // what a scan found before it can be replied
-	buf    []byte    // see scratch
+	places []geoFound
+	buf    []byte // see scratch
 	ops    []fieldOp
 	dumps  *dumper
 
@@ -122,8 +123,7 @@ type TimeoutReply uint8
 // The replies of commands whose time is over.
 const (
 	ReplyNullArray TimeoutReply = iota
-	ReplyNull
-	ReplyRerun // the command runs once more with MayBlock false
+	ReplyRerun                  // the command runs once more with MayBlock false
 )
 
 // Block parks the client until one of keys may be ready, then the command is run again from its beginning. With
@@ -137,13 +137,7 @@ func (c *Ctx) Block(keys [][]byte, deadline_ms int64, onTimeout TimeoutReply) {
 }
 
 // AnswerTimeout gives the reply of a command whose time is over.
-func (c *Ctx) AnswerTimeout(t TimeoutReply) {
-	if t == ReplyNull {
-		c.Reply.Null()
-	} else {
-		c.Reply.NullArray()
-	}
-}
+func (c *Ctx) AnswerTimeout(TimeoutReply) { c.Reply.NullArray() }
 
 // Begin makes the context ready for one command with the arguments argv, the command's name included.
 func (c *Ctx) Begin(row *Row, argv [][]byte) {

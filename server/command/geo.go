@@ -1,16 +1,13 @@
 package command
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"larder/datatypes"
 	"larder/server/resp"
 )
-
-const errUnit resp.Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
 
 // unitArg reads a unit of length, as meters.
 func (a *Args) unitArg() float64 {
@@ -24,7 +21,7 @@ func (a *Args) unitArg() float64 {
 	case a.Is("MI"):
 		return 1609.34
 	}
-	a.Wrong(errUnit)
+	a.Wrong(resp.ErrGeoUnit)
 	return 1
 }
 
@@ -32,7 +29,7 @@ func (a *Args) unitArg() float64 {
 func (a *Args) placeArg() (lon, lat float64) {
 	lon, lat = a.Float(), a.Float()
 	if !a.Bad() && !datatypes.GeoValid(lon, lat) {
-		a.Wrong(resp.Error(fmt.Sprintf("ERR invalid longitude,latitude pair %f,%f", lon, lat)))
+		a.Wrong(resp.GeoInvalidPlace(lon, lat))
 	}
 	return lon, lat
 }
@@ -56,33 +53,37 @@ options:
 		}
 	}
 	if a.Left()%3 != 0 || a.Left() == 0 || flags == datatypes.ZAddNX|datatypes.ZAddXX {
-		if flags == datatypes.ZAddNX|datatypes.ZAddXX && a.Left()%3 == 0 {
-			a.Wrong(errXXandNX)
-		}
 		a.Syntax()
 	}
-	var pairs [][]byte
+	start := a.pos
+	c.scores = c.scores[:0]
 	for a.More() {
 		lon, lat := a.placeArg()
+		a.Bytes()
 		if a.Bad() {
 			break
 		}
-		pairs = append(pairs, strconv.AppendInt(nil, int64(datatypes.GeoScore(lon, lat)), 10), a.Bytes())
+		c.scores = append(c.scores, datatypes.GeoScore(lon, lat))
 	}
 	if !a.Done() {
 		return
 	}
-	c.addScores(key, pairs, flags, changed)
-	if !c.Failed() && c.WantEffects {
-		argv := [][]byte{[]byte("ZADD"), key}
-		if flags&datatypes.ZAddNX != 0 {
-			argv = append(argv, []byte("NX"))
-		}
-		if flags&datatypes.ZAddXX != 0 {
-			argv = append(argv, []byte("XX"))
-		}
-		c.Rewrite(append(argv, pairs...)...)
+	places := a.argv[start:]
+	c.addMembers(key, places, 3, flags, changed)
+	if c.Failed() || !c.WantEffects {
+		return
 	}
+	argv := [][]byte{[]byte("ZADD"), key}
+	if flags&datatypes.ZAddNX != 0 {
+		argv = append(argv, []byte("NX"))
+	}
+	if flags&datatypes.ZAddXX != 0 {
+		argv = append(argv, []byte("XX"))
+	}
+	for i, score := range c.scores {
+		argv = append(argv, strconv.AppendInt(nil, int64(score), 10), places[3*i+2])
+	}
+	c.Rewrite(argv...)
 }
 
 func geodist(c *Ctx) {
@@ -160,7 +161,7 @@ func (c *Ctx) replyPlace(score float64) {
 type geoSearch struct {
 	shape                         datatypes.GeoShape
 	unit                          float64
-	fromMember                    []byte
+	placed, shaped                bool // there is a centre, a shape
 	withDist, withHash, withPlace bool
 	count                         int64 // 0: all
 	any                           bool
@@ -169,41 +170,41 @@ type geoSearch struct {
 	storeDist                     bool
 }
 
-// geoFound is a member within the shape.
+// geoFound is a member within the shape. Its name stands in Ctx.found.
 type geoFound struct {
-	member   []byte
+	at, len  int
 	score    float64
 	distance float64 // meters
 }
 
 // radiusArg reads a radius and its unit.
 func (g *geoSearch) radiusArg(a *Args) {
-	r := a.FloatOr("ERR need numeric radius")
+	r := a.FloatOr(resp.ErrGeoNeedRadius)
 	if !a.Bad() && r < 0 {
-		a.Wrong("ERR radius cannot be negative")
+		a.Wrong(resp.ErrGeoRadius)
 	}
 	g.unit = a.unitArg()
 	g.shape.Radius_m = r * g.unit
 }
 
 func (g *geoSearch) boxArg(a *Args) {
-	w := a.FloatOr("ERR need numeric width")
-	h := a.FloatOr("ERR need numeric height")
+	w := a.FloatOr(resp.ErrGeoNeedWidth)
+	h := a.FloatOr(resp.ErrGeoNeedHeight)
 	if !a.Bad() && (w < 0 || h < 0) {
-		a.Wrong("ERR height or width cannot be negative")
+		a.Wrong(resp.ErrGeoBox)
 	}
 	g.unit = a.unitArg()
 	g.shape.Box, g.shape.Width_m, g.shape.Height_m = true, w*g.unit, h*g.unit
 }
 
 // option reads an option that all search commands have.
-func (g *geoSearch) option(a *Args, with bool) bool {
+func (g *geoSearch) option(a *Args) bool {
 	switch {
-	case with && a.Is("WITHDIST"):
+	case a.Is("WITHDIST"):
 		g.withDist = true
-	case with && a.Is("WITHHASH"):
+	case a.Is("WITHHASH"):
 		g.withHash = true
-	case with && a.Is("WITHCOORD"):
+	case a.Is("WITHCOORD"):
 		g.withPlace = true
 	case a.Is("ANY"):
 		g.any = true
@@ -213,7 +214,7 @@ func (g *geoSearch) option(a *Args, with bool) bool {
 		g.asc, g.desc = false, true
 	case a.IsWith("COUNT", 1):
 		if g.count = a.IntOr(resp.ErrNotInteger); !a.Bad() && g.count <= 0 {
-			a.Wrong("ERR COUNT must be > 0")
+			a.Wrong(resp.ErrCountPositive)
 		}
 	default:
 		return false
@@ -221,36 +222,55 @@ func (g *geoSearch) option(a *Args, with bool) bool {
 	return true
 }
 
-// finish checks what can be checked only when all options are known.
-func (g *geoSearch) finish(a *Args, name string) {
-	if a.Bad() {
-		return
-	}
-	if g.any && g.count == 0 {
-		a.Wrong("ERR the ANY argument requires COUNT argument")
-	}
-	if g.store != nil && (g.withDist || g.withHash || g.withPlace) {
-		a.Wrong(resp.Error("ERR STORE option in " + name + " is not compatible with WITHDIST, WITHHASH and WITHCOORD options"))
+// finish checks what can be checked only when all options are known. search is not GEORADIUS; storing is what stores,
+// as errors call it.
+func (g *geoSearch) finish(a *Args, search bool, storing string) {
+	switch {
+	case g.store != nil && (g.withDist || g.withHash || g.withPlace):
+		a.Wrong(resp.GeoStoreOptions(storing))
+	case search && !g.placed:
+		a.Wrong(resp.GeoOneCentre(a.At(0)))
+	case search && !g.shaped:
+		a.Wrong(resp.GeoOneShape(a.At(0)))
+	case g.any && g.count == 0:
+		a.Wrong(resp.ErrGeoAny)
 	}
 	if g.count > 0 && !g.any && !g.desc {
 		g.asc = true // the nearest ones, unless any will do
 	}
 }
 
+// memberArg reads a member that is the centre.
+func (g *geoSearch) memberArg(a *Args, z *datatypes.ZSet) {
+	member := a.Bytes()
+	if a.Bad() || z.Len() == 0 {
+		return
+	}
+	score, ok := z.Score(member)
+	if !ok {
+		a.Wrong(resp.ErrGeoMember)
+		return
+	}
+	g.shape.Lon, g.shape.Lat = datatypes.GeoPosition(score)
+}
+
 func georadius(byMember, mayStore bool) func(*Ctx) {
 	return func(c *Ctx) {
 		a := &c.Args
 		var g geoSearch
-		key := a.Key()
+		z, ok := c.ReadZSet(a.Key())
+		if !ok {
+			return
+		}
 		if byMember {
-			g.fromMember = a.Bytes()
+			g.memberArg(a, z)
 		} else {
 			g.shape.Lon, g.shape.Lat = a.placeArg()
 		}
 		g.radiusArg(a)
 		for a.More() {
 			switch {
-			case g.option(a, true):
+			case g.option(a):
 			case mayStore && a.IsWith("STORE", 1):
 				g.store, g.storeDist = a.Bytes(), false
 			case mayStore && a.IsWith("STOREDIST", 1):
@@ -259,85 +279,69 @@ func georadius(byMember, mayStore bool) func(*Ctx) {
 				a.Syntax()
 			}
 		}
-		g.finish(a, "GEORADIUS")
+		g.finish(a, false, "STORE option in GEORADIUS")
 		if a.Done() {
-			g.run(c, key, "georadiusstore")
+			g.run(c, z, "georadiusstore")
 		}
 	}
 }
 
-func geosearch(c *Ctx) { c.geoSearch(c.Args.Key(), nil, "GEOSEARCH") }
+func geosearch(c *Ctx) { c.geoSearch(c.Args.Key(), nil) }
 
 func geosearchstore(c *Ctx) {
 	dst, src := c.Args.Key(), c.Args.Key()
-	c.geoSearch(src, dst, "GEOSEARCHSTORE")
+	c.geoSearch(src, dst)
 }
 
-func (c *Ctx) geoSearch(key, dst []byte, name string) {
+func (c *Ctx) geoSearch(key, dst []byte) {
 	a := &c.Args
 	g := geoSearch{store: dst}
-	from, by := 0, 0
-	for a.More() {
-		switch {
-		case a.IsWith("FROMMEMBER", 1):
-			g.fromMember = a.Bytes()
-			from++
-		case a.IsWith("FROMLONLAT", 2):
-			g.shape.Lon, g.shape.Lat = a.placeArg()
-			from++
-		case a.IsWith("BYRADIUS", 2):
-			g.radiusArg(a)
-			by++
-		case a.IsWith("BYBOX", 3):
-			g.boxArg(a)
-			by++
-		case dst != nil && a.Is("STOREDIST"):
-			g.storeDist = true
-		case g.option(a, true):
-		default:
-			a.Syntax()
-		}
-	}
-	cmd := strings.ToLower(name)
-	switch {
-	case from != 1:
-		a.Wrong(resp.Error("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for " + cmd))
-	case by != 1:
-		a.Wrong(resp.Error("ERR exactly one of BYRADIUS and BYBOX can be specified for " + cmd))
-	}
-	g.finish(a, name)
-	if a.Done() {
-		g.run(c, key, "geosearchstore")
-	}
-}
-
-func (g *geoSearch) run(c *Ctx, key []byte, event string) {
 	z, ok := c.ReadZSet(key)
 	if !ok {
 		return
 	}
-	if z.Len() > 0 && g.fromMember != nil {
-		score, ok := z.Score(g.fromMember)
-		if !ok {
-			c.Fail("ERR could not decode requested zset member")
-			return
+	member, place := false, false // which of the two the centre is
+	for a.More() {
+		switch {
+		case !place && a.IsWith("FROMMEMBER", 1):
+			g.memberArg(a, z)
+			member, g.placed = true, true
+		case !member && a.IsWith("FROMLONLAT", 2):
+			g.shape.Lon, g.shape.Lat = a.placeArg()
+			place, g.placed = true, true
+		case !g.shape.Box && a.IsWith("BYRADIUS", 2):
+			g.radiusArg(a)
+			g.shaped = true
+		case (g.shape.Box || !g.shaped) && a.IsWith("BYBOX", 3):
+			g.boxArg(a)
+			g.shaped = true
+		case dst != nil && a.Is("STOREDIST"):
+			g.storeDist = true
+		case g.option(a):
+		default:
+			a.Syntax()
 		}
-		g.shape.Lon, g.shape.Lat = datatypes.GeoPosition(score)
 	}
-	var found []geoFound
+	g.finish(a, true, "GEOSEARCHSTORE")
+	if a.Done() {
+		g.run(c, z, "geosearchstore")
+	}
+}
+
+func (g *geoSearch) run(c *Ctx, z *datatypes.ZSet, event string) {
+	c.found.reset()
+	if c.places = c.places[:0]; cap(c.places) > scratchKept {
+		c.places = nil
+	}
 	if z.Len() > 0 {
-		found = g.search(z)
+		g.search(c, z)
 	}
-	if g.asc || g.desc {
-		slices.SortStableFunc(found, func(x, y geoFound) int {
-			switch {
-			case x.distance < y.distance == g.asc && x.distance != y.distance:
-				return -1
-			case x.distance != y.distance:
-				return 1
-			}
-			return 0
-		})
+	found := c.places
+	switch {
+	case g.asc:
+		slices.SortStableFunc(found, func(x, y geoFound) int { return cmp.Compare(x.distance, y.distance) })
+	case g.desc:
+		slices.SortStableFunc(found, func(x, y geoFound) int { return cmp.Compare(y.distance, x.distance) })
 	}
 	if g.count > 0 && int64(len(found)) > g.count {
 		found = found[:g.count]
@@ -349,8 +353,8 @@ func (g *geoSearch) run(c *Ctx, key []byte, event string) {
 	}
 }
 
-// search finds the members in the shape: those of the cells that cover it, each looked at.
-func (g *geoSearch) search(z *datatypes.ZSet) (found []geoFound) {
+// search finds the members in the shape, in c.places: those of the cells that cover it, each looked at.
+func (g *geoSearch) search(c *Ctx, z *datatypes.ZSet) {
 	var room [9]datatypes.GeoCell
 	for _, cell := range g.shape.Cells(room[:0]) {
 		low, high := cell.Scores()
@@ -361,18 +365,22 @@ func (g *geoSearch) search(z *datatypes.ZSet) (found []geoFound) {
 			if !ok {
 				continue
 			}
-			found = append(found, geoFound{member: append([]byte(nil), it.Member()...), score: it.Score(), distance: d})
-			if g.any && int64(len(found)) == g.count {
-				return found
+			member := it.Member()
+			c.places = append(c.places, geoFound{at: len(c.found.buf), len: len(member), score: it.Score(), distance: d})
+			c.found.buf = append(c.found.buf, member...)
+			if g.any && int64(len(c.places)) == g.count {
+				return
 			}
 		}
 	}
-	return found
 }
+
+// member is the name of what was found.
+func (f *geoFound) member(c *Ctx) []byte { return c.found.buf[f.at:][:f.len] }
 
 func (g *geoSearch) reply(c *Ctx, found []geoFound) {
 	parts := 1
-	for _, with := range []bool{g.withDist, g.withHash, g.withPlace} {
+	for _, with := range [3]bool{g.withDist, g.withHash, g.withPlace} {
 		if with {
 			parts++
 		}
@@ -383,7 +391,7 @@ func (g *geoSearch) reply(c *Ctx, found []geoFound) {
 		if parts > 1 {
 			c.Reply.Array(parts)
 		}
-		c.Reply.Bulk(f.member)
+		c.Reply.Bulk(f.member(c))
 		if g.withDist {
 			c.replyDistance(f.distance / g.unit)
 		}
@@ -399,11 +407,12 @@ func (g *geoSearch) reply(c *Ctx, found []geoFound) {
 func (g *geoSearch) keep(c *Ctx, found []geoFound, event string) {
 	r := c.newResult(g.store)
 	for i := range found {
-		score := found[i].score
+		f := &found[i]
+		score := f.score
 		if g.storeDist {
-			score = found[i].distance / g.unit
+			score = f.distance / g.unit
 		}
-		r.z.Add(score, found[i].member, 0)
+		r.z.Add(score, f.member(c), 0)
 	}
 	r.store(c, g.store, event)
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math"
 	"strconv"
 
 	"larder/datatypes"
@@ -182,15 +183,18 @@ func lindex(c *Ctx) {
 }
 
 func lset(c *Ctx) {
-	key, index, item := c.Args.Key(), c.Args.Int(), c.Args.Bytes()
-	if !c.Args.Done() {
+	key := c.Args.Key()
+	l, ok := c.EditList(key)
+	if !ok {
 		return
 	}
-	l, ok := c.EditList(key)
-	switch {
-	case !ok:
-	case l.Len() == 0:
+	if l.Len() == 0 { // told before what is wrong with the index
 		c.Fail(resp.ErrNoSuchKey)
+		return
+	}
+	index, item := c.Args.Int(), c.Args.Bytes()
+	switch {
+	case !c.Args.Done():
 	case !l.Set(clampInt(index), item):
 		c.Fail(resp.ErrIndexRange)
 	default:
@@ -282,14 +286,14 @@ func lpos(c *Ctx) {
 			switch {
 			case a.Bad():
 			case rank == 0:
-				a.Wrong("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list")
+				a.Wrong(resp.ErrRankZero)
 			case rank == -1<<63:
-				a.Wrong("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+				a.Wrong(resp.ErrCountRange)
 			}
 		case a.IsWith("COUNT", 1):
-			count = a.IntIn(0, 1<<62, "ERR COUNT can't be negative")
+			count = a.IntIn(0, math.MaxInt64, resp.ErrCountNegative)
 		case a.IsWith("MAXLEN", 1):
-			maxLen = a.IntIn(0, 1<<62, "ERR MAXLEN can't be negative")
+			maxLen = a.IntIn(0, math.MaxInt64, resp.ErrMaxLenNegative)
 		default:
 			a.Syntax()
 		}
@@ -381,7 +385,7 @@ func (s side) popName() []byte {
 
 // keysArg reads a number of keys and the keys.
 func (a *Args) keysArg() [][]byte {
-	n := a.IntIn(1, 1<<31-1, "ERR numkeys should be greater than 0")
+	n := a.IntIn(1, math.MaxInt64, resp.ErrNumKeys)
 	if !a.Bad() && n > int64(a.Left()) {
 		a.Syntax()
 	}
@@ -400,7 +404,7 @@ func (a *Args) mpopArgs() (keys [][]byte, s side, count int64) {
 			break
 		}
 		given = true
-		count = a.IntIn(1, 1<<62, "ERR count should be greater than 0")
+		count = a.IntIn(1, math.MaxInt64, resp.ErrCountZero)
 	}
 	return keys, s, count
 }
@@ -441,10 +445,8 @@ func (c *Ctx) popMany(keys [][]byte, s side, count int64) (found, ok bool) {
 
 // popList gives a list to pop from. A blocked command passes over keys that meanwhile hold something else; nil then.
 func (c *Ctx) popList(key []byte) (*datatypes.List, bool) {
-	if c.Again {
-		if in, ok := c.Stat(key); ok && in.Type != datatypes.TypeList {
-			return nil, true
-		}
+	if c.Again && c.holdsOther(key, datatypes.TypeList) {
+		return nil, true
 	}
 	return c.EditList(key)
 }
@@ -496,15 +498,16 @@ func brpoplpush(c *Ctx) {
 }
 
 func (c *Ctx) blockingMove(src, dst []byte, from, to side, deadline int64) {
-	if c.Again {
-		if in, ok := c.Stat(src); ok && in.Type != datatypes.TypeList {
-			c.Block(c.Args.All()[1:2], deadline, ReplyNull)
+	if !c.Again || !c.holdsOther(src, datatypes.TypeList) {
+		if found, ok := c.moveItem(src, dst, from, to); !ok || found {
 			return
 		}
 	}
-	if found, ok := c.moveItem(src, dst, from, to); ok && !found {
-		c.Block(c.Args.All()[1:2], deadline, ReplyNull)
+	if !c.MayBlock {
+		c.Reply.Null() // not the null array that ends a wait
+		return
 	}
+	c.Block(c.Args.All()[1:2], deadline, ReplyNullArray)
 }
 
 func blmpop(c *Ctx) {

@@ -88,7 +88,8 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 	switch t {
 	case datatypes.TypeList:
 		l, _ := c.ReadList(key)
-		for it := l.Iter(0, l.Len(), false); it.Next(); {
+		first, n, back := s.unsortedWindow(l.Len())
+		for it := l.Iter(first, n, back); it.Next(); {
 			add(it.Bytes())
 		}
 	case datatypes.TypeSet:
@@ -99,18 +100,10 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 		}
 	case datatypes.TypeZSet:
 		z, _ := c.ReadZSet(key)
-		// Without sorting the order is that of the scores, and only the window has to be walked.
-		if s.unsorted {
-			first := 0
-			if s.desc {
-				first = z.Len() - 1
-			}
-			for it := z.Iter(first, z.Len(), s.desc); it.Next(); {
-				add(it.Member())
-			}
-			break
+		first, n, back := s.unsortedWindow(z.Len())
+		for it := z.Iter(first, n, back); it.Next(); {
+			add(it.Member())
 		}
-		z.Each(func(m []byte, _ float64) bool { add(m); return true })
 	default:
 		c.Fail(resp.ErrWrongType)
 		return nil, false
@@ -140,7 +133,7 @@ func (s *sorting) order(c *Ctx, items []sortItem) bool {
 		}
 		f, ok := datatypes.ParseFloatLoose(val)
 		if !ok || math.IsNaN(f) {
-			c.Fail("ERR One or more scores can't be converted into double")
+			c.Fail(resp.ErrSortScores)
 			return false
 		}
 		it.score = f
@@ -188,6 +181,20 @@ func (s *sorting) window(n int) (from, to int) {
 		end = min(end, start+min(s.count, int64(n)))
 	}
 	return int(start), int(end)
+}
+
+// unsortedWindow is what has to be walked of n elements that have an order: all, or, if they keep it, only the window,
+// from the other end with DESC.
+func (s *sorting) unsortedWindow(n int) (first, count int, backward bool) {
+	if !s.unsorted {
+		return 0, n, false
+	}
+	from, to := s.window(n)
+	s.limited = false // what is walked is the window
+	if s.desc {
+		return n - 1 - from, to - from, true
+	}
+	return from, to - from, false
 }
 
 // sortLookup reads what a pattern names for an element: the star is replaced by the element; "->field" at the end

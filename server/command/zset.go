@@ -1,16 +1,11 @@
 package command
 
 import (
+	"math"
 	"strconv"
 
 	"larder/datatypes"
 	"larder/server/resp"
-)
-
-const (
-	errXXandNX  resp.Error = "ERR XX and NX options at the same time are not compatible"
-	errGTLTNX   resp.Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
-	errIncrPair resp.Error = "ERR INCR option supports a single increment-element pair"
 )
 
 func zadd(c *Ctx) {
@@ -43,11 +38,11 @@ options:
 	case len(pairs) == 0 || len(pairs)%2 != 0:
 		a.Syntax()
 	case has(datatypes.ZAddNX | datatypes.ZAddXX):
-		a.Wrong(errXXandNX)
+		a.Wrong(resp.ErrZAddXXNX)
 	case has(datatypes.ZAddGT | datatypes.ZAddLT), has(datatypes.ZAddNX | datatypes.ZAddGT), has(datatypes.ZAddNX | datatypes.ZAddLT):
-		a.Wrong(errGTLTNX)
+		a.Wrong(resp.ErrZAddGTLTNX)
 	case has(datatypes.ZAddIncr) && len(pairs) > 2:
-		a.Wrong(errIncrPair)
+		a.Wrong(resp.ErrZAddIncrPair)
 	}
 	if a.Done() {
 		c.addScores(key, pairs, flags, changed)
@@ -62,7 +57,6 @@ func zincrby(c *Ctx) {
 // addScores adds pairs of score and member. All scores are read before anything is changed.
 func (c *Ctx) addScores(key []byte, pairs [][]byte, flags datatypes.ZAddFlags, countChanged bool) {
 	c.scores = c.scores[:0]
-	longest := 0
 	for i := 0; i < len(pairs); i += 2 {
 		f, ok := datatypes.ParseFloat(pairs[i])
 		if !ok {
@@ -70,8 +64,12 @@ func (c *Ctx) addScores(key []byte, pairs [][]byte, flags datatypes.ZAddFlags, c
 			return
 		}
 		c.scores = append(c.scores, f)
-		longest = max(longest, len(pairs[i+1]))
 	}
+	c.addMembers(key, pairs, 2, flags, countChanged)
+}
+
+// addMembers adds members with the scores in c.scores. Each member is the last of a group of size arguments.
+func (c *Ctx) addMembers(key []byte, groups [][]byte, size int, flags datatypes.ZAddFlags, countChanged bool) {
 	z, ok := c.EditZSet(key)
 	if !ok {
 		return
@@ -82,13 +80,17 @@ func (c *Ctx) addScores(key []byte, pairs [][]byte, flags datatypes.ZAddFlags, c
 		return
 	}
 	if z.Len() == 0 {
+		longest := 0
+		for i := size - 1; i < len(groups); i += size {
+			longest = max(longest, len(groups[i]))
+		}
 		z.Hint(len(c.scores), longest)
 	}
 	added, updated := 0, 0
 	var score float64
 	var done bool
 	for i, f := range c.scores {
-		now, out := z.Add(f, pairs[2*i+1], flags)
+		now, out := z.Add(f, groups[size*i+size-1], flags)
 		switch out {
 		case datatypes.ZNaN:
 			c.Fail(resp.ErrScoreNaN)
@@ -180,6 +182,9 @@ func zrankFrom(backward bool) func(*Ctx) {
 	return func(c *Ctx) {
 		a := &c.Args
 		key, member := a.Key(), a.Bytes()
+		if a.Left() > 1 {
+			a.Wrong(resp.WrongArgs(c.Row.Name))
+		}
 		withScore := a.Is("WITHSCORE")
 		if !a.Done() {
 			return
@@ -277,10 +282,8 @@ func ends(z *datatypes.ZSet, max bool, n int) (it datatypes.ZSetIter, first int)
 // popZSet gives a sorted set to pop from. A blocked command passes over keys that meanwhile hold something else; nil
 // then.
 func (c *Ctx) popZSet(key []byte) (*datatypes.ZSet, bool) {
-	if c.Again {
-		if in, ok := c.Stat(key); ok && in.Type != datatypes.TypeZSet {
-			return nil, true
-		}
+	if c.Again && c.holdsOther(key, datatypes.TypeZSet) {
+		return nil, true
 	}
 	return c.EditZSet(key)
 }
@@ -332,7 +335,7 @@ func (a *Args) zmpopArgs() (keys [][]byte, max bool, count int64) {
 			a.Syntax()
 			break
 		}
-		count = a.IntIn(1, 1<<62, "ERR count should be greater than 0")
+		count = a.IntIn(1, math.MaxInt64, resp.ErrCountZero)
 	}
 	return keys, max, count
 }
@@ -403,7 +406,10 @@ func zrandmember(c *Ctx) {
 		}
 		return
 	}
-	count := a.IntIn(-1<<63+1, 1<<63-1, resp.ErrOutOfRange)
+	count := a.Int()
+	if count == math.MinInt64 {
+		a.Wrong(resp.ErrCountRange)
+	}
 	withScores := a.Is("WITHSCORES")
 	if withScores && (count < -1<<62 || count > 1<<62) {
 		a.Wrong(resp.ErrOutOfRange)

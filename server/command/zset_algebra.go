@@ -133,19 +133,12 @@ type algebra struct {
 func (g *algebra) read(c *Ctx, weighted, scoresAllowed, limitAllowed bool) (ok bool) {
 	a := &c.Args
 	count := a.IntOr(resp.ErrNotInteger)
-	if !a.Bad() && count < 1 {
-		if limitAllowed {
-			a.Wrong("ERR numkeys should be greater than 0")
-		} else {
-			a.Wrong(resp.Error("ERR at least 1 input key is needed for '" + c.Row.Name + "' command"))
-		}
-	}
-	if !a.Bad() && count > int64(a.Left()) {
-		if limitAllowed {
-			a.Wrong("ERR Number of keys can't be greater than number of args")
-		} else {
-			a.Syntax()
-		}
+	switch {
+	case a.Bad():
+	case count < 1:
+		a.Wrong(resp.NeedsInputKey(c.Row.Name))
+	case count > int64(a.Left()):
+		a.Syntax()
 	}
 	if a.Bad() {
 		return a.Done()
@@ -184,7 +177,7 @@ func (g *algebra) read(c *Ctx, weighted, scoresAllowed, limitAllowed bool) (ok b
 		case scoresAllowed && a.Is("WITHSCORES"):
 			g.withScores = true
 		case limitAllowed && a.IsWith("LIMIT", 1):
-			g.limit = a.IntIn(0, math.MaxInt64, "ERR LIMIT can't be negative")
+			g.limit = a.IntIn(0, math.MaxInt64, resp.ErrLimitNegative)
 		default:
 			a.Syntax()
 		}

@@ -106,21 +106,19 @@ func (r *zrange) reply(c *Ctx, key []byte) {
 }
 
 // options reads what follows the two ends of a range. modern is ZRANGE, which chooses by and direction here.
-func (r *zrange) options(a *Args, modern, scoresAllowed, limitAllowed bool) {
+func (r *zrange) options(a *Args, modern, scoresAllowed bool) {
 	r.limit = -1
-	limited := false
 	for a.More() {
 		switch {
 		case scoresAllowed && a.Is("WITHSCORES"):
 			r.withScores = true
-		case limitAllowed && a.IsWith("LIMIT", 2):
+		case a.IsWith("LIMIT", 2):
 			r.offset, r.limit = a.Int(), a.Int()
-			limited = true
-		case modern && a.Is("BYSCORE"):
+		case modern && r.by == byRank && a.Is("BYSCORE"):
 			r.by = byScore
-		case modern && a.Is("BYLEX"):
+		case modern && r.by == byRank && a.Is("BYLEX"):
 			r.by = byLex
-		case modern && a.Is("REV"):
+		case modern && !r.rev && a.Is("REV"):
 			r.rev = true
 		default:
 			a.Syntax()
@@ -130,10 +128,10 @@ func (r *zrange) options(a *Args, modern, scoresAllowed, limitAllowed bool) {
 		return
 	}
 	switch {
-	case limited && r.by == byRank:
-		a.Wrong("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+	case r.limit != -1 && r.by == byRank:
+		a.Wrong(resp.ErrZRangeLimit)
 	case r.withScores && r.by == byLex:
-		a.Wrong("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+		a.Wrong(resp.ErrZRangeWithScores)
 	}
 }
 
@@ -141,7 +139,7 @@ func zrangeCmd(c *Ctx) {
 	a := &c.Args
 	key, first, second := a.Key(), a.Bytes(), a.Bytes()
 	var r zrange
-	r.options(a, true, true, true)
+	r.options(a, true, true)
 	r.bounds(a, first, second)
 	if a.Done() {
 		r.reply(c, key)
@@ -154,7 +152,7 @@ func zrangeOld(by rangeBy, rev bool) func(*Ctx) {
 		a := &c.Args
 		key, first, second := a.Key(), a.Bytes(), a.Bytes()
 		r := zrange{by: by, rev: rev}
-		r.options(a, false, by != byLex, by != byRank)
+		r.options(a, false, true)
 		r.bounds(a, first, second)
 		if a.Done() {
 			r.reply(c, key)
@@ -166,7 +164,7 @@ func zrangestore(c *Ctx) {
 	a := &c.Args
 	dst, src, first, second := a.Key(), a.Key(), a.Bytes(), a.Bytes()
 	var r zrange
-	r.options(a, true, false, true)
+	r.options(a, true, false)
 	r.bounds(a, first, second)
 	if !a.Done() {
 		return

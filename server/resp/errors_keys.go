@@ -1,5 +1,10 @@
 package resp
 
+import (
+	"math"
+	"strconv"
+)
+
 // Errors about keys and values of one type, beyond those of errors.go.
 const (
 	ErrSpecifiedStrings Error = "ERR The specified keys must contain string values"
@@ -112,6 +117,22 @@ func NeedsInputKey(name string) Error {
 // "STORE option in GEORADIUS" or "GEOSEARCHSTORE".
 func GeoStoreOptions(what string) Error {
 	return Error("ERR " + what + " is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
+}
+
+// GeoInvalidPlace is the reply to a position that is not on the map.
+func GeoInvalidPlace(lon, lat float64) Error {
+	return Error("ERR invalid longitude,latitude pair " + fixed6(lon) + "," + fixed6(lat))
+}
+
+// fixed6 is a number with six digits behind the point, as printf writes it.
+func fixed6(f float64) string {
+	switch {
+	case math.IsInf(f, 1):
+		return "inf"
+	case math.IsInf(f, -1):
+		return "-inf"
+	}
+	return strconv.FormatFloat(f, 'f', 6, 64)
 }
 
 // GeoOneCentre is the reply to a search with no centre or with two; name is the command as the client wrote it.

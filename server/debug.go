@@ -252,10 +252,10 @@ func debugProtocol(c *command.Ctx, _ *Server) {
 			c.Fail("ERR RESP2 is not supported by this command")
 			return
 		}
+		w.BulkString("Some real reply following the push reply") // pushes come after the reply of their command
 		w.Push(2)
 		w.BulkString("server-cpu-usage")
 		w.Int(42)
-		w.BulkString("Some real reply following the push reply")
 	case "true":
 		w.Bool(true)
 	case "false":

@@ -98,12 +98,23 @@ func hasWord(args []string, word string) bool {
 }
 
 // sorted compares what SORT gives. Without a pattern to sort by, a set has no order; of equals by an ALPHA pattern
-// any may come first.
+// any may come first. Redis compares texts up to their first NUL, as C's strcoll does, so those with one are equals,
+// too.
 func sorted(args []string, a, b wire.Value) bool {
-	if hasWord(args, "nosort") || hasWord(args, "BY") && hasWord(args, "ALPHA") {
+	switch {
+	case hasWord(args, "nosort") || hasWord(args, "BY") && hasWord(args, "ALPHA"):
+		return anyOrder(args, a, b)
+	case hasWord(args, "ALPHA") && (holdsNUL(a) || holdsNUL(b)):
+		if hasWord(args, "LIMIT") {
+			return len(a.Elems) == len(b.Elems)
+		}
 		return anyOrder(args, a, b)
 	}
 	return bytesEqual(args, a, b)
+}
+
+func holdsNUL(v wire.Value) bool {
+	return bytes.IndexByte(v.Text, 0) >= 0 || slices.ContainsFunc(v.Elems, holdsNUL)
 }
 
 func geoSorted(args []string, a, b wire.Value) bool {

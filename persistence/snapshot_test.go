@@ -126,8 +126,8 @@ func content(v *keyspace.View, key []byte, t datatypes.Type) string {
 	return strings.Join(lines, ",")
 }
 
-// facts lists what each key is: its database, type, expiry and content.
-func facts(v *keyspace.View) (lines []string) {
+// allKeys lists what each key is: its database, type, expiry and content.
+func allKeys(v *keyspace.View) (lines []string) {
 	v.Take(v.Keyspace().All())
 	defer v.Release()
 	for db := range v.Keyspace().Databases() {
@@ -181,20 +181,26 @@ func TestSnapshotComesBack(t *testing.T) {
 	for _, version := range []int{codec.Version70, codec.Version72, codec.Version74} {
 		_, v := newKeyspace(t, 4)
 		fill(v, 200, uint64(version))
-		want := facts(v)
+		want := allKeys(v)
 		o := options(version)
 		o.Functions = [][]byte{[]byte("#!lua name=a"), []byte("#!lua name=b")}
 		o.Aux = []Aux{{"repl-id", "abc"}, {"repl-offset", "77"}}
 		b := snapshot(t, v, o)
 		for _, way := range []struct {
-			src  io.Reader
-			size int64
-		}{{bytes.NewReader(b), int64(len(b))}, {iotest.HalfReader(bytes.NewReader(b)), -1}} {
+			src     io.Reader
+			size    int64
+			workers int
+		}{
+			{bytes.NewReader(b), int64(len(b)), 0},
+			{bytes.NewReader(b), int64(len(b)), 3},
+			{iotest.HalfReader(bytes.NewReader(b)), -1, 0},
+			{iotest.HalfReader(bytes.NewReader(b)), -1, 100},
+		} {
 			_, to := newKeyspace(t, 8)
 			var functions, aux []string
 			var told []int64
 			res, err := Load(way.src, way.size, to, LoadOptions{
-				Now_ms: now, Checksum: true, Every: 1000,
+				Now_ms: now, Checksum: true, Every: 1000, Workers: way.workers,
 				Function: func(code []byte) error { functions = append(functions, string(code)); return nil },
 				Aux:      func(name, value string) { aux = append(aux, name+"="+value) },
 				Progress: func(n int64) error { told = append(told, n); return nil },
@@ -205,7 +211,7 @@ func TestSnapshotComesBack(t *testing.T) {
 			if res.Keys != 200 || res.Version != version || res.Bytes != int64(len(b)) || res.Expired+res.Empty != 0 {
 				t.Errorf("%+v", res)
 			}
-			if got := facts(to); !slices.Equal(got, want) {
+			if got := allKeys(to); !slices.Equal(got, want) {
 				t.Errorf("version %d: other keys", version)
 			}
 			if to.Held() != 0 || to.DB != 0 {
@@ -279,7 +285,7 @@ func TestLoadOverKeys(t *testing.T) {
 	_, v := newKeyspace(t, 2)
 	fill(v, 60, 3)
 	b := snapshot(t, v, options(codec.Version70))
-	want := facts(v)
+	want := allKeys(v)
 	if _, err := load(b, v, LoadOptions{}); !errors.As(err, new(DatabaseError)) {
 		t.Errorf("%v", err)
 	}
@@ -289,7 +295,7 @@ func TestLoadOverKeys(t *testing.T) {
 		t.Error(res, err)
 	}
 	v.Release()
-	if !slices.Equal(facts(v), want) {
+	if !slices.Equal(allKeys(v), want) {
 		t.Error("other keys")
 	}
 	check(t, v)
@@ -304,12 +310,13 @@ func TestDamagedFiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 300 {
 		n := r.IntN(len(b))
-		if _, err := load(b[:n], to, LoadOptions{Replace: true}); err == nil {
+		workers := n % 2 * 3
+		if _, err := load(b[:n], to, LoadOptions{Replace: true, Workers: workers}); err == nil {
 			t.Fatalf("%d of %d bytes pass", n, len(b))
 		}
 		bad := bytes.Clone(b)
 		bad[n] ^= 1 << r.IntN(8)
-		if _, err := load(bad, to, LoadOptions{Replace: true}); err == nil {
+		if _, err := load(bad, to, LoadOptions{Replace: true, Workers: workers}); err == nil {
 			t.Fatalf("byte %d changed, and nobody sees it", n)
 		}
 	}
@@ -347,7 +354,10 @@ func TestOperations(t *testing.T) {
 		{[]byte("PARIS0010"), 0, "Wrong signature"},
 		{[]byte("REDIS"), 0, "unexpected end"},
 	} {
-		res, err := load(c.file, v, LoadOptions{})
+		if _, err := load(c.file, v, LoadOptions{Workers: 2, Replace: true}); (err == nil) != (c.err == "") {
+			t.Errorf("%q, by a crew: %v", c.file, err)
+		}
+		res, err := load(c.file, v, LoadOptions{Replace: true})
 		if res.Keys != c.keys || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q: %d keys, %v", c.file, res.Keys, err)
 		}
@@ -443,7 +453,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("REDIS0012\xF4\x05\x01\x00\xFB\x01\x00\x00\x01b\x01b\xFF\x00\x00\x00\x00\x00\x00\x00\x00"))
 	ks, to := newKeyspace(f, 1)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		Load(bytes.NewReader(b), int64(len(b)), to, LoadOptions{Now_ms: now, Replace: true})
+		Load(bytes.NewReader(b), int64(len(b)), to, LoadOptions{Now_ms: now, Replace: true, Workers: len(b) % 3})
 		check(t, to)
 		to.Take(1)
 		for db := range ks.Databases() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -220,6 +221,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 			}
 		},
 		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
+		Workers:  runtime.GOMAXPROCS(0),
 		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
 	})
 	st.keys.Store(res.Keys)

@@ -111,10 +111,7 @@ func (r *Reader) fetch(n int) []byte {
 	case n > cap(r.buf):
 		return r.fetchBig(n)
 	}
-	r.Sum()
-	r.done += int64(r.pos)
-	r.buf = r.buf[:copy(r.buf, r.buf[r.pos:])]
-	r.pos, r.seen = 0, 0
+	r.compactBuf()
 	have := len(r.buf)
 	m, err := io.ReadAtLeast(r.src, r.buf[have:have+int(min(int64(cap(r.buf)-have), r.left))], n-have)
 	r.buf = r.buf[:have+m]
@@ -125,6 +122,14 @@ func (r *Reader) fetch(n int) []byte {
 	}
 	r.pos = n
 	return r.buf[:n:n]
+}
+
+// compactBuf makes room for more behind what was not read yet.
+func (r *Reader) compactBuf() {
+	r.Sum()
+	r.done += int64(r.pos)
+	r.buf = r.buf[:copy(r.buf, r.buf[r.pos:])]
+	r.pos, r.seen = 0, 0
 }
 
 // fetchBig reads into memory of its own, which grows with what has really arrived.

@@ -1,6 +1,9 @@
 package codec
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // What modules write says of each part what it is, so that it can be passed over by those who do not know the module.
 const (
@@ -65,4 +68,161 @@ func moduleName(id uint64) string {
 		id >>= 6
 	}
 	return string(b[:])
+}
+
+// What recordSize says of bytes that are no whole record.
+const (
+	recordShort = -1 // more bytes are needed
+	recordOther = -2 // it is not to be measured: malformed, or of a form that is rare
+)
+
+// Record returns the bytes of the key and the body that come next, behind the type byte typ, if they fit in the reader's
+// buffer, and stands behind them then. It is for those who hand records to others to be read. ok is false, and nothing
+// was read, if the record is long, rare or malformed: reading it tells.
+func (r *Reader) Record(typ byte) (raw []byte, ok bool) {
+	for r.err == nil {
+		b := r.buf[r.pos:]
+		n := recordSize(b, typ)
+		if n >= 0 {
+			r.pos += n
+			return b[:n:n], true
+		}
+		if n == recordOther || len(b) == cap(r.buf) || !r.more() {
+			break
+		}
+	}
+	return nil, false
+}
+
+// more reads into the buffer what fits. It is false if nothing came.
+func (r *Reader) more() bool {
+	if r.src == nil || r.left == 0 {
+		return false
+	}
+	r.compactBuf()
+	have := len(r.buf)
+	n, _ := r.src.Read(r.buf[have : have+int(min(int64(cap(r.buf)-have), r.left))]) // an error comes again with the next read
+	r.buf = r.buf[:have+n]
+	r.took(n)
+	return n > 0
+}
+
+// recordSize is how many bytes key and body take in b.
+func recordSize(b []byte, typ byte) int {
+	s := scanner{b: b}
+	s.str()
+	switch typ {
+	case typeString, typeSetIntset, typeSetListpack, typeZSetListpack, typeZSetZiplist, typeHashListpack, typeHashZiplist,
+		typeHashZipmap, typeListZiplist, typeHashPackTTLPreGA:
+		s.str()
+	case typeHashPackTTL:
+		s.skip(8)
+		s.str()
+	case typeList, typeSet, typeListQuicklist:
+		for n := s.length(); n > 0 && s.state == 0; n-- {
+			s.str()
+		}
+	case typeHash:
+		for n := s.length(); n > 0 && s.state == 0; n-- {
+			s.str()
+			s.str()
+		}
+	case typeListQuicklist2:
+		for n := s.length(); n > 0 && s.state == 0; n-- {
+			s.length()
+			s.str()
+		}
+	case typeZSet2:
+		for n := s.length(); n > 0 && s.state == 0; n-- {
+			s.str()
+			s.skip(8)
+		}
+	default:
+		return recordOther
+	}
+	if s.state != 0 {
+		return s.state
+	}
+	return s.at
+}
+
+// scanner measures.
+type scanner struct {
+	b     []byte
+	at    int
+	state int // 0, recordShort or recordOther
+}
+
+func (s *scanner) skip(n uint64) {
+	if s.state == 0 && n > uint64(len(s.b)-s.at) {
+		s.state = recordShort
+	}
+	if s.state == 0 {
+		s.at += int(n)
+	}
+}
+
+func (s *scanner) length() uint64 {
+	n, special := s.lengthOr()
+	if special {
+		s.state = recordOther
+	}
+	return n
+}
+
+func (s *scanner) lengthOr() (n uint64, special bool) {
+	if s.state != 0 || s.at >= len(s.b) {
+		s.skip(1)
+		return 0, false
+	}
+	c := s.b[s.at]
+	size := 1
+	switch {
+	case c < 0x40, c >= 0xC0:
+		n = uint64(c)
+	case c < 0x80:
+		size = 2
+	case c == len32:
+		size = 5
+	case c == len64:
+		size = 9
+	default:
+		s.state = recordOther
+		return 0, false
+	}
+	at := s.at
+	if s.skip(uint64(size)); s.state != 0 {
+		return 0, false
+	}
+	switch size {
+	case 2:
+		n = uint64(c&0x3F)<<8 | uint64(s.b[at+1])
+	case 5:
+		n = uint64(binary.BigEndian.Uint32(s.b[at+1:]))
+	case 9:
+		n = binary.BigEndian.Uint64(s.b[at+1:])
+	}
+	return n, c >= 0xC0
+}
+
+func (s *scanner) str() {
+	n, special := s.lengthOr()
+	if !special {
+		s.skip(n)
+		return
+	}
+	switch n {
+	case strInt8:
+		s.skip(1)
+	case strInt16:
+		s.skip(2)
+	case strInt32:
+		s.skip(4)
+	case strLZF:
+		size := s.length()
+		s.length()
+		s.skip(size)
+	default:
+		s.state = recordOther
+	}
 }

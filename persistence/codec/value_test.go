@@ -592,3 +592,40 @@ func TestDumpFooter(t *testing.T) {
 		t.Error("fields that expire are given to versions that do not know them")
 	}
 }
+
+// A record is measured exactly, and never when a byte of it is missing.
+func TestRecordSize(t *testing.T) {
+	env := newEnv(t)
+	measured := 0
+	for _, typ := range allTypes {
+		for seed := range 60 {
+			r := rand.New(rand.NewPCG(uint64(seed), 11))
+			v := random(env, typ, r)
+			w := NewWriter(nil, Options{Version: Version70 + seed%3, Compress: seed%2 == 0})
+			w.Entry(text(r), typ, env, &v.h)
+			record := w.Bytes()[1:]
+			n := recordSize(append(bytes.Clone(record), 0, 0, 0), w.Bytes()[0])
+			if n == recordOther {
+				continue
+			}
+			measured++
+			if n != len(record) {
+				t.Fatalf("%v %d: %d of %d bytes", typ, seed, n, len(record))
+			}
+			for i := 0; i < len(record); i += 1 + i/100 {
+				if n := recordSize(record[:i], w.Bytes()[0]); n != recordShort {
+					t.Fatalf("%v %d: %d of %d bytes are %d", typ, seed, i, len(record), n)
+				}
+			}
+			rd := NewReader(iotest.HalfReader(bytes.NewReader(w.Bytes())), int64(len(w.Bytes())))
+			rd.Byte()
+			if raw, ok := rd.Record(w.Bytes()[0]); ok != (len(record) < 2*ChunkBytes) || ok && !bytes.Equal(raw, record) {
+				t.Fatalf("%v %d: %d bytes are not read as one", typ, seed, len(record))
+			}
+			v.free()
+		}
+	}
+	if measured < 250 {
+		t.Errorf("only %d records were measured", measured)
+	}
+}

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"math/bits"
 
 	"larder/datatypes"
@@ -186,7 +187,7 @@ func (v *View) Random(rnd func() uint64) ([]byte, bool) {
 }
 
 // EachKey calls fn with every key of the view's database over the shards that it holds, until fn returns false. fn
-// may not add or remove keys.
+// may not add or remove keys. Keys whose time is over are noted in Lapsed.
 func (v *View) EachKey(fn func(key []byte, in Info) bool) {
 	for s := v.held; s != 0; s &= s - 1 {
 		sh := v.ks.shards[bits.TrailingZeros64(uint64(s))]
@@ -198,6 +199,7 @@ func (v *View) EachKey(fn func(key []byte, in Info) bool) {
 		d.t.Each(func(_ table.Slot, e arena.Ref) bool {
 			it := item{sh: sh, d: d, e: e, h: parse(sh.arena, e)}
 			if it.h.ttl() && v.expired(it.expire()) {
+				v.lapsed(&it)
 				return true
 			}
 			more = fn(it.key(), it.info())
@@ -211,7 +213,7 @@ func (v *View) EachKey(fn func(key []byte, in Info) bool) {
 
 // Scan calls fn with about count keys of the view's database and returns the cursor to go on with, 0 at the end.
 // Every key that is there from the first call to the last is given at least once. It takes the one shard that the
-// cursor is in by itself unless the view holds it.
+// cursor is in by itself unless the view holds it. Keys whose time is over are noted in Lapsed.
 //
 // The cursor is the shard's number in the low bits and the table's cursor above them.
 func (v *View) Scan(cursor uint64, count int, fn func(key []byte, in Info)) uint64 {
@@ -230,6 +232,8 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, in Info)) uint
 				it := item{sh: sh, d: d, e: e, h: parse(sh.arena, e)}
 				if !it.h.ttl() || !v.expired(it.expire()) {
 					fn(it.key(), it.info())
+				} else {
+					v.lapsed(&it)
 				}
 			})
 		} else {
@@ -247,6 +251,16 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, in Info)) uint
 		if left <= 0 {
 			return cursor
 		}
+	}
+}
+
+// maxLapsed bounds Lapsed: the sweep removes the others.
+const maxLapsed = 1000
+
+// lapsed notes a key whose time is over for removal.
+func (v *View) lapsed(it *item) {
+	if !v.ServeExpired && len(v.Lapsed) < maxLapsed {
+		v.Lapsed = append(v.Lapsed, Lapsed{v.DB, bytes.Clone(it.key())})
 	}
 }
 

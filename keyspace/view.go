@@ -28,6 +28,10 @@ type View struct {
 	Dirty  int     // changes since it was last set to 0, as rdb_changes_since_last_save counts them
 	Events []Event // recorded changes, in order; drained by the server after each command
 
+	// Lapsed is keys that Scan and EachKey have found whose time was over. They cannot be removed during a walk; whoever
+	// runs the command looks each of them up afterwards, which does.
+	Lapsed []Lapsed
+
 	// BeforeFlush is called with each held shard that is about to lose, or exchange, the content of database db: who
 	// watches keys has to look now whether they are there. other is the database that comes in its place, or -1.
 	BeforeFlush func(s *Shard, db, other int)
@@ -44,6 +48,12 @@ type View struct {
 	keys    []byte    // the bytes of recorded keys
 	handles []*Handle // one for each value that the command edits or reads as a collection
 	used    int
+}
+
+// Lapsed names a key whose time is over.
+type Lapsed struct {
+	DB  int
+	Key []byte
 }
 
 // Event says what happened to a key.

@@ -158,9 +158,29 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 		s.out().Truncate(mark)
 	}
 	ex.afterReply(s)
+	if len(v.Lapsed) > 0 {
+		ex.removeLapsed()
+	}
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()
 	}
+}
+
+// removeLapsed removes the expired keys that a SCAN has come across.
+func (ex *executor) removeLapsed() {
+	v := ex.view
+	db := v.DB
+	for _, l := range v.Lapsed {
+		v.DB = l.DB
+		v.Take(1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash(l.Key)))
+		dirty := v.Dirty
+		v.Has(l.Key)
+		if len(v.Events) > 0 {
+			ex.after(nil, nil, dirty)
+		}
+		v.Release()
+	}
+	v.DB, v.Lapsed = db, nil
 }
 
 // run is one command with its shards held: the handler, then what follows from what it did.

@@ -9,11 +9,9 @@ import (
 // usedMemory is what the data takes, in bytes, up to a few KiB per shard: what maxmemory is compared with.
 func (srv *Server) usedMemory() int64 { return srv.ks.Used() }
 
-// processMemory is what the server takes apart from the data: what lives on the Go heap, clients included. What is
-// garbage there does not count.
-func (srv *Server) processMemory() int64 {
-	return max(readMetrics("/gc/heap/live:bytes")[0], srv.clientMemory())
-}
+// processMemory is what the server takes apart from the data: what it took when it started, and its clients. What else
+// comes and goes on the Go heap is known only when it is collected, so it shows in the resident set alone.
+func (srv *Server) processMemory() int64 { return srv.base + srv.clientMemory() }
 
 // notePeak keeps the highest sum of both.
 func (srv *Server) notePeak() (used int64) {

@@ -85,7 +85,8 @@ type Server struct {
 	stats    stats
 
 	peak    atomic.Int64 // memory, in bytes
-	startup int64        // memory when it was ready
+	base    int64        // of that, the Go heap at the start
+	startup int64        // all of it at the start
 
 	slowlog    slowLog
 	latency    latencyMonitor
@@ -175,6 +176,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	srv.writePidFile()
 	runtime.GC() // until the first one it is not known what is garbage
+	srv.base = readMetrics("/gc/heap/live:bytes")[0]
 	srv.startup = srv.notePeak()
 	srv.engine.Start()
 	go srv.endWith(ctx)

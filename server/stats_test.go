@@ -156,3 +156,29 @@ func TestQuickCommandsAreWeighed(t *testing.T) {
 		t.Errorf("with latency-tracking no there is %q", text)
 	}
 }
+
+// What a walk over the keys finds to be expired is removed when the walk is over.
+func TestWalksRemoveExpiredKeys(t *testing.T) {
+	for _, walk := range []string{"scan 0 count 100", "keys *", "scan 0 count 100 type list"} {
+		ts := startServer(t)
+		c, sub := ts.dial(), ts.dial()
+		c.want("debug set-active-expire 0", "OK")
+		c.want("config set notify-keyspace-events Ex", "OK")
+		sub.do("psubscribe *")
+		c.want("set stays v", "OK")
+		c.want("set goes v px 1", "OK")
+		for range 10 {
+			c.want("debug sleep 0.001", "OK")
+		}
+		c.want("dbsize", 2)
+		c.do(walk)
+		c.want("dbsize", 1)
+		if n := c.number("stats", "expired_keys"); n != 1 {
+			t.Errorf("%s: %d keys have expired", walk, n)
+		}
+		if m := sub.read().([]any); m[3] != "goes" {
+			t.Errorf("%s: the message is %v", walk, m)
+		}
+		c.want("exists stays", 1)
+	}
+}

@@ -241,16 +241,6 @@ func subscribes(row *command.Row) bool {
 	return false
 }
 
-func pubsubHelp(c *command.Ctx) {
-	c.Help(
-		"CHANNELS [<pattern>]", "Return the channels that somebody has subscribed to, all or those that fit the pattern.",
-		"NUMPAT", "Return how many patterns somebody has subscribed to.",
-		"NUMSUB [<channel> ...]", "Return how many have subscribed to channels.",
-		"SHARDCHANNELS [<pattern>]", "Return the shard channels that somebody has subscribed to, all or those that fit the pattern.",
-		"SHARDNUMSUB [<shardchannel> ...]", "Return how many have subscribed to shard channels.",
-	)
-}
-
 func init() {
 	register(
 		command.New("subscribe", command.NoneOfThem, subscribeBy(byChannel)),
@@ -262,7 +252,6 @@ func init() {
 		command.New("publish", command.NoneOfThem, publish),
 		command.New("spublish", command.NoneOfThem, spublish),
 		command.New("pubsub", command.NoneOfThem, nil),
-		command.New("pubsub|help", command.NoneOfThem, pubsubHelp),
 		command.New("pubsub|channels", command.NoneOfThem, pubsubChannels(plainHub)),
 		command.New("pubsub|numsub", command.NoneOfThem, pubsubNumsub(plainHub)),
 		command.New("pubsub|numpat", command.NoneOfThem, pubsubNumpat),

@@ -52,7 +52,7 @@ var familyTexts = []struct {
 		BITPOS {str} (0|1) [{byte}|{byte} {byte}|{byte} {byte} BIT|{bit} {bit} BIT]
 		BITOP (AND|OR|XOR) {str} {str}+
 		BITOP NOT {str} {str}
-		BITFIELD {str} (GET {bits} {bits_at}|SET {bits} {bits_at} {num}|INCRBY {bits} {bits_at} {num}|OVERFLOW (WRAP|SAT|FAIL))+
+		BITFIELD {str} (GET {bits} {bits_at}|SET {bits} {bits_at} {mid}|INCRBY {bits} {bits_at} {mid}|OVERFLOW (WRAP|SAT|FAIL))+
 		BITFIELD_RO {str} (GET {bits} {bits_at})+`},
 	{"generic", 12, 0, `
 		DEL {key}+
@@ -299,7 +299,6 @@ var familyTexts = []struct {
 	{"newer", 3, 702, `
 		ZRANK {zset} {member} WITHSCORE
 		ZREVRANK {zset} {member} WITHSCORE
-		SET {str} {val} [NX|XX] [GET] (EXAT 1|PXAT 1)
 		XCLAIM {stream} {group} {who} 10000000 {id}
 		XAUTOCLAIM {stream} {group} {who} 10000000 {id}
 		XREADGROUP GROUP {group} {who} [COUNT {count}] [NOACK] STREAMS {stream} >

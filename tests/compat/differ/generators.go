@@ -77,8 +77,11 @@ func init() {
 		"sets":    keyList("set", 3),
 		"lists":   keyList("list", 3),
 
-		"val":     one((*generator).value),
-		"num":     one((*generator).number),
+		"val": one((*generator).value),
+		"num": one((*generator).number),
+		"mid": one(func(g *generator) string {
+			return strconv.FormatInt(g.Int64N(1<<uint(1+g.IntN(62)))-g.Int64N(1<<uint(1+g.IntN(62))), 10)
+		}), // Redis overflows with larger ones
 		"float":   one((*generator).float),
 		"field":   one((*generator).field),
 		"member":  one((*generator).field),

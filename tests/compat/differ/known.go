@@ -19,11 +19,21 @@ type difference struct {
 // known are the intended differences. Larder behaves as Redis 7.2 does; next to an older server some replies differ.
 // In match, a is larder's reply (or the newer server's) and b the older server's.
 var known = []difference{
+	{"Redis ends texts in errors at a NUL byte", 0, func(_ []string, a, b wire.Value) bool {
+		text, _, cut := bytes.Cut(a.Text, []byte{0})
+		return a.IsError() && b.IsError() && cut && bytes.HasPrefix(b.Text, bytes.TrimSpace(text))
+	}},
+	{"Redis writes scores in ZSCAN with seventeen digits", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "ZSCAN") && sameNumbersAnyOrder(args, a, b)
+	}},
+	{"Redis takes a list for larger before LINSERT has found its place", 0, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "quicklist"
+	}},
 	{"since 7.2 floating-point numbers are written with as few digits as they need", 702, func(args []string, a, b wire.Value) bool {
 		return sameNumbers(a, b) || sameNumbersAnyOrder(args, a, b)
 	}},
-	{"since 7.2 small sets are listpacks, and lists that fit into one block are listpacks", 702, func(args []string, a, b wire.Value) bool {
-		return isObject(args, "ENCODING") && a.String() == "listpack" && (b.String() == "hashtable" || b.String() == "quicklist")
+	{"since 7.2 small sets are listpacks", 702, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "hashtable"
 	}},
 	{"since 7.2 a set keeps the compact encoding that its elements had", 702, func(args []string, a, b wire.Value) bool {
 		encodings := []string{"intset", "listpack", "hashtable"}

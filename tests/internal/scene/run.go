@@ -227,7 +227,13 @@ func (r *run) once(c *wire.Conn, step *Step, args []string) (*Observed, error) {
 		}
 	case ".CLOSE":
 		delete(r.conns, step.Conn)
-		return o, c.Close()
+		if err := c.Close(); err != nil || !r.blocks[step.Conn] {
+			return o, err
+		}
+		delete(r.blocks, step.Conn)
+		r.blocked--
+		o.Failure = r.awaitBlocked() // until the server has noticed
+		return o, nil
 	default:
 		err = c.Send(args...)
 	}

@@ -47,7 +47,7 @@
 //
 //	.raw "*1\r\n"      sends these bytes; one reply is read unless {n=} says otherwise
 //	.read              reads one reply or push message without sending anything
-//	.close             closes the connection
+//	.close             closes the connection; if it was blocked, waits until the server has noticed
 package scene
 
 import (

@@ -30,7 +30,7 @@ func debugAny(c *command.Ctx) {
 			debugHelp(c)
 			return
 		}
-		c.Fail(resp.Error("ERR unknown subcommand or wrong number of arguments for '" + string(name[:min(len(name), 128)]) + "'. Try DEBUG HELP."))
+		c.Fail(resp.BadSubcommand(name, c.Row.Name))
 		return
 	}
 	d.run(c, c.Client.(*session).srv)

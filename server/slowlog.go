@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"larder/server/command"
+	"larder/server/resp"
 )
 
 // slowLog remembers the commands that took longer than slowlog-log-slower-than, the latest ones up to
@@ -83,6 +84,10 @@ func (l *slowLog) trim() {
 func slowlogGet(c *command.Ctx) {
 	const text = "ERR count should be greater than or equal to -1"
 	n := int64(10)
+	if c.Args.Left() > 1 {
+		c.Fail(resp.BadSubcommand(c.Args.At(1), c.Row.Container.Name))
+		return
+	}
 	if c.Args.More() {
 		if n = c.Args.IntOr(text); n < -1 {
 			c.Args.Wrong(text)

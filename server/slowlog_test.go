@@ -49,6 +49,7 @@ func TestSlowlog(t *testing.T) {
 	bad := replyError("ERR count should be greater than or equal to -1")
 	c.want("slowlog get -2", bad)
 	c.want("slowlog get x", bad)
+	c.want("slowlog GET 1 2", replyError("ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP."))
 	c.want("config set slowlog-max-len 1", "OK")
 	if got := c.slowArguments(); !slices.Equal(got, []string{"config set slowlog-max-len 1"}) {
 		t.Errorf("of one entry there are %q", got)

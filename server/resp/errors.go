@@ -147,6 +147,11 @@ func UnknownSubcommand(sub []byte, name string) Error {
 	return Error("ERR unknown subcommand '" + string(sub[:min(len(sub), 128)]) + "'. Try " + strings.ToUpper(name) + " HELP.")
 }
 
+// BadSubcommand is the reply to a subcommand that is not known or has a wrong number of arguments; sub as typed.
+func BadSubcommand(sub []byte, name string) Error {
+	return Error("ERR unknown subcommand or wrong number of arguments for '" + string(sub[:min(len(sub), 128)]) + "'. Try " + strings.ToUpper(name) + " HELP.")
+}
+
 // InvalidExpire is the reply to a time that is zero, negative or too far away.
 func InvalidExpire(name string) Error {
 	return Error("ERR invalid expire time in '" + name + "' command")

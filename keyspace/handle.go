@@ -1,6 +1,8 @@
 package keyspace
 
 import (
+	"slices"
+
 	"larder/datatypes"
 )
 
@@ -201,8 +203,13 @@ func (v *View) Settle() {
 	for _, h := range v.handles[:v.used] {
 		v.settle(h)
 	}
-	v.used = 0
+	if v.used = 0; len(v.handles) > handlesKept {
+		v.handles = slices.Clone(v.handles[:handlesKept])
+	}
 }
+
+// handlesKept is how many handles are kept for the next command: one over very many keys must not cost memory for ever.
+const handlesKept = 256
 
 // empty tells whether a collection has nothing in it any more: it then has no bytes either.
 func (h *Handle) empty() bool { return h.typ != datatypes.TypeStream && len(h.Bytes()) == 0 }

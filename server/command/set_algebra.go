@@ -76,9 +76,8 @@ func (r *setResult) reserve(c *Ctx, size int) bool {
 	if r.full {
 		return false
 	}
-	ks := c.Keyspace()
 	r.room = resultStep + size
-	r.full = !ks.Reserve(1<<ks.ShardOf(ks.Hash(r.key)), r.room)
+	r.full = !c.ReserveFor(r.key, r.room)
 	return !r.full
 }
 

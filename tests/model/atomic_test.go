@@ -79,7 +79,6 @@ func TestWritesOfSeveralKeysAreSeenWhole(t *testing.T) {
 		}
 		return args
 	}
-	script := "for _, k in ipairs(KEYS) do redis.call('set', k, ARGV[1]) end"
 	writers := map[string]func(c *wire.Conn, v string) error{
 		"MSET": func(c *wire.Conn, v string) error { _, err := call(c, mset(v)...); return err },
 		"EXEC": func(c *wire.Conn, v string) error {
@@ -100,11 +99,6 @@ func TestWritesOfSeveralKeysAreSeenWhole(t *testing.T) {
 				}
 			}
 			return nil
-		},
-		"EVAL": func(c *wire.Conn, v string) error {
-			args := append([]string{"EVAL", script, itoa(len(keys))}, keys...)
-			_, err := call(c, append(args, v)...)
-			return err
 		},
 		"lists in EXEC": func(c *wire.Conn, v string) error {
 			b := wire.AppendRequest(nil, "MULTI")

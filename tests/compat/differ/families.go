@@ -326,13 +326,6 @@ var familyTexts = []struct {
 		HGETEX {hash} [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|PERSIST|EXAT 1] FIELDS 2 {field} {field}
 		HSETEX {hash} [FNX|FXX] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL|EXAT 1] FIELDS 2 {field} {val} {field} {val}
 		HGETDEL {hash} FIELDS 2 {field} {field}`},
-	{"script", 2, 0, `
-		EVAL "return&redis.call('set',KEYS[1],ARGV[1])" 1 {str} {val}
-		EVAL "return&redis.call('lrange',KEYS[1],0,-1)" 1 {list}
-		EVAL "return&redis.pcall('incr',KEYS[1])" 1 {str}
-		EVAL "return&{redis.call('get',KEYS[1]),redis.call('type',KEYS[2])}" 2 {str} {key}
-		EVAL "local&t={}&for&i=1,3&do&t[i]=redis.call('rpush',KEYS[1],ARGV[1]..i)&end&return&t" 1 {list} {item}
-		EVAL "return&redis.call('zrange',KEYS[1],0,-1,'withscores')" 1 {zset}`},
 }
 
 // loadFamilies parses the templates of those families that both servers know.

@@ -237,3 +237,42 @@ func TestMemoryComesBack(t *testing.T) {
 		w.v.Release()
 	}
 }
+
+// Values that stand apart and are short enough to lie in shared pages are moved with what names them.
+func TestDefragMovesFarValues(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	const n = 300
+	text := func(i int) []byte { return fmt.Appendf(nil, "%09000d", i) }
+	for i := range n {
+		k := strconv.Itoa(i)
+		w.hold(0, func(v *View) {
+			v.SetString([]byte(k), make([]byte, farMin+1), 0)
+			h, _ := v.EditBytes([]byte(k))
+			h.Resize(len(text(i)))
+			if copy(h.Bytes(), text(i)); !h.it.h.far() {
+				t.Fatal("the value has come back into the entry")
+			}
+		}, k)
+	}
+	for i := range n {
+		if k := strconv.Itoa(i); i%3 != 0 {
+			w.hold(0, func(v *View) { v.Delete([]byte(k)) }, k)
+		}
+	}
+	s := w.ks.Shard(0)
+	w.hold(0, func(v *View) {
+		if s.StartDefrag() == 0 {
+			t.Fatal("nothing to gain")
+		}
+		for s.Defrag(50) {
+		}
+		if s.DefragStats().Moved < n/10 {
+			t.Errorf("%+v", s.DefragStats())
+		}
+		for i := 0; i < n; i += 3 {
+			if got, _ := v.String([]byte(strconv.Itoa(i))); string(got) != string(text(i)) {
+				t.Fatalf("value %d is %.20q…", i, got)
+			}
+		}
+	})
+}

@@ -50,7 +50,7 @@ func shutdown(c *command.Ctx) {
 		return
 	}
 	if abort {
-		c.Fail("ERR No shutdown in progress.")
+		c.Fail(resp.ErrNoShutdown)
 		return
 	}
 	var how config.Shutdown
@@ -63,7 +63,7 @@ func shutdown(c *command.Ctx) {
 	}
 	s := c.Client.(*session)
 	if !s.srv.end(s.ex, how) {
-		c.Fail("ERR Errors trying to SHUTDOWN. Check logs.")
+		c.Fail(resp.ErrShutdownFailed)
 		return
 	}
 	s.conn.Suspend()

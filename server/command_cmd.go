@@ -134,18 +134,18 @@ func commandGetKeys(withFlags bool) func(*command.Ctx) {
 		row, _ := c.Client.(*session).srv.table.Find(argv)
 		switch {
 		case row == nil:
-			c.Fail("ERR Invalid command specified")
+			c.Fail(resp.ErrInvalidCommand)
 			return
 		case !row.HasKeys():
-			c.Fail("ERR The command has no key arguments")
+			c.Fail(resp.ErrNoKeyArguments)
 			return
 		case !row.ArityOK(len(argv)):
-			c.Fail("ERR Invalid number of arguments specified for command")
+			c.Fail(resp.ErrInvalidArity)
 			return
 		}
 		refs := row.AppendKeys(nil, argv)
 		if len(refs) == 0 && !row.Has(spec.NoMandatoryKeys) {
-			c.Fail("ERR Invalid arguments specified for command")
+			c.Fail(resp.ErrInvalidArguments)
 			return
 		}
 		c.Reply.Array(len(refs))

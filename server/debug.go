@@ -30,7 +30,7 @@ func debugAny(c *command.Ctx) {
 			debugHelp(c)
 			return
 		}
-		c.Fail(resp.BadSubcommand(name, c.Row.Name))
+		c.Fail(resp.UnknownSubcommandOrArgs(name, "DEBUG"))
 		return
 	}
 	d.run(c, c.Client.(*session).srv)
@@ -75,7 +75,7 @@ var debugCommands = map[string]debugCommand{
 	}},
 	"quicklist-packed-threshold": {1, 1, "QUICKLIST-PACKED-THRESHOLD <size>", "Accepted: lists keep items of any size in the same way here.", func(c *command.Ctx, _ *Server) {
 		if _, ok := config.ParseMemory(string(c.Args.Bytes())); !ok {
-			c.Fail("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+			c.Fail(resp.ErrPackedThreshold)
 			return
 		}
 		c.Reply.OK()
@@ -177,10 +177,10 @@ func debugPopulate(c *command.Ctx, _ *Server) {
 
 // debugTables describes a database's tables: one per shard, here summed up.
 func debugTables(c *command.Ctx, srv *Server) {
-	db := c.Args.IntOr("ERR Out of range database")
+	db := c.Args.IntOr(resp.ErrDatabaseRange)
 	full := c.Args.Is("FULL")
 	if c.Args.Bad() || db < 0 || db >= int64(srv.ks.Databases()) {
-		c.Fail("ERR Out of range database")
+		c.Fail(resp.ErrDatabaseRange)
 		return
 	}
 	const (
@@ -249,7 +249,7 @@ func debugProtocol(c *command.Ctx, _ *Server) {
 		w.BulkString("Some real reply following the attribute")
 	case "push":
 		if w.Proto < 3 {
-			c.Fail("ERR RESP2 is not supported by this command")
+			c.Fail(resp.ErrNeedsRESP3)
 			return
 		}
 		w.BulkString("Some real reply following the push reply") // pushes come after the reply of their command
@@ -263,7 +263,7 @@ func debugProtocol(c *command.Ctx, _ *Server) {
 	case "verbatim":
 		w.Verbatim("txt", "This is a verbatim\nstring")
 	default:
-		c.Fail(resp.Error("ERR Wrong protocol type name. Please use one of the following: " + strings.Join(protocolTypes, "|")))
+		c.Fail(resp.WrongProtocolType(protocolTypes))
 	}
 }
 

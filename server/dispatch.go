@@ -45,7 +45,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.WrongArgs(row.Name)
 	}
 	if row.Has(spec.Protected) && !srv.conf.EnableDebugCommand.Get().Allows(isLocal(s.conn)) {
-		return resp.ErrDebugOff
+		return resp.NotEnabled("DEBUG", "enable-debug-command")
 	}
 	if !s.authed && !row.Has(spec.NoAuth) {
 		return resp.ErrNoAuth

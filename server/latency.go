@@ -150,7 +150,7 @@ func latencyGraph(c *command.Ctx) {
 	event := string(c.Args.Bytes())
 	s, ok := monitorOf(c).get(event)
 	if !ok {
-		c.Fail(resp.Error("ERR No samples available for event '" + event + "'"))
+		c.Fail(resp.NoSamples(event))
 		return
 	}
 	c.Reply.Verbatim("txt", s.graph(event, c.Now/1000))

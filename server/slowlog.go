@@ -82,15 +82,14 @@ func (l *slowLog) trim() {
 }
 
 func slowlogGet(c *command.Ctx) {
-	const text = "ERR count should be greater than or equal to -1"
 	n := int64(10)
 	if c.Args.Left() > 1 {
-		c.Fail(resp.BadSubcommand(c.Args.At(1), c.Row.Container.Name))
+		c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "SLOWLOG"))
 		return
 	}
 	if c.Args.More() {
-		if n = c.Args.IntOr(text); n < -1 {
-			c.Args.Wrong(text)
+		if n = c.Args.IntOr(resp.ErrSlowlogCount); n < -1 {
+			c.Args.Wrong(resp.ErrSlowlogCount)
 		}
 	}
 	if !c.Args.Done() {

@@ -37,7 +37,7 @@ func (k *condition) read(a *Args, w when) {
 		k.operand = a.Bytes()
 	case ifDigest, ifNotDigest:
 		if k.operand = a.Bytes(); len(k.operand) != digestLen && !a.Bad() {
-			a.Wrong("ERR must be exactly 16 hexadecimal characters")
+			a.Wrong(resp.ErrDigest)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func delex(c *Ctx) {
 	case left != 2:
 		a.Wrong(resp.WrongArgs(c.Row.Name))
 	case !c.valueCondition(&k):
-		a.Wrong("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
+		a.Wrong(resp.ErrDelexCondition)
 	}
 	if a.Done() {
 		c.deleteIf(key, k)
@@ -154,12 +154,12 @@ func delex(c *Ctx) {
 
 func msetex(c *Ctx) {
 	a := &c.Args
-	n := a.IntOr("ERR invalid numkeys value")
+	n := a.IntOr(resp.ErrInvalidNumKeys)
 	if !a.Bad() && n < 1 {
-		a.Wrong("ERR invalid numkeys value")
+		a.Wrong(resp.ErrInvalidNumKeys)
 	}
 	if !a.Bad() && n > int64(a.Left()/2) {
-		a.Wrong("ERR wrong number of key-value pairs")
+		a.Wrong(resp.ErrKeyValuePairs)
 	}
 	if a.Bad() {
 		a.Done()

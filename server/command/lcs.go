@@ -114,7 +114,7 @@ func lcs(c *Ctx) {
 	}
 	y, ys := c.String(a.Key())
 	if xs == keyspace.WrongType || ys == keyspace.WrongType {
-		c.Fail("ERR The specified keys must contain string values")
+		c.Fail(resp.ErrSpecifiedStrings)
 		return
 	}
 	var onlyLen, index, withLen bool
@@ -134,14 +134,14 @@ func lcs(c *Ctx) {
 		}
 	}
 	if !a.Bad() && onlyLen && index {
-		a.Wrong("ERR If you want both the length and indexes, please just use IDX.")
+		a.Wrong(resp.ErrLCSLenAndIdx)
 	}
 	if !a.Done() {
 		return
 	}
 	// The bound is that of Redis, whose table takes four bytes per cell. Ours is 32 times smaller.
 	if cells := uint64(len(x)+1) * uint64(len(y)+1); cells > uint64(c.Conf.MaxBulk)/4 {
-		c.Fail("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+		c.Fail(resp.ErrLCSMemory)
 		return
 	}
 	t := lcsOf(x, y, !onlyLen)

@@ -15,19 +15,13 @@ func objectEncoding(c *Ctx) {
 	}
 }
 
-// What OBJECT IDLETIME and FREQ reply when access words mean the other thing.
-const (
-	errIsLFU  resp.Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
-	errNotLFU resp.Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
-)
-
 func objectIdletime(c *Ctx) {
 	in, ok := c.Stat(c.Args.Key())
 	switch {
 	case !ok:
 		c.Reply.Null()
 	case c.Clock().LFU:
-		c.Fail(errIsLFU)
+		c.Fail(resp.ErrIdleUnderLFU)
 	default:
 		c.Reply.Int(c.Clock().Idle(in.Access, c.Now))
 	}
@@ -39,7 +33,7 @@ func objectFreq(c *Ctx) {
 	case !ok:
 		c.Reply.Null()
 	case !c.Clock().LFU:
-		c.Fail(errNotLFU)
+		c.Fail(resp.ErrFreqWithoutLFU)
 	default:
 		c.Reply.Int(int64(c.Clock().Count(in.Access, c.Now)))
 	}

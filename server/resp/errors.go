@@ -106,7 +106,6 @@ const (
 	ErrUnblocked      Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 	ErrUnblockedRole  Error = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 	ErrNoScript       Error = "NOSCRIPT No matching script. Please use EVAL."
-	ErrDebugOff       Error = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 	ErrDenyBlocking   Error = "ERR DENYBLOCKING client"
 	ErrProtectedMode  Error = "DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside."
 )
@@ -145,11 +144,6 @@ func printed(arg []byte, n int) []byte {
 // UnknownSubcommand is the reply to a container command with a word that it does not know; name as typed.
 func UnknownSubcommand(sub []byte, name string) Error {
 	return Error("ERR unknown subcommand '" + string(sub[:min(len(sub), 128)]) + "'. Try " + strings.ToUpper(name) + " HELP.")
-}
-
-// BadSubcommand is the reply to a subcommand that is not known or has a wrong number of arguments; sub as typed.
-func BadSubcommand(sub []byte, name string) Error {
-	return Error("ERR unknown subcommand or wrong number of arguments for '" + string(sub[:min(len(sub), 128)]) + "'. Try " + strings.ToUpper(name) + " HELP.")
 }
 
 // InvalidExpire is the reply to a time that is zero, negative or too far away.

@@ -1,5 +1,7 @@
 package resp
 
+import "strings"
+
 // Errors of the commands about the server itself.
 const (
 	ErrNoSuchClient      Error = "ERR No such client"
@@ -23,6 +25,10 @@ const (
 	ErrNoKeyArguments    Error = "ERR The command has no key arguments"
 	ErrInvalidArity      Error = "ERR Invalid number of arguments specified for command"
 	ErrInvalidArguments  Error = "ERR Invalid arguments specified for command"
+	ErrSlowlogCount      Error = "ERR count should be greater than or equal to -1"
+	ErrDatabaseRange     Error = "ERR Out of range database"
+	ErrNeedsRESP3        Error = "ERR RESP2 is not supported by this command"
+	ErrPackedThreshold   Error = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
 	ErrShutdownFailed    Error = "ERR Errors trying to SHUTDOWN. Check logs."
 	ErrNoShutdown        Error = "ERR No shutdown in progress."
 	ErrSaving            Error = "ERR Background save already in progress"
@@ -128,6 +134,16 @@ func ConfigFailed(name, why string) Error {
 		text += " - " + why
 	}
 	return Error(text)
+}
+
+// NoSamples is the reply of LATENCY GRAPH to an event that was never too slow.
+func NoSamples(event string) Error {
+	return Error("ERR No samples available for event '" + event + "'")
+}
+
+// WrongProtocolType is the reply of DEBUG PROTOCOL to a type that it does not know.
+func WrongProtocolType(known []string) Error {
+	return Error("ERR Wrong protocol type name. Please use one of the following: " + strings.Join(known, "|"))
 }
 
 // NotEnabled is the reply to DEBUG and its like while they are switched off.

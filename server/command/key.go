@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"strconv"
 
 	"larder/datatypes"
@@ -119,8 +120,11 @@ func (c *Ctx) readScan(allowType, allowNoValues, allowNoScores bool) (o scanOpti
 }
 
 // parseCursor reads a cursor as Redis does, with C's strtoul: a sign is allowed and a negative number is its two's
-// complement, and nothing at all is 0.
+// complement, nothing at all is 0, and a NUL is the end.
 func parseCursor(b []byte) (cursor uint64, ok bool) {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
 	if len(b) == 0 {
 		return 0, true
 	}

@@ -246,7 +246,7 @@ func TestDefragMovesFarValues(t *testing.T) {
 	for i := range n {
 		k := strconv.Itoa(i)
 		w.hold(0, func(v *View) {
-			v.SetString([]byte(k), make([]byte, farMin+1), 0)
+			v.SetString([]byte(k), make([]byte, 40000), 0)
 			h, _ := v.EditBytes([]byte(k))
 			h.Resize(len(text(i)))
 			if copy(h.Bytes(), text(i)); !h.it.h.far() {

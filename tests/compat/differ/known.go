@@ -26,6 +26,12 @@ var known = []difference{
 	{"Redis writes scores in ZSCAN with seventeen digits", 0, func(args []string, a, b wire.Value) bool {
 		return strings.EqualFold(args[0], "ZSCAN") && sameNumbersAnyOrder(args, a, b)
 	}},
+	{"since 7.2 lists that fit into one block are listpacks", 702, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "quicklist"
+	}},
+	{"Redis makes a sorted set large for SORT, and for as many members as a command names", 0, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "skiplist"
+	}},
 	{"Redis takes a list for larger before LINSERT has found its place", 0, func(args []string, a, b wire.Value) bool {
 		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "quicklist"
 	}},

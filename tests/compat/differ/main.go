@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"larder/tests/internal/peer"
+	"larder/tests/internal/wire"
 )
 
 type options struct {
@@ -42,7 +43,7 @@ var limitSets = map[string][][2]string{
 	"tiny": {
 		{"hash-max-listpack-entries", "2"}, {"hash-max-listpack-value", "8"}, {"set-max-intset-entries", "2"},
 		{"zset-max-listpack-entries", "2"}, {"zset-max-listpack-value", "8"}, {"list-max-listpack-size", "2"},
-		{"stream-node-max-entries", "2"}, {"hll-sparse-max-bytes", "20"},
+		{"stream-node-max-entries", "2"},
 	},
 	"none": {
 		{"hash-max-listpack-entries", "0"}, {"set-max-intset-entries", "0"}, {"zset-max-listpack-entries", "0"}, {"list-max-listpack-size", "1"}, {"stream-node-max-entries", "1"},
@@ -95,6 +96,9 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	defer stop()
 	if o.ignoreEncoding {
 		rules["OBJECT"] = sameKind
+		known = append(known, difference{"compact sorted sets forget the sign of -0, large ones keep it", 0, func(args []string, a, b wire.Value) bool {
+			return sameNumbers(a, b) || sameNumbersAnyOrder(args, a, b)
+		}})
 	}
 	families := loadFamilies(wanted.MatchString, pairs[0].older())
 	if len(families) == 0 {

@@ -98,11 +98,17 @@ func (c GeoCell) Scores() (low, high float64) {
 	return float64(c.Bits << shift), float64((c.Bits + 1) << shift)
 }
 
-// move is the neighbour dx cells to the east and dy to the north, around the edges of the map.
+// move is the neighbour dx cells to the east and dy to the north, around the edges of the map. A place on the edge
+// itself is in a cell beyond it, and stays there along the axis that it is not moved on.
 func (c GeoCell) move(dx, dy int32) GeoCell {
 	mask := uint32(1)<<c.Step - 1
-	y := (squash(c.Bits) + uint32(dy)) & mask
-	x := (squash(c.Bits>>1) + uint32(dx)) & mask
+	y, x := squash(c.Bits), squash(c.Bits>>1)
+	if dy != 0 {
+		y = (y + uint32(dy)) & mask
+	}
+	if dx != 0 {
+		x = (x + uint32(dx)) & mask
+	}
 	return GeoCell{Bits: spread(y) | spread(x)<<1, Step: c.Step}
 }
 

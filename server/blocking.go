@@ -25,6 +25,7 @@ type waiter struct {
 	number  uint64       // order of arrival
 	since   int64
 	timeout command.TimeoutReply
+	onNoKey bool // see command.Wait
 	done    bool // served, timed out or gone
 	at      int  // in the deadlines
 	end_ms  int64
@@ -37,7 +38,7 @@ type waitQueue struct{ list []*waiter }
 // and its place in the queues: it stands in line first and then lets the command look again.
 func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	c := &ex.ctx
-	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, end_ms: c.Wait.Deadline_ms, at: -1}
+	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, onNoKey: c.Wait.OnNoKey, end_ms: c.Wait.Deadline_ms, at: -1}
 	if c.Wait.Argv != nil {
 		argv = c.Wait.Argv
 	}

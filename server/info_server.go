@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,10 +114,15 @@ func infoClients(w *infoWriter) {
 	for _, ex := range srv.executors {
 		longIn, longOut = max(longIn, ex.longIn.Load()), max(longOut, ex.longOut.Load())
 	}
-	blocking := 0
+	blocking, onNoKey := 0, 0
 	for i := range srv.ks.Shards() {
 		if ext, _ := srv.ks.Shard(i).Ext.(*shardExt); ext != nil {
 			blocking += len(ext.blocked)
+			for _, q := range ext.blocked {
+				if slices.ContainsFunc(q.list, func(w *waiter) bool { return w.onNoKey }) {
+					onNoKey++
+				}
+			}
 		}
 	}
 	w.int("connected_clients", int64(srv.clients.count()))
@@ -128,7 +134,7 @@ func infoClients(w *infoWriter) {
 	w.int("tracking_clients", int64(srv.tracker.count.Load()))
 	w.int("clients_in_timeout_table", srv.stats.timed.Load())
 	w.int("total_blocking_keys", int64(blocking))
-	w.zeros("total_blocking_keys_on_nokey")
+	w.int("total_blocking_keys_on_nokey", int64(onNoKey))
 }
 
 // noReplID is the name of the replication history that a server does not have.

@@ -113,6 +113,7 @@ type Wait struct {
 	Set         bool
 	Keys        [][]byte // slices of the arguments
 	Argv        [][]byte // what is to be run again instead of the request, if that meant a moment ("$" of XREAD); else nil
+	OnNoKey     bool     // that a key is gone ends the waiting
 	Deadline_ms int64    // Unix milliseconds, 0 for ever
 	Timeout     TimeoutReply
 }
@@ -146,7 +147,7 @@ func (c *Ctx) Begin(row *Row, argv [][]byte) {
 	if row.Container != nil {
 		c.Args.pos = 2
 	}
-	c.Wait.Set, c.Wait.Argv = false, nil
+	c.Wait.Set = false
 	c.effects.Empty()
 	c.rewritten = false
 	c.failed = false

@@ -90,7 +90,9 @@ func geodist(c *Ctx) {
 	a := &c.Args
 	key, m1, m2 := a.Key(), a.Bytes(), a.Bytes()
 	unit := 1.0
-	if a.More() {
+	if a.Left() > 1 {
+		a.Syntax()
+	} else if a.More() {
 		unit = a.unitArg()
 	}
 	if !a.Done() {
@@ -262,12 +264,16 @@ func georadius(byMember, mayStore bool) func(*Ctx) {
 		if !ok {
 			return
 		}
-		if byMember {
-			g.memberArg(a, z)
-		} else {
+		switch {
+		case !byMember:
 			g.shape.Lon, g.shape.Lat = a.placeArg()
+			g.radiusArg(a)
+		case z.Len() == 0:
+			a.Take(3) // nobody looks what is wrong with it
+		default:
+			g.memberArg(a, z)
+			g.radiusArg(a)
 		}
-		g.radiusArg(a)
 		for a.More() {
 			switch {
 			case g.option(a):

@@ -167,12 +167,16 @@ func lrange(c *Ctx) {
 func clampInt(n int64) int { return int(min(max(n, -1<<40), 1<<40)) }
 
 func lindex(c *Ctx) {
-	key, index := c.Args.Key(), c.Args.Int()
-	if !c.Args.Done() {
+	l, ok := c.ReadList(c.Args.Key())
+	if !ok {
 		return
 	}
-	l, ok := c.ReadList(key)
-	if !ok {
+	if l.Len() == 0 { // nobody looks what is wrong with the index
+		c.Reply.Null()
+		return
+	}
+	index := c.Args.Int()
+	if !c.Args.Done() {
 		return
 	}
 	if item, ok := l.Index(clampInt(index)); ok {

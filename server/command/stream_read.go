@@ -73,8 +73,11 @@ func (c *Ctx) readStreams(grouped bool) {
 		c.Reply.SetMap(d, n)
 	case r.block:
 		c.Block(r.keys, r.deadline_ms, ReplyNullArray)
-		if c.Wait.Set && r.now {
-			c.Wait.Argv = r.resolved(c)
+		if c.Wait.Set {
+			c.Wait.OnNoKey = grouped
+			if r.now {
+				c.Wait.Argv = r.resolved(c)
+			}
 		}
 	default:
 		c.Reply.NullArray()

@@ -450,14 +450,13 @@ func zrandmember(c *Ctx) {
 func zscan(c *Ctx) {
 	key := c.Args.Key()
 	o := c.readScan(false, false, true)
-	if !c.Args.Done() {
+	if c.badCursor() {
 		return
 	}
 	z, ok := c.ReadZSet(key)
-	if !ok {
+	if !ok || !c.scanReady(z.Len()) {
 		return
 	}
-	c.found.reset()
 	var text [40]byte
 	next := z.Scan(o.cursor, o.count, func(member []byte, score float64) {
 		if !o.matches(member) {

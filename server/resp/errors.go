@@ -143,7 +143,7 @@ func printed(arg []byte, n int) []byte {
 
 // UnknownSubcommand is the reply to a container command with a word that it does not know; name as typed.
 func UnknownSubcommand(sub []byte, name string) Error {
-	return Error("ERR unknown subcommand '" + string(sub[:min(len(sub), 128)]) + "'. Try " + strings.ToUpper(name) + " HELP.")
+	return Error("ERR unknown subcommand '" + string(printed(sub, 128)) + "'. Try " + strings.ToUpper(name) + " HELP.")
 }
 
 // InvalidExpire is the reply to a time that is zero, negative or too far away.

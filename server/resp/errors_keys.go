@@ -89,7 +89,7 @@ const (
 
 // NoGroup is the reply to a stream or group that is not there.
 func NoGroup(key, group []byte) Error {
-	return Error("NOGROUP No such key '" + string(key) + "' or consumer group '" + string(group) + "'")
+	return Error("NOGROUP No such key '" + string(printed(key, len(key))) + "' or consumer group '" + string(printed(group, len(group))) + "'")
 }
 
 // NoGroupReading is NoGroup as XREADGROUP words it.
@@ -99,7 +99,7 @@ func NoGroupReading(key, group []byte) Error {
 
 // NoGroupOfKey is the reply of XGROUP and XINFO to a group that is not there, while the stream is.
 func NoGroupOfKey(group, key []byte) Error {
-	return Error("NOGROUP No such consumer group '" + string(group) + "' for key name '" + string(key) + "'")
+	return Error("NOGROUP No such consumer group '" + string(printed(group, len(group))) + "' for key name '" + string(printed(key, len(key))) + "'")
 }
 
 // UnbalancedStreams is the reply to xread or xreadgroup with other than one ID per stream; id is what may stand for one.
@@ -109,7 +109,7 @@ func UnbalancedStreams(name, id string) Error {
 
 // UnrecognizedXClaim is the reply to an option that XCLAIM does not know.
 func UnrecognizedXClaim(option []byte) Error {
-	return Error("ERR Unrecognized XCLAIM option '" + string(option) + "'")
+	return Error("ERR Unrecognized XCLAIM option '" + string(printed(option, len(option))) + "'")
 }
 
 // NeedsInputKey is the reply to a union or intersection of nothing.
@@ -151,7 +151,7 @@ func GeoOneShape(name []byte) Error {
 
 // UnsupportedOption is the reply of the EXPIRE family to a word that it does not know.
 func UnsupportedOption(option []byte) Error {
-	return Error("ERR Unsupported option " + string(option))
+	return Error("ERR Unsupported option " + string(printed(option, len(option))))
 }
 
 // UnknownType is the reply of SCAN to a type that there is not.

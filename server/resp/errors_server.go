@@ -153,5 +153,5 @@ func NotEnabled(command, option string) Error {
 
 // UnknownSubcommandOrArgs is the reply of a container command that checks its subcommand's arguments by hand.
 func UnknownSubcommandOrArgs(sub []byte, upper string) Error {
-	return Error("ERR unknown subcommand or wrong number of arguments for '" + string(sub[:min(len(sub), 128)]) + "'. Try " + upper + " HELP.")
+	return Error("ERR unknown subcommand or wrong number of arguments for '" + string(printed(sub, 128)) + "'. Try " + upper + " HELP.")
 }

@@ -97,6 +97,9 @@ func Others() []Program {
 	return found
 }
 
+// built is where Build put the binary of this process; empty before.
+var built string
+
 var build = sync.OnceValues(func() (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -107,6 +110,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "larder")
+	built = path
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/larder")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -128,13 +132,10 @@ func Build() (Program, error) {
 	return Program{Name: "larder", Path: path}, nil
 }
 
-// RemoveBuild removes the binary that Build made in this process, if any.
+// RemoveBuild removes the binary that Build made in this process, if any. No Build may be under way.
 func RemoveBuild() {
-	if os.Getenv("LARDER_BIN") != "" {
-		return
-	}
-	if path, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		os.RemoveAll(filepath.Dir(built))
 	}
 }
 

@@ -81,7 +81,7 @@ func TestScriptsDependOnTheSeedAlone(t *testing.T) {
 		}
 		return b.String()
 	}
-	if first := script(1, 2); first != script(1, 2) {
+	first, again := script(1, 2), script(1, 2)
 	if first != again {
 		t.Error("the same seed makes different scripts")
 	}

@@ -129,7 +129,7 @@ func infoStats(w *infoWriter) {
 	w.uint("client_query_buffer_limit_disconnections", st.queryBufferKills.Load())
 	w.uint("client_output_buffer_limit_disconnections", st.outputKills.Load())
 	w.int("expire_lag_ms", keys.ExpireLag_ms)
-	w.uint("expired_fields", keys.FieldsExpired)
+	w.uint("expired_subkeys", keys.FieldsExpired)
 	w.uint("accept_errors", t.AcceptErrors)
 }
 

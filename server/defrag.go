@@ -26,6 +26,7 @@ type defragPlan struct {
 const (
 	planLooks    = 5   // looks of the janitor from one plan to the next
 	defragBudget = 400 // allocations looked at while a shard is held once
+	walkSame     = 64  // a shard that lost more than this part of its data during a walk has more to gain by another
 )
 
 // planDefrag decides whether to defragment, which shards, and how much of a core it may take.
@@ -85,12 +86,21 @@ func (j *janitor) defragStep() {
 	start := time.Now()
 	i := bits.TrailingZeros64(uint64(p.queue))
 	if !j.hold(i, func(s *keyspace.Shard) bool {
-		if s.Defragging() || s.StartDefrag() > 0 {
-			if s.Defrag(defragBudget) {
-				return true
+		n := &j.shards[i]
+		live, gain, _ := s.Fragmentation()
+		if !s.Defragging() {
+			if n.walked = live; s.StartDefrag() == 0 {
+				n.left = gain
+				return false
 			}
 		}
-		_, j.shards[i].left, _ = s.Fragmentation()
+		if s.Defrag(defragBudget) {
+			return true
+		}
+		live, gain, _ = s.Fragmentation()
+		if n.left = 0; live > n.walked-n.walked/walkSame {
+			n.left = gain
+		}
 		return false
 	}) {
 		p.queue &^= 1 << i

@@ -32,6 +32,8 @@ type shardNote struct {
 	live int64 // bytes, when it last looked
 	idle int   // looks since that has changed
 	left int64 // bytes that the last walk of defragmentation could not gain
+
+	walked int64 // what live was when that began
 }
 
 const (

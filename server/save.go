@@ -281,7 +281,9 @@ func (srv *Server) logLoadError(err error) {
 	case errors.Is(err, persistence.ErrChecksum):
 		srv.log.Warn("Wrong RDB checksum. Aborting now: " + err.Error())
 	default:
+		srv.log.Warn("Internal error in RDB reading: " + err.Error())
 		srv.log.Warn("Short read or OOM loading DB. Unrecoverable error, aborting now.", zap.Error(err))
+		srv.log.Warn("Terminating server after rdb file reading failure.")
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *Reader) readStream(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		master := datatypes.StreamID{Ms: binary.BigEndian.Uint64(key), Seq: binary.BigEndian.Uint64(key[8:])}
 		b := r.String()
 		if r.room(env, len(b)) {
-			r.check(s.LoadNode(master, b))
+			r.check("Stream listpack", s.LoadNode(master, b))
 		}
 	}
 	length, last := r.Len(), r.streamID()
@@ -47,7 +47,7 @@ func (r *Reader) readStream(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		added = r.Len()
 	}
 	if r.err == nil {
-		r.check(s.LoadCounters(length, last, maxDeleted, added))
+		r.check("Stream counters", s.LoadCounters(length, last, maxDeleted, added))
 	}
 	for n := r.Count(6); n > 0 && r.err == nil; n-- {
 		r.readGroup(typ, env)
@@ -102,7 +102,7 @@ func (r *Reader) readConsumer(typ byte, env *datatypes.Env, g datatypes.StreamGr
 	}
 	c, created := g.CreateConsumer(name, seen)
 	if !created {
-		r.corrupt("a consumer twice")
+		r.corrupt("Duplicate stream consumer detected")
 		return
 	}
 	c.SetActiveTime(active)

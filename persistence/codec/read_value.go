@@ -65,15 +65,21 @@ func (r *Reader) room(env *datatypes.Env, n int) bool {
 	return r.err == nil
 }
 
-// check makes the fault of a compact form the error.
-func (r *Reader) check(err error) {
+// check makes the fault of a compact form the error, in words by which Redis's log is searched.
+func (r *Reader) check(form string, err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrCorrupt):
-		r.Fail(err)
+	case errors.Is(err, datatypes.ErrCorrupt): // sound by itself, but not for a value
+		r.corrupt(form + " with dup elements, or not in pairs: integrity check failed")
 	default:
-		r.corrupt(err.Error())
+		r.corrupt(form + " integrity check failed (" + err.Error() + ")")
 	}
+}
+
+// formNames are what the log calls compact forms.
+var formNames = map[byte]string{
+	typeZSetZiplist: "Zset ziplist", typeHashZiplist: "Hash ziplist", typeSetIntset: "Intset", typeSetListpack: "Set listpack",
+	typeZSetListpack: "Zset listpack", typeHashListpack: "Hash listpack", typeHashPackTTL: "Hash listpack", typeHashPackTTLPreGA: "Hash listpack",
 }
 
 // compact reads a value that is one string.
@@ -86,7 +92,7 @@ func (r *Reader) compact(typ byte, env *datatypes.Env, h datatypes.Holder) {
 	case typeZSetZiplist, typeHashZiplist:
 		full, err := ziplistToListpack(b)
 		if err != nil {
-			r.check(err)
+			r.check(formNames[typ], err)
 			return
 		}
 		b = full
@@ -97,16 +103,16 @@ func (r *Reader) compact(typ byte, env *datatypes.Env, h datatypes.Holder) {
 	switch typ {
 	case typeSetIntset:
 		r.set.Bind(env, h)
-		r.check(r.set.LoadIntset(b))
+		r.check(formNames[typ], r.set.LoadIntset(b))
 	case typeSetListpack:
 		r.set.Bind(env, h)
-		r.check(r.set.LoadListpack(b))
+		r.check(formNames[typ], r.set.LoadListpack(b))
 	case typeZSetListpack, typeZSetZiplist:
 		r.zset.Bind(env, h)
-		r.check(r.zset.LoadListpack(b))
+		r.check(formNames[typ], r.zset.LoadListpack(b))
 	default:
 		r.hash.Bind(env, h)
-		r.check(r.hash.LoadListpack(b, typ == typeHashPackTTL || typ == typeHashPackTTLPreGA))
+		r.check(formNames[typ], r.hash.LoadListpack(b, typ == typeHashPackTTL || typ == typeHashPackTTLPreGA))
 	}
 }
 
@@ -132,17 +138,17 @@ func (r *Reader) readList(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		switch {
 		case container == nodePlain:
 			if len(s) == 0 && typ == typeListQuicklist2 {
-				r.corrupt("an empty node")
+				r.corrupt("Quicklist integrity check failed: an empty node")
 				return
 			}
 			l.PushTail(s)
 		case container != nodePacked:
-			r.corrupt("unknown kind of node")
+			r.corrupt("Quicklist integrity check failed: unknown kind of node")
 		case typ == typeListQuicklist:
 			r.ziplistItems(s, env)
 		default:
 			b, err := listpack.ParseRedis(s)
-			if r.check(err); err == nil {
+			if r.check("Listpack", err); err == nil {
 				l.AppendListpack(b)
 			}
 		}
@@ -155,9 +161,9 @@ func (r *Reader) ziplistItems(s []byte, env *datatypes.Env) {
 		return
 	}
 	full, err := ziplistToListpack(s)
-	if r.check(err); err == nil {
+	if r.check("Ziplist", err); err == nil {
 		b, err := listpack.ParseRedis(full)
-		if r.check(err); err == nil {
+		if r.check("Ziplist", err); err == nil {
 			r.list.AppendListpack(b)
 		}
 	}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"larder/datatypes"
 	"larder/datatypes/listpack"
@@ -26,7 +27,7 @@ const ziplistFront = 10
 
 // ziplistToListpack makes a listpack, as Redis has it, of bytes that claim to be a ziplist. It checks all of them.
 func ziplistToListpack(z []byte) ([]byte, error) {
-	fault := func(what string) ([]byte, error) { return nil, corruptf("ziplist: " + what) }
+	fault := func(what string) ([]byte, error) { return nil, errors.New(what) }
 	if len(z) < ziplistFront+1 || uint64(binary.LittleEndian.Uint32(z)) != uint64(len(z)) || z[len(z)-1] != 0xFF {
 		return fault("size")
 	}
@@ -136,7 +137,7 @@ func ziplistNeed(c byte) int {
 func (r *Reader) readZipmap(z []byte, env *datatypes.Env, h datatypes.Holder) {
 	r.hash.Bind(env, h)
 	if len(z) < 2 || z[len(z)-1] != 0xFF {
-		r.corrupt("zipmap: size")
+		r.corrupt("Zipmap integrity check failed: size")
 		return
 	}
 	p, count, end := 1, 0, len(z)-1
@@ -172,12 +173,12 @@ func (r *Reader) readZipmap(z []byte, env *datatypes.Env, h datatypes.Holder) {
 			return
 		}
 		if !r.hash.Set(name, value, 0) {
-			r.corrupt("zipmap: a field twice")
+			r.corrupt("Hash zipmap with dup elements")
 			return
 		}
 		count++
 	}
-	if p != end || z[0] < 0xFE && int(z[0]) != count {
-		r.corrupt("zipmap: entry")
+	if p != end || count == 0 || z[0] < 0xFE && int(z[0]) != count {
+		r.corrupt("Zipmap integrity check failed: entry")
 	}
 }

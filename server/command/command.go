@@ -81,6 +81,9 @@ type Ctx struct {
 	// Wait is what Block asked for; the dispatcher parks the client if it is set.
 	Wait Wait
 
+	// Warn writes a line to the log, for what a client's reply has no room for.
+	Warn func(text string)
+
 	WantEffects bool // somebody reads the effects: the append-only log or a replica
 	effects     resp.Writer
 	rewritten   bool

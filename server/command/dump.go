@@ -130,6 +130,7 @@ func restore(c *Ctx) {
 		if errors.Is(err, codec.ErrMemory) {
 			c.Fail(resp.ErrOOM)
 		} else {
+			c.Warn("RESTORE: " + err.Error())
 			c.Fail(errBadData)
 		}
 		return

@@ -70,9 +70,9 @@ func shutdown(c *command.Ctx) {
 }
 
 func lolwut(c *command.Ctx) {
-	if a := &c.Args; a.Is("VERSION") {
-		a.IntOr(resp.ErrNotInteger)
-		a.Rest()
+	if a := &c.Args; a.IsWith("VERSION", 1) {
+		a.Int()
+		a.Rest() // what picture it is to be: there is one
 		if !a.Done() {
 			return
 		}

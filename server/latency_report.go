@@ -87,8 +87,8 @@ func age(s int64) string {
 
 // advice says what to do about an event.
 var advice = map[string]string{
-	"command": "Commands that look at many elements take their time: SLOWLOG GET names them. SCAN instead of KEYS, ranges " +
-		"instead of whole collections and UNLINK of nothing larger than it must be keep them short.",
+	"command": "Commands that look at many elements take their time; SLOWLOG GET names them. Ask for ranges instead of " +
+		"whole collections, and walk with SCAN instead of KEYS.",
 	"fast-command": "Commands that do little were slow all the same: the machine is busy or swaps, or other commands held " +
 		"their keys. See used_cpu_sys in INFO cpu and the machine's own figures.",
 	"expire-cycle": "Many keys expire at the same moment. Spread their times by a random amount.",

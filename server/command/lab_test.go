@@ -24,6 +24,7 @@ type lab struct {
 	argv  [][]byte
 
 	events  []string // "name key" of each event since the last call of told
+	quiet   bool     // events also has those that watchers do not mind
 	effects []string // requests, joined by blanks, of the last command
 }
 
@@ -86,7 +87,12 @@ func (l *lab) do(words ...any) string {
 		l.effects = requests(l.c.Effect())
 	}
 	for _, e := range l.c.Events {
-		if e.Kind != keyspace.Notice {
+		switch e.Kind {
+		case keyspace.Notice, keyspace.Ready:
+			if l.quiet && e.Name != "new" && e.Name != "keymiss" {
+				l.events = append(l.events, "("+e.Name+" "+string(e.Key)+")")
+			}
+		default:
 			l.events = append(l.events, e.Name+" "+string(e.Key))
 		}
 	}
@@ -151,6 +157,9 @@ func (l *lab) check() {
 			err = x.Check()
 		case datatypes.TypeSet:
 			x, _ := c.View.ReadSet([]byte(key))
+			err = x.Check()
+		case datatypes.TypeStream:
+			x, _ := c.View.ReadStream([]byte(key))
 			err = x.Check()
 		}
 		if err != nil {

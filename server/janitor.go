@@ -91,6 +91,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	busy = j.bury(start) || busy
 	next := j.doUpkeep(latest)
 	ex.handIn()
+	j.srv.followSavePoints(ex)
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()
 	}

@@ -18,6 +18,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,8 @@ type Server struct {
 	tracking   atomic.Bool                 // run times are kept in histograms
 	histograms []atomic.Pointer[histogram] // by row ID
 
+	ballast []byte // never touched; see ballastSize
+
 	ready    chan struct{} // closed when clients can connect
 	stopping chan struct{} // closed by shutdown
 	stopOnce sync.Once
@@ -107,6 +110,14 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		hubs: newHubs(), tracker: newTracker(),
 	}
 	srv.newReplID()
+	loops := int(conf.EventLoops.Get())
+	if loops == 0 {
+		loops = runtime.NumCPU()
+	}
+	srv.ballast = make([]byte, ballastSize)
+	if os.Getenv("GOMAXPROCS") == "" { // loops may fill the processors, and others still have to get a turn
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
+	}
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
 		Shards:    int(conf.Shards.Get()),
@@ -123,7 +134,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		return nil, err
 	}
 	srv.engine, err = netloop.New(srv, netloop.Options{
-		Loops:     int(conf.EventLoops.Get()),
+		Loops:     loops,
 		TickEvery: tickEvery,
 		KeepAlive: time.Duration(conf.TCPKeepalive.Get()) * time.Second,
 	})
@@ -162,6 +173,10 @@ func (srv *Server) buildTable() error {
 	}
 	return nil
 }
+
+// ballastSize is the size of an allocation that is never touched, and so takes no memory: the data stands outside the
+// Go heap, and without it the collector would run for every few megabytes that connections make.
+const ballastSize = 64 << 20
 
 // tickEvery is how often a loop looks after its clients' times.
 const tickEvery = 100 * time.Millisecond

@@ -153,6 +153,9 @@ func bitcount(c *Ctx) {
 		c.Reply.Int(0)
 		return
 	}
+	if _, isInt := datatypes.ParseInt(c.Args.Peek()); !isInt && c.Args.Left() == 1 { // a single bound is Valkey's
+		c.Args.Syntax()
+	}
 	r := c.bitRange()
 	if r.given && r.endless {
 		c.Args.Syntax()

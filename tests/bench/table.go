@@ -71,12 +71,13 @@ func (t target) met(value, ratio float64) bool {
 // table gathers figures in the order in which they come.
 type table struct {
 	peers   []peer.Program
+	machine string // what it was measured on
 	samples []*sample
 	targets map[string]target // by row and figure
 }
 
 func newTable(peers []peer.Program) *table {
-	return &table{peers: peers, targets: map[string]target{}}
+	return &table{peers: peers, machine: machine(peers), targets: map[string]target{}}
 }
 
 // add notes one value. The section is the heading under which the row is printed.
@@ -124,6 +125,7 @@ type line struct {
 // print writes Markdown: a table for each section, a line for each figure, a column for each server.
 func (t *table) print(w io.Writer) {
 	t.finish()
+	fmt.Fprintf(w, "%s\n", t.machine)
 	var lines []line
 	for _, s := range t.samples {
 		if l := (line{s.section, s.Row, s.Figure}); !slices.Contains(lines, l) {

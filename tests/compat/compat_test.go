@@ -100,15 +100,11 @@ func TestScenesLive(t *testing.T) {
 	if !*live {
 		return
 	}
-	for _, name := range []string{"redis-server", "valkey-server"} {
-		p, ok := peer.Find(name)
-		if name == "redis-server" && !ok {
-			t.Fatal("-live needs redis-server on PATH")
-		}
-		if ok && name == "redis-server" {
-			t.Run(name, func(t *testing.T) { play(t, p) })
-		}
+	p, ok := peer.Find("redis-server")
+	if !ok {
+		t.Fatal("-live needs redis-server on PATH")
 	}
+	play(t, p)
 }
 
 func play(t *testing.T, p peer.Program) {

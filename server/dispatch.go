@@ -68,8 +68,12 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	return ""
 }
 
-// mayGrow tells whether a request may need memory: for EXEC, whether anything that was queued may.
+// mayGrow tells whether a request may need memory: for EXEC, whether anything that was queued may; and what is queued
+// needs it in any case.
 func (s *session) mayGrow(row *command.Row) bool {
+	if s.multi != nil && !runsInMulti(row) {
+		return true
+	}
 	if row.Name == "exec" && s.multi != nil {
 		for _, q := range s.multi.queue {
 			if q.row.Has(spec.DenyOOM) {
@@ -188,16 +192,12 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	c := &ex.ctx
 	dirty, errs, noted := ex.view.Dirty, c.Reply.ErrCount, ex.noted
 	c.Begin(row, argv)
-	shown := ex.current != nil && ex.srv.monitors.count.Load() > 0
-	if shown && row.Name != "exec" {
-		ex.show(ex.current, row, argv)
-	}
 	if row.Has(spec.Write) && !ex.reserve(row, argv) {
 		c.Fail(resp.ErrOOM)
 	} else {
 		row.Run(c)
 	}
-	if shown && row.Name == "exec" { // what was queued is shown before it
+	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
 		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()

@@ -89,6 +89,9 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	ex.setTime()
 	busy := j.expire(start)
 	busy = j.bury(start) || busy
+	if j.srv.outOfMemory() && ex.makeRoom() { // the limit was lowered: go on, some keys at a time
+		busy = busy || j.srv.outOfMemory()
+	}
 	next := j.doUpkeep(latest)
 	ex.handIn()
 	j.srv.followSavePoints(ex)

@@ -58,6 +58,7 @@ func (srv *Server) followConfig() {
 		srv.outputLimits.Store(&l)
 	}, "client-output-buffer-limit")
 	follow(srv.setRecording, "notify-keyspace-events")
+	c.OnChange(srv.followMaxClients, "maxclients")
 	c.OnChange(srv.relistenFor("Unable to listen on this port. Check server logs."), "port")
 	c.OnChange(srv.relistenFor("Failed to bind to specified addresses."), "bind")
 }

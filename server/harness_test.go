@@ -55,7 +55,7 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 	ln.Close()
 	_, port, _ := strings.Cut(addr, ":")
 	conf := config.New()
-	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--enable-debug-command", "yes", "--dir", t.TempDir()}, options...)
+	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--enable-debug-command", "yes", "--shards", "4", "--dir", t.TempDir()}, options...)
 	if file != "" {
 		args = append([]string{file}, args...)
 	}

@@ -197,6 +197,8 @@ func (j *janitor) hold(i int, step func(s *keyspace.Shard) (more bool)) (more bo
 
 // look finds out what there is to do.
 func (j *janitor) look() {
+	j.ex.enter()
+	defer j.ex.leave()
 	for i := range j.shards {
 		n := &j.shards[i]
 		wants := j.hold(i, func(s *keyspace.Shard) bool {

@@ -185,7 +185,11 @@ const tickEvery = 100 * time.Millisecond
 func (srv *Server) Run(ctx context.Context) error {
 	defer close(srv.stopped)
 	srv.log.Info("Server initialized")
-	if err := srv.listen(); err != nil {
+	err := srv.fitMaxClients()
+	if err == nil {
+		err = srv.listen()
+	}
+	if err != nil {
 		srv.ks.Close()
 		return err
 	}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTimeAndRole(t *testing.T) {
+	c := startServer(t).dial()
+	before := time.Now()
+	l := c.list("time")
+	s, _ := strconv.ParseInt(l[0].(string), 10, 64)
+	us, _ := strconv.ParseInt(l[1].(string), 10, 64)
+	if now := time.Unix(s, us*1000); now.Before(before.Truncate(time.Microsecond)) || now.After(time.Now()) {
+		t.Errorf("TIME is %v", now)
+	}
+	c.want("role", []any{"master", int64(0), []any{}})
+	c.want("time x", replyError("ERR wrong number of arguments for 'time' command"))
+}
+
+func TestLolwut(t *testing.T) {
+	c := startServer(t).dial()
+	for _, request := range []string{"lolwut", "lolwut 5", "lolwut version", "lolwut version 6 1 2 3"} {
+		text := c.text(request)
+		if !strings.HasSuffix(text, "\nRedis ver. "+RedisVersion+", Larder ver. "+Version+"\n") {
+			t.Errorf("%s ends with %q", request, text[max(0, len(text)-60):])
+		}
+	}
+	c.want("lolwut version x", replyError("ERR value is not an integer or out of range"))
+	for seed := range uint64(200) { // whatever chance says, the larder has straight walls
+		n := seed
+		lines := strings.Split(drawLarder(func() uint64 { n = n*6364136223846793005 + 1442695040888963407; return n >> 33 }), "\n")
+		for _, line := range lines[:len(lines)-1] {
+			if len(line) != shelfWidth+2 {
+				t.Fatalf("with seed %d a line is %q", seed, line)
+			}
+		}
+	}
+}
+
+func TestMemoryCommands(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("memory usage nothing", nil)
+	c.do("set", "key", strings.Repeat("v", 1000))
+	if n := c.do("memory usage key").(int64); n < 1003 || n > 1100 {
+		t.Errorf("a string of 1000 bytes takes %d", n)
+	}
+	for i := range 1000 {
+		c.do("sadd", "s", strings.Repeat("m", 100)+strconv.Itoa(i))
+	}
+	all, some := c.do("memory usage s samples 0").(int64), c.do("memory usage s").(int64)
+	if all < 100_000 || all > 150_000 || some < all*9/10 || some > all*11/10 {
+		t.Errorf("1000 members of 100 bytes take %d, estimated %d", all, some)
+	}
+	for _, wrong := range []string{"memory usage s x", "memory usage s samples", "memory usage s samples -1"} {
+		c.want(wrong, replyError("ERR syntax error"))
+	}
+	stats := map[string]any{}
+	l := c.list("memory stats")
+	for i := 0; i < len(l); i += 2 {
+		stats[l[i].(string)] = l[i+1]
+	}
+	if stats["keys.count"] != int64(2) || stats["dataset.bytes"].(int64) < 100_000 || stats["total.allocated"].(int64) < stats["dataset.bytes"].(int64) {
+		t.Errorf("MEMORY STATS is %v", stats)
+	}
+	if db, ok := stats["db.0"].([]any); !ok || db[0] != "overhead.hashtable.main" {
+		t.Errorf("db.0 is %v", stats["db.0"])
+	}
+	if text := c.text("memory doctor"); text == "" {
+		t.Error("MEMORY DOCTOR says nothing")
+	}
+	if text := c.text("memory malloc-stats"); !strings.Contains(text, "larder-arena") {
+		t.Errorf("MEMORY MALLOC-STATS is %q", text)
+	}
+	c.want("memory purge", "OK")
+}
+
+func TestMemoryReport(t *testing.T) {
+	const mb = 1 << 20
+	for _, x := range []struct {
+		m    memoryFigures
+		want string
+	}{
+		{memoryFigures{used: mb}, "nearly empty"},
+		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 110 * mb, resident: 120 * mb, rss: 120 * mb}, "looks unusual.\n"},
+		{memoryFigures{used: 100 * mb, peak: 200 * mb, active: 110 * mb, resident: 120 * mb, rss: 120 * mb}, "At its peak"},
+		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 200 * mb, resident: 200 * mb, rss: 200 * mb}, "fragmented"},
+		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 110 * mb, resident: 120 * mb, rss: 200 * mb}, "80.00M more"},
+		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 110 * mb, resident: 120 * mb, rss: 120 * mb, clients: 50 * mb}, "Clients take 50.00M"},
+	} {
+		if got := x.m.report(); !strings.Contains(got, x.want) {
+			t.Errorf("%+v is reported as %q", x.m, got)
+		}
+	}
+}
+
+// Every container of this package has a HELP that names all its subcommands.
+func TestHelp(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	for _, row := range ts.topRows() {
+		if row.Sub([]byte("help")) == nil {
+			continue
+		}
+		lines := c.list(row.Name + " help")
+		text := ""
+		for _, l := range lines {
+			text += l.(string) + "\n"
+		}
+		name := strings.ToUpper(row.Name)
+		if lines[0] != name+" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:" || !strings.HasSuffix(text, "\nHELP\n    Print this help.\n") {
+			t.Errorf("%s HELP is %q", name, text)
+		}
+		for _, sub := range row.Subs {
+			if word := strings.ToUpper(sub.Subname()); !strings.Contains(text, "\n"+word) {
+				t.Errorf("%s HELP does not explain %s", name, word)
+			}
+		}
+	}
+}
+
+func TestMaxClientsFollowsTheSystem(t *testing.T) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Error(err)
+		}
+	})
+	ts := startServer(t, "--maxclients", "50")
+	c := ts.dial()
+	low := syscall.Rlimit{Cur: 64, Max: limit.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	c.want("config set maxclients 100", "OK")
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil || now.Cur != 100+reservedFiles {
+		t.Errorf("for 100 clients there may be %d files (%v)", now.Cur, err)
+	}
+	c.want("config set maxclients 4000000000", replyError("ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the specified number of clients, try with "+c.tries()))
+	if got := c.list("config get maxclients"); !reflect.DeepEqual(got, []any{"maxclients", "100"}) {
+		t.Errorf("a refused maxclients leaves %v", got)
+	}
+}
+
+// tries is how many clients the system can be made to allow.
+func (c *testClient) tries() string {
+	e := string(c.do("config set maxclients 4000000000").(replyError))
+	return e[strings.LastIndexByte(e, ' ')+1:]
+}

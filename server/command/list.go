@@ -95,17 +95,12 @@ func pushIn(s side, onlyExisting bool) func(*Ctx) {
 func popFrom(s side) func(*Ctx) {
 	return func(c *Ctx) {
 		a := &c.Args
-		key, count, counted := a.Key(), int64(0), false
-		if a.More() {
-			counted = true
-			count = a.IntOr(resp.ErrNotPositive)
-			if !a.Bad() && count < 0 {
-				a.Wrong(resp.ErrNotPositive)
-			}
+		key, count, counted := a.Key(), int64(0), a.More()
+		if a.Left() > 1 {
+			a.Wrong(resp.WrongArgs(c.Row.Name))
 		}
-		if a.More() {
-			c.Fail(resp.WrongArgs(c.Row.Name))
-			return
+		if counted {
+			count = a.IntIn(0, math.MaxInt64, resp.ErrNotPositive)
 		}
 		if !a.Done() {
 			return

@@ -8,10 +8,14 @@ import (
 	"larder/server/resp"
 )
 
-func zadd(c *Ctx) {
+func zadd(c *Ctx) { c.zadd(0) }
+
+// ZINCRBY is ZADD INCR, down to the options that it takes for such.
+func zincrby(c *Ctx) { c.zadd(datatypes.ZAddIncr) }
+
+func (c *Ctx) zadd(flags datatypes.ZAddFlags) {
 	a := &c.Args
 	key := a.Key()
-	var flags datatypes.ZAddFlags
 	changed := false
 options:
 	for a.More() {
@@ -47,11 +51,6 @@ options:
 	if a.Done() {
 		c.addScores(key, pairs, flags, changed)
 	}
-}
-
-func zincrby(c *Ctx) {
-	key, pair := c.Args.Key(), c.Args.Rest()
-	c.addScores(key, pair, datatypes.ZAddIncr, false)
 }
 
 // addScores adds pairs of score and member. All scores are read before anything is changed.
@@ -236,14 +235,11 @@ func zpopFrom(max bool) func(*Ctx) {
 	return func(c *Ctx) {
 		a := &c.Args
 		key, count, counted := a.Key(), int64(1), a.More()
-		if counted {
-			count = a.IntOr(resp.ErrNotPositive)
-			if !a.Bad() && count < 0 {
-				a.Wrong(resp.ErrNotPositive)
-			}
-		}
-		if a.More() {
+		if a.Left() > 1 {
 			a.Syntax()
+		}
+		if counted {
+			count = a.IntIn(0, math.MaxInt64, resp.ErrNotPositive)
 		}
 		if !a.Done() {
 			return

@@ -21,7 +21,6 @@ type lab struct {
 	c     *Ctx
 	table *Table
 	w     resp.Writer
-	argv  [][]byte
 
 	events  []string // "name key" of each event since the last call of told
 	quiet   bool     // events also has those that watchers do not mind

@@ -195,7 +195,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	srv.writePidFile()
 	runtime.GC() // until the first one it is not known what is garbage
-	srv.base = readMetrics("/gc/heap/live:bytes")[0]
+	srv.base = max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize) // which takes no memory
 	srv.startup = srv.notePeak()
 	srv.engine.Start()
 	go srv.endWith(ctx)

@@ -105,6 +105,18 @@ func afterDelete(env *Env, h Holder, t *table.Table, n int) {
 	}
 }
 
+// GlimpseMembers is the table of members of the structure at root of a value of type t, 0 if it has none. The shard need
+// not be held: root may be anything, and so may be what is returned.
+func GlimpseMembers(a *arena.Arena, t Type, root arena.Ref) arena.Ref {
+	switch t {
+	case TypeSet, TypeHash:
+		return root
+	case TypeZSet:
+		return arena.Ref(a.Peek(root))
+	}
+	return 0
+}
+
 // stageMax is how many lookups are worth preparing together; stageFrom is the size of a table from which on it pays.
 const (
 	stageMax  = 32

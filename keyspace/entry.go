@@ -118,6 +118,28 @@ func putHead(b []byte, flags byte, access uint32, keyLen, valLen int) int {
 	return n
 }
 
+// glimpseRoot is the table of members that the value of the entry at e names, 0 if it has none. The shard need not be
+// held: it is a guess, and may be anything if the entry is being changed.
+func glimpseRoot(a *arena.Arena, e arena.Ref) arena.Ref {
+	w := a.Peek(e)
+	h := head{flags: byte(w), keyLen: int(w >> 32 & 0xff), valLen: int(w >> 40 & 0xff), keyOff: 6}
+	if h.enc() != datatypes.EncRoot || h.valLen != rootSize || h.keyLen >= 0x80 || h.far() {
+		return 0
+	}
+	if h.ttl() {
+		h.keyOff += 8
+	}
+	at := h.valOff()
+	w = a.Peek(e+arena.Ref(at/8)) >> (at % 8 * 8)
+	if at%8 > 8-rootSize {
+		w |= a.Peek(e+arena.Ref(at/8)+1) << (64 - at%8*8)
+	}
+	return datatypes.GlimpseMembers(a, h.typ(), arena.Ref(w))
+}
+
+// rootSize is the number of bytes of a value that is a structure.
+const rootSize = 4
+
 func flagsOf(t datatypes.Type, enc datatypes.Enc) byte { return byte(t)<<4 | byte(enc)<<2 }
 
 func access(b []byte) uint32 { return uint32(b[1]) | uint32(b[2])<<8 | uint32(b[3])<<16 }

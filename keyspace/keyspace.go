@@ -186,5 +186,16 @@ func (ks *Keyspace) Stage(b *Batch, db int, h uint64) {
 	b.b.Add(ks.shards[ks.ShardOf(h)].stage(db), h)
 }
 
+// StageMember puts the lookup of a member or field with the hash member into a batch: in the set, hash or sorted set at
+// the key with hash h, if that is a table. The key's own lookup has been staged and loaded before. The shard needs not be
+// held, and nothing is changed.
+func (ks *Keyspace) StageMember(b *Batch, db int, h, member uint64) {
+	sh := ks.shards[ks.ShardOf(h)]
+	if root := glimpseRoot(sh.arena, sh.stage(db).Glimpse(h)); root != 0 {
+		t := table.Open(sh.arena, root, layout{}, nil)
+		b.b.Add(&t, member)
+	}
+}
+
 // Load brings what the staged lookups will read closer to the processor, all of it at once, and empties the batch.
 func (b *Batch) Load() { b.b.Load() }

@@ -103,6 +103,12 @@ func (ex *executor) stage() {
 		}
 	}
 	ex.staged.Load()
+	for i := range ex.batch {
+		if rq := &ex.batch[i]; rq.hashed && rq.row.Member > 0 && rq.row.Member < len(rq.Args) {
+			ex.srv.ks.StageMember(&ex.staged, rq.s.db, rq.hash, ex.srv.ks.Hash(rq.Args[rq.row.Member]))
+		}
+	}
+	ex.staged.Load()
 }
 
 // runBatch runs the requests in order. When a connection stops in the middle (it blocks, it closes, it owes too much

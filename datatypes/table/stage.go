@@ -129,6 +129,20 @@ func (p *probe) match(displaced uint32) {
 	}
 }
 
+// Glimpse is where the entry of a key with hash h may stand, 0 if there is none. It is a guess by the tag: the entry may be
+// another's, or gone. The shard need not be held.
+func (t *Table) Glimpse(h uint64) arena.Ref {
+	var p probe
+	if !p.start(t, h) {
+		return 0
+	}
+	if p.match(0); p.away {
+		p.line = p.next
+		p.match(slotMask)
+	}
+	return p.next
+}
+
 // Stage1 and Stage2 are the two rounds of a batch for a single key, for callers that have their own loops: they ask for
 // the bucket, and for the entry. The shard need not be held.
 func (t *Table) Stage1(h uint64) {

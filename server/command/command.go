@@ -45,6 +45,7 @@ type Row struct {
 
 	ID     int  // given by Table.Number
 	Single int  // where the key stands if every request has exactly one, at this place; else 0
+	Member int  // where a member or field of the value at that key stands, 0 if none is named
 	Quick  bool // takes about a microsecond: measuring each call would cost too much
 
 	Stats Stats // kept by the dispatcher

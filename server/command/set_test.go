@@ -365,3 +365,17 @@ func words(request string) (list []any) {
 	}
 	return list
 }
+
+// TestMemberPlaces: what is looked up ahead is an argument that every request has.
+func TestMemberPlaces(t *testing.T) {
+	l := newLab(t)
+	for name, at := range memberAt {
+		row := l.table.Lookup([]byte(name))
+		if row == nil || row.Member != at || row.Single != 1 || max(row.Arity, -row.Arity) <= at {
+			t.Errorf("%s has no member at %d: %+v", name, at, row)
+		}
+	}
+	if row := l.table.Lookup([]byte("get")); row.Member != 0 {
+		t.Errorf("GET has a member at %d", row.Member)
+	}
+}

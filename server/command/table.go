@@ -91,7 +91,7 @@ func (t *Table) Number() int {
 		r.Quick = r.Has(spec.Fast) || r.Complexity == "O(1)" && len(r.Keys) > 0
 		if r.First == r.Last && r.Locks == OfKeys && r.Choose == nil {
 			if first, last, _, ok := r.KeyRange(r.First + 1); ok && first == last {
-				r.Single = first
+				r.Single, r.Member = first, memberAt[r.Name]
 			}
 		}
 	}
@@ -102,6 +102,14 @@ func (t *Table) Number() int {
 		}
 	}
 	return n
+}
+
+// memberAt is where requests name a member or a field, or the first of several, in the value at their key. In a large
+// collection it is looked up ahead; see Row.Member.
+var memberAt = map[string]int{
+	"sadd": 2, "srem": 2, "sismember": 2, "smismember": 2,
+	"hset": 2, "hsetnx": 2, "hget": 2, "hmget": 2, "hexists": 2, "hdel": 2, "hincrby": 2, "hincrbyfloat": 2, "hstrlen": 2,
+	"zadd": 3, "zincrby": 3, "zscore": 2, "zmscore": 2, "zrem": 2, "zrank": 2, "zrevrank": 2,
 }
 
 // Remove makes a name unknown.

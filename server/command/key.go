@@ -321,7 +321,9 @@ func copyKey(c *Ctx) {
 func expireIn(unit int64, absolute bool) func(*Ctx) {
 	return func(c *Ctx) {
 		a := &c.Args
-		key, n := a.Key(), a.Int()
+		key := a.Key()
+		at := a.pos
+		a.Bytes() // what is wrong with the options is told before what is wrong with the time
 		var nx, xx, gt, lt bool
 		for a.More() {
 			switch {
@@ -334,19 +336,24 @@ func expireIn(unit int64, absolute bool) func(*Ctx) {
 			case a.Is("LT"):
 				lt = true
 			default:
-				a.Wrong(resp.Error("ERR Unsupported option " + string(a.Bytes())))
+				a.Wrong(resp.UnsupportedOption(a.Peek()))
 			}
 		}
 		switch {
 		case nx && (xx || gt || lt):
-			a.Wrong("ERR NX and XX, GT or LT options at the same time are not compatible")
+			a.Wrong(resp.ErrExpireNXWith)
 		case gt && lt:
-			a.Wrong("ERR GT and LT options at the same time are not compatible")
+			a.Wrong(resp.ErrExpireGTLT)
 		}
 		if !a.Done() {
 			return
 		}
-		at, ok := c.deadline(n, unit, absolute)
+		n, ok := datatypes.ParseInt(a.At(at))
+		if !ok {
+			c.Fail(resp.ErrNotInteger)
+			return
+		}
+		at_ms, ok := c.deadline(n, unit, absolute)
 		if !ok {
 			c.Fail(resp.InvalidExpire(c.Row.Name))
 			return
@@ -357,20 +364,20 @@ func expireIn(unit int64, absolute bool) func(*Ctx) {
 		case !ok,
 			nx && had != 0,
 			xx && had == 0,
-			gt && (had == 0 || at <= had), // a key without expiry lives for ever
-			lt && had != 0 && at >= had:
+			gt && (had == 0 || at_ms <= had), // a key without expiry lives for ever
+			lt && had != 0 && at_ms >= had:
 			c.Reply.Int(0)
 			return
 		}
-		if at <= c.Now && !c.ServeExpired {
+		if at_ms <= c.Now && !c.ServeExpired {
 			c.Delete(key)
 			c.Gone(key, "del")
 			c.Rewrite([]byte("DEL"), key)
 		} else {
-			c.SetExpire(key, max(at, 1))
+			c.SetExpire(key, max(at_ms, 1))
 			c.Changed(key, "expire")
 			if c.WantEffects {
-				c.Rewrite([]byte("PEXPIREAT"), key, strconv.AppendInt(nil, at, 10))
+				c.Rewrite([]byte("PEXPIREAT"), key, strconv.AppendInt(nil, at_ms, 10))
 			}
 		}
 		c.Reply.Int(1)

@@ -242,7 +242,6 @@ var familyTexts = []struct {
 		XDEL {stream} {id}+
 		XTRIM {stream} (MAXLEN|MINID) {small}
 		XTRIM {stream} MINID {id}
-		XSETID {stream} {new_id} [ENTRIESADDED {num} MAXDELETEDID {id}]
 		XREAD [COUNT {count}] STREAMS {stream} {stream} {id} {id}
 		XREAD [COUNT {count}] STREAMS {stream} ($|{id})
 		XREAD BLOCK 5 STREAMS {stream} ($|{id})
@@ -264,6 +263,9 @@ var familyTexts = []struct {
 		XINFO STREAM {stream} FULL [COUNT {count}]
 		XINFO GROUPS {stream}
 		XINFO CONSUMERS {stream} {group}`},
+	// Before 7.2 XSETID took IDs below the highest deleted one.
+	{"stream-ids", 1, 702, `
+		XSETID {stream} {new_id} [ENTRIESADDED {num} MAXDELETEDID {id}]`},
 	{"transaction", 4, 0, `
 		MULTI ; SET {str} {val} ; INCR {str} ; GET {str} ; EXEC
 		MULTI ; LPUSH {list} {item}+ ; LRANGE {list} 0 -1 ; SMEMBERS {set} ; HGETALL {hash} ; EXEC

@@ -51,6 +51,9 @@ var known = []difference{
 	{"since 7.2 errors of blocking timeouts, of XREAD and of scripts are worded otherwise", 702, func(args []string, a, b wire.Value) bool {
 		return a.IsError() && b.IsError() && slices.Contains([]string{"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "LPOS", "EVAL"}, strings.ToUpper(args[0]))
 	}},
+	{"since 7.4 XREAD knows the ID +", 704, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "XREAD") && slices.Contains(args, "+") && strings.Contains(string(b.Text), "Invalid stream ID")
+	}},
 	{"since 7.2 ZRANK and ZREVRANK know WITHSCORE", 702, func(args []string, a, b wire.Value) bool {
 		return a.IsError() && b.IsError() && slices.Contains([]string{"ZRANK", "ZREVRANK"}, strings.ToUpper(args[0]))
 	}},

@@ -185,6 +185,9 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	if ok && it.h.typ() != t {
 		return nil, WrongType
 	}
+	if ok && edit {
+		it.before()
+	}
 	if v.used == len(v.handles) {
 		v.handles = append(v.handles, new(Handle))
 	}

@@ -87,6 +87,7 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 
 // forget removes the entry but leaves what its value owns, which another entry names now.
 func (it *item) forget() {
+	it.before()
 	if it.h.ttl() {
 		it.d.ttls--
 	}

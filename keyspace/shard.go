@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ type Shard struct {
 	due      atomic.Int64 // lower bound of the time at which something expires here; the largest int64 if nothing does
 	peeked   item         // the entry that a value is bound to for a look at it
 	defrag   defrag
+	walk     *walk // not nil while a snapshot is written
 
 	Ext any // what the server keeps per shard: watched keys, blocked clients
 
@@ -54,13 +56,15 @@ type database struct {
 	ready bool
 	gen   uint32 // grows with each entry that comes, goes or changes its form: what was looked up before is stale
 	ttls  int    // keys with an expiry
+	part  *part  // of the shard's walk; nil if there is none, or the database was empty when it began
 }
 
 // dropped is what is left of a removed value or table: memory to be given back step by step.
 type dropped struct {
 	root  arena.Ref
 	typ   datatypes.Type
-	table bool // a whole database's table with all its entries
+	table bool  // a whole database's table with all its entries
+	part  *part // of a walk that still goes through the table
 }
 
 func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
@@ -187,6 +191,12 @@ func (s *Shard) swapDB(i, j int) {
 	b.t.Replace(ta)
 	a.ready, b.ready = b.ready, a.ready
 	a.ttls, b.ttls = b.ttls, a.ttls
+	a.part, b.part = b.part, a.part
+	for _, d := range [2]*database{a, b} {
+		if d.part != nil {
+			d.part.t = &d.t
+		}
+	}
 	a.gen++
 	b.gen++
 }
@@ -198,7 +208,11 @@ func (s *Shard) flush(i int) (keys int) {
 		return 0
 	}
 	keys = d.t.Len()
-	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true})
+	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true, part: d.part})
+	if d.part != nil {
+		d.part.detach(table.Open(s.arena, d.t.Root(), layout{}, s.ks.hash))
+		d.part = nil
+	}
 	d.t.Replace(s.noTable())
 	d.ready, d.ttls = false, 0
 	d.gen++
@@ -236,10 +250,15 @@ func (s *Shard) bury(t datatypes.Type, root arena.Ref) {
 // freeAtOnce is how many allocations are freed with the command that drops a value; the rest is left to Bury.
 const freeAtOnce = 64
 
-// Bury frees up to budget allocations of dropped values and tells whether there is more to do.
+// Bury frees up to budget allocations of dropped values and tells whether there is more to do. A table that a walk still
+// goes through waits until that is over.
 func (s *Shard) Bury(budget int) (more bool) {
-	for len(s.grave) > 0 && budget > 0 {
-		g := &s.grave[0]
+	for budget > 0 {
+		i := s.nextGrave()
+		if i < 0 {
+			return false
+		}
+		g := &s.grave[i]
 		done := false
 		if g.table {
 			t := table.Open(s.arena, g.root, layout{}, s.ks.hash)
@@ -248,14 +267,27 @@ func (s *Shard) Bury(budget int) (more bool) {
 			done = datatypes.FreeStep(&s.env, g.typ, g.root, freeAtOnce)
 		}
 		budget -= freeAtOnce
-		if done {
+		switch {
+		case done && i == 0:
 			s.grave = s.grave[1:]
-			if len(s.grave) == 0 {
-				s.grave = nil
-			}
+		case done:
+			s.grave = slices.Delete(s.grave, i, i+1)
+		}
+		if len(s.grave) == 0 {
+			s.grave = nil
 		}
 	}
-	return len(s.grave) > 0
+	return s.nextGrave() >= 0
+}
+
+// nextGrave is the first dropped value that may be freed, or -1.
+func (s *Shard) nextGrave() int {
+	for i := range s.grave {
+		if p := s.grave[i].part; p == nil || p.done {
+			return i
+		}
+	}
+	return -1
 }
 
 // Buried is the number of values and tables that wait to be freed.

@@ -103,6 +103,7 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 		copy(it.bytes()[it.h.valOff():], body)
 		return
 	}
+	it.before()
 	a := it.sh.arena
 	if it.h.flags == flags && len(body) == it.h.valLen && at_ms == 0 {
 		copy(it.bytes()[it.h.valOff():], body) // the common case: same shape, in place

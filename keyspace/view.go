@@ -196,6 +196,7 @@ func (v *View) expire(it *item) {
 
 // drop removes the key and gives its memory back.
 func (v *View) drop(it *item) {
+	it.before()
 	if it.h.ttl() {
 		it.d.ttls--
 	}
@@ -365,6 +366,7 @@ func (v *View) SetExpire(key []byte, at_ms int64) bool {
 }
 
 func (v *View) setExpire(it *item, at_ms int64) {
+	it.before()
 	switch had := it.h.ttl(); {
 	case had && at_ms != 0:
 		putExpire(it.bytes(), it.h.keyOff, at_ms)
@@ -426,6 +428,7 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	h := v.hashOf(key)
 	sh, _ := v.place(h)
 	d := sh.db(v.DB)
+	d.before(h)
 	if at_ms != 0 {
 		flags |= ttlBit
 		d.ttls++

@@ -1,0 +1,172 @@
+package keyspace
+
+import (
+	"math/bits"
+
+	"larder/datatypes/arena"
+	"larder/datatypes/table"
+)
+
+// A walk shows all entries of a shard as they were at one moment, while commands go on changing them: step by step in
+// the order of the hashes, and each entry that is about to change before it does.
+//
+// What has been shown is told by hashes alone, which stay when tables grow, split and merge. The hashes of a database
+// are cut into granules of about eight keys. Behind the walk's position everything has been shown; ahead of it a bit
+// for each granule says whether that has. Who is about to change, insert or remove a key whose granule has not been
+// shown has it shown first, all of it: nothing that came or changed after the moment is in a granule that is still to
+// be shown.
+//
+//	hashes   0 ------------- pos ------------------------------ 2^64
+//	         all are shown    | . . x . x x . . . . x . . . . .     x: shown ahead of the walk, because of a write
+type walk struct {
+	saver Saver
+	parts []*part // in the order of their databases; those that are done are taken out
+}
+
+// A Saver is shown the entries of a shard by a walk, each once, while the shard is held. db is the number that the
+// database had when the walk began. It may read the entry, and change nothing.
+type Saver interface {
+	Save(db int, e *Entry)
+}
+
+// part is the walk through one database.
+type part struct {
+	sh    *Shard
+	saver Saver
+	db    int
+	t     *table.Table // where the entries stand: the handle of a database, or own when that was flushed
+	own   table.Table
+	pos   uint64 // where the walk is; the beginning of a granule
+	done  bool
+	shift uint     // the number of a granule is hash >> shift
+	shown []uint64 // bit g is set if granule g has been shown ahead of the walk
+	entry Entry
+}
+
+// granuleKeys is about how many keys a granule has.
+const granuleKeys = 8
+
+// BeginWalk begins a walk through every shard, with the savers of the shards. All shards are held: that is the moment.
+// No shard may be in a walk.
+func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) {
+	for i, s := range ks.shards {
+		if s.walk != nil {
+			panic("assertion failed: a walk begins in another one")
+		}
+		w := &walk{saver: saver(i)}
+		for k := range s.dbs {
+			d := &s.dbs[k]
+			if !d.ready || d.t.Len() == 0 {
+				continue
+			}
+			n := bits.Len(uint(d.t.Len() / granuleKeys)) // of the bits that number the granules
+			d.part = &part{sh: s, saver: w.saver, db: k, t: &d.t, shift: uint(64 - n), shown: make([]uint64, (1<<n+63)/64)}
+			w.parts = append(w.parts, d.part)
+		}
+		s.walk = w
+	}
+}
+
+// EndWalk ends the walk of the shard, which is held, wherever it is.
+func (s *Shard) EndWalk() {
+	if s.walk != nil {
+		for _, p := range s.walk.parts {
+			p.done = true
+		}
+		s.walk = nil
+	}
+	for i := range s.dbs {
+		s.dbs[i].part = nil
+	}
+}
+
+// WalkStep shows about that many entries of the shard, which is held, and tells whether there are more.
+func (s *Shard) WalkStep(budget int) (more bool) {
+	w := s.walk
+	if w == nil {
+		return false
+	}
+	for len(w.parts) > 0 && budget > 0 {
+		p := w.parts[0]
+		budget -= p.step()
+		if p.done {
+			w.parts = w.parts[1:]
+		}
+	}
+	return len(w.parts) > 0
+}
+
+// runOf is how many granules a step shows at once: going through a segment costs looking at all of its buckets.
+const runOf = 8
+
+// step shows the next granules that were not shown yet. It returns how much work that was, in entries.
+func (p *part) step() (cost int) {
+	n := uint64(1) << (64 - p.shift) // of granules
+	g := p.pos >> p.shift
+	if p.shift == 64 {
+		g = 0
+	}
+	for cost = 1; g < n && p.isShown(g); cost++ { // to the first of them
+		g++
+	}
+	end := g
+	for end < n && end < g+runOf && !p.isShown(end) {
+		end++
+	}
+	p.pos = p.start(end)
+	p.done = end == n
+	if g < end {
+		cost += p.show(p.start(g), p.pos)
+	}
+	return cost
+}
+
+// start is where a granule begins; 0 for the one behind the last.
+func (p *part) start(g uint64) uint64 { return g << p.shift }
+
+func (p *part) isShown(g uint64) bool { return p.shown[g/64]>>(g%64)&1 != 0 }
+
+// show shows the entries in a range of hashes.
+func (p *part) show(from, to uint64) (n int) {
+	p.entry.it.sh = p.sh
+	p.t.Range(from, to, func(_ uint64, e arena.Ref) {
+		p.entry.it.e, p.entry.it.h = e, parse(p.sh.arena, e)
+		p.saver.Save(p.db, &p.entry)
+		n++
+	})
+	return n
+}
+
+// before has the granule of a hash shown, if that has not been done. It is called before an entry with that hash
+// changes, comes or goes.
+func (p *part) before(h uint64) {
+	if p.done || h < p.pos {
+		return
+	}
+	g := h >> p.shift
+	if p.isShown(g) {
+		return
+	}
+	p.shown[g/64] |= 1 << (g % 64)
+	p.show(p.start(g), p.start(g+1))
+}
+
+// before is called before the key with the hash h comes.
+func (d *database) before(h uint64) {
+	if d.part != nil {
+		d.part.before(h)
+	}
+}
+
+// before is called before anything of the entry changes but its access word, and before it goes.
+func (it *item) before() {
+	if it.d.part != nil {
+		it.d.part.before(it.sh.ks.hash(it.key()))
+	}
+}
+
+// detach lets the walk go on through a database's table, which is not the database's any more.
+func (p *part) detach(t table.Table) {
+	p.own = t
+	p.t = &p.own
+}

@@ -1,0 +1,211 @@
+package keyspace
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"larder/datatypes"
+)
+
+// moment is all keys with their content, as a walk or somebody else saw them.
+type moment struct {
+	t    *testing.T
+	keys map[string]string // "db key" -> type, expiry, content
+}
+
+// Save makes it a Saver.
+func (m *moment) Save(db int, e *Entry) {
+	name := fmt.Sprintf("%d %s", db, e.Key())
+	if _, twice := m.keys[name]; twice {
+		m.t.Fatalf("%s is shown twice", name)
+	}
+	var lines []string
+	switch e.Type() {
+	case datatypes.TypeString:
+		lines = append(lines, fmt.Sprintf("%d %q", e.Holder().Enc(), e.Holder().Bytes()))
+	case datatypes.TypeHash:
+		var x datatypes.Hash
+		x.Bind(e.Env(), e.Holder())
+		x.Each(0, func(name, value []byte, at int64) bool {
+			lines = append(lines, fmt.Sprintf("%q %q %d", name, value, at))
+			return true
+		})
+	case datatypes.TypeSet:
+		var x datatypes.Set
+		x.Bind(e.Env(), e.Holder())
+		x.Each(func(member []byte) bool {
+			lines = append(lines, fmt.Sprintf("%q", member))
+			return true
+		})
+	}
+	slices.Sort(lines)
+	m.keys[name] = fmt.Sprintf("%v %d %s", e.Type(), e.Expire_ms(), strings.Join(lines, ","))
+}
+
+// now is what is there at this moment.
+func (m *moment) now(ks *Keyspace) map[string]string {
+	all := &moment{m.t, map[string]string{}}
+	for i := range ks.Shards() {
+		for db := range ks.Databases() {
+			ks.Shard(i).Entries(db, func(e *Entry) bool {
+				all.Save(db, e)
+				return true
+			})
+		}
+	}
+	return all.keys
+}
+
+// A walk shows what was there when it began, whatever is done to the keys meanwhile.
+func TestWalk(t *testing.T) {
+	rounds := 30
+	if testing.Short() {
+		rounds = 5
+	}
+	for seed := range rounds {
+		r := rand.New(rand.NewPCG(uint64(seed), 0))
+		hashSeed := maphash.MakeSeed()
+		ks, err := New(Options{Shards: 1 << r.IntN(3), Databases: 4, Seed: 1, Hash: func(b []byte) uint64 { return maphash.Bytes(hashSeed, b) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewView(ks)
+		v.Now = 1000
+		space := []int{1, 5, 40, 300, 5000}[r.IntN(5)]
+		w := &changer{v: v, r: r, space: space}
+		v.Take(ks.All())
+		for range space * 3 {
+			w.change()
+		}
+		for range 2 { // walks, one after the other
+			m := &moment{t, map[string]string{}}
+			want := m.now(ks)
+			ks.BeginWalk(func(int) Saver { return m })
+			stop := r.IntN(10) == 0 // somebody gives up in the middle
+			for steps := 0; ; steps++ {
+				more := false
+				for i := range ks.Shards() {
+					more = ks.Shard(i).WalkStep(1+r.IntN(50)) || more
+				}
+				if !more || stop && steps > 3 {
+					break
+				}
+				for range r.IntN(20) {
+					w.change()
+				}
+			}
+			for i := range ks.Shards() {
+				ks.Shard(i).EndWalk()
+			}
+			if !stop {
+				for k, x := range want {
+					if m.keys[k] != x {
+						t.Fatalf("seed %d: %s is %.200q, not %.200q", seed, k, m.keys[k], x)
+					}
+				}
+				if len(m.keys) != len(want) {
+					t.Fatalf("seed %d: %d keys of %d", seed, len(m.keys), len(want))
+				}
+			}
+			for range 200 {
+				w.change()
+			}
+		}
+		v.Release()
+		for i := range ks.Shards() {
+			for ks.Shard(i).Bury(1 << 20) {
+			}
+			if n := ks.Shard(i).Buried(); n != 0 {
+				t.Errorf("%d values are not freed", n)
+			}
+		}
+		if err := ks.Check(); err != nil {
+			t.Error(err)
+		}
+		ks.Close()
+	}
+}
+
+// changer does all kinds of things to random keys.
+type changer struct {
+	v     *View
+	r     *rand.Rand
+	space int
+	n     int
+}
+
+func (w *changer) key() []byte { return fmt.Appendf(nil, "key%d", w.r.IntN(w.space)) }
+
+func (w *changer) change() {
+	v, r := w.v, w.r
+	w.n++
+	v.Now++
+	v.DB = r.IntN(3)
+	key := w.key()
+	text := fmt.Appendf(nil, "%d", r.IntN(1<<r.IntN(40)))
+	switch r.IntN(14) {
+	case 0, 1:
+		v.SetString(key, text, 0)
+	case 2:
+		v.SetString(key, slices.Repeat(text, r.IntN(8000)), v.Now+r.Int64N(200))
+	case 3:
+		v.SetInteger(key, r.Int64())
+	case 4:
+		if h, st := v.EditBytes(key); st != WrongType {
+			b := h.Extend(1 + r.IntN(100))
+			b[r.IntN(len(b))]++
+		}
+	case 5, 6:
+		if h, st := v.EditHash(key); st != WrongType {
+			for range r.IntN(30) {
+				h.Set(fmt.Appendf(nil, "f%d", r.IntN(700)), text, v.Now)
+			}
+			if r.IntN(2) == 0 {
+				h.SetWithExpire([]byte("x"), text, v.Now+r.Int64N(100), v.Now)
+			}
+			h.Del(fmt.Appendf(nil, "f%d", r.IntN(30)), v.Now)
+		}
+	case 7:
+		if s, st := v.EditSet(key); st != WrongType {
+			for range r.IntN(200) {
+				s.Add(fmt.Appendf(nil, "%d", r.IntN(1000)))
+			}
+			for range r.IntN(200) {
+				s.Remove(fmt.Appendf(nil, "%d", r.IntN(1000)))
+			}
+		}
+	case 8, 9:
+		v.Delete(key)
+	case 10:
+		v.SetExpire(key, r.Int64N(2)*(v.Now+r.Int64N(100)))
+	case 11:
+		if to := w.key(); v.Has(key) && string(to) != string(key) {
+			if r.IntN(2) == 0 {
+				v.Rename(key, to)
+			} else {
+				v.Copy(key, to, r.IntN(4))
+			}
+		}
+	case 12:
+		v.Sweep(r.IntN(v.ks.Shards()), 20)
+		v.ks.Shard(0).Tend(5)
+		v.ks.Shard(r.IntN(v.ks.Shards())).Bury(64)
+	case 13:
+		switch r.IntN(40) {
+		case 0:
+			v.Flush(v.DB)
+		case 1:
+			v.Swap(v.DB, r.IntN(4))
+		default:
+			if v.Has(key) {
+				v.Move(key, 3)
+			}
+		}
+	}
+	v.Settle()
+	v.ResetEvents()
+}

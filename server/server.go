@@ -194,7 +194,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	srv.writePidFile()
-	runtime.GC() // until the first one it is not known what is garbage
+	runtime.GC()                                                         // until the first one it is not known what is garbage
 	srv.base = max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize) // which takes no memory
 	srv.startup = srv.notePeak()
 	srv.engine.Start()

@@ -46,7 +46,8 @@ type ShardStats struct {
 	Hits, Misses     uint64
 	Expired, Evicted uint64
 	FieldsExpired    uint64
-	ExpireLag_ms     int64 // how late the last sweep's oldest expired key was
+	LazyFreed        uint64 // large values, and keys of flushed databases, that were freed step by step
+	ExpireLag_ms     int64  // how late the last sweep's oldest expired key was
 }
 
 // A database is one numbered table of keys. It has no table, and its handle names none, until its first key. The handle
@@ -64,6 +65,7 @@ type dropped struct {
 	root  arena.Ref
 	typ   datatypes.Type
 	table bool  // a whole database's table with all its entries
+	keys  int   // in that table; 1 for a value
 	part  *part // of a walk that still goes through the table
 }
 
@@ -208,7 +210,7 @@ func (s *Shard) flush(i int) (keys int) {
 		return 0
 	}
 	keys = d.t.Len()
-	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true, part: d.part})
+	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true, keys: keys, part: d.part})
 	if d.part != nil {
 		d.part.detach(table.Open(s.arena, d.t.Root(), layout{}, s.ks.hash))
 		d.part = nil
@@ -243,7 +245,7 @@ func (s *Shard) freeValue(h head, e arena.Ref) {
 // bury gives a structure back: at once if it is small, else it is queued.
 func (s *Shard) bury(t datatypes.Type, root arena.Ref) {
 	if !datatypes.FreeStep(&s.env, t, root, freeAtOnce) {
-		s.grave = append(s.grave, dropped{root: root, typ: t})
+		s.grave = append(s.grave, dropped{root: root, typ: t, keys: 1})
 	}
 }
 
@@ -267,6 +269,9 @@ func (s *Shard) Bury(budget int) (more bool) {
 			done = datatypes.FreeStep(&s.env, g.typ, g.root, freeAtOnce)
 		}
 		budget -= freeAtOnce
+		if done {
+			s.Stats.LazyFreed += uint64(g.keys)
+		}
 		switch {
 		case done && i == 0:
 			s.grave = s.grave[1:]

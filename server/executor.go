@@ -238,7 +238,7 @@ func (ex *executor) took(s *session, row *command.Row, argv [][]byte, d time.Dur
 		srv.histogram(row.ID).add(uint64(d), 1)
 	}
 	if limit := srv.slowlog.limit.Load(); limit >= 0 && int64(d) >= limit && !row.Has(spec.SkipSlowlog) {
-		srv.slowlog.add(s, row, argv, d)
+		srv.slowlog.add(s, row, argv, ex.now/1000, d)
 	}
 	if limit := srv.latency.threshold.Load(); limit > 0 && int64(d) >= limit {
 		event := "command"

@@ -47,7 +47,7 @@ func infoMemory(w *infoWriter) {
 	w.text("mem_allocator", allocatorName)
 	w.int("active_defrag_running", int64(w.srv.defragFigures().effort))
 	w.int("lazyfree_pending_objects", int64(m.buried))
-	w.zeros("lazyfreed_objects")
+	w.uint("lazyfreed_objects", m.lazyFreed)
 	w.int("mem_tables", m.tables)
 	w.int("mem_rounding", m.data-m.asked)
 }

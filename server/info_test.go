@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -171,6 +172,24 @@ func TestInfoTellsTheTruth(t *testing.T) {
 	c.want("lpush nolist x", 1)
 	if n := c.number("clients", "total_blocking_keys"); n != 0 {
 		t.Errorf("%d keys block when nobody waits", n)
+	}
+}
+
+func TestLazyFree(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("debug populate 1000", "OK")
+	var members []string
+	for i := range 2000 {
+		members = append(members, fmt.Sprint("member", i))
+	}
+	c.do(append([]string{"sadd", "s"}, members...)...)
+	c.want("config resetstat", "OK")
+	c.want("unlink s", 1)
+	eventually(t, "the set's burial", func() bool { return c.number("memory", "lazyfreed_objects") == 1 })
+	c.want("flushdb", "OK")
+	eventually(t, "the database's burial", func() bool { return c.number("memory", "lazyfree_pending_objects") == 0 })
+	if n := c.number("memory", "lazyfreed_objects"); n != 1001 {
+		t.Errorf("%d objects were freed", n)
 	}
 }
 

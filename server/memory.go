@@ -52,6 +52,7 @@ type memoryFigures struct {
 	total               int64 // of the machine, 0 if not known
 
 	keys, buried int
+	lazyFreed    uint64
 	databases    []databaseFigures // those with keys
 }
 
@@ -76,6 +77,7 @@ func (srv *Server) memory() (m memoryFigures) {
 		pages += st.ResidentBytes
 		m.active += st.ResidentBytes - st.DirtyBytes
 		m.buried += sh.Buried()
+		m.lazyFreed += sh.Stats.LazyFreed
 		for db := range dbs {
 			d := &dbs[db]
 			d.keys += sh.Len(db)

@@ -35,9 +35,9 @@ const (
 	slowArgSize = 128 // bytes
 )
 
-// add logs a command.
-func (l *slowLog) add(s *session, row *command.Row, argv [][]byte, d time.Duration) {
-	e := slowEntry{at_s: s.ex.now / 1000, took_us: d.Microseconds(), addr: s.conn.RemoteAddr(), name: s.name, args: slowCopy(row, argv)}
+// add logs a command of a client, which need not be one of the caller's loop.
+func (l *slowLog) add(s *session, row *command.Row, argv [][]byte, at_s int64, d time.Duration) {
+	e := slowEntry{at_s: at_s, took_us: d.Microseconds(), addr: s.conn.RemoteAddr(), name: s.name, args: slowCopy(row, argv)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.id = l.next

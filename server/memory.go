@@ -96,8 +96,8 @@ func (srv *Server) memory() (m memoryFigures) {
 	}
 	heap := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/objects:bytes",
 		"/memory/classes/heap/unused:bytes")
-	m.active += heap[2] + heap[3]
-	m.resident = pages + heap[0] - heap[1]
+	m.active += heap[2] + heap[3] - ballastSize
+	m.resident = pages + heap[0] - heap[1] - ballastSize
 	m.rss = residentMemory()
 	m.total = systemMemory()
 	return m

@@ -25,14 +25,14 @@ func (s *source) len() int {
 	return 0
 }
 
-// score is a member's weighted score.
+// score is a member's weighted score: no number if that is infinity times 0.
 func (s *source) score(member []byte) (float64, bool) {
 	switch {
 	case s.z != nil:
 		f, ok := s.z.Score(member)
-		return s.weigh(f), ok
+		return f * s.weight, ok
 	case s.s != nil && s.s.Has(member):
-		return s.weigh(1), true
+		return s.weight, true
 	}
 	return 0, false
 }
@@ -64,14 +64,21 @@ const (
 	greatest
 )
 
+// of adds b, which may be no number, to a, which is one.
 func (g aggregate) of(a, b float64) float64 {
 	switch g {
 	case least:
-		return min(a, b)
+		if b < a {
+			return b
+		}
+		return a
 	case greatest:
-		return max(a, b)
+		if b > a {
+			return b
+		}
+		return a
 	}
-	if a += b; math.IsNaN(a) { // +inf and -inf
+	if a += b; math.IsNaN(a) { // +inf and -inf, or infinity times 0
 		return 0
 	}
 	return a

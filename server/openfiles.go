@@ -48,7 +48,8 @@ func (srv *Server) fitMaxClients() error {
 	case room >= asked:
 		return nil
 	case room < 1:
-		return fmt.Errorf("Your current 'ulimit -n' is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.", reservedFiles+1) //lint:ignore ST1005 operators search logs for this text
+		//lint:ignore ST1005 operators search logs for this text
+		return fmt.Errorf("Your current 'ulimit -n' is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.", reservedFiles+1)
 	}
 	srv.log.Warn(fmt.Sprintf("You requested maxclients of %d requiring at least %d max file descriptors.", asked, asked+reservedFiles))
 	srv.log.Warn(fmt.Sprintf("Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", room+reservedFiles, room))

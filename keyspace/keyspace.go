@@ -50,6 +50,7 @@ type Keyspace struct {
 	databases int
 
 	maxMemory atomic.Int64
+	walks     WalkID       // the last one that was begun
 	used      atomic.Int64 // of all shards; see Shard.noteUsed
 
 	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds

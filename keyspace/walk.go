@@ -19,9 +19,13 @@ import (
 //	hashes   0 ------------- pos ------------------------------ 2^64
 //	         all are shown    | . . x . x x . . . . x . . . . .     x: shown ahead of the walk, because of a write
 type walk struct {
+	id    WalkID
 	saver Saver
 	parts []*part // in the order of their databases; those that are done are taken out
 }
+
+// WalkID names a walk through all shards.
+type WalkID uint64
 
 // A Saver is shown the entries of a shard by a walk, each once, while the shard is held. db is the number that the
 // database had when the walk began. It may read the entry, and change nothing.
@@ -48,12 +52,13 @@ const granuleKeys = 8
 
 // BeginWalk begins a walk through every shard, with the savers of the shards. All shards are held: that is the moment.
 // No shard may be in a walk.
-func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) {
+func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) WalkID {
+	ks.walks++
 	for i, s := range ks.shards {
 		if s.walk != nil {
 			panic("assertion failed: a walk begins in another one")
 		}
-		w := &walk{saver: saver(i)}
+		w := &walk{id: ks.walks, saver: saver(i)}
 		for k := range s.dbs {
 			d := &s.dbs[k]
 			if !d.ready || d.t.Len() == 0 {
@@ -65,25 +70,28 @@ func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) {
 		}
 		s.walk = w
 	}
+	return ks.walks
 }
 
-// EndWalk ends the walk of the shard, which is held, wherever it is.
-func (s *Shard) EndWalk() {
-	if s.walk != nil {
-		for _, p := range s.walk.parts {
-			p.done = true
-		}
-		s.walk = nil
+// EndWalk ends the walk of the shard, which is held, wherever it is, if it is in that walk.
+func (s *Shard) EndWalk(id WalkID) {
+	if s.walk == nil || s.walk.id != id {
+		return
 	}
+	for _, p := range s.walk.parts {
+		p.done = true
+	}
+	s.walk = nil
 	for i := range s.dbs {
 		s.dbs[i].part = nil
 	}
 }
 
-// WalkStep shows about that many entries of the shard, which is held, and tells whether there are more.
-func (s *Shard) WalkStep(budget int) (more bool) {
+// WalkStep shows about that many entries of the shard, which is held, and tells whether there are more. There are none if
+// the walk has been ended.
+func (s *Shard) WalkStep(id WalkID, budget int) (more bool) {
 	w := s.walk
-	if w == nil {
+	if w == nil || w.id != id {
 		return false
 	}
 	for len(w.parts) > 0 && budget > 0 {

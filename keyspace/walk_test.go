@@ -84,12 +84,12 @@ func TestWalk(t *testing.T) {
 		for range 2 { // walks, one after the other
 			m := &moment{t, map[string]string{}}
 			want := m.now(ks)
-			ks.BeginWalk(func(int) Saver { return m })
+			id := ks.BeginWalk(func(int) Saver { return m })
 			stop := r.IntN(10) == 0 // somebody gives up in the middle
 			for steps := 0; ; steps++ {
 				more := false
 				for i := range ks.Shards() {
-					more = ks.Shard(i).WalkStep(1+r.IntN(50)) || more
+					more = ks.Shard(i).WalkStep(id, 1+r.IntN(50)) || more
 				}
 				if !more || stop && steps > 3 {
 					break
@@ -99,7 +99,8 @@ func TestWalk(t *testing.T) {
 				}
 			}
 			for i := range ks.Shards() {
-				ks.Shard(i).EndWalk()
+				ks.Shard(i).EndWalk(id - 1) // is over: nothing happens
+				ks.Shard(i).EndWalk(id)
 			}
 			if !stop {
 				for k, x := range want {

@@ -11,51 +11,23 @@ import (
 // that gets little at a time is not busy for long with any of it.
 const SyncEvery = 4 << 20
 
-// WriteFile makes write fill a file that then appears under path, in the place of what was there. Until write has
-// returned and the disk has everything, path is as it was, whatever happens; a temporary file of the same folder that
-// is left behind is removed. Afterwards the file and its name survive the loss of power.
-func WriteFile(path, temp string, incremental bool, write func(f *File) error) (err error) {
-	temp = filepath.Join(filepath.Dir(path), temp)
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("opening the temporary file: %w", err)
-	}
-	out := &File{f: f, incremental: incremental}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(temp)
-		}
-	}()
-	if err = write(out); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(temp, path); err != nil {
-		return fmt.Errorf("moving the temporary file to its place: %w", err)
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// SyncDir waits until the disk has the names in a folder.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// A File is a file that is being written.
+// A File is a file that is being written under a temporary name. It takes its place by Commit, and then survives the
+// loss of power; until then what has been in that place stays as it was, whatever happens.
 type File struct {
 	f           *os.File
 	incremental bool
 	unsynced    int
+	done        bool
+}
+
+// CreateFile makes the temporary file at path, in the folder that the file will be in. incremental says that the disk
+// is given time now and then. Commit or Discard has to follow.
+func CreateFile(path string, incremental bool) (*File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("opening the temporary file: %w", err)
+	}
+	return &File{f: f, incremental: incremental}, nil
 }
 
 // Write appends to the file.
@@ -66,4 +38,53 @@ func (f *File) Write(p []byte) (int, error) {
 		err = f.f.Sync()
 	}
 	return n, err
+}
+
+// Sync waits until the disk has all that was written.
+func (f *File) Sync() error { return f.f.Sync() }
+
+// Commit gives the file, of which the disk has everything, its place, and waits until the disk has that, too.
+func (f *File) Commit(path string) error {
+	if err := f.f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.f.Name(), path); err != nil {
+		return fmt.Errorf("moving the temporary file to its place: %w", err)
+	}
+	f.done = true
+	return SyncDir(filepath.Dir(path))
+}
+
+// Discard removes the file if it has not been committed.
+func (f *File) Discard() {
+	if !f.done {
+		f.done = true
+		f.f.Close()
+		os.Remove(f.f.Name())
+	}
+}
+
+// WriteFile makes write fill a file that then has its place at path.
+func WriteFile(path, temp string, incremental bool, write func(f *File) error) error {
+	f, err := CreateFile(filepath.Join(filepath.Dir(path), temp), incremental)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Commit(path)
+}
+
+// SyncDir waits until the disk has the names in a folder.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,8 +1,10 @@
 // Package persistence keeps the data on disk: snapshots, which are RDB files that redis-server reads and writes too.
 //
 //	snapshot.go   the parts of a snapshot, in the order in which they are written
+//	job.go        writing one while the data goes on changing
 //	file.go       a file that appears under its name only when it is complete and on the disk
-//	load.go       reading a snapshot of any version since Redis 2.6 into a keyspace
+//	load.go       reading a snapshot of any version since Redis 2.6 into a keyspace; place.go one key of it, crew.go
+//	              with several goroutines
 //
 // A snapshot with the key foo, which holds "bar" and expires, in database 0:
 //
@@ -43,10 +45,10 @@ type SnapshotOptions struct {
 	Created    time.Time
 	RedisVer   string // the version of Redis that the server stands for
 	UsedMemory int64
-	AOFBase    bool     // the snapshot is the base of an append-only log
-	Aux        []Aux    // more to say of the file
-	Functions  [][]byte // the source of each library of functions
-	KeyDelay   time.Duration
+	AOFBase    bool          // the snapshot is the base of an append-only log
+	Aux        []Aux         // more to say of the file
+	Functions  [][]byte      // the source of each library of functions
+	KeyDelay   time.Duration // a job waits that long for each key, for tests
 }
 
 // Aux is what a snapshot says of itself under a name. Readers ignore names that they do not know.
@@ -55,12 +57,24 @@ type Aux struct{ Name, Value string }
 // A Snapshot writes one: NewSnapshot, then Database and Entry in turn, then End. The entries may come in any order, as
 // long as each key comes once; databases may come again.
 type Snapshot struct {
-	w    *codec.Writer
-	sum  *summed
-	ks   *keyspace.Keyspace
-	opt  SnapshotOptions
-	db   int
-	keys int64
+	recordWriter
+	sum *summed
+}
+
+// A recordWriter writes keys with their values and what is said of them.
+type recordWriter struct {
+	w       *codec.Writer
+	opt     *SnapshotOptions
+	clock   accessClock
+	db      int // that was named last, -1 for none
+	keys    int64
+	shipped int64 // what w had written when its bytes were last passed on as a whole
+}
+
+// accessClock reads access words.
+type accessClock interface {
+	Idle(word uint32, now_ms int64) int64
+	Count(word uint32, now_ms int64) uint32
 }
 
 // summed passes on what is written and keeps its checksum.
@@ -80,7 +94,7 @@ func (s *summed) Write(p []byte) (int, error) {
 // NewSnapshot writes to out what stands before the keys.
 func NewSnapshot(out io.Writer, ks *keyspace.Keyspace, o SnapshotOptions) *Snapshot {
 	sum := &summed{out: out, on: o.Checksum}
-	s := &Snapshot{w: codec.NewWriter(sum, o.Options), sum: sum, ks: ks, opt: o, db: -1}
+	s := &Snapshot{recordWriter{w: codec.NewWriter(sum, o.Options), opt: &o, clock: &ks.Clock, db: -1}, sum}
 	s.w.Raw(fmt.Appendf(nil, "REDIS%04d", o.Version))
 	s.aux("redis-ver", o.RedisVer)
 	s.auxInt("redis-bits", 64)
@@ -116,11 +130,7 @@ func (s *Snapshot) auxInt(name string, value int64) {
 // Database says that the entries that follow are of database db, and how many there will be if this is the first time
 // that it is said.
 func (s *Snapshot) Database(db, keys, volatile int) {
-	if s.db != db {
-		s.w.Byte(codec.OpSelectDB)
-		s.w.Len(uint64(db))
-		s.db = db
-	}
+	s.database(db)
 	if keys > 0 {
 		s.w.Byte(codec.OpResizeDB)
 		s.w.Len(uint64(keys))
@@ -128,9 +138,22 @@ func (s *Snapshot) Database(db, keys, volatile int) {
 	}
 }
 
+func (s *recordWriter) database(db int) {
+	if s.db != db {
+		s.w.Byte(codec.OpSelectDB)
+		s.w.Len(uint64(db))
+		s.db = db
+	}
+}
+
 // Entry writes a key with its value. The shard is held. It returns false when there has been an error, which End reports.
 func (s *Snapshot) Entry(e *keyspace.Entry) bool {
-	w, clock := s.w, &s.ks.Clock
+	s.entry(e)
+	return s.w.Err() == nil
+}
+
+func (s *recordWriter) entry(e *keyspace.Entry) {
+	w := s.w
 	if at := e.Expire_ms(); at != 0 {
 		w.Byte(codec.OpExpireMs)
 		w.Fixed64(uint64(at))
@@ -138,17 +161,13 @@ func (s *Snapshot) Entry(e *keyspace.Entry) bool {
 	switch s.opt.Access {
 	case IdleTimes:
 		w.Byte(codec.OpIdle)
-		w.Len(uint64(clock.Idle(e.Access(), s.opt.Created.UnixMilli())))
+		w.Len(uint64(s.clock.Idle(e.Access(), s.opt.Created.UnixMilli())))
 	case Frequencies:
 		w.Byte(codec.OpFreq)
-		w.Byte(byte(clock.Count(e.Access(), s.opt.Created.UnixMilli())))
+		w.Byte(byte(s.clock.Count(e.Access(), s.opt.Created.UnixMilli())))
 	}
 	w.Entry(e.Key(), e.Type(), e.Env(), e.Holder())
 	s.keys++
-	if s.opt.KeyDelay > 0 {
-		time.Sleep(s.opt.KeyDelay)
-	}
-	return w.Err() == nil
 }
 
 // Keys is the number of entries that were written.

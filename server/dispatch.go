@@ -215,6 +215,9 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
 		ex.after(row, raw, dirty)
 	}
+	if row.Name == "flushall" && !c.Failed() {
+		ex.srv.flushedAll(ex)
+	}
 }
 
 // reserve makes sure that the shards held have room for what a command may write, so that an allocation that the system

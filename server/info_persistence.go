@@ -7,10 +7,18 @@ func infoPersistence(w *infoWriter) {
 	loading := w.srv.loading.Load()
 	w.flag("loading", loading)
 	w.zeros("async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	var keys, total int64
+	current := int64(-1)
+	job := st.job.Load()
+	if job != nil {
+		keys, total = job.Progress()
+		current = (time.Now().UnixMilli() - st.lastTry.Load()) / 1000
+	}
 	w.fixed("current_fork_perc", 0, 2)
-	w.zeros("current_save_keys_processed", "current_save_keys_total")
+	w.int("current_save_keys_processed", keys)
+	w.int("current_save_keys_total", total)
 	w.int("rdb_changes_since_last_save", w.srv.dirty.Load())
-	w.flag("rdb_bgsave_in_progress", st.running.Load())
+	w.flag("rdb_bgsave_in_progress", job != nil)
 	w.int("rdb_last_save_time", st.lastSave.Load())
 	w.outcome("rdb_last_bgsave_status", !st.failed.Load())
 	took := st.took_ms.Load()
@@ -18,7 +26,7 @@ func infoPersistence(w *infoWriter) {
 		took /= 1000
 	}
 	w.int("rdb_last_bgsave_time_sec", took)
-	w.int("rdb_current_bgsave_time_sec", -1)
+	w.int("rdb_current_bgsave_time_sec", current)
 	w.uint("rdb_saves", st.saves.Load())
 	w.zeros("rdb_last_cow_size")
 	w.int("rdb_last_load_keys_expired", st.loaded.expired.Load())

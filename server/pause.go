@@ -22,6 +22,9 @@ func (p *pauseState) active(now_ms int64) bool { return p.until_ms.Load() > now_
 // pausedFor tells whether a request has to wait.
 func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	p := &ex.srv.pause
+	if ex.srv.saver.job.Load() != nil && ex.srv.crowded() && s.mayWrite(row) {
+		return true
+	}
 	if p.until_ms.Load() == 0 || !p.active(ex.now) || s.replica {
 		return false
 	}
@@ -50,8 +53,11 @@ func (ex *executor) park(s *session, rq *request) {
 	s.paused = true
 	ex.parked = append(ex.parked, s)
 	ex.srv.stats.blocked.Add(1)
-	ex.loop.TickBefore(time.UnixMilli(ex.srv.pause.until_ms.Load()))
+	ex.loop.TickBefore(time.UnixMilli(max(ex.srv.pause.until_ms.Load(), ex.now+crowdedWait_ms)))
 }
+
+// crowdedWait_ms is how long requests wait before it is looked again whether a snapshot has caught up.
+const crowdedWait_ms = 5
 
 // unpark lets the parked clients go on if the pause is over.
 func (ex *executor) unpark() {
@@ -60,6 +66,10 @@ func (ex *executor) unpark() {
 	}
 	if until := ex.srv.pause.until_ms.Load(); until > ex.now {
 		ex.loop.TickBefore(time.UnixMilli(until))
+		return
+	}
+	if ex.srv.crowded() {
+		ex.loop.TickBefore(time.UnixMilli(ex.now + crowdedWait_ms))
 		return
 	}
 	for _, s := range ex.parked {

@@ -1,16 +1,15 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"larder/keyspace"
 	"larder/persistence"
 	"larder/persistence/codec"
 	"larder/server/command"
@@ -25,19 +24,16 @@ type snapshots struct {
 	took_ms   atomic.Int64 // how long the last one in the background took, -1 for none
 	failed    atomic.Bool  // the last one in the background did
 	saves     atomic.Uint64
-	running   atomic.Bool
-	functions [][]byte // libraries of functions that were loaded, as they are written again; set while loading
+	scheduled atomic.Bool // one in the background is wanted as soon as that is possible
+	functions [][]byte    // libraries of functions that were loaded, as they are written again; set while loading
+
+	// job is the snapshot that is being written in the background. It is set by who holds all shards.
+	job        atomic.Pointer[persistence.Job]
+	background sync.WaitGroup
+	place      sync.Mutex // held by who gives a file its place; an aborted job never gets there
+	backlogMax atomic.Int64
 
 	loaded loadState
-}
-
-// loadState is how far the loading of a file is, or how the last one ended.
-type loadState struct {
-	began_ms    atomic.Int64
-	total, read atomic.Int64 // bytes
-	memory      atomic.Int64 // that the file says its server had used
-	keys        atomic.Int64
-	expired     atomic.Int64
 }
 
 // codecOptions say how values are written.
@@ -56,6 +52,7 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 		RedisVer:   RedisVersion,
 		UsedMemory: srv.usedMemory(),
 		Functions:  srv.saver.functions,
+		KeyDelay:   time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond,
 	}
 	switch srv.conf.MaxmemoryPolicy.Get() {
 	case config.PolicyAllkeysLRU, config.PolicyVolatileLRU:
@@ -66,9 +63,16 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 	return o
 }
 
-// writeSnapshot writes the snapshot file. All shards are held.
-func (srv *Server) writeSnapshot() error {
+// save writes a snapshot while the caller holds all shards, and counts the changes from then on.
+func (srv *Server) save(ex *executor) error {
+	ex.handIn() // what this turn has changed is saved with the rest
+	st := &srv.saver
+	st.saves.Add(1)
+	st.lastTry.Store(time.Now().UnixMilli())
+	dirty := srv.dirty.Load()
 	path := srv.snapshotPath()
+	st.place.Lock()
+	defer st.place.Unlock()
 	err := persistence.WriteFile(path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
 		func(f *persistence.File) error {
 			_, err := persistence.WriteStopped(f, srv.ks, srv.snapshotOptions())
@@ -79,30 +83,113 @@ func (srv *Server) writeSnapshot() error {
 		return err
 	}
 	srv.log.Info("DB saved on disk")
+	srv.saved(dirty)
+	st.failed.Store(false)
 	return nil
 }
 
-// save writes a snapshot while the caller holds all shards, and counts the changes from then on. background says that
-// it counts as a BGSAVE.
-func (srv *Server) save(ex *executor, background bool) error {
-	ex.handIn() // what this turn has changed is saved with the rest
+// saved notes that a snapshot is on the disk, and dirty changes with it.
+func (srv *Server) saved(dirty int64) {
+	srv.dirty.Add(-dirty)
+	srv.saver.lastSave.Store(time.Now().Unix())
+}
+
+// bgsave begins a snapshot that is written in the background. The caller holds all shards: it is a snapshot of this
+// moment. No other is being written.
+func (srv *Server) bgsave(ex *executor) {
+	ex.handIn()
 	st := &srv.saver
+	st.scheduled.Store(false)
 	st.saves.Add(1)
-	began := time.Now()
-	st.lastTry.Store(began.UnixMilli())
+	st.lastTry.Store(time.Now().UnixMilli())
+	st.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
+	job := persistence.Begin(srv.ks, srv.snapshotOptions())
+	st.job.Store(job)
 	dirty := srv.dirty.Load()
-	err := srv.writeSnapshot()
-	if err == nil {
-		srv.dirty.Add(-dirty)
-		st.lastSave.Store(time.Now().Unix())
-	}
-	if background {
-		st.failed.Store(err != nil)
+	srv.log.Info("Background saving started")
+	st.background.Go(func() {
+		began := time.Now()
+		err := srv.runJob(job)
 		st.took_ms.Store(time.Since(began).Milliseconds())
-	} else if err == nil {
-		st.failed.Store(false)
+		if st.job.CompareAndSwap(job, nil) {
+			srv.jobEnded(err, dirty)
+		}
+	})
+}
+
+// What a snapshot may have waiting for the disk before writes wait: this part of the data, at least so many bytes.
+const (
+	backlogPart  = 20
+	backlogLeast = 16 << 20
+)
+
+// runJob writes the job's file.
+func (srv *Server) runJob(job *persistence.Job) error {
+	st, path := &srv.saver, srv.snapshotPath()
+	f, err := persistence.CreateFile(filepath.Join(filepath.Dir(path), fmt.Sprintf("temp-bg-%d.rdb", os.Getpid())),
+		srv.conf.RDBSaveIncrementalFsync.Get())
+	if err != nil {
+		job.Abort()
+		job.Run(nil)
+		return err
 	}
-	return err
+	defer f.Discard()
+	if err = job.Run(f); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return err
+	}
+	st.place.Lock()
+	defer st.place.Unlock()
+	if st.job.Load() != job {
+		return persistence.ErrAborted
+	}
+	return f.Commit(path)
+}
+
+// jobEnded notes how a snapshot in the background ended that nobody has aborted.
+func (srv *Server) jobEnded(err error, dirty int64) {
+	st := &srv.saver
+	st.failed.Store(err != nil)
+	if err != nil {
+		srv.log.Warn("Write error while saving DB to the disk", zap.Error(err))
+		srv.log.Warn("Background saving error")
+		return
+	}
+	srv.saved(dirty)
+	srv.log.Info("DB saved on disk")
+	srv.log.Info("Background saving terminated with success")
+}
+
+// abortSave ends a snapshot that is being written in the background. The caller holds all shards.
+func (srv *Server) abortSave() {
+	job := srv.saver.job.Swap(nil)
+	if job == nil {
+		return
+	}
+	srv.log.Warn("There is a background save in progress. It is ended.")
+	job.End()
+	srv.saver.place.Lock() // a file that was about to get its place has it now, or never will
+	srv.saver.place.Unlock()
+}
+
+// flushedAll follows FLUSHALL: a snapshot of what was there is worth nothing any more, and one of nothing is written, so
+// that a restart does not bring it back.
+func (srv *Server) flushedAll(ex *executor) {
+	srv.abortSave()
+	if len(srv.conf.Save.Get()) > 0 {
+		dirty := srv.dirty.Load()
+		srv.save(ex)
+		srv.dirty.Store(dirty) // FLUSHALL itself counts as a change
+	}
+}
+
+// crowded tells whether so much waits to be written to a snapshot that commands which change data have to wait: each of
+// them may add to it what it is about to change.
+func (srv *Server) crowded() bool {
+	job := srv.saver.job.Load()
+	return job != nil && job.Backlog() > srv.saver.backlogMax.Load()
 }
 
 // writesRefused tells whether clients may not write because nothing that they write would be saved.
@@ -110,19 +197,25 @@ func (srv *Server) writesRefused() bool {
 	return srv.saver.failed.Load() && srv.conf.StopWritesOnBgsaveError.Get() && len(srv.conf.Save.Get()) > 0
 }
 
+// errSaveFailed is all that a client is told; the log says why.
+const (
+	errSaveFailed resp.Error = "ERR"
+	errSaving     resp.Error = "ERR Background save already in progress"
+)
+
 func save(c *command.Ctx) {
 	s := c.Client.(*session)
-	if s.srv.save(s.ex, false) != nil {
+	switch {
+	case s.srv.saver.job.Load() != nil:
+		c.Fail(errSaving)
+	case s.srv.save(s.ex) != nil:
 		c.Fail(errSaveFailed)
-		return
+	default:
+		c.Reply.OK()
 	}
-	c.Reply.OK()
 }
 
-// errSaveFailed is all that a client is told; the log says why.
-const errSaveFailed resp.Error = "ERR"
-
-// bgsave answers when the snapshot has been written.
+// bgsave begins a snapshot at once, but inside a transaction, half of which must not be saved: after that.
 func bgsave(c *command.Ctx) {
 	a := &c.Args
 	a.Is("SCHEDULE")
@@ -130,22 +223,16 @@ func bgsave(c *command.Ctx) {
 		return
 	}
 	s := c.Client.(*session)
-	if s.srv.bgsave(s.ex) != nil {
-		c.Fail(errSaveFailed)
-		return
+	switch {
+	case s.srv.saver.job.Load() != nil:
+		c.Fail(errSaving)
+	case s.ex.inTransaction:
+		s.srv.saver.scheduled.Store(true)
+		c.Reply.Simple("Background saving scheduled")
+	default:
+		s.srv.bgsave(s.ex)
+		c.Reply.Simple("Background saving started")
 	}
-	c.Reply.Simple("Background saving started")
-}
-
-// bgsave writes a snapshot as BGSAVE does. The caller holds all shards.
-func (srv *Server) bgsave(ex *executor) error {
-	srv.log.Info("Background saving started")
-	if err := srv.save(ex, true); err != nil {
-		srv.log.Warn("Background saving error")
-		return err
-	}
-	srv.log.Info("Background saving terminated with success")
-	return nil
 }
 
 func lastsave(c *command.Ctx) { c.Reply.Int(c.Client.(*session).srv.saver.lastSave.Load()) }
@@ -153,217 +240,40 @@ func lastsave(c *command.Ctx) { c.Reply.Int(c.Client.(*session).srv.saver.lastSa
 // retrySave is how long a save point waits after a snapshot that failed.
 const retrySave = 5 * time.Second
 
-// followSavePoints writes a snapshot if a save point is reached. The janitor calls it.
+// followSavePoints begins a snapshot if a save point is reached, or a client wanted one. The janitor calls it.
 func (srv *Server) followSavePoints(ex *executor) {
-	points := srv.conf.Save.Get()
-	st := &srv.saver
-	dirty := srv.dirty.Load()
-	if len(points) == 0 || dirty == 0 || st.failed.Load() && ex.now-st.lastTry.Load() < retrySave.Milliseconds() {
+	if srv.saver.job.Load() != nil || !srv.saveIsDue(ex.now) {
 		return
 	}
-	for _, p := range points {
-		if dirty < p.Changes || ex.now/1000-st.lastSave.Load() <= p.Seconds {
-			continue
-		}
-		srv.log.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.Changes, p.Seconds))
-		ex.view.Take(srv.ks.All())
+	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
+	if srv.saver.job.Load() == nil && !srv.ended.Load() {
 		srv.bgsave(ex)
-		ex.view.Release()
-		return
 	}
 }
 
-// loadSnapshot reads the snapshot file into the databases. A file that is not there is no error. v holds either no
-// shard, or all of them; replace says that keys which are there already are replaced.
-func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
-	path := srv.snapshotPath()
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+// saveIsDue tells whether a snapshot is wanted by a client or by a save point.
+func (srv *Server) saveIsDue(now_ms int64) bool {
+	st, dirty := &srv.saver, srv.dirty.Load()
+	if st.scheduled.Load() {
+		return true
 	}
-	if err != nil {
-		srv.log.Warn("Fatal error: can't open the RDB file for reading", zap.String("file", path), zap.Error(err))
-		return err
+	if dirty == 0 || st.failed.Load() && now_ms-st.lastTry.Load() < retrySave.Milliseconds() {
+		return false
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	st, began := &srv.saver.loaded, time.Now()
-	st.began_ms.Store(began.UnixMilli())
-	st.total.Store(info.Size())
-	st.read.Store(0)
-	st.memory.Store(0)
-	srv.saver.functions = nil
-	skipped := 0
-	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
-		Now_ms:   began.UnixMilli(),
-		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
-		Replace:  replace,
-		Function: func(code []byte) error {
-			srv.saver.functions = append(srv.saver.functions, append([]byte(nil), code...))
-			return nil
-		},
-		Aux: srv.noteAux,
-		Skipped: func(key []byte) {
-			if skipped++; skipped <= 10 {
-				srv.log.Info(fmt.Sprintf("rdbLoadObject skipping empty key: %s", key))
-			}
-		},
-		Progress: func(read int64) error {
-			st.read.Store(read)
-			select {
-			case <-srv.stopping:
-				return errStopped
-			default:
-				return nil
-			}
-		},
-		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
-		Workers:  runtime.GOMAXPROCS(0),
-		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
-	})
-	st.keys.Store(res.Keys)
-	st.expired.Store(res.Expired)
-	if err != nil {
-		srv.logLoadError(err)
-		return err
-	}
-	if res.NoChecksum {
-		srv.log.Info("RDB file was saved with checksum disabled: no check performed.")
-	}
-	line := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", res.Keys, res.Expired)
-	if res.Empty > 0 {
-		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
-	}
-	srv.log.Info(line + ".")
-	return nil
-}
-
-// errStopped ends a loading that nobody waits for any more.
-var errStopped = errors.New("the server is stopping")
-
-// noteAux logs what a snapshot says of itself.
-func (srv *Server) noteAux(name, value string) {
-	number := func() int64 {
-		var n int64
-		fmt.Sscan(value, &n)
-		return n
-	}
-	switch name {
-	case "redis-ver":
-		srv.log.Info("Loading RDB produced by version " + value)
-	case "ctime":
-		srv.log.Info(fmt.Sprintf("RDB age %d seconds", max(0, time.Now().Unix()-number())))
-	case "used-mem":
-		srv.saver.loaded.memory.Store(number())
-		srv.log.Info(fmt.Sprintf("RDB memory usage when created %.2f Mb", float64(number())/(1<<20)))
-	case "aof-base":
-		if number() != 0 {
-			srv.log.Info("RDB is base AOF")
-		}
-	default:
-		if name != "" && name[0] == '%' {
-			srv.log.Info(fmt.Sprintf("RDB '%s': %s", name, value))
+	for _, p := range srv.conf.Save.Get() {
+		if dirty >= p.Changes && now_ms/1000-st.lastSave.Load() > p.Seconds {
+			srv.log.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.Changes, p.Seconds))
+			return true
 		}
 	}
-}
-
-func (srv *Server) logLoadError(err error) {
-	var version persistence.VersionError
-	var database persistence.DatabaseError
-	switch {
-	case errors.Is(err, errStopped):
-		srv.log.Info("Loading was given up: the server is stopping")
-	case errors.Is(err, persistence.ErrSignature), errors.As(err, &version), errors.As(err, &database):
-		srv.log.Warn(err.Error())
-	case errors.Is(err, persistence.ErrChecksum):
-		srv.log.Warn("Wrong RDB checksum. Aborting now: " + err.Error())
-	default:
-		srv.log.Warn("Internal error in RDB reading: " + err.Error())
-		srv.log.Warn("Short read or OOM loading DB. Unrecoverable error, aborting now.", zap.Error(err))
-		srv.log.Warn("Terminating server after rdb file reading failure.")
-	}
-}
-
-// errLoading is the server's last word when it cannot load its data.
-var errLoading = errors.New("Fatal error loading the DB, check server logs. Exiting.") //lint:ignore ST1005 operators search logs for this text
-
-// loadAtStart reads the snapshot file before the first client is served. Clients are told to wait meanwhile.
-func (srv *Server) loadAtStart() error {
-	srv.saver.lastSave.Store(srv.started.Unix())
-	srv.saver.took_ms.Store(-1)
-	if _, err := os.Stat(srv.snapshotPath()); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	began := time.Now()
-	srv.loading.Store(true)
-	err := srv.loadSnapshot(keyspace.NewView(srv.ks), false)
-	srv.loading.Store(false)
-	if err != nil {
-		if errors.Is(err, errStopped) {
-			return nil
-		}
-		return errLoading
-	}
-	srv.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", time.Since(began).Seconds()))
-	return nil
-}
-
-// debugReload saves the data, forgets it and loads it again. It runs in a stopped world.
-func debugReload(c *command.Ctx, srv *Server) {
-	a := &c.Args
-	var merge, noFlush, noSave bool
-	for a.More() {
-		switch {
-		case a.Is("MERGE"):
-			merge = true
-		case a.Is("NOFLUSH"):
-			noFlush = true
-		case a.Is("NOSAVE"):
-			noSave = true
-		default:
-			a.Wrong("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-		}
-	}
-	if !a.Done() {
-		return
-	}
-	s := c.Client.(*session)
-	if !noSave && srv.save(s.ex, false) != nil {
-		c.Fail(errSaveFailed)
-		return
-	}
-	if !noFlush {
-		srv.forgetAll(s.ex)
-	}
-	if srv.loadSnapshot(s.ex.view, merge) != nil {
-		c.Fail("ERR Error trying to load the RDB dump, check server logs.")
-		return
-	}
-	srv.log.Info("DB reloaded by DEBUG RELOAD")
-	c.Reply.OK()
-}
-
-// forgetAll empties all databases without telling anybody. The executor holds all shards.
-func (srv *Server) forgetAll(ex *executor) {
-	v := ex.view
-	v.BeforeFlush = nil
-	for db := range srv.ks.Databases() {
-		v.Flush(db)
-	}
-	v.BeforeFlush = ex.beforeFlush
-	v.ResetEvents()
-	for i := range srv.ks.Shards() {
-		for srv.ks.Shard(i).Bury(buryBudget) {
-		}
-	}
+	return false
 }
 
 // saveAtEnd writes the last snapshot, if how or the save points ask for one, and tells whether the server may end. The
 // caller holds all shards.
 func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
+	srv.abortSave()
 	if srv.loading.Load() || how&config.ShutdownNosave != 0 {
 		return true
 	}
@@ -371,7 +281,7 @@ func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
 		return true
 	}
 	srv.log.Info("Saving the final RDB snapshot before exiting.")
-	if srv.save(ex, false) == nil {
+	if srv.save(ex) == nil {
 		return true
 	}
 	if how&config.ShutdownForce != 0 {

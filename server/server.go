@@ -206,15 +206,12 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	var helpers sync.WaitGroup
-	helpers.Add(1)
-	go func() {
-		defer helpers.Done()
-		srv.keepHouse()
-	}()
+	helpers.Go(srv.keepHouse)
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	<-srv.stopping
 	helpers.Wait()
+	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
 	srv.removeFiles()
 	srv.log.Warn("Redis is now ready to exit, bye bye...")

@@ -130,7 +130,9 @@ func restore(c *Ctx) {
 		if errors.Is(err, codec.ErrMemory) {
 			c.Fail(resp.ErrOOM)
 		} else {
-			c.Warn("RESTORE: " + err.Error())
+			if c.Warn != nil {
+				c.Warn("RESTORE: " + err.Error())
+			}
 			c.Fail(errBadData)
 		}
 		return

@@ -37,7 +37,7 @@ var persistenceRows = []*Row{
 	integer("rdb-version", 10, 10, 12, func(c *Config) *Int { return &c.RDBVersion }).larder(),
 	boolean("rdb-del-sync-files", false, func(c *Config) *Bool { return &c.RDBDelSyncFiles }).noEffect(noPersistence),
 	boolean("rdb-save-incremental-fsync", true, func(c *Config) *Bool { return &c.RDBSaveIncrementalFsync }),
-	integer("rdb-key-save-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.RDBKeySaveDelay }).hidden().noEffect(noPersistence),
+	integer("rdb-key-save-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.RDBKeySaveDelay }).hidden(),
 	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden(),
 	integer("loading-process-events-interval-bytes", 2<<20, 1024, math.MaxInt32, func(c *Config) *Int { return &c.LoadingProcessEventsIntervalBytes }).hidden(),
 	boolean("stop-writes-on-bgsave-error", true, func(c *Config) *Bool { return &c.StopWritesOnBgsaveError }),

@@ -1,0 +1,291 @@
+package persistence
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"larder/keyspace"
+	"larder/persistence/codec"
+)
+
+// A Job writes a snapshot while the data goes on changing. What it writes is the data of the moment of Begin.
+//
+//	walker      goes through the shards, each a little at a time, and shows their entries to
+//	savers      one for each shard, which turn entries into bytes; commands that are about to change an entry have it
+//	            shown to them, too, on their own goroutine
+//	queue       of whole records in chunks; the walker waits while it is long, commands never do
+//	Run         writes what is in the queue
+//
+// A shard is held for some ten microseconds at a time, or as long as the largest value takes.
+type Job struct {
+	ks     *keyspace.Keyspace
+	opt    SnapshotOptions
+	savers []*saver
+	dbs    []dbCount
+	total  int64
+	keys   atomic.Int64
+	queue  queue
+	walkID keyspace.WalkID
+}
+
+type dbCount struct{ db, keys, volatile int }
+
+const (
+	walkBudget = 64      // entries that are shown while a shard is held once
+	queueHigh  = 4 << 20 // bytes in the queue from which on the walker waits
+)
+
+// ErrAborted is the error of a job that somebody has aborted.
+var ErrAborted = errors.New("the snapshot was aborted")
+
+// Begin begins a job. All shards are held: that is the moment of the snapshot. Run has to follow.
+func Begin(ks *keyspace.Keyspace, o SnapshotOptions) *Job {
+	j := &Job{ks: ks, opt: o}
+	j.queue.init()
+	for db := range ks.Databases() {
+		if keys, volatile := ks.Counts(ks.All(), db); keys > 0 {
+			j.dbs = append(j.dbs, dbCount{db, keys, volatile})
+			j.total += int64(keys)
+		}
+	}
+	j.walkID = ks.BeginWalk(func(int) keyspace.Saver {
+		s := &saver{job: j, recordWriter: recordWriter{opt: &j.opt, clock: &ks.Clock, db: -1}}
+		s.w = codec.NewWriter(s, o.Options)
+		j.savers = append(j.savers, s)
+		return s
+	})
+	return j
+}
+
+// Progress is how many keys have been saved, of how many.
+func (j *Job) Progress() (keys, total int64) { return j.keys.Load(), j.total }
+
+// Backlog is how many bytes wait to be written.
+func (j *Job) Backlog() int64 { return j.queue.size.Load() }
+
+// Abort makes Run return ErrAborted soon, if it has not ended. Any goroutine may call it, with or without shards held.
+func (j *Job) Abort() { j.queue.fail(ErrAborted) }
+
+// End is Abort for a caller who holds all shards: at once no shard is in the job's walk any more.
+func (j *Job) End() {
+	j.Abort()
+	for i := range j.ks.Shards() {
+		j.ks.Shard(i).EndWalk(j.walkID)
+	}
+}
+
+// Run writes the snapshot to out. It returns when all is written, or with the first error of out. No shard is held by
+// the caller.
+func (j *Job) Run(out io.Writer) error {
+	s := NewSnapshot(out, j.ks, j.opt)
+	for _, c := range j.dbs {
+		s.Database(c.db, c.keys, c.volatile)
+	}
+	err := s.w.Flush()
+	if err != nil {
+		j.queue.fail(err)
+	}
+	var walker sync.WaitGroup
+	walker.Go(j.walk)
+	for {
+		item, ok := j.queue.next()
+		if !ok {
+			break
+		}
+		for _, chunk := range item {
+			if _, err := s.sum.Write(*chunk); err != nil {
+				j.queue.fail(err)
+			}
+			j.queue.done(chunk)
+		}
+	}
+	walker.Wait()
+	if err := j.queue.failed(); err != nil {
+		return err
+	}
+	return s.End()
+}
+
+// walk goes through all shards, in turns, until each of them has shown all it has. Whatever happens, no shard is in the
+// walk afterwards.
+func (j *Job) walk() {
+	open := keyspace.Set(j.ks.All())
+	for open != 0 {
+		for i := range j.ks.Shards() {
+			if open&(1<<i) == 0 {
+				continue
+			}
+			ok := j.queue.room()
+			j.ks.Lock(1 << i)
+			sh, before := j.ks.Shard(i), j.savers[i].keys
+			if !ok || !sh.WalkStep(j.walkID, walkBudget) {
+				sh.EndWalk(j.walkID)
+				open &^= 1 << i
+			}
+			j.savers[i].endStep(open&(1<<i) == 0)
+			shown := j.savers[i].keys - before
+			j.ks.Unlock(1 << i)
+			j.queue.wait(j.opt.KeyDelay * time.Duration(shown))
+		}
+	}
+	j.queue.close()
+}
+
+// A saver turns the entries of one shard into records. It is only used while the shard is held.
+type saver struct {
+	recordWriter
+	job   *Job
+	chunk []*[]byte // of the records that are being gathered
+}
+
+// Save is called by the walk with each entry.
+func (s *saver) Save(db int, e *keyspace.Entry) {
+	s.database(db)
+	s.entry(e)
+	s.job.keys.Add(1)
+	if s.w.Written()-s.shipped >= codec.ChunkBytes {
+		s.ship()
+	}
+}
+
+// Write gathers a piece of what the codec has written: it may be memory of the shard.
+func (s *saver) Write(p []byte) (int, error) {
+	c := chunks.Get().(*[]byte)
+	*c = append((*c)[:0], p...)
+	s.chunk = append(s.chunk, c)
+	return len(p), nil
+}
+
+// ship puts what was gathered into the queue: whole records, which begin by naming their database.
+func (s *saver) ship() {
+	s.w.Flush()
+	s.shipped = s.w.Written()
+	if len(s.chunk) > 0 {
+		s.job.queue.put(s.chunk)
+		s.chunk = nil
+	}
+	s.db = -1
+}
+
+// endStep follows a step of the walk: what little was gathered waits for more unless this was the last step.
+func (s *saver) endStep(last bool) {
+	if last {
+		s.ship()
+	}
+}
+
+// chunks are buffers of ChunkBytes.
+var chunks = sync.Pool{New: func() any {
+	b := make([]byte, 0, codec.ChunkBytes)
+	return &b
+}}
+
+// A queue is records that wait to be written.
+type queue struct {
+	mu    sync.Mutex
+	moved *sync.Cond // something has changed
+	items [][]*[]byte
+	size  atomic.Int64 // bytes
+	end   bool
+	err   error
+	stop  chan struct{} // closed with the first error
+}
+
+func (q *queue) init() {
+	q.moved = sync.NewCond(&q.mu)
+	q.stop = make(chan struct{})
+}
+
+// put appends an item. It never waits.
+func (q *queue) put(item []*[]byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err != nil {
+		return
+	}
+	for _, c := range item {
+		q.size.Add(int64(len(*c)))
+	}
+	q.items = append(q.items, item)
+	q.moved.Broadcast()
+}
+
+// next is the first item. It waits for one, and is false when there will be none any more.
+func (q *queue) next() (item []*[]byte, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) == 0 && !q.end && q.err == nil {
+		q.moved.Wait()
+	}
+	if len(q.items) == 0 || q.err != nil {
+		return nil, false
+	}
+	item = q.items[0]
+	if q.items = q.items[1:]; len(q.items) == 0 {
+		q.items = nil
+	}
+	return item, true
+}
+
+// done gives a chunk back that has been written.
+func (q *queue) done(c *[]byte) {
+	n := int64(len(*c))
+	chunks.Put(c)
+	if q.size.Add(-n) < queueHigh && q.size.Load()+n >= queueHigh {
+		q.mu.Lock()
+		q.moved.Broadcast()
+		q.mu.Unlock()
+	}
+}
+
+// room waits until the queue is short. It is false after an error.
+func (q *queue) room() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.size.Load() >= queueHigh && q.err == nil {
+		q.moved.Wait()
+	}
+	return q.err == nil
+}
+
+// wait waits that long, or until there is an error.
+func (q *queue) wait(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-q.stop:
+	}
+}
+
+// fail makes err the queue's error unless there is one, and forgets what waits.
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.err = err
+		q.items = nil
+		close(q.stop)
+		q.moved.Broadcast()
+	}
+}
+
+func (q *queue) failed() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
+
+// close says that nothing more comes.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.end = true
+	q.moved.Broadcast()
+}

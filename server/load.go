@@ -1,0 +1,214 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/persistence"
+	"larder/server/command"
+)
+
+// loadState is how far the loading of a file is, or how the last one ended.
+type loadState struct {
+	began_ms    atomic.Int64
+	total, read atomic.Int64 // bytes
+	memory      atomic.Int64 // that the file says its server had used
+	keys        atomic.Int64
+	expired     atomic.Int64
+}
+
+// loadSnapshot reads the snapshot file into the databases. A file that is not there is no error. v holds either no
+// shard, or all of them; replace says that keys which are there already are replaced.
+func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
+	path := srv.snapshotPath()
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		srv.log.Warn("Fatal error: can't open the RDB file for reading", zap.String("file", path), zap.Error(err))
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	st, began := &srv.saver.loaded, time.Now()
+	st.began_ms.Store(began.UnixMilli())
+	st.total.Store(info.Size())
+	st.read.Store(0)
+	st.memory.Store(0)
+	srv.saver.functions = nil
+	skipped := 0
+	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
+		Now_ms:   began.UnixMilli(),
+		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
+		Replace:  replace,
+		Function: func(code []byte) error {
+			srv.saver.functions = append(srv.saver.functions, append([]byte(nil), code...))
+			return nil
+		},
+		Aux: srv.noteAux,
+		Skipped: func(key []byte) {
+			if skipped++; skipped <= 10 {
+				srv.log.Info(fmt.Sprintf("rdbLoadObject skipping empty key: %s", key))
+			}
+		},
+		Progress: func(read int64) error {
+			st.read.Store(read)
+			select {
+			case <-srv.stopping:
+				return errStopped
+			default:
+				return nil
+			}
+		},
+		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
+		Workers:  runtime.GOMAXPROCS(0),
+		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
+	})
+	st.keys.Store(res.Keys)
+	st.expired.Store(res.Expired)
+	if err != nil {
+		srv.logLoadError(err)
+		return err
+	}
+	if res.NoChecksum {
+		srv.log.Info("RDB file was saved with checksum disabled: no check performed.")
+	}
+	line := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", res.Keys, res.Expired)
+	if res.Empty > 0 {
+		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
+	}
+	srv.log.Info(line + ".")
+	return nil
+}
+
+// errStopped ends a loading that nobody waits for any more.
+var errStopped = errors.New("the server is stopping")
+
+// noteAux logs what a snapshot says of itself.
+func (srv *Server) noteAux(name, value string) {
+	number := func() int64 {
+		var n int64
+		fmt.Sscan(value, &n)
+		return n
+	}
+	switch name {
+	case "redis-ver":
+		srv.log.Info("Loading RDB produced by version " + value)
+	case "ctime":
+		srv.log.Info(fmt.Sprintf("RDB age %d seconds", max(0, time.Now().Unix()-number())))
+	case "used-mem":
+		srv.saver.loaded.memory.Store(number())
+		srv.log.Info(fmt.Sprintf("RDB memory usage when created %.2f Mb", float64(number())/(1<<20)))
+	case "aof-base":
+		if number() != 0 {
+			srv.log.Info("RDB is base AOF")
+		}
+	default:
+		if name != "" && name[0] == '%' {
+			srv.log.Info(fmt.Sprintf("RDB '%s': %s", name, value))
+		}
+	}
+}
+
+func (srv *Server) logLoadError(err error) {
+	var version persistence.VersionError
+	var database persistence.DatabaseError
+	switch {
+	case errors.Is(err, errStopped):
+		srv.log.Info("Loading was given up: the server is stopping")
+	case errors.Is(err, persistence.ErrSignature), errors.As(err, &version), errors.As(err, &database):
+		srv.log.Warn(err.Error())
+	case errors.Is(err, persistence.ErrChecksum):
+		srv.log.Warn("Wrong RDB checksum. Aborting now: " + err.Error())
+	default:
+		srv.log.Warn("Internal error in RDB reading: " + err.Error())
+		srv.log.Warn("Short read or OOM loading DB. Unrecoverable error, aborting now.", zap.Error(err))
+		srv.log.Warn("Terminating server after rdb file reading failure.")
+	}
+}
+
+// errLoading is the server's last word when it cannot load its data.
+var errLoading = errors.New("Fatal error loading the DB, check server logs. Exiting.") //lint:ignore ST1005 operators search logs for this text
+
+// loadAtStart reads the snapshot file before the first client is served. Clients are told to wait meanwhile.
+func (srv *Server) loadAtStart() error {
+	srv.saver.lastSave.Store(srv.started.Unix())
+	srv.saver.took_ms.Store(-1)
+	if _, err := os.Stat(srv.snapshotPath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	began := time.Now()
+	srv.loading.Store(true)
+	err := srv.loadSnapshot(keyspace.NewView(srv.ks), false)
+	srv.loading.Store(false)
+	if err != nil {
+		if errors.Is(err, errStopped) {
+			return nil
+		}
+		return errLoading
+	}
+	srv.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", time.Since(began).Seconds()))
+	return nil
+}
+
+// debugReload saves the data, forgets it and loads it again. It runs in a stopped world.
+func debugReload(c *command.Ctx, srv *Server) {
+	a := &c.Args
+	var merge, noFlush, noSave bool
+	for a.More() {
+		switch {
+		case a.Is("MERGE"):
+			merge = true
+		case a.Is("NOFLUSH"):
+			noFlush = true
+		case a.Is("NOSAVE"):
+			noSave = true
+		default:
+			a.Wrong("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	s := c.Client.(*session)
+	srv.abortSave()
+	if !noSave && srv.save(s.ex) != nil {
+		c.Fail(errSaveFailed)
+		return
+	}
+	if !noFlush {
+		srv.forgetAll(s.ex)
+	}
+	if srv.loadSnapshot(s.ex.view, merge) != nil {
+		c.Fail("ERR Error trying to load the RDB dump, check server logs.")
+		return
+	}
+	srv.log.Info("DB reloaded by DEBUG RELOAD")
+	c.Reply.OK()
+}
+
+// forgetAll empties all databases without telling anybody. The executor holds all shards.
+func (srv *Server) forgetAll(ex *executor) {
+	v := ex.view
+	v.BeforeFlush = nil
+	for db := range srv.ks.Databases() {
+		v.Flush(db)
+	}
+	v.BeforeFlush = ex.beforeFlush
+	v.ResetEvents()
+	for i := range srv.ks.Shards() {
+		for srv.ks.Shard(i).Bury(buryBudget) {
+		}
+	}
+}

@@ -170,8 +170,9 @@ func (srv *Server) abortSave() {
 	}
 	srv.log.Warn("There is a background save in progress. It is ended.")
 	job.End()
-	srv.saver.place.Lock() // a file that was about to get its place has it now, or never will
-	srv.saver.place.Unlock()
+	st := &srv.saver
+	st.place.Lock() // a file that was about to get its place has it now, or never will
+	defer st.place.Unlock()
 }
 
 // flushedAll follows FLUSHALL: a snapshot of what was there is worth nothing any more, and one of nothing is written, so

@@ -111,7 +111,7 @@ func (v *View) sweepDB(sh *Shard, d *database, budget int, lag int64) (keys, fie
 
 // expireFields removes fields of the hash at key whose time is over.
 func (v *View) expireFields(key []byte, budget int) (n int, more bool) {
-	n, more = v.ExpireDueFields(key, budget, func([]byte) {})
+	n, more = v.ExpireDueFields(key, budget, func(name []byte) { v.fieldGone(key, name) })
 	v.Settle()
 	return n, more
 }

@@ -24,6 +24,8 @@ type View struct {
 	NoTouch bool
 	// Record asks for every change to be recorded, not only those in shards with an interest.
 	Record bool
+	// RecordGone asks for the keys and fields to be recorded that are removed though no command said so.
+	RecordGone bool
 
 	Dirty  int     // changes since it was last set to 0, as rdb_changes_since_last_save counts them
 	Events []Event // recorded changes, in order; drained by the server after each command
@@ -62,6 +64,8 @@ type Event struct {
 	DB   int
 	Key  []byte // valid until ResetEvents
 	Name string // as keyspace notifications call it
+
+	Field []byte // of the hash, for FieldExpired
 }
 
 // EventKind tells the server who has to hear of an event beyond the notification.
@@ -69,14 +73,15 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	Modified EventKind = iota // the value changed, by the command
-	Removed                   // the key is gone, by the command
-	Expired                   // the key is gone, because its time was over
-	Evicted                   // the key is gone, to make room
-	Flushed                   // the whole database is gone; no key
-	Swapped                   // the database changed its content for another's; no key
-	Notice                    // nothing changed that watchers of the key mind, but there is a notification (keymiss, new)
-	Ready                     // as Notice, but who waits for the key has to look at it again
+	Modified     EventKind = iota // the value changed, by the command
+	Removed                       // the key is gone, by the command
+	Expired                       // the key is gone, because its time was over
+	Evicted                       // the key is gone, to make room
+	Flushed                       // the whole database is gone; no key
+	Swapped                       // the database changed its content for another's; no key
+	Notice                        // nothing changed that watchers of the key mind, but there is a notification (keymiss, new)
+	Ready                         // as Notice, but who waits for the key has to look at it again
+	FieldExpired                  // a field of the hash is gone, because its time was over; only with RecordGone, and no notification
 )
 
 // NewView makes a view on ks.
@@ -236,12 +241,23 @@ func (v *View) touch(it *item) {
 
 // event records what happened if anybody wants to hear of it.
 func (v *View) event(s *Shard, kind EventKind, key []byte, name string) {
-	if !v.Record && s.Interest == 0 {
+	if !v.Record && s.Interest == 0 && !(v.RecordGone && (kind == Expired || kind == Evicted)) {
 		return
 	}
 	n := len(v.keys)
 	v.keys = append(v.keys, key...)
 	v.Events = append(v.Events, Event{Kind: kind, DB: v.DB, Key: v.keys[n:len(v.keys):len(v.keys)], Name: name})
+}
+
+// fieldGone records that a field's time was over.
+func (v *View) fieldGone(key, name []byte) {
+	if !v.RecordGone {
+		return
+	}
+	n := len(v.keys)
+	v.keys = append(append(v.keys, key...), name...)
+	all := v.keys[n:len(v.keys):len(v.keys)]
+	v.Events = append(v.Events, Event{Kind: FieldExpired, DB: v.DB, Key: all[:len(key):len(key)], Field: all[len(key):]})
 }
 
 // ResetEvents forgets the recorded events.

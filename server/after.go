@@ -2,17 +2,12 @@ package server
 
 import (
 	"larder/keyspace"
-	"larder/server/command"
 )
 
 // after tells everybody who has to hear of what a command did: watchers, blocked clients, keyspace notifications,
 // client-side caches. The shards of the command are still held.
-func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
-	ex.dirty += ex.view.Dirty - dirty
+func (ex *executor) after() {
 	events := ex.view.Events
-	if len(events) == 0 {
-		return
-	}
 	ex.flushTold = false
 	for i := range events {
 		e := &events[i]
@@ -24,6 +19,17 @@ func (ex *executor) after(row *command.Row, raw []byte, dirty int) {
 	}
 }
 
+// settle is after for what the server does to keys by itself, or a SCAN finds expired.
+func (ex *executor) settle() {
+	if len(ex.view.Events) == 0 {
+		return
+	}
+	if ex.ctx.WantEffects {
+		ex.collectGone()
+	}
+	ex.after()
+}
+
 func (ex *executor) tell(e *keyspace.Event) {
 	switch e.Kind {
 	case keyspace.Flushed, keyspace.Swapped:
@@ -32,6 +38,8 @@ func (ex *executor) tell(e *keyspace.Event) {
 			ex.invalidateAll()
 		}
 		ex.wakeDatabase(e.DB)
+		return
+	case keyspace.FieldExpired: // the hash's own event follows
 		return
 	case keyspace.Notice:
 		ex.notify(e)

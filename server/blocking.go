@@ -57,7 +57,7 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	ex.view.Take(w.set)
 	ex.line(w)
 	served := ex.tryServe(w)
-	ex.releaseShards()
+	ex.view.Release()
 	if !served && w.end_ms != 0 {
 		ex.deadline.add(w)
 		ex.loop.TickBefore(time.UnixMilli(w.end_ms))
@@ -144,10 +144,11 @@ func (ex *executor) tryServe(w *waiter) bool {
 	served := !c.Wait.Set
 	c.Wait.Set, c.Again = false, false
 	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
+	ends := ex.commit()
 	if served {
 		ex.took(w.s, w.row, w.argv, time.Since(start))
 		ex.leaveQueues(w)
-		w.s.answer(ex, w, out.Bytes())
+		w.s.answer(ex, w, out.Bytes(), ends)
 	}
 	return served
 }
@@ -179,7 +180,7 @@ func (ex *executor) serveKey(k dbKey) {
 		if !w.done {
 			ex.tryServe(w)
 		}
-		ex.releaseShards()
+		ex.view.Release()
 		after = w.number
 	}
 }
@@ -199,9 +200,6 @@ func (ex *executor) nextWaiter(k dbKey, after uint64) *waiter {
 	}
 	return nil
 }
-
-// releaseShards gives the shards back.
-func (ex *executor) releaseShards() { ex.view.Release() }
 
 // wakeDatabase tries all clients that wait for keys of a database whose content is gone or was exchanged. All shards are held.
 func (ex *executor) wakeDatabase(db int) {
@@ -278,12 +276,13 @@ func (ex *executor) rerun(w *waiter) {
 	c.Client, c.MayBlock, c.Again = w.s, false, true
 	ex.view.Take(w.set)
 	ex.run(w.row, w.argv, nil)
-	ex.view.Release()
+	w.s.wrote(ex.release())
 }
 
-// answer hands a served waiter its reply. The session's own loop does the rest.
-func (s *session) answer(ex *executor, w *waiter, reply []byte) {
+// answer hands a served waiter its reply and where its effects end. The session's own loop does the rest.
+func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds) {
 	if s.ex == ex {
+		s.wrote(ends)
 		s.wait = nil
 		ex.deadline.remove(w)
 		ex.srv.stats.blocked.Add(-1)
@@ -296,6 +295,7 @@ func (s *session) answer(ex *executor, w *waiter, reply []byte) {
 		if s.wait != w {
 			return
 		}
+		s.wrote(ends)
 		s.wait = nil
 		s.ex.deadline.remove(w)
 		s.srv.stats.blocked.Add(-1)

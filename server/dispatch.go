@@ -150,6 +150,9 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	}
 	ex.current, ex.requestSize = s, rq.Size()
 	ex.run(row, rq.Args, rq.raw)
+	if len(ex.unit.ops) > 0 {
+		s.wrote(ex.commit())
+	}
 	if set != 0 {
 		v.Release()
 	}
@@ -177,12 +180,10 @@ func (ex *executor) removeLapsed() {
 	for _, l := range v.Lapsed {
 		v.DB = l.DB
 		v.Take(1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash(l.Key)))
-		dirty := v.Dirty
+		ex.listen()
 		v.Has(l.Key)
-		if len(v.Events) > 0 {
-			ex.after(nil, nil, dirty)
-		}
-		v.Release()
+		ex.settle()
+		ex.release()
 	}
 	v.DB, v.Lapsed = db, nil
 }
@@ -190,7 +191,9 @@ func (ex *executor) removeLapsed() {
 // run is one command with its shards held: the handler, then what follows from what it did.
 func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	c := &ex.ctx
-	dirty, errs, noted := ex.view.Dirty, c.Reply.ErrCount, ex.noted
+	db, dirty, errs, noted := ex.view.DB, ex.view.Dirty, c.Reply.ErrCount, ex.noted
+	ex.listen()
+	ex.unit.keep()
 	c.Begin(row, argv)
 	if row.Has(spec.Write) && !ex.reserve(row, argv) {
 		c.Fail(resp.ErrOOM)
@@ -212,8 +215,11 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 			ex.noteError(c.Reply.LastErr)
 		}
 	}
-	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
-		ex.after(row, raw, dirty)
+	if c.WantEffects {
+		ex.collect(db, raw, dirty)
+	}
+	if len(ex.view.Events) > 0 {
+		ex.after()
 	}
 	if row.Name == "flushall" && !c.Failed() {
 		ex.srv.flushedAll(ex)

@@ -37,12 +37,10 @@ func (ex *executor) makeRoom() bool {
 	for n, idle := 0, 0; n < evictAtOnce; {
 		i := (first + n + idle) & (shards - 1)
 		ex.view.Take(1 << i)
-		dirty := ex.view.Dirty
+		ex.listen()
 		gone := ex.view.Evict(i, policy, samples)
-		if len(ex.view.Events) > 0 {
-			ex.after(nil, nil, dirty)
-		}
-		ex.view.Release()
+		ex.settle()
+		ex.release()
 		if !srv.outOfMemory() {
 			return true
 		}

@@ -33,6 +33,10 @@ type executor struct {
 	staged keyspace.Batch
 	refs   []spec.KeyRef
 
+	unit   unit           // effects of what runs, until they are committed
+	effect resp.Writer    // where effects are worded that are no command's own
+	mute   command.Target // who is not to hear of what this executor does
+
 	inTransaction bool
 	inWorld       bool
 
@@ -51,7 +55,7 @@ type executor struct {
 	longOut     atomic.Int64 // and the largest output
 	parked      []*session   // wait for the end of CLIENT PAUSE
 
-	dirty   int       // changes that the server's counter has not been told of
+	dirty   int       // of the view's changes, those that the server's counter has been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in
 	touched []int32   // the IDs of the rows that have counts
 	errors  map[string]uint64
@@ -150,9 +154,9 @@ func (ex *executor) noteError(e resp.Error) {
 
 // handIn adds what the turn has counted to the server's counters, where INFO reads them.
 func (ex *executor) handIn() {
-	if ex.dirty != 0 {
-		ex.srv.dirty.Add(int64(ex.dirty))
-		ex.dirty = 0
+	if d := ex.view.Dirty - ex.dirty; d != 0 {
+		ex.srv.dirty.Add(int64(d))
+		ex.dirty += d
 	}
 	calls := 0
 	for _, id := range ex.touched {

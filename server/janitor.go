@@ -156,12 +156,10 @@ func (j *janitor) expire(start time.Time) (more bool) {
 // sweep removes due keys of one shard and tells whether there are more.
 func (ex *executor) sweep(i int) bool {
 	ex.view.Take(1 << i)
-	defer ex.view.Release()
-	dirty := ex.view.Dirty
+	defer ex.release()
+	ex.listen()
 	_, more := ex.view.Sweep(i, sweepBudget)
-	if ex.view.Dirty != dirty || len(ex.view.Events) > 0 {
-		ex.after(nil, nil, dirty)
-	}
+	ex.settle()
 	return more
 }
 

@@ -91,7 +91,8 @@ func exec(c *command.Ctx) {
 		return
 	}
 	ex.runQueue(s, t.queue)
-	ex.view.Release()
+	s.wrote(ex.release())
+	c.Nested()
 }
 
 // locksOfAll is the shards that the queued commands need together, and whether one of them looks at other clients.

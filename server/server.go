@@ -77,6 +77,7 @@ type Server struct {
 
 	defrag defragPlan
 
+	journal  journal
 	saver    snapshots
 	hubs     hubs
 	tracker  tracker

@@ -49,6 +49,8 @@ type session struct {
 	wait   *waiter // not nil while blocked
 	paused bool    // waits for the end of CLIENT PAUSE
 
+	logEnd, feedEnd int64 // positions in the log and in what replicas are sent after the client's last write
+
 	softSince int64        // since when the output has passed the soft limit, Unix milliseconds; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
 	box       mailbox

@@ -175,6 +175,7 @@ func publish(c *command.Ctx) {
 	ex := c.Client.(*session).ex
 	channel, payload := c.Args.Bytes(), c.Args.Bytes()
 	n := ex.publish(ex.srv.hubs.plain, "message", channel, payload)
+	c.Propagate(command.ToReplicas)
 	c.Reply.Int(int64(n))
 }
 
@@ -182,6 +183,7 @@ func spublish(c *command.Ctx) {
 	ex := c.Client.(*session).ex
 	channel, payload := c.Args.Bytes(), c.Args.Bytes()
 	n := ex.publish(ex.srv.hubs.sharded, "smessage", channel, payload)
+	c.Propagate(command.ToReplicas)
 	c.Reply.Int(int64(n))
 }
 

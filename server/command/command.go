@@ -87,6 +87,8 @@ type Ctx struct {
 
 	WantEffects bool // somebody reads the effects: the append-only log or a replica
 	effects     resp.Writer
+	effectEnds  []int
+	forced      Target
 	rewritten   bool
 	failed      bool
 
@@ -152,8 +154,11 @@ func (c *Ctx) Begin(row *Row, argv [][]byte) {
 		c.Args.pos = 2
 	}
 	c.Wait.Set = false
-	c.effects.Empty()
-	c.rewritten = false
+	if c.effects.Len() > 0 {
+		c.effects.Empty()
+	}
+	c.effectEnds, c.rewritten = c.effectEnds[:0], false
+	c.forced = 0
 	c.failed = false
 }
 
@@ -177,6 +182,7 @@ func (c *Ctx) Rewrite(argv ...[]byte) {
 	c.rewritten = true
 	if c.WantEffects {
 		writeRequest(&c.effects, argv)
+		c.effectEnds = append(c.effectEnds, c.effects.Len())
 	}
 }
 
@@ -188,11 +194,41 @@ func (c *Ctx) RewriteString(words ...string) {
 		for _, w := range words {
 			c.effects.BulkString(w)
 		}
+		c.effectEnds = append(c.effectEnds, c.effects.Len())
 	}
 }
 
 // NoEffect says that replicas and the log need not hear of the command though it counts as a change.
 func (c *Ctx) NoEffect() { c.rewritten = true }
+
+// Target is a set of those who read effects.
+type Target uint8
+
+// The readers of effects.
+const (
+	ToLog Target = 1 << iota
+	ToReplicas
+)
+
+// Propagate gives the command's effect to readers though it has changed no key.
+func (c *Ctx) Propagate(to Target) { c.forced = to }
+
+// Forced is what Propagate was told.
+func (c *Ctx) Forced() Target { return c.forced }
+
+// Nested says that the command has run others and has no effect besides theirs.
+func (c *Ctx) Nested() {
+	c.effects.Empty()
+	c.effectEnds = c.effectEnds[:0]
+	c.rewritten = true
+	c.forced = 0
+}
+
+// Rewritten tells whether the effect is something else than the command itself, or nothing.
+func (c *Ctx) Rewritten() bool { return c.rewritten }
+
+// EffectEnds is where each request of a rewritten effect ends.
+func (c *Ctx) EffectEnds() []int { return c.effectEnds }
 
 // Effect is the command as replicas and the log have to see it: requests in the protocol's form. It is valid until
 // the next Begin.

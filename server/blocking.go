@@ -140,13 +140,18 @@ func (ex *executor) tryServe(w *waiter) bool {
 	v.DB, c.Reply, c.Client = w.db, out, w.s
 	c.MayBlock, c.Again = true, true
 	start := time.Now()
-	ex.run(w.row, w.argv, nil)
-	served := !c.Wait.Set
+	refused := ex.refusesWaiter(w, out)
+	if !refused {
+		ex.run(w.row, w.argv, nil)
+	}
+	served := refused || !c.Wait.Set
 	c.Wait.Set, c.Again = false, false
 	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
 	ends := ex.commit()
 	if served {
-		ex.took(w.s, w.row, w.argv, time.Since(start))
+		if !refused {
+			ex.took(w.s, w.row, w.argv, time.Since(start))
+		}
 		ex.leaveQueues(w)
 		w.s.answer(ex, w, out.Bytes(), ends)
 	}

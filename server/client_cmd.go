@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -142,7 +143,7 @@ func (s *session) class() class {
 type filter struct {
 	ids         []int64
 	addr, laddr []byte
-	user        []byte
+	user        *acl.User
 	class       class
 	hasClass    bool
 	skipSelf    bool
@@ -169,7 +170,7 @@ func (f *filter) passes(s *session, now_ms int64) bool {
 	case f.hasClass && s.class() != f.class,
 		f.addr != nil && string(f.addr) != s.conn.RemoteAddr(),
 		f.laddr != nil && string(f.laddr) != s.conn.LocalAddr(),
-		f.user != nil && (!s.authed || string(f.user) != s.user),
+		f.user != nil && s.user != f.user,
 		f.maxAge_s > 0 && (now_ms-s.created)/1000 < f.maxAge_s:
 		return false
 	}
@@ -210,6 +211,13 @@ func listClients(c *command.Ctx) {
 	c.Reply.Verbatim("txt", b.String())
 }
 
+// info is what describe writes.
+func (s *session) info(now_ms int64) string {
+	var b bytes.Buffer
+	s.describe(&b, now_ms)
+	return b.String()
+}
+
 // describe writes a client as one line of CLIENT LIST. The session is at rest, or the executor's own.
 func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 	cmd := "NULL"
@@ -237,7 +245,7 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, (now_ms-s.created)/1000, int64(s.idle(now_ms).Seconds()), s.flags(), s.db,
 		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), 0, multiMem,
-		0, 0, out, 0, out, total, events, cmd, s.user, redirect, s.protocol, s.libName, s.libVer)
+		0, 0, out, 0, out, total, events, cmd, s.userName(), redirect, s.protocol, s.libName, s.libVer)
 }
 
 // memory is what the client costs in bytes: its session and its buffers.
@@ -309,9 +317,9 @@ func clientKill(c *command.Ctx) {
 		case a.IsWith("LADDR", 1):
 			f.laddr = a.Bytes()
 		case a.IsWith("USER", 1):
-			f.user = a.Bytes()
-			if string(f.user) != "default" {
-				a.Wrong(resp.Error("ERR No such user '" + string(f.user) + "'"))
+			name := a.Bytes()
+			if f.user = self.srv.access.users.Get(name); f.user == nil {
+				a.Wrong(resp.NoSuchUser(name))
 			}
 		case a.IsWith("MAXAGE", 1):
 			f.maxAge_s = a.IntIn(1, 1<<62, "ERR maxage is not an integer or out of range")

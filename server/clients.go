@@ -64,8 +64,8 @@ func (srv *Server) Opened(c *netloop.Conn) {
 	ex.enter()
 	defer ex.leave()
 	ex.setTime()
-	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2, user: "default"}
-	s.authed = srv.openToAll()
+	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2}
+	srv.welcome(s)
 	s.pushProto.Store(2)
 	c.User = s
 	n := srv.clients.add(s)

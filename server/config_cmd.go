@@ -49,7 +49,7 @@ func configSet(c *command.Ctx) {
 
 func configRewrite(c *command.Ctx) {
 	srv := c.Client.(*session).srv
-	if err := srv.conf.Rewrite(config.RewriteOptions{}); err != nil {
+	if err := srv.conf.Rewrite(config.RewriteOptions{Users: srv.userLines()}); err != nil {
 		srv.log.Warn("CONFIG REWRITE failed", zap.Error(err))
 		c.Fail(resp.Error("ERR " + err.Error()))
 		return

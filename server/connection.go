@@ -1,10 +1,9 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/netip"
 
+	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -61,33 +60,17 @@ func reset(c *command.Ctx) {
 	s.replyOff, s.replySkip = false, 0
 	s.noTouch, s.noEvict = false, false
 	s.setProto(2)
-	s.user, s.authed = "default", s.srv.openToAll()
+	s.srv.welcome(s)
 	c.Reply.Simple("RESET")
-}
-
-// openToAll tells whether a new connection needs no password.
-func (srv *Server) openToAll() bool { return srv.conf.RequirePass.Get() == "" }
-
-// checkPassword compares in constant time, whatever the lengths.
-func (srv *Server) checkPassword(user, password []byte) bool {
-	if string(user) != "default" {
-		return false
-	}
-	want := srv.conf.RequirePass.Get()
-	if want == "" {
-		return true
-	}
-	a, b := sha256.Sum256([]byte(want)), sha256.Sum256(password)
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 func auth(c *command.Ctx) {
 	s := c.Client.(*session)
 	args := c.Args.Rest()
-	user := []byte("default")
+	user := []byte(acl.DefaultName)
 	switch len(args) {
 	case 1:
-		if s.srv.openToAll() {
+		if s.srv.access.users.Default().NoPass() {
 			c.Fail(resp.ErrAuthNoPassword)
 			return
 		}
@@ -97,20 +80,11 @@ func auth(c *command.Ctx) {
 		c.Fail(resp.ErrSyntax)
 		return
 	}
-	if s.login(user, args[0]) {
+	if s.login(c, user, args[0]) {
 		c.Reply.OK()
 	} else {
 		c.Fail(resp.ErrWrongPass)
 	}
-}
-
-func (s *session) login(user, password []byte) bool {
-	if !s.srv.checkPassword(user, password) {
-		s.srv.stats.authFailures.Add(1)
-		return false
-	}
-	s.authed, s.user = true, string(user)
-	return true
 }
 
 func hello(c *command.Ctx) {
@@ -145,11 +119,11 @@ func hello(c *command.Ctx) {
 			return
 		}
 	}
-	if user != nil && !s.login(user, password) {
+	if user != nil && !s.login(c, user, password) {
 		c.Fail(resp.ErrWrongPass)
 		return
 	}
-	if !s.authed {
+	if s.stranger() {
 		c.Fail(resp.ErrNoAuthHello)
 		return
 	}

@@ -43,7 +43,7 @@ var debugCommands = map[string]debugCommand{
 		c.Reply.OK()
 	}},
 	"config-rewrite-force-all": {0, 0, "CONFIG-REWRITE-FORCE-ALL", "CONFIG REWRITE with every directive, also those that have their default.", func(c *command.Ctx, srv *Server) {
-		if err := srv.conf.Rewrite(config.RewriteOptions{All: true}); err != nil {
+		if err := srv.conf.Rewrite(config.RewriteOptions{All: true, Users: srv.userLines()}); err != nil {
 			c.Fail(resp.Error("ERR " + err.Error()))
 			return
 		}

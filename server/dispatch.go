@@ -47,11 +47,16 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if row.Has(spec.Protected) && !srv.conf.EnableDebugCommand.Get().Allows(isLocal(s.conn)) {
 		return resp.NotEnabled("DEBUG", "enable-debug-command")
 	}
-	if !s.authed && !row.Has(spec.NoAuth) {
+	if !s.authed && !row.Has(spec.NoAuth) && !srv.openToAll() {
 		return resp.ErrNoAuth
 	}
 	if s.multi != nil && row.Has(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
+	}
+	if u := s.user; u != nil && !u.Free() {
+		if e := ex.checkAccess(s, row, argv); e != "" {
+			return e
+		}
 	}
 	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && s.mayGrow(row) && !ex.makeRoom() {
 		return resp.ErrOOM

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/keyspace"
+	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/command/spec"
 	"larder/server/netloop"
@@ -32,6 +33,7 @@ type executor struct {
 	batch  []request
 	staged keyspace.Batch
 	refs   []spec.KeyRef
+	checks acl.Scratch // for access checks
 
 	unit   unit           // effects of what runs, until they are committed
 	effect resp.Writer    // where effects are worded that are no command's own
@@ -79,6 +81,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.counts = make([]rowNote, srv.rowCount)
 	ex.ctx = command.Ctx{View: ex.view, Rand: rand.NewPCG(seed, 0x6c61726465720000), Warn: func(text string) { srv.log.Warn(text) }}
 	ex.view.BeforeFlush = ex.beforeFlush
+	ex.ctx.ReadsAll = ex.readsAll
 	return ex
 }
 

@@ -28,6 +28,7 @@ import (
 
 	"larder/eviction"
 	"larder/keyspace"
+	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/command/spec"
 	"larder/server/config"
@@ -62,6 +63,8 @@ type Server struct {
 
 	tcp  []*netloop.Listener
 	unix *netloop.Listener
+
+	access accessControl
 
 	policy        atomic.Pointer[eviction.Policy] // maxmemory-policy
 	outputLimits  atomic.Pointer[config.OutputLimits]
@@ -151,12 +154,18 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv.janitor = newExecutor(srv, nil, rand.Uint64())
 	srv.executors = append(srv.executors, srv.janitor)
 	srv.followConfig()
+	if err := srv.loadUsers(); err != nil {
+		ks.Close()
+		return nil, err
+	}
 	return srv, nil
 }
 
 // buildTable makes the command table out of every family's rows.
 func (srv *Server) buildTable() error {
 	srv.table = command.NewTable(command.Rows(), rows)
+	srv.access.commands = acl.NewCommands(spec.All())
+	srv.access.users = acl.NewUsers(srv.access.commands)
 	for _, r := range srv.conf.Renames() {
 		if err := srv.renameCommand(r); err != nil {
 			return err
@@ -164,12 +173,14 @@ func (srv *Server) buildTable() error {
 	}
 	srv.rowCount = srv.table.Number()
 	srv.rows = make([]*command.Row, srv.rowCount)
+	srv.access.byRow = make([]*acl.Command, srv.rowCount)
 	srv.known = make(map[*spec.Spec]bool, srv.rowCount)
 	srv.histograms = make([]atomic.Pointer[histogram], srv.rowCount)
 	for _, r := range srv.table.Rows() {
 		for _, r := range append([]*command.Row{r}, r.Subs...) {
 			srv.rows[r.ID] = r
-			srv.known[r.Spec] = true
+			srv.known[r.Declared] = true
+			srv.access.byRow[r.ID] = srv.access.commands.Of(r.Declared)
 		}
 	}
 	return nil

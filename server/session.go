@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -32,8 +33,8 @@ type session struct {
 
 	tracks    *tracks // not nil while CLIENT TRACKING is on
 	caching   caching
-	cachingAt uint64 // number of the command that said so
-	user      string
+	cachingAt uint64    // number of the command that said so
+	user      *acl.User // nil: nobody's rules hold, as for what a primary sends
 	noted     noted
 
 	noTouch, noEvict bool

@@ -13,6 +13,8 @@ type stats struct {
 	connections, rejected, commands atomic.Uint64
 	queryBufferKills, outputKills   atomic.Uint64
 	authFailures, evictedClients    atomic.Uint64
+	deniedCommands, deniedKeys      atomic.Uint64 // by access rules
+	deniedChannels, deniedDBs       atomic.Uint64
 	errorReplies                    atomic.Uint64
 	sweep_ns                        atomic.Int64 // time that the janitor took for expiry
 	house_ns                        atomic.Int64 // and for all it does
@@ -51,7 +53,7 @@ func (srv *Server) resetStats() {
 	st := &srv.stats
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
-		&st.evictedClients, &st.errorReplies,
+		&st.evictedClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
 	} {
 		n.Store(0)
 	}

@@ -51,7 +51,7 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 	for i, c := range ready {
 		s := c.User.(*session)
 		lim := srv.limits.Load()
-		if !s.authed {
+		if s.stranger() {
 			lim = srv.unauthLimits.Load()
 		}
 		for c.Proceed() {
@@ -63,7 +63,7 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 			st := c.In.Next(lim, &ex.args, &rq.Request)
 			if st == resp.Command {
 				ex.prepare(rq)
-				if !s.authed { // the next request's bounds depend on what this one does
+				if s.stranger() { // the next request's bounds depend on what this one does
 					return ready[i:]
 				}
 				continue

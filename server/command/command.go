@@ -38,6 +38,9 @@ type Row struct {
 	Run   func(*Ctx) // nil for a container, whose subcommands run
 	Locks Locks
 
+	// Declared is the catalogue's entry. Spec differs from it where rename-command gave the command another name.
+	Declared *spec.Spec
+
 	// Choose, if it is set, gives the rule for one request instead of Locks.
 	Choose func(argv [][]byte) Locks
 
@@ -81,6 +84,9 @@ type Ctx struct {
 	Obey bool
 	// Wait is what Block asked for; the dispatcher parks the client if it is set.
 	Wait Wait
+
+	// ReadsAll tells whether the client may read any key, as a request has to that names patterns of keys. nil: it may.
+	ReadsAll func() bool
 
 	// Warn writes a line to the log, for what a client's reply has no room for.
 	Warn func(text string)

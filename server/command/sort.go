@@ -55,8 +55,14 @@ func (c *Ctx) sortBy(mayStore bool) {
 		case a.IsWith("BY", 1):
 			s.by = a.Bytes()
 			s.unsorted = bytes.IndexByte(s.by, '*') < 0
+			if !s.unsorted && c.ReadsAll != nil && !c.ReadsAll() {
+				a.Wrong(resp.ErrSortByDenied)
+			}
 		case a.IsWith("GET", 1):
 			s.gets = append(s.gets, a.Bytes())
+			if c.ReadsAll != nil && !c.ReadsAll() {
+				a.Wrong(resp.ErrSortGetDenied)
+			}
 		default:
 			a.Syntax()
 		}

@@ -59,7 +59,13 @@ func NewTable(families ...[]*Row) *Table {
 }
 
 // copy is the row without what a table and a server have noted in it.
-func (r *Row) copy() *Row { return &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose} }
+func (r *Row) copy() *Row {
+	c := &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Declared: r.Declared}
+	if c.Declared == nil {
+		c.Declared = r.Spec
+	}
+	return c
+}
 
 // Add makes a row known under a name, in small letters (rename-command).
 func (t *Table) Add(name string, r *Row) {

@@ -38,11 +38,11 @@ func enterable(path string) (string, error) {
 		const execute = 1
 		err = syscall.Access(real, execute)
 	}
-	return real, systemError(err)
+	return real, SystemError(err)
 }
 
-// systemError is the system's own text for err, beginning with a capital as C programs print it.
-func systemError(err error) error {
+// SystemError is the system's own text for err, beginning with a capital as C programs print it.
+func SystemError(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		msg := errno.Error()

@@ -3,7 +3,6 @@ package config
 // Why a directive has no effect, where several have the same reason. Every directive of redis-server is accepted, so
 // that its configuration files work unchanged; what Larder then ignores it says, at startup and in NoEffect.
 const (
-	noACL         = "this version has no access control lists"
 	noCluster     = "Larder is not a node of Redis Cluster"
 	noCron        = "timers run when they are due, not at a fixed rate"
 	noEviction    = "one command evicts a fixed number of keys at most"

@@ -99,7 +99,7 @@ func (s *Store) Load(src Source, stdin io.Reader) error {
 	if src.Stdin {
 		content, err := io.ReadAll(stdin)
 		if err != nil {
-			return wording("Fatal error, can't read the configuration from standard input: " + systemError(err).Error())
+			return wording("Fatal error, can't read the configuration from standard input: " + SystemError(err).Error())
 		}
 		if err := l.text("standard input", string(content), before-1); err != nil {
 			return err
@@ -127,7 +127,7 @@ const maxIncludeDepth = 32
 func (l *loader) read(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return "", wording(fmt.Sprintf("Fatal error, can't open config file '%s': %v", path, systemError(err)))
+		return "", wording(fmt.Sprintf("Fatal error, can't open config file '%s': %v", path, SystemError(err)))
 	}
 	return string(content), nil
 }

@@ -45,10 +45,10 @@ func (s *Store) Rewrite(o RewriteOptions) error {
 		err = nil
 	}
 	if err == nil {
-		err = replaceFile(s.file, s.rewritten(string(old), o), mode)
+		err = ReplaceFile(s.file, s.rewritten(string(old), o), mode)
 	}
 	if err != nil {
-		return wording("Rewriting config file: " + systemError(err).Error())
+		return wording("Rewriting config file: " + SystemError(err).Error())
 	}
 	return nil
 }
@@ -161,8 +161,9 @@ func (f *file) content() string {
 	return b.String()
 }
 
-// replaceFile puts content in the place of path, safely against a crash at any moment.
-func replaceFile(path, content string, mode fs.FileMode) (err error) {
+// ReplaceFile puts content in the place of path, safely against a crash at any moment: a reader sees the old content or the
+// new.
+func ReplaceFile(path, content string, mode fs.FileMode) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err

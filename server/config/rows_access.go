@@ -12,7 +12,7 @@ type Access struct {
 
 var accessRows = []*Row{
 	optional("requirepass", func(c *Config) *String { return &c.RequirePass }).sensitive(),
-	text("aclfile", "", func(c *Config) *String { return &c.ACLFile }).immutable().noEffect(noACL),
-	integer("acllog-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.ACLLogMaxLen }).noEffect(noACL),
-	enum("acl-pubsub-default", PubsubResetChannels, pubsubDefaultWords, func(c *Config) *Enum[PubsubDefault] { return &c.ACLPubsubDefault }).noEffect(noACL),
+	text("aclfile", "", func(c *Config) *String { return &c.ACLFile }).immutable(),
+	integer("acllog-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.ACLLogMaxLen }),
+	enum("acl-pubsub-default", PubsubResetChannels, pubsubDefaultWords, func(c *Config) *Enum[PubsubDefault] { return &c.ACLPubsubDefault }),
 }

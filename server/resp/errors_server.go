@@ -42,6 +42,7 @@ const (
 	ErrSSubscribeBlock   Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
 	ErrMonitorBlocking   Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
 
+	ErrGenpassBits    Error = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
 	ErrUserName       Error = "ERR Usernames can't contain spaces or null characters"
 	ErrDefaultUser    Error = "ERR The 'default' user cannot be removed"
 	ErrNoACLFile      Error = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration."
@@ -112,6 +113,24 @@ func UnprintableName(what string) Error {
 // UnknownClientType is the reply to a TYPE that clients do not have.
 func UnknownClientType(name []byte) Error {
 	return Error("ERR Unknown client type '" + string(name) + "'")
+}
+
+// ExecNoPerm is the reply to a queued command that the user may not run any more when EXEC comes to it.
+func ExecNoPerm(why string) Error {
+	return Error("NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: " + why)
+}
+
+// UserNotFound and CommandNotFound are the replies of ACL DRYRUN to what there is not.
+func UserNotFound(name []byte) Error { return Error("ERR User '" + string(name) + "' not found") }
+
+// CommandNotFound: see UserNotFound.
+func CommandNotFound(name []byte) Error {
+	return Error("ERR Command '" + string(name) + "' not found")
+}
+
+// UnknownCategory is the reply of ACL CAT to a category that there is not.
+func UnknownCategory(name []byte) Error {
+	return Error("ERR Unknown category '" + string(printed(name, 128)) + "'")
 }
 
 // NoSuchUser is the reply to the name of a user that there is not.

@@ -125,6 +125,15 @@ func Lookup(name string) (*Spec, bool) {
 	return s, ok
 }
 
+// All is every entry, in no particular order.
+func All() []*Spec {
+	list := make([]*Spec, 0, len(catalogue))
+	for _, s := range catalogue {
+		list = append(list, s)
+	}
+	return list
+}
+
 // Must is Lookup for names written in the program's text. It panics if the catalogue does not have the name.
 func Must(name string) *Spec {
 	s, ok := catalogue[name]

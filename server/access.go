@@ -1,0 +1,311 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"larder/server/acl"
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// accessControl is who may do what. Users change only in a stopped world, so every executor may read them.
+type accessControl struct {
+	commands *acl.Commands
+	users    *acl.Users
+	byRow    []*acl.Command // by row ID
+	log      acl.Log
+}
+
+// loadUsers reads the users at the start: from lines of the configuration, or from the ACL file, but not from both.
+func (srv *Server) loadUsers() error {
+	users, declared := srv.access.users, map[string]bool{}
+	lines, file := srv.conf.Users(), srv.conf.ACLFile.Get()
+	for _, u := range lines {
+		if !acl.ValidName(u.Name) {
+			return u.Where.Fail("Spaces not allowed in ACL usernames", "")
+		}
+		err := users.Declare(u.Name, u.Rules, declared)
+		if e, ok := err.(*acl.RuleError); ok {
+			return u.Where.Fail(fmt.Sprintf("Error in user declaration '%s': %s", e.Rule, e.Reason()), "")
+		}
+	}
+	if file != "" && len(lines) > 0 {
+		//lint:ignore ST1005 operators search logs for this text
+		return fmt.Errorf("Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.")
+	}
+	if file != "" {
+		next, err := srv.readUsers()
+		if err != nil {
+			return fmt.Errorf("Aborting Redis startup because of ACL errors: %w", err) //lint:ignore ST1005 operators search logs for this text
+		}
+		users.Replace(next, func(*acl.User) {})
+	}
+	for _, u := range lines {
+		if user := users.Get([]byte(u.Name)); !user.On() {
+			srv.log.Info(fmt.Sprintf("The user '%s' is disabled (there is no 'on' modifier in the user description). Make sure this is not a configuration error.", u.Name))
+		}
+	}
+	return nil
+}
+
+// readUsers reads the ACL file.
+func (srv *Server) readUsers() (*acl.Users, error) {
+	file := srv.conf.ACLFile.Get()
+	text, err := os.ReadFile(srv.conf.Path(file))
+	if err != nil {
+		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %w", file, config.SystemError(err)) //lint:ignore ST1005 clients read this text
+	}
+	return srv.access.users.Parse(file, string(text))
+}
+
+// writeUsers writes the ACL file.
+func (srv *Server) writeUsers() error {
+	path := srv.conf.Path(srv.conf.ACLFile.Get())
+	mode := os.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	var b strings.Builder
+	for _, u := range srv.access.users.All() {
+		b.WriteString("user " + u.Line() + "\n")
+	}
+	return config.ReplaceFile(path, b.String(), mode)
+}
+
+// userLines are the users as CONFIG REWRITE writes them: none if they have a file of their own.
+func (srv *Server) userLines() []string {
+	lines := []string{}
+	if srv.conf.ACLFile.Get() != "" {
+		return lines
+	}
+	for _, u := range srv.access.users.All() {
+		words := strings.Split(u.Line(), " ")
+		for i, w := range words {
+			if strings.ContainsAny(w, "\"'\\") || strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r > '~' }) {
+				words[i] = config.Quote(w)
+			}
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
+}
+
+// openToAll tells whether a connection needs no password: it is the default user at once.
+func (srv *Server) openToAll() bool {
+	u := srv.access.users.Default()
+	return u.NoPass() && u.On()
+}
+
+// welcome makes a session what it is before it says who it is.
+func (srv *Server) welcome(s *session) {
+	s.user, s.authed = srv.access.users.Default(), srv.openToAll()
+}
+
+// stranger tells whether the client still has to log in before it may do anything.
+func (s *session) stranger() bool { return !s.authed && !s.srv.openToAll() }
+
+// userName is what CLIENT LIST has for the user.
+func (s *session) userName() string {
+	if s.user == nil {
+		return "(superuser)"
+	}
+	return s.user.Name()
+}
+
+// login makes the session somebody else's if name and password are right.
+func (s *session) login(c *command.Ctx, name, password []byte) bool {
+	u := s.srv.access.users.Login(name, password)
+	if u == nil {
+		s.ex.logDenied(s, acl.Event{Why: acl.DeniedAuth, Context: s.ex.accessContext(s), Object: string(c.Args.At(0)), User: string(name)})
+		return false
+	}
+	s.authed, s.user = true, u
+	return true
+}
+
+// check asks the user's rules about a request.
+func (ex *executor) check(u *acl.User, row *command.Row, argv [][]byte, db int) (acl.Verdict, int) {
+	if u == nil || u.Free() {
+		return acl.Allowed, 0
+	}
+	return u.Check(acl.Request{Command: ex.srv.access.byRow[row.ID], Argv: argv, DB: db}, &ex.checks)
+}
+
+// accessContext is where the request came from that runs.
+func (ex *executor) accessContext(s *session) acl.Context {
+	if ex.inTransaction || s.multi != nil {
+		return acl.Multi
+	}
+	return acl.TopLevel
+}
+
+// checkAccess tells whether the session's user may run a request: nothing if so, else the error to reply. What is
+// refused is noted in the ACL log.
+func (ex *executor) checkAccess(s *session, row *command.Row, argv [][]byte) resp.Error {
+	v, at := ex.check(s.user, row, argv, s.db)
+	if v == acl.Allowed {
+		return ""
+	}
+	ex.logRequest(s, v, row, argv, at, ex.accessContext(s))
+	if ex.inTransaction {
+		return resp.ExecNoPerm(map[acl.Verdict]string{
+			acl.DeniedCommand:  "no permission to execute the command or subcommand",
+			acl.DeniedKey:      "no permission to touch the specified keys",
+			acl.DeniedChannel:  "no permission to access one of the channels used as arguments",
+			acl.DeniedDatabase: "no permission to access the database",
+		}[v])
+	}
+	return resp.NoPerm(ex.whyNot(s.user, v, row, nil))
+}
+
+// checkScript is checkAccess for what a script of the session's calls.
+func (ex *executor) checkScript(s *session, row *command.Row, argv [][]byte) resp.Error {
+	v, at := ex.check(s.user, row, argv, ex.view.DB)
+	if v == acl.Allowed {
+		return ""
+	}
+	ex.logRequest(s, v, row, argv, at, acl.Script)
+	return resp.Error("ERR ACL failure in script: " + ex.whyNot(s.user, v, row, nil))
+}
+
+// maySend tells whether the session's user may run a request, without a note in the log.
+func (ex *executor) maySend(s *session, row *command.Row, argv [][]byte) bool {
+	v, _ := ex.check(s.user, row, argv, ex.view.DB)
+	return v == acl.Allowed
+}
+
+// refusesWaiter answers a blocked client whose user has lost the right to its command meanwhile.
+func (ex *executor) refusesWaiter(w *waiter, out *resp.Writer) bool {
+	v, at := ex.check(w.s.user, w.row, w.argv, w.db)
+	if v == acl.Allowed {
+		return false
+	}
+	ex.logRequest(w.s, v, w.row, w.argv, at, acl.TopLevel)
+	e := resp.NoPerm(ex.whyNot(w.s.user, v, w.row, nil))
+	out.Error(e)
+	ex.noteError(e)
+	ex.note(w.row).rejected++
+	return true
+}
+
+// whyNot words a verdict. The key or channel is named only if what is not nil: not to whoever may not know it.
+func (ex *executor) whyNot(u *acl.User, v acl.Verdict, row *command.Row, what []byte) string {
+	switch v {
+	case acl.DeniedCommand:
+		return "User " + u.Name() + " has no permissions to run the '" + row.Declared.Name + "' command"
+	case acl.DeniedDatabase:
+		if what != nil {
+			return "User " + u.Name() + " has no permissions to access database '" + string(what) + "'"
+		}
+		return "No permissions to access database"
+	}
+	kind := "key"
+	if v == acl.DeniedChannel {
+		kind = "channel"
+	}
+	if what == nil {
+		return "No permissions to access a " + kind
+	}
+	return "User " + u.Name() + " has no permissions to access the '" + string(what) + "' " + kind
+}
+
+// logRequest notes a request that was refused.
+func (ex *executor) logRequest(s *session, v acl.Verdict, row *command.Row, argv [][]byte, at int, from acl.Context) {
+	object := row.Declared.Name
+	if v != acl.DeniedCommand && at > 0 {
+		object = string(argv[at])
+	}
+	ex.logDenied(s, acl.Event{Why: v, Context: from, Object: object, User: s.user.Name()})
+}
+
+// logDenied notes what was refused to a session, which may be another loop's only if it is blocked.
+func (ex *executor) logDenied(s *session, e acl.Event) {
+	st := &ex.srv.stats
+	switch e.Why {
+	case acl.DeniedAuth:
+		st.authFailures.Add(1)
+	case acl.DeniedCommand:
+		st.deniedCommands.Add(1)
+	case acl.DeniedKey:
+		st.deniedKeys.Add(1)
+	case acl.DeniedChannel:
+		st.deniedChannels.Add(1)
+	case acl.DeniedDatabase:
+		st.deniedDBs.Add(1)
+	}
+	if s.ex == ex {
+		e.Client = s.info(ex.now)
+	} else {
+		e.Client = fmt.Sprintf("id=%d addr=%s user=%s", s.id, s.conn.RemoteAddr(), s.userName())
+	}
+	e.At_ms = ex.now
+	ex.srv.access.log.Add(e)
+}
+
+// readsAll tells whether the client whose command runs may read any key.
+func (ex *executor) readsAll() bool {
+	c := &ex.ctx
+	s, _ := c.Client.(*session)
+	if s == nil || s.user == nil {
+		return true
+	}
+	return s.user.ReadsAll(acl.Request{Command: ex.srv.access.byRow[c.Row.ID], Argv: c.Args.All(), DB: c.DB}, &ex.checks)
+}
+
+// cutUser ends the connections of a user who is gone or has other rights. The world is stopped. The one who asks is closed
+// only once it has its reply.
+func (srv *Server) cutUser(u *acl.User, self *session) {
+	for _, s := range srv.clients.all() {
+		if s.user != u {
+			continue
+		}
+		s.user, s.authed = srv.access.users.Default(), false
+		s.cut(self)
+	}
+}
+
+func (s *session) cut(self *session) {
+	if s == self {
+		s.conn.CloseAfterReply()
+	} else {
+		s.conn.Kill(netloop.ErrKilled)
+	}
+}
+
+// cutListeners ends the connections of subscribers who may not hear any more what they listen to. The world is stopped.
+func (srv *Server) cutListeners(before, after *acl.User, self *session) {
+	lost := func(names map[string]struct{}, pattern bool) bool {
+		for name := range names {
+			if before.MayHear(name, pattern) && !after.MayHear(name, pattern) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, s := range srv.clients.all() {
+		if s.user == before && (lost(s.sub.patterns, true) || lost(s.sub.channels, false) || lost(s.sub.sharded, false)) {
+			s.cut(self)
+		}
+	}
+}
+
+// replaceUsers makes the users those of another set. All are cut off but the default user's connections. The world is
+// stopped.
+func (srv *Server) replaceUsers(next *acl.Users, self *session) {
+	users := srv.access.users
+	if o := next.Default(); o != nil {
+		srv.cutListeners(users.Default(), o, self)
+	}
+	users.Replace(next, func(u *acl.User) { srv.cutUser(u, self) })
+}
+
+// warnUsers writes to the log why the ACL file could not be written.
+func (srv *Server) warnUsers(err error) {
+	srv.log.Warn("Writing ACL file for ACL SAVE", zap.Error(err))
+}

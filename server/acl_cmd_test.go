@@ -1,0 +1,167 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const noGet = replyError("NOPERM User ann has no permissions to run the 'get' command")
+
+func TestACLGates(t *testing.T) {
+	ts := startServer(t)
+	admin, c := ts.dial(), ts.dial()
+	admin.want("acl setuser ann on >pw ~a:* &news +@all -get -@admin", "OK")
+	c.want("auth ann wrong", replyError("WRONGPASS invalid username-password pair or user is disabled."))
+	c.want("auth ann pw", "OK")
+	c.want("acl whoami", "ann")
+	c.want("get a:1", noGet)
+	c.want("set a:1 x", "OK")
+	c.want("set b:1 x", replyError("NOPERM No permissions to access a key"))
+	c.want("mset a:1 x b:1 x", replyError("NOPERM No permissions to access a key"))
+	c.want("publish news x", 0)
+	c.want("publish other x", replyError("NOPERM No permissions to access a channel"))
+	c.want("acl users", replyError("NOPERM User ann has no permissions to run the 'acl|users' command"))
+	c.want("sort a:1 by w_*", replyError("ERR BY option of SORT denied due to insufficient ACL permissions."))
+	c.want("multi", "OK")
+	c.want("get a:1", noGet)
+	c.want("exec", replyError("EXECABORT Transaction discarded because of previous errors."))
+	for field, n := range map[string]string{"auth": "1", "cmd": "3", "key": "2", "channel": "1"} {
+		if got := admin.info("stats", "acl_access_denied_"+field); got != n {
+			t.Errorf("acl_access_denied_%s is %s, not %s", field, got, n)
+		}
+	}
+}
+
+// What was allowed when it was queued, or when the client began to wait, may not be so any more.
+func TestACLIsAskedAgain(t *testing.T) {
+	ts := startServer(t)
+	admin, c := ts.dial(), ts.dial()
+	admin.want("acl setuser ann on nopass ~* +@all", "OK")
+	c.want("auth ann x", "OK")
+	c.want("multi", "OK")
+	c.want("set k 1", "QUEUED")
+	c.want("get k", "QUEUED")
+	admin.want("acl setuser ann -get", "OK")
+	c.want("exec", []any{"OK", replyError("NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. " +
+		"This command is no longer allowed for the following reason: no permission to execute the command or subcommand")})
+	c.send("blpop list 0")
+	eventually(t, "the client waits", func() bool { return admin.info("clients", "blocked_clients") == "1" })
+	admin.want("acl setuser ann resetkeys", "OK")
+	admin.want("rpush list x", 1)
+	if got := c.read(); got != replyError("NOPERM No permissions to access a key") {
+		t.Errorf("the waiting client was answered %v", got)
+	}
+	admin.want("llen list", 1)
+}
+
+func TestACLCutsConnections(t *testing.T) {
+	ts := startServer(t)
+	admin := ts.dial()
+	admin.want("acl setuser ann on nopass ~* &a &b +@all", "OK")
+	gone, listener, other := ts.dial(), ts.dial(), ts.dial()
+	listener.want("auth ann x", "OK")
+	listener.want("subscribe a", []any{"subscribe", "a", int64(1)})
+	other.want("auth ann x", "OK")
+	other.want("subscribe b", []any{"subscribe", "b", int64(1)})
+	admin.want("acl setuser ann resetchannels &b", "OK")
+	listener.wantClosed()
+	admin.want("publish b x", 1)
+	if got, ok := other.read().([]any); !ok || got[2] != "x" {
+		t.Errorf("who may still listen got %v", got)
+	}
+	gone.want("auth ann x", "OK")
+	gone.want("acl deluser ann nobody", 1)
+	gone.wantClosed()
+	other.wantClosed()
+}
+
+func (c *testClient) wantClosed() {
+	c.t.Helper()
+	if b, err := c.r.ReadByte(); err == nil {
+		c.t.Errorf("the connection is open and says %q", b)
+	}
+}
+
+func TestACLFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.acl")
+	if err := os.WriteFile(file, []byte("user default on nopass ~* &* +@all\n\nuser ann on >pw ~a:* +get\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServer(t, "--aclfile", file)
+	c, ann := ts.dial(), ts.dial()
+	ann.want("auth ann pw", "OK")
+	c.want("acl setuser bob on nopass +@all", "OK")
+	c.want("acl save", "OK")
+	text, _ := os.ReadFile(file)
+	if want := "user ann on sanitize-payload #30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4 ~a:* resetchannels -@all +get\n" +
+		"user bob on nopass sanitize-payload resetchannels +@all\nuser default on nopass sanitize-payload ~* &* +@all\n"; string(text) != want {
+		t.Errorf("the file says %s", text)
+	}
+	if err := os.WriteFile(file, []byte("user bob on +nonsense\nuser bob\nann\nuser carl (+get\nuser d foo bar"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want("acl load", replyError("ERR "+strings.Join([]string{
+		file + ":1: Error in applying operation '+nonsense': Unknown command or category name in ACL.",
+		"WARNING: Duplicate user 'bob' found on line 2.",
+		file + ":3 should start with user keyword followed by the username.",
+		file + ":4: Unmatched parenthesis in selector definition." + file + ":5: Syntax error.",
+		"WARNING: ACL errors detected, no change to the previously active ACL rules was performed",
+	}, " ")))
+	c.want("acl users", []any{"ann", "bob", "default"})
+	if err := os.WriteFile(file, []byte("user ann on >pw\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want("acl load", "OK")
+	c.want("acl users", []any{"ann", "default"})
+	ann.wantClosed()
+}
+
+func TestUsersOfTheConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "redis.conf")
+	if err := os.WriteFile(file, []byte("requirepass gone\nuser default on >pw ~* +@all -acl\nuser ann on nopass (~a:* +get) allkeys -@all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServerWith(t, file)
+	c := ts.dial()
+	c.want("ping", replyError("NOAUTH Authentication required."))
+	c.want("auth gone", replyError("WRONGPASS invalid username-password pair or user is disabled."))
+	c.want("auth pw", "OK")
+	c.want("acl whoami", replyError("NOPERM User default has no permissions to run the 'acl|whoami' command"))
+	c.want("config set requirepass new", "OK")
+	c.want("auth new", "OK")
+	c.want("config rewrite", "OK")
+	text, _ := os.ReadFile(file)
+	for _, line := range []string{
+		"user default on sanitize-payload #11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437 ~* resetchannels +@all -acl",
+		"user ann on nopass sanitize-payload ~* resetchannels -@all (~a:* resetchannels -@all +get)",
+	} {
+		if !strings.Contains(string(text), line+"\n") {
+			t.Errorf("the file lacks %q:\n%s", line, text)
+		}
+	}
+}
+
+func TestDatabaseRules(t *testing.T) {
+	ts := startServer(t)
+	admin, c := ts.dial(), ts.dial()
+	admin.want("acl setuser ann on nopass ~* +@all db=0,3", "OK")
+	admin.want("acl list", []any{"user ann on nopass sanitize-payload ~* resetchannels db=0,3 +@all", "user default on nopass sanitize-payload ~* &* +@all"})
+	no := replyError("NOPERM No permissions to access database")
+	c.want("auth ann x", "OK")
+	c.want("set k 1", "OK")
+	c.want("select 1", no)
+	c.want("select 3", "OK")
+	c.want("copy k k2 db 0", 0)
+	c.want("move k 1", no)
+	c.want("swapdb 0 3", "OK")
+	c.want("swapdb 0 2", no)
+	c.want("flushall", no)
+	admin.want("acl setuser ann resetdbs", "OK")
+	c.want("dbsize", no)
+	c.want("ping", "PONG")
+	admin.want("acl setuser ann alldbs", "OK")
+	c.want("flushall", "OK")
+	admin.want("acl setuser ann db=x", replyError("ERR Error in ACL SETUSER modifier 'db=x': Database ids are numbers from 0 on, parted by commas"))
+}

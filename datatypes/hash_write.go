@@ -169,6 +169,14 @@ func (x *Hash) SetExpire(name []byte, at_ms, now_ms int64) bool {
 	return true
 }
 
+// Timed gives a small hash the form whose fields have expiries, though none has one yet: Redis does so as soon as a
+// command of the HEXPIRE family names the hash, and OBJECT ENCODING shows it.
+func (x *Hash) Timed() {
+	if len(x.h.Bytes()) > 0 {
+		x.toTriples()
+	}
+}
+
 // Persist removes the expiry of a field and says whether it had one.
 func (x *Hash) Persist(name []byte, now_ms int64) bool {
 	at_ms, ok := x.ExpireAt(name, now_ms)

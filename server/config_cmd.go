@@ -47,15 +47,38 @@ func configSet(c *command.Ctx) {
 	}
 }
 
+// configRewrite waits for the disk outside of the loop, unless it stands in a transaction.
 func configRewrite(c *command.Ctx) {
-	srv := c.Client.(*session).srv
-	if err := srv.conf.Rewrite(config.RewriteOptions{Users: srv.userLines()}); err != nil {
-		srv.log.Warn("CONFIG REWRITE failed", zap.Error(err))
-		c.Fail(resp.Error("ERR " + err.Error()))
+	s := c.Client.(*session)
+	users := s.srv.userLines()
+	if !c.MayBlock {
+		if e := s.srv.rewriteConfig(users); e != "" {
+			c.Fail(e)
+			return
+		}
+		c.Reply.OK()
 		return
 	}
+	s.ex.later(s, func() func(*resp.Writer) {
+		e := s.srv.rewriteConfig(users)
+		return func(w *resp.Writer) {
+			if e != "" {
+				w.Error(e)
+				s.ex.noteError(e)
+				return
+			}
+			w.OK()
+		}
+	})
+}
+
+func (srv *Server) rewriteConfig(users []string) resp.Error {
+	if err := srv.conf.Rewrite(config.RewriteOptions{Users: users}); err != nil {
+		srv.log.Warn("CONFIG REWRITE failed", zap.Error(err))
+		return resp.Error("ERR " + err.Error())
+	}
 	srv.log.Info("CONFIG REWRITE executed with success.")
-	c.Reply.OK()
+	return ""
 }
 
 // configResetstat runs in a stopped world, so that no loop has counts that it has not handed in.

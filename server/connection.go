@@ -41,7 +41,7 @@ func quit(c *command.Ctx) {
 }
 
 func selectDB(c *command.Ctx) {
-	n := c.Args.Int()
+	n := c.Args.Int32(resp.ErrNotInteger, "")
 	if !c.Args.Done() {
 		return
 	}

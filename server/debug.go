@@ -42,6 +42,7 @@ var debugCommands = map[string]debugCommand{
 		srv.log.Info("Changing replication IDs after receiving change-repl-id")
 		c.Reply.OK()
 	}},
+	"client-eviction": {0, 0, "CLIENT-EVICTION", "Describe what clients cost that may be evicted.", debugClientEviction},
 	"config-rewrite-force-all": {0, 0, "CONFIG-REWRITE-FORCE-ALL", "CONFIG REWRITE with every directive, also those that have their default.", func(c *command.Ctx, srv *Server) {
 		if err := srv.conf.Rewrite(config.RewriteOptions{All: true, Users: srv.userLines()}); err != nil {
 			c.Fail(resp.Error("ERR " + err.Error()))
@@ -62,7 +63,11 @@ var debugCommands = map[string]debugCommand{
 	"error": {1, 1, "ERROR <text>", "Reply this error.", func(c *command.Ctx, _ *Server) {
 		c.Fail(resp.Error(c.Args.Bytes()))
 	}},
-	"htstats": {1, 2, "HTSTATS <dbid> [full]", "Describe the tables of a database.", debugTables},
+	"htstats":          {1, 2, "HTSTATS <dbid> [full]", "Describe the tables of a database.", debugTables},
+	"htstats-key":      {1, 2, "HTSTATS-KEY <key> [full]", "Describe the table that a large value is kept in.", debugTableOf},
+	"listpack":         {1, 1, "LISTPACK <key>", "Write what is known of a value that is one listpack to the log.", debugListpack},
+	"sdslen":           {1, 1, "SDSLEN <key>", "Return the lengths of a key and its string.", debugSDSLen},
+	"stringmatch-test": {0, 0, "STRINGMATCH-TEST", "Match names and patterns made by chance.", debugGlob},
 	"log": {1, 1, "LOG <text>", "Write a line to the log.", func(c *command.Ctx, srv *Server) {
 		srv.log.Warn("DEBUG LOG: " + string(c.Args.Bytes()))
 		c.Reply.OK()

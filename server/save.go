@@ -180,9 +180,7 @@ func (srv *Server) abortSave() {
 func (srv *Server) flushedAll(ex *executor) {
 	srv.abortSave()
 	if len(srv.conf.Save.Get()) > 0 {
-		dirty := srv.dirty.Load()
-		srv.save(ex)
-		srv.dirty.Store(dirty) // FLUSHALL itself counts as a change
+		srv.save(ex) // which holds FLUSHALL, too: no change is left to be saved
 	}
 }
 

@@ -13,7 +13,12 @@ func watch(c *command.Ctx) {
 		c.Fail(resp.ErrWatchInMulti)
 		return
 	}
-	for _, key := range c.Args.Rest() {
+	keys := c.Args.Rest()
+	for _, key := range keys {
+		c.Has(key) // a key whose time is over goes now, and everybody is told, before there is a watch that it would spoil
+	}
+	s.ex.settle()
+	for _, key := range keys {
 		s.watch(c.View, key)
 	}
 	c.Reply.OK()
@@ -27,7 +32,6 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 		}
 	}
 	sh := v.ShardOf(key)
-	v.Has(key) // a key whose time is over goes now: its going is no change for the transaction
 	ext := extOf(sh)
 	ext.watched[name] = append(ext.watched[name], s)
 	sh.Interest++

@@ -141,6 +141,20 @@ func (a *Args) IntIn(low, high int64, text resp.Error) int64 {
 	return n
 }
 
+// Int32 reads a 32-bit integer. What is none at all is notInteger, and what does not fit has a text of its own unless
+// outOfRange is given.
+func (a *Args) Int32(notInteger, outOfRange resp.Error) int64 {
+	n := a.IntOr(notInteger)
+	if a.err == "" && int64(int32(n)) != n {
+		if outOfRange == "" {
+			outOfRange = resp.ErrInt32Range
+		}
+		a.Wrong(outOfRange)
+		return 0
+	}
+	return n
+}
+
 // Wrong remembers an error unless there is one already.
 func (a *Args) Wrong(e resp.Error) {
 	if a.err == "" {

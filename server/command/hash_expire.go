@@ -118,6 +118,7 @@ func hexpireIn(unit int64, absolute bool) func(*Ctx) {
 		if c.lapse(key, h, names, 1) {
 			h, _ = c.EditHash(key)
 		}
+		h.Timed()
 		c.expireFields(key, h, at_ms, condition, names)
 	}
 }

@@ -246,7 +246,7 @@ func (c *Ctx) rename(src, dst []byte, onlyNew bool) bool {
 }
 
 func move(c *Ctx) {
-	key, db := c.Args.Key(), c.Args.IntOr(resp.ErrNotInteger)
+	key, db := c.Args.Key(), c.Args.Int32(resp.ErrNotInteger, "")
 	if !c.Args.Done() {
 		return
 	}
@@ -280,7 +280,7 @@ func copyKey(c *Ctx) {
 		case a.Is("REPLACE"):
 			replace = true
 		case a.IsWith("DB", 1):
-			if db = a.Int(); !a.Bad() && (db < 0 || db >= int64(c.Keyspace().Databases())) {
+			if db = a.Int32(resp.ErrNotInteger, ""); !a.Bad() && (db < 0 || db >= int64(c.Keyspace().Databases())) {
 				a.Wrong(resp.ErrDBIndex)
 			}
 		default:
@@ -450,8 +450,8 @@ func flushall(c *Ctx) {
 }
 
 func swapdb(c *Ctx) {
-	i := c.Args.IntOr("ERR invalid first DB index")
-	j := c.Args.IntOr("ERR invalid second DB index")
+	i := c.Args.Int32(resp.ErrFirstDBIndex, resp.ErrFirstDBIndex)
+	j := c.Args.Int32(resp.ErrSecondDBIndex, resp.ErrSecondDBIndex)
 	if !c.Args.Done() {
 		return
 	}

@@ -75,7 +75,8 @@ func Rows() []*Row { return rows }
 type Store struct {
 	Config
 
-	mu        sync.Mutex // held by whoever changes values or writes the file
+	mu        sync.Mutex // held by whoever changes values
+	rewriting sync.Mutex // held by whoever writes the file; mu may be taken with it
 	listeners []listener
 
 	file    string // absolute path of the configuration file; "" if there is none

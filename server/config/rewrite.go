@@ -31,8 +31,8 @@ type RewriteOptions struct {
 // The file is replaced at once: whoever reads it sees the old or the new one, also after a power failure. The new one
 // has the permissions of the old, since it may hold passwords.
 func (s *Store) Rewrite(o RewriteOptions) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.rewriting.Lock()
+	defer s.rewriting.Unlock()
 	if s.file == "" {
 		return ErrNoFile
 	}
@@ -45,7 +45,10 @@ func (s *Store) Rewrite(o RewriteOptions) error {
 		err = nil
 	}
 	if err == nil {
-		err = ReplaceFile(s.file, s.rewritten(string(old), o), mode)
+		s.mu.Lock() // not while the disk writes: CONFIG SET must not wait for it
+		content := s.rewritten(string(old), o)
+		s.mu.Unlock()
+		err = ReplaceFile(s.file, content, mode)
 	}
 	if err != nil {
 		return wording("Rewriting config file: " + SystemError(err).Error())

@@ -4,6 +4,10 @@ import "strings"
 
 // Errors of the commands about the server itself.
 const (
+	ErrNotListpack       Error = "ERR Not a listpack encoded object."
+	ErrNotSDS            Error = "ERR Not an sds encoded string."
+	ErrNoTable           Error = "ERR The value stored at the specified key is not represented using an hash table"
+	ErrNoClientLimit     Error = "ERR maxmemory-clients is disabled."
 	ErrNoSuchClient      Error = "ERR No such client"
 	ErrClientIDPositive  Error = "ERR client-id should be greater than 0"
 	ErrUnblockReason     Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"

@@ -91,6 +91,13 @@ func (s *Shard) noteUsed() {
 	}
 }
 
+// SyncUsed makes the shard's part of Keyspace.Used exact. The shard is held.
+func (s *Shard) SyncUsed() {
+	n := s.arena.LiveBytes()
+	s.ks.used.Add(n - s.lastUsed)
+	s.lastUsed = n
+}
+
 // usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes.
 const usedGrain = 4096
 

@@ -50,7 +50,7 @@ func (ex *executor) tell(e *keyspace.Event) {
 		return
 	}
 	if ext := ex.interest(e.Key); ext != nil {
-		ext.touched(e.DB, e.Key)
+		ext.touched(e)
 	}
 	ex.wake(e)
 	if ex.srv.tracker.count.Load() > 0 {
@@ -97,9 +97,15 @@ func extOf(sh *keyspace.Shard) *shardExt {
 }
 
 // touched makes the transactions fail that watch the key.
-func (x *shardExt) touched(db int, key []byte) {
-	for _, s := range x.watched[dbKey{db, string(key)}] {
-		s.dirty.Store(true)
+func (x *shardExt) touched(e *keyspace.Event) {
+	if len(x.watched) == 0 {
+		return
+	}
+	k := dbKey{e.DB, string(e.Key)}
+	for _, s := range x.watched[k] {
+		if e.Kind != keyspace.Expired || !s.goneBefore(k) {
+			s.dirty.Store(true)
+		}
 	}
 }
 
@@ -122,9 +128,16 @@ func (ex *executor) beforeFlush(sh *keyspace.Shard, db, other int) {
 			continue
 		}
 		key := []byte(k.key)
-		if sh.Has(db, key, ex.now) || other >= 0 && sh.Has(other, key, ex.now) {
-			for _, s := range sessions {
+		changes := sh.Has(db, key, ex.now) || other >= 0 && sh.Has(other, key, ex.now)
+		stale := other >= 0 && sh.Lapsed(other, key, ex.now)
+		for _, s := range sessions {
+			if changes {
 				s.dirty.Store(true)
+			}
+			for i := range s.watched {
+				if s.watched[i].dbKey == k {
+					s.watched[i].stale = stale
+				}
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"larder/server/acl"
 	"larder/server/command"
-	"larder/server/netloop"
 	"larder/server/resp"
 )
 
@@ -203,7 +202,7 @@ func listClients(c *command.Ctx) {
 	}
 	var b bytes.Buffer
 	for _, s := range self.srv.clients.all() {
-		if f.passes(s, self.ex.now) {
+		if !s.condemned.Load() && f.passes(s, self.ex.now) {
 			s.describe(&b, self.ex.now)
 			b.WriteByte('\n')
 		}
@@ -248,14 +247,20 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 		0, 0, out, 0, out, total, events, cmd, s.userName(), redirect, s.protocol, s.libName, s.libVer)
 }
 
-// memory is what the client costs in bytes: its session and its buffers.
+// memory is what the client costs in bytes: its session, its buffers, and what it has told the server to keep.
 func (s *session) memory() int {
-	n := sessionSize + s.conn.Buffers()
+	n := sessionSize + s.conn.Buffers() + s.sub.bytes + nameCost*len(s.watched)
 	if s.multi != nil {
 		n += s.multi.bytes
 	}
+	if s.tracks != nil {
+		n += nameCost * len(s.tracks.prefixes)
+	}
 	return n
 }
+
+// nameCost is about what it takes to remember a short name that a client has given, in both directions.
+const nameCost = 100
 
 // sessionSize is about what a session and its connection take without buffers.
 const sessionSize = 1200
@@ -347,14 +352,14 @@ func clientKill(c *command.Ctx) {
 func (srv *Server) kill(f *filter) int {
 	n := 0
 	for _, s := range srv.clients.all() {
-		if s.conn.Closing() || !f.passes(s, f.self.ex.now) {
+		if s.conn.Closing() || s.condemned.Load() || !f.passes(s, f.self.ex.now) {
 			continue
 		}
 		n++
 		if s == f.self {
 			s.conn.CloseAfterReply()
 		} else {
-			s.conn.Kill(netloop.ErrKilled)
+			f.self.ex.condemn(s)
 		}
 	}
 	return n

@@ -8,31 +8,61 @@ import (
 	"larder/server/netloop"
 )
 
+// What clients cost is weighed at every tick, for INFO. While there is a limit (maxmemory-clients) it is also weighed
+// at both ends of every turn for the clients that the turn is about: before it for what they have sent, after it for
+// what they are owed. Each loop keeps the sum of its own clients.
+
 // clientLimit is what maxmemory-clients allows all clients together, in bytes; 0 is no limit. A negative directive is a
 // percentage of maxmemory.
 func (srv *Server) clientLimit() int64 {
 	n := srv.conf.MaxmemoryClients.Get()
 	if n < 0 {
-		return srv.ks.MaxMemory() / 100 * -n
+		return srv.ks.MaxMemory() * -n / 100
 	}
 	return n
 }
 
-// weighClients adds up what the loop's clients cost.
+// weigh notes what a client of the loop costs now.
+func (ex *executor) weigh(s *session) {
+	n := int64(s.memory())
+	if s.conn.Closing() {
+		n = 0
+	}
+	if n != s.weight {
+		ex.clientMem.Add(n - s.weight)
+		s.weight = n
+	}
+}
+
+// weighTurn weighs the clients that a turn is about, if there is a limit, and makes room if it is passed.
+func (ex *executor) weighTurn() {
+	limit := ex.srv.clientLimit()
+	if limit <= 0 {
+		return
+	}
+	for _, c := range ex.turnOf {
+		ex.weigh(c.User.(*session))
+	}
+	for _, s := range ex.told {
+		ex.weigh(s)
+	}
+	ex.evictClients(limit)
+}
+
+// weighClients weighs all of the loop's clients.
 func (ex *executor) weighClients() {
-	total, longIn, longOut := int64(0), 0, 0
+	longIn, longOut := 0, 0
 	ex.loop.Each(func(c *netloop.Conn) {
 		if s, _ := c.User.(*session); s != nil {
-			total += int64(s.memory())
+			ex.weigh(s)
 			longIn, longOut = max(longIn, c.In.Buffered()), max(longOut, c.Pending())
 		}
 	})
-	ex.clientMem.Store(total)
 	ex.longIn.Store(int64(longIn))
 	ex.longOut.Store(int64(longOut))
 }
 
-// clientMemory is what all clients cost in bytes, as of every loop's last tick.
+// clientMemory is what all clients cost in bytes.
 func (srv *Server) clientMemory() (total int64) {
 	for _, ex := range srv.executors {
 		total += ex.clientMem.Load()
@@ -40,37 +70,54 @@ func (srv *Server) clientMemory() (total int64) {
 	return total
 }
 
-// evictClients closes the largest clients until the rest is within maxmemory-clients. Those that asked not to be
-// evicted are left alone, and not counted.
-func (ex *executor) evictClients() {
-	limit := ex.srv.clientLimit()
-	if limit <= 0 || ex.srv.clientMemory() <= limit {
+// futileWait_ms is how long nobody looks for clients to evict after a search that found too few.
+const futileWait_ms = 50
+
+// evictClients closes the largest clients until the rest is within the limit. Those that asked not to be evicted count,
+// but stay.
+func (ex *executor) evictClients(limit int64) {
+	srv := ex.srv
+	if srv.clientMemory() <= limit || ex.now < srv.futile_ms.Load() {
 		return
 	}
-	ex.stopWorld()
-	defer ex.startWorld()
-	type weighed struct {
-		s *session
-		n int64
+	world := !ex.inWorld
+	if world {
+		ex.stopWorld()
+		defer ex.startWorld()
 	}
-	var list []weighed
+	var list []*session
 	total := int64(0)
-	for _, s := range ex.srv.clients.all() {
-		if s.noEvict || s.conn.Closing() {
-			continue
+	for _, s := range srv.clients.all() {
+		s.ex.weigh(s)
+		if s.condemned.Load() {
+			continue // counts until its loop has closed it, but no longer here
 		}
-		n := int64(s.memory())
-		list = append(list, weighed{s, n})
-		total += n
+		total += s.weight
+		if !s.noEvict && s.weight > 0 {
+			list = append(list, s)
+		}
 	}
-	slices.SortFunc(list, func(a, b weighed) int { return int(b.n - a.n) })
-	for _, w := range list {
+	slices.SortStableFunc(list, func(a, b *session) int { return int(b.weight - a.weight) })
+	for _, s := range list {
 		if total <= limit {
 			return
 		}
-		total -= w.n
-		ex.srv.stats.evictedClients.Add(1)
-		ex.srv.log.Info("Evicting client", zap.Int64("id", w.s.id), zap.String("addr", w.s.conn.RemoteAddr()), zap.Int64("bytes", w.n))
-		w.s.conn.Kill(netloop.ErrKilled)
+		total -= s.weight
+		srv.stats.evictedClients.Add(1)
+		srv.log.Info("Evicting client", zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()), zap.Int64("bytes", s.weight))
+		ex.condemn(s)
+	}
+	if total > limit {
+		srv.futile_ms.Store(ex.now + futileWait_ms)
+	}
+}
+
+// condemn closes another client from any executor. From now on nobody is told that it is there.
+func (ex *executor) condemn(s *session) {
+	s.condemned.Store(true)
+	if s.ex == ex {
+		s.close()
+	} else {
+		s.conn.Kill(netloop.ErrKilled)
 	}
 }

@@ -97,6 +97,8 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	defer ex.leave()
 	ex.setTime()
 	ex.forget(s)
+	ex.clientMem.Add(-s.weight)
+	s.weight = 0
 	srv.clients.remove(s)
 }
 
@@ -132,7 +134,9 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.checkOutputs()
 	ex.handIn()
 	ex.weighClients()
-	ex.evictClients()
+	if limit := srv.clientLimit(); limit > 0 {
+		ex.evictClients(limit)
+	}
 }
 
 // deliver gives a session bytes that somebody else's command has made for it: a message, an invalidation. Any
@@ -145,6 +149,7 @@ func (s *session) deliver(from *executor, b []byte) {
 		}
 		s.conn.Out().Raw(b)
 		from.checkOutput(s)
+		from.noteTold(s)
 		return
 	}
 	s.box.mu.Lock()
@@ -168,6 +173,14 @@ func (s *session) takeInbox() {
 	if len(b) > 0 {
 		s.conn.Out().Raw(b)
 		s.ex.checkOutput(s)
+		s.ex.noteTold(s)
+	}
+}
+
+// noteTold keeps in mind to weigh a client that was sent a message.
+func (ex *executor) noteTold(s *session) {
+	if ex.srv.clientLimit() > 0 && (len(ex.told) == 0 || ex.told[len(ex.told)-1] != s) {
+		ex.told = append(ex.told, s)
 	}
 }
 

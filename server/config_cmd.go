@@ -43,6 +43,9 @@ func configSet(c *command.Ctx) {
 	case err != nil:
 		c.Fail(resp.Error("ERR " + err.Error()))
 	default:
+		if limit := s.srv.clientLimit(); limit > 0 {
+			s.ex.evictClients(limit)
+		}
 		c.Reply.OK()
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"larder/datatypes"
 	"larder/server/command"
 	"larder/server/glob"
 	"larder/server/resp"
@@ -36,7 +35,7 @@ func debugSDSLen(c *command.Ctx, _ *Server) {
 		c.Fail(resp.ErrNoSuchKey)
 		return
 	}
-	if encoding, _ := c.Encoding(key); in.Type != datatypes.TypeString || encoding == "int" {
+	if encoding, _ := c.Encoding(key); encoding != "raw" && encoding != "embstr" {
 		c.Fail(resp.ErrNotSDS)
 		return
 	}
@@ -52,20 +51,8 @@ func debugTableOf(c *command.Ctx, _ *Server) {
 		c.Fail(resp.ErrNoSuchKey)
 		return
 	}
-	elements := 0
-	switch encoding, _ := c.Encoding(key); {
-	case encoding == "skiplist":
-		z, _ := c.ReadZSet(key)
-		elements = z.Len()
-	case encoding == "hashtable":
-		if t, _ := c.Type(key); t == datatypes.TypeSet {
-			set, _ := c.ReadSet(key)
-			elements = set.Len()
-		} else {
-			h, _ := c.ReadHash(key)
-			elements = h.Len()
-		}
-	default:
+	elements, ok := c.InTable(key)
+	if !ok {
 		c.Fail(resp.ErrNoTable)
 		return
 	}

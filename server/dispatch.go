@@ -58,7 +58,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && s.mayGrow(row) && !ex.makeRoom() {
+	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && !ex.makeRoom() && s.mayGrow(row) {
 		return resp.ErrOOM
 	}
 	if (row.Has(spec.Write) || row.Name == "ping") && srv.writesRefused() {
@@ -138,6 +138,7 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	v.NoTouch = s.noTouch && row.Name != "touch"
 	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
 	if row.Locks == command.World {
+		ex.settleOthers()
 		ex.stopWorld()
 		defer ex.startWorld()
 	}

@@ -47,15 +47,17 @@ type executor struct {
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
 
-	current     *session     // whose command runs
-	requestSize int          // bytes of its request
-	own         []byte       // messages for it, to be sent after its reply
-	flushTold   bool         // the tracked clients know already that everything is gone
-	broadcast   []broadcast  // changes that clients of prefixes are told of at the end of the turn
-	clientMem   atomic.Int64 // what the loop's clients cost, as of the last tick
-	longIn      atomic.Int64 // the largest input of one of them
-	longOut     atomic.Int64 // and the largest output
-	parked      []*session   // wait for the end of CLIENT PAUSE
+	current     *session        // whose command runs
+	requestSize int             // bytes of its request
+	own         []byte          // messages for it, to be sent after its reply
+	flushTold   bool            // the tracked clients know already that everything is gone
+	broadcast   []broadcast     // changes that clients of prefixes are told of at the end of the turn
+	clientMem   atomic.Int64    // what the loop's clients cost
+	longIn      atomic.Int64    // the largest input of one of them
+	longOut     atomic.Int64    // and the largest output
+	parked      []*session      // wait for the end of CLIENT PAUSE
+	turnOf      []*netloop.Conn // that the turn is about
+	told        []*session      // got messages in this turn; only kept while clients have a limit of memory
 
 	dirty   int       // of the view's changes, those that the server's counter has been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in
@@ -114,6 +116,38 @@ func (ex *executor) stopWorld() {
 	ex.inWorld = true
 }
 
+// settleWait is how long a command that looks at everything waits for other loops to finish what had come before it.
+const settleWait = time.Millisecond
+
+// settleOthers lets the other loops do what had arrived at them before now: who sends something on one connection and
+// then, on another, asks what all clients are doing, wants to see it. Loops that are too busy are not waited for.
+func (ex *executor) settleOthers() {
+	if ex.inWorld || ex.loop == nil {
+		return
+	}
+	ch := make(chan struct{}, len(ex.srv.executors))
+	waiting := 0
+	for _, o := range ex.srv.executors {
+		if o != ex && o.loop != nil && o.loop.Settle(func() { ch <- struct{}{} }) {
+			waiting++
+		}
+	}
+	if waiting == 0 {
+		return
+	}
+	ex.mu.Unlock()
+	defer ex.mu.Lock()
+	timer := time.NewTimer(settleWait)
+	defer timer.Stop()
+	for ; waiting > 0; waiting-- {
+		select {
+		case <-ch:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
 // startWorld lets the others go on; the executor keeps its own lock.
 func (ex *executor) startWorld() {
 	if !ex.inWorld {
@@ -137,6 +171,7 @@ func (ex *executor) setTime() {
 	ex.view.Record = ex.srv.recording.Load()
 	ex.view.ServeExpired = ex.srv.pause.active(ex.now)
 	ex.ctx.Conf = ex.srv.commandConf.Load()
+	ex.ctx.MostReply = ex.srv.outputLimits.Load().Normal.Hard
 }
 
 // note is the counter of a row for this turn.

@@ -64,6 +64,9 @@ type databaseFigures struct {
 
 // memory gathers the figures. All shards are held.
 func (srv *Server) memory() (m memoryFigures) {
+	for i := range srv.ks.Shards() { // what is told has to agree with what maxmemory is compared with
+		srv.ks.Shard(i).SyncUsed()
+	}
 	m.used = srv.notePeak()
 	m.peak, m.startup = srv.peak.Load(), srv.startup
 	m.clients = srv.clientMemory()

@@ -78,6 +78,7 @@ func exec(c *command.Ctx) {
 	set, world := ex.locksOfAll(t.queue)
 	set |= s.watchedSet()
 	if world {
+		ex.settleOthers()
 		ex.stopWorld()
 		defer ex.startWorld()
 	}

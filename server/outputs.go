@@ -35,7 +35,7 @@ func (ex *executor) checkOutput(s *session) {
 		if s.softSince == 0 {
 			s.softSince = max(ex.now, 1)
 		}
-		over = over || ex.now-s.softSince > l.SoftSeconds*1000
+		over = over || ex.now/1000-s.softSince/1000 > l.SoftSeconds // as Redis does, by a clock of seconds
 	} else {
 		s.softSince = 0
 	}

@@ -89,6 +89,8 @@ type Server struct {
 	clients  clientList
 	stats    stats
 
+	futile_ms atomic.Int64 // until then no client is looked for that could be evicted
+
 	peak    atomic.Int64 // memory, in bytes
 	base    int64        // of that, the Go heap at the start
 	startup int64        // all of it at the start

@@ -43,8 +43,11 @@ type session struct {
 	monitor          bool
 	replica          bool
 
+	condemned atomic.Bool // is being closed by somebody else's command: not shown any more
+	weight    int64       // what its loop's sum of client memory has of it
+
 	multi   *transaction // not nil between MULTI and EXEC
-	watched []dbKey
+	watched []watchedKey
 	dirty   atomic.Bool // a watched key has changed; set by whoever changes it, under its shard
 
 	wait   *waiter // not nil while blocked

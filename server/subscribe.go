@@ -18,6 +18,7 @@ func newHubs() hubs {
 // subscriptions are the names that a client listens to, in no order.
 type subscriptions struct {
 	channels, patterns, sharded map[string]struct{}
+	bytes                       int // about what they cost
 }
 
 // plain is the number that replies to SUBSCRIBE and PSUBSCRIBE count.
@@ -79,6 +80,7 @@ func (s *session) subscribe(k *kind, name string) {
 		*names = map[string]struct{}{}
 	}
 	(*names)[name] = struct{}{}
+	s.sub.bytes += nameCost + len(name)
 	k.join(s.srv.hubs, name, s)
 }
 
@@ -86,6 +88,7 @@ func (s *session) unsubscribe(k *kind, name string) {
 	names := *k.names(&s.sub)
 	if _, ok := names[name]; ok {
 		delete(names, name)
+		s.sub.bytes -= nameCost + len(name)
 		k.part(s.srv.hubs, name, s)
 	}
 }

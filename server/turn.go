@@ -36,6 +36,8 @@ func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex.setTime()
 	ex.beginTurn()
 	ex.args.Reset()
+	ex.turnOf = ready
+	ex.weighTurn()
 	for len(ready) > 0 {
 		ex.batch = ex.batch[:0]
 		ready = ex.cut(ready)
@@ -155,6 +157,12 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 	ex.enter()
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.endTracking()
+	}
+	ex.weighTurn()
+	ex.turnOf = nil
+	if len(ex.told) > 0 {
+		clear(ex.told)
+		ex.told = ex.told[:0]
 	}
 	ex.handIn()
 	ex.endTurn()

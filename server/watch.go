@@ -27,7 +27,7 @@ func watch(c *command.Ctx) {
 func (s *session) watch(v *keyspace.View, key []byte) {
 	name := dbKey{v.DB, string(key)}
 	for _, w := range s.watched {
-		if w == name {
+		if w.dbKey == name {
 			return
 		}
 	}
@@ -35,7 +35,13 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 	ext := extOf(sh)
 	ext.watched[name] = append(ext.watched[name], s)
 	sh.Interest++
-	s.watched = append(s.watched, name)
+	s.watched = append(s.watched, watchedKey{dbKey: name})
+}
+
+// watchedKey is a key that a session watches. It changes only while the key's shard is held.
+type watchedKey struct {
+	dbKey
+	stale bool // SWAPDB brought an expired key in place of none, which is no change: neither is its going
 }
 
 // unwatch forgets all watched keys.
@@ -71,7 +77,7 @@ func (s *session) unwatchHeld() {
 	for _, w := range s.watched {
 		sh := ks.Shard(ks.ShardOf(ks.Hash([]byte(w.key))))
 		ext := extOf(sh)
-		list := ext.watched[w]
+		list := ext.watched[w.dbKey]
 		for i, o := range list {
 			if o == s {
 				list = append(list[:i], list[i+1:]...)
@@ -79,14 +85,25 @@ func (s *session) unwatchHeld() {
 			}
 		}
 		if len(list) == 0 {
-			delete(ext.watched, w)
+			delete(ext.watched, w.dbKey)
 		} else {
-			ext.watched[w] = list
+			ext.watched[w.dbKey] = list
 		}
 		sh.Interest--
 	}
 	s.watched = nil
 	s.dirty.Store(false)
+}
+
+// goneBefore tells whether the time of a watched key, which goes now, was over before: its going is no change.
+func (s *session) goneBefore(k dbKey) bool {
+	for i := range s.watched {
+		if w := &s.watched[i]; w.dbKey == k && w.stale {
+			w.stale = false
+			return true
+		}
+	}
+	return false
 }
 
 // watchedChanged tells whether a watched key has changed, or its time is over. The keys' shards are held.
@@ -96,7 +113,7 @@ func (s *session) watchedChanged(v *keyspace.View) bool {
 	}
 	for _, w := range s.watched {
 		sh := v.ShardOf([]byte(w.key))
-		if sh.Lapsed(w.db, []byte(w.key), v.Now) {
+		if !w.stale && sh.Lapsed(w.db, []byte(w.key), v.Now) {
 			return true
 		}
 	}

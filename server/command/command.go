@@ -87,6 +87,9 @@ type Ctx struct {
 
 	// ReadsAll tells whether the client may read any key, as a request has to that names patterns of keys. nil: it may.
 	ReadsAll func() bool
+	// MostReply is how many bytes of output the client may be owed before it is closed, 0 for any number. A handler that
+	// makes a reply of a size of the client's choice stops there: see Overfull.
+	MostReply uint64
 
 	// Warn writes a line to the log, for what a client's reply has no room for.
 	Warn func(text string)

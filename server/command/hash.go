@@ -401,7 +401,7 @@ func (c *Ctx) replyRandomFields(h *datatypes.Hash, n int, distinct, withValues b
 	w := c.Reply
 	pairs := withValues && w.Proto == 3
 	at, items := w.Defer(), 0
-	h.RandomN(n, distinct, c.Now, func(name, value []byte) {
+	item := func(name, value []byte) {
 		if pairs {
 			w.Array(2)
 		}
@@ -413,7 +413,8 @@ func (c *Ctx) replyRandomFields(h *datatypes.Hash, n int, distinct, withValues b
 				items++
 			}
 		}
-	})
+	}
+	c.random(n, distinct, func(n int) { h.RandomN(n, distinct, c.Now, item) })
 	w.SetArray(at, items)
 }
 

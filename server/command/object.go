@@ -105,3 +105,21 @@ func init() {
 		row("memory|usage", memoryUsage),
 	)
 }
+
+// InTable is the number of elements of a collection that is kept in a table; it is false for everything else.
+func (c *Ctx) InTable(key []byte) (n int, ok bool) {
+	encoding, _ := c.Encoding(key)
+	switch t, _ := c.Type(key); {
+	case encoding == "skiplist":
+		z, _ := c.ReadZSet(key)
+		return z.Len(), true
+	case encoding != "hashtable":
+		return 0, false
+	case t == datatypes.TypeSet:
+		s, _ := c.ReadSet(key)
+		return s.Len(), true
+	default:
+		h, _ := c.ReadHash(key)
+		return h.Len(), true
+	}
+}

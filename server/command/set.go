@@ -258,9 +258,26 @@ func (c *Ctx) removedMembers(key []byte) {
 	c.found.reset()
 }
 
-// maxRandom is how many random items a command may ask for that may come more than once: nothing else would bound its
-// reply.
+// maxRandom is how many random items a command may ask for that may come more than once, when the client's output is
+// not bounded: nothing else would bound its reply.
 const maxRandom = 1 << 24
+
+// randomAtOnce is how many of them are made before it is looked whether there are too many bytes.
+const randomAtOnce = 1 << 14
+
+// Overfull tells whether the reply has become so long that the client is going to be closed instead of getting it.
+func (c *Ctx) Overfull() bool { return c.MostReply > 0 && uint64(c.Reply.Len()) > c.MostReply }
+
+// random makes n random items in parts by one, which is called with the number for each part.
+func (c *Ctx) random(n int, distinct bool, one func(n int)) {
+	for !distinct && n > randomAtOnce && !c.Overfull() {
+		one(randomAtOnce)
+		n -= randomAtOnce
+	}
+	if !c.Overfull() {
+		one(n)
+	}
+}
 
 // randomCount reads the count of SRANDMEMBER and its like: how many random items, and whether they must be distinct.
 func (a *Args) randomCount() (n int, distinct bool) {
@@ -269,7 +286,7 @@ func (a *Args) randomCount() (n int, distinct bool) {
 	case a.Bad():
 	case count == math.MinInt64:
 		a.Wrong(resp.ErrCountRange)
-	case count < -maxRandom:
+	case count < -maxRandom && a.c.MostReply == 0:
 		a.Wrong(resp.ErrOutOfRange)
 	case count < 0:
 		return int(-count), false
@@ -316,7 +333,9 @@ func srandmember(c *Ctx) {
 		c.replyMembers(s)
 		return
 	}
-	s.RandomN(n, distinct, func(member []byte) { w.Bulk(member) })
+	c.random(n, distinct, func(n int) {
+		s.RandomN(n, distinct, func(member []byte) { w.Bulk(member) })
+	})
 }
 
 func init() {

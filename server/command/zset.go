@@ -407,7 +407,7 @@ func zrandmember(c *Ctx) {
 		a.Wrong(resp.ErrCountRange)
 	}
 	withScores := a.Is("WITHSCORES")
-	if withScores && (count < -1<<62 || count > 1<<62) {
+	if count < -maxRandom && c.MostReply == 0 || withScores && (count < -1<<62 || count > 1<<62) {
 		a.Wrong(resp.ErrOutOfRange)
 	}
 	if !a.Done() {
@@ -432,7 +432,7 @@ func zrandmember(c *Ctx) {
 	} else {
 		c.Reply.Array(int(n))
 	}
-	z.RandomN(int(n), distinct, func(member []byte, score float64) {
+	item := func(member []byte, score float64) {
 		if withScores && c.Reply.Proto == 3 {
 			c.Reply.Array(2)
 		}
@@ -440,7 +440,8 @@ func zrandmember(c *Ctx) {
 		if withScores {
 			c.Reply.Double(score)
 		}
-	})
+	}
+	c.random(int(n), distinct, func(n int) { z.RandomN(n, distinct, item) })
 }
 
 func zscan(c *Ctx) {

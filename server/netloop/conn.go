@@ -87,8 +87,20 @@ func (c *Conn) Pending() int {
 	return n
 }
 
-// Buffers is the memory in bytes that the connection's buffers take.
-func (c *Conn) Buffers() int { return c.In.Owned() + c.out.Owned() }
+// Buffers is the memory in bytes that the connection's buffers take. A large input buffer counts by the pages that have
+// been filled: the system gives memory for no others.
+func (c *Conn) Buffers() int {
+	in := max(c.In.Owned(), c.In.Buffered())
+	if in > bigInput {
+		in = (c.In.Buffered() + page - 1) &^ (page - 1)
+	}
+	return in + c.out.Owned()
+}
+
+const (
+	bigInput = 64 << 10
+	page     = 4 << 10
+)
 
 // Proceed says whether the next command of the connection may run. It may not when the connection closes, is suspended,
 // or owes so much output that it has to drain first; in the last case the connection comes back in a later Turn by

@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +13,8 @@ const SyncEvery = 4 << 20
 // A File is a file that is being written under a temporary name. It takes its place by Commit, and then survives the
 // loss of power; until then what has been in that place stays as it was, whatever happens.
 type File struct {
-	f           *os.File
+	disk        Disk
+	f           DiskFile
 	incremental bool
 	unsynced    int
 	done        bool
@@ -22,12 +22,12 @@ type File struct {
 
 // CreateFile makes the temporary file at path, in the folder that the file will be in. incremental says that the disk
 // is given time now and then. Commit or Discard has to follow.
-func CreateFile(path string, incremental bool) (*File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+func CreateFile(disk Disk, path string, incremental bool) (*File, error) {
+	f, err := disk.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening the temporary file: %w", err)
 	}
-	return &File{f: f, incremental: incremental}, nil
+	return &File{disk: disk, f: f, incremental: incremental}, nil
 }
 
 // Write appends to the file.
@@ -48,11 +48,11 @@ func (f *File) Commit(path string) error {
 	if err := f.f.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.f.Name(), path); err != nil {
+	if err := f.disk.Rename(f.f.Name(), path); err != nil {
 		return fmt.Errorf("moving the temporary file to its place: %w", err)
 	}
 	f.done = true
-	return SyncDir(filepath.Dir(path))
+	return f.disk.SyncDir(filepath.Dir(path))
 }
 
 // Discard removes the file if it has not been committed.
@@ -60,13 +60,13 @@ func (f *File) Discard() {
 	if !f.done {
 		f.done = true
 		f.f.Close()
-		os.Remove(f.f.Name())
+		f.disk.Remove(f.f.Name())
 	}
 }
 
 // WriteFile makes write fill a file that then has its place at path.
-func WriteFile(path, temp string, incremental bool, write func(f *File) error) error {
-	f, err := CreateFile(filepath.Join(filepath.Dir(path), temp), incremental)
+func WriteFile(disk Disk, path, temp string, incremental bool, write func(f *File) error) error {
+	f, err := CreateFile(disk, filepath.Join(filepath.Dir(path), temp), incremental)
 	if err != nil {
 		return err
 	}
@@ -78,13 +78,4 @@ func WriteFile(path, temp string, incremental bool, write func(f *File) error) e
 		return err
 	}
 	return f.Commit(path)
-}
-
-// SyncDir waits until the disk has the names in a folder.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

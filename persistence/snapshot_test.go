@@ -379,7 +379,7 @@ func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "dump.rdb")
 	put := func(content string, fail error) error {
-		return WriteFile(path, "temp.rdb", true, func(f *File) error {
+		return WriteFile(OS, path, "temp.rdb", true, func(f *File) error {
 			if _, err := f.Write([]byte(content)); err != nil {
 				return err
 			}
@@ -412,7 +412,7 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(long)
-	if err := WriteFile(filepath.Join(dir, "none", "x"), "temp", false, func(*File) error { return nil }); err == nil {
+	if err := WriteFile(OS, filepath.Join(dir, "none", "x"), "temp", false, func(*File) error { return nil }); err == nil {
 		t.Error("a folder that is not there")
 	}
 }

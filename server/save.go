@@ -73,7 +73,7 @@ func (srv *Server) save(ex *executor) error {
 	path := srv.snapshotPath()
 	st.place.Lock()
 	defer st.place.Unlock()
-	err := persistence.WriteFile(path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
+	err := persistence.WriteFile(srv.disk, path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
 		func(f *persistence.File) error {
 			_, err := persistence.WriteStopped(f, srv.ks, srv.snapshotOptions())
 			return err
@@ -126,7 +126,7 @@ const (
 // runJob writes the job's file.
 func (srv *Server) runJob(job *persistence.Job) error {
 	st, path := &srv.saver, srv.snapshotPath()
-	f, err := persistence.CreateFile(filepath.Join(filepath.Dir(path), fmt.Sprintf("temp-bg-%d.rdb", os.Getpid())),
+	f, err := persistence.CreateFile(srv.disk, filepath.Join(filepath.Dir(path), fmt.Sprintf("temp-bg-%d.rdb", os.Getpid())),
 		srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()

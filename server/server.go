@@ -28,6 +28,7 @@ import (
 
 	"larder/eviction"
 	"larder/keyspace"
+	"larder/persistence"
 	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/command/spec"
@@ -81,6 +82,7 @@ type Server struct {
 	defrag defragPlan
 
 	journal  journal
+	disk     persistence.Disk
 	saver    snapshots
 	hubs     hubs
 	tracker  tracker
@@ -113,7 +115,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv := &Server{
 		conf: conf, log: log, started: time.Now(), runID: newRunID(),
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
-		hubs: newHubs(), tracker: newTracker(),
+		hubs: newHubs(), tracker: newTracker(), disk: persistence.OS,
 	}
 	srv.newReplID()
 	loops := int(conf.EventLoops.Get())

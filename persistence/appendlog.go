@@ -1,0 +1,614 @@
+package persistence
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// SyncPolicy says when the log waits for the disk.
+type SyncPolicy int32
+
+// The policies of appendfsync.
+const (
+	SyncNo SyncPolicy = iota
+	SyncAlways
+	SyncEverysec
+)
+
+// An AppendLog writes what it is given to files, behind the back of those who give it. Appending copies and never waits;
+// a goroutine writes all that has gathered at once, so many commands share one write and, under SyncAlways, one wait for
+// the disk (group commit). Who must not go on before the disk has something compares the position that Append has
+// returned with Written or Synced, and is told by Advanced when these have moved.
+//
+//	Append ---> queue of chunks ---> writer ---> file          Written moves
+//	                                   |
+//	                                   +--> Sync (always)      Synced moves
+//	                     syncer ----------> Sync (everysec)    Synced moves
+//
+// A disk that fails loses nothing: what was not written is kept and tried again, what was written but perhaps not kept
+// by the disk is cut off and written again under SyncAlways; under the other policies Suspect tells that the files have
+// to be rewritten. Err is the fault for as long as it lasts.
+//
+// Between units the log says how many bytes stand since the last such line, their CRC-32C, and up to which byte of the
+// file the disk is known to have everything:
+//
+//	#SUM:16421:5e1f09a3:131072\r\n
+//
+// Lines that begin with # are skipped by redis-server. They tell a damaged middle from a torn tail; see Scan.
+type AppendLog struct {
+	opt    LogOptions
+	policy atomic.Int32
+	stamps atomic.Bool
+
+	mu       sync.Mutex
+	moved    *sync.Cond // written, synced or tries have changed, or the log ended
+	queue    []*logChunk
+	free     []*logChunk
+	file     *LogFile // where what is appended goes
+	end      int64    // position of what was appended last
+	writing  *LogFile // where the writer is; changed by the writer, under mu
+	stamp    int64    // second that was noted last
+	cuts     int      // times that something written was cut off
+	tries    uint64   // rounds of the writer and the syncer that ended, well or not
+	writeErr error
+	syncErr  error
+	closed   bool
+	ended    bool // the writer has
+
+	pending  atomic.Int64 // bytes in queue and in the writer's hands
+	written  atomic.Int64
+	synced   atomic.Int64
+	size     atomic.Int64 // of the file that is written
+	delayed  atomic.Uint64
+	syncing  atomic.Int64 // since when the disk is waited for, Unix milliseconds, 0: it is not
+	suspect  atomic.Bool
+	failing  atomic.Bool
+	held     atomic.Bool // SyncEverysec does not wait for the disk
+	wake     chan struct{}
+	syncWake chan struct{}
+	running  sync.WaitGroup
+}
+
+// LogOptions say how a log is written.
+type LogOptions struct {
+	Policy   SyncPolicy
+	Stamps   bool                         // timestamps once a second: #TS:1700000000
+	Now      func() time.Time             // for them; nil is time.Now
+	Advanced func()                       // Written, Synced or Err has changed; called by the log's own goroutines, must not wait
+	Report   func(what string, err error) // faults of the disk and the end of them, for the server's log
+	Retry    time.Duration                // how long a fault is left alone; 0 is 100 ms
+	Every    time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
+}
+
+const (
+	chunkMax  = 1 << 20         // bytes of units that are written at once; one unit may be longer
+	chunkKept = 64 << 10        // memory that a chunk keeps for the next time
+	sumEvery  = 16 << 10        // bytes of log for each checksum line
+	sumIdle   = 5 * time.Second // and at rest after so long
+	kickAbove = 256 << 10       // bytes that wait without a Kick
+	slowSync  = 2 * time.Second // a wait for the disk that is counted as delayed
+)
+
+type logChunk struct {
+	file *LogFile
+	data []byte
+	size int64 // of what was appended
+	end  int64
+	last bool // nothing more comes for file
+}
+
+// NewAppendLog starts a log into a file. Close has to follow.
+func NewAppendLog(file *LogFile, o LogOptions) *AppendLog {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Advanced == nil {
+		o.Advanced = func() {}
+	}
+	if o.Report == nil {
+		o.Report = func(string, error) {}
+	}
+	if o.Retry == 0 {
+		o.Retry = 100 * time.Millisecond
+	}
+	if o.Every == 0 {
+		o.Every = time.Second
+	}
+	l := &AppendLog{opt: o, file: file, writing: file, wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1)}
+	l.moved = sync.NewCond(&l.mu)
+	l.policy.Store(int32(o.Policy))
+	l.stamps.Store(o.Stamps)
+	l.size.Store(file.size)
+	l.running.Go(l.write)
+	l.running.Go(l.sync)
+	return l
+}
+
+// Append takes a unit: requests in the protocol's form that are done all or none. It copies p, never waits, and returns
+// the position just behind the unit. The writer begins when Kick is called, or much has gathered.
+func (l *AppendLog) Append(p []byte) (end int64) {
+	l.mu.Lock()
+	if l.stamps.Load() {
+		if now := l.opt.Now().Unix(); now > l.stamp {
+			l.stamp = now
+			l.add(strconv.AppendInt([]byte("#TS:"), now, 10), []byte("\r\n"))
+		}
+	}
+	l.add(p, nil)
+	end = l.end
+	l.mu.Unlock()
+	if l.pending.Load() > kickAbove {
+		l.Kick()
+	}
+	return end
+}
+
+func (l *AppendLog) add(p, more []byte) {
+	n := len(p) + len(more)
+	var c *logChunk
+	if k := len(l.queue); k > 0 && l.queue[k-1].file == l.file && len(l.queue[k-1].data)+n <= chunkMax {
+		c = l.queue[k-1]
+	} else {
+		c = l.newChunk()
+		l.queue = append(l.queue, c)
+	}
+	c.data = append(append(c.data, p...), more...)
+	l.end += int64(n)
+	c.end = l.end
+	c.size += int64(n)
+	l.pending.Add(int64(n))
+}
+
+func (l *AppendLog) newChunk() *logChunk {
+	if n := len(l.free); n > 0 {
+		c := l.free[n-1]
+		l.free = l.free[:n-1]
+		*c = logChunk{file: l.file, data: c.data[:0]}
+		return c
+	}
+	return &logChunk{file: l.file}
+}
+
+// Kick has everything that was appended written.
+func (l *AppendLog) Kick() {
+	if l.pending.Load() > 0 {
+		signal(l.wake)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Switch has all that is appended from now on go to another file. The one before is closed when it has everything.
+func (l *AppendLog) Switch(to *LogFile) (before *LogFile) {
+	l.mu.Lock()
+	before = l.file
+	var c *logChunk
+	if k := len(l.queue); k > 0 && l.queue[k-1].file == l.file {
+		c = l.queue[k-1]
+	} else {
+		c = l.newChunk()
+		c.end = l.end
+		l.queue = append(l.queue, c)
+	}
+	c.last = true
+	l.file = to
+	l.stamp = 0
+	l.mu.Unlock()
+	signal(l.wake)
+	return before
+}
+
+// Drop says that a file that was switched from is needed no more, whatever it lacks: something else that the disk has
+// tells the same.
+func (l *AppendLog) Drop(f *LogFile) {
+	f.dropped.Store(true)
+	signal(l.wake)
+}
+
+// HoldSync keeps SyncEverysec from waiting for the disk, for as long as it is on.
+func (l *AppendLog) HoldSync(on bool) { l.held.Store(on) }
+
+// SetPolicy changes the policy. What was written before is waited for under the new one.
+func (l *AppendLog) SetPolicy(p SyncPolicy) {
+	l.policy.Store(int32(p))
+	signal(l.wake)
+}
+
+// SetStamps turns timestamps on or off.
+func (l *AppendLog) SetStamps(on bool) { l.stamps.Store(on) }
+
+// End is the position of what was appended last.
+func (l *AppendLog) End() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end
+}
+
+// Written is the position up to which everything has been given to the system: it survives the end of the process.
+func (l *AppendLog) Written() int64 { return l.written.Load() }
+
+// Synced is the position up to which the disk has everything.
+func (l *AppendLog) Synced() int64 { return l.synced.Load() }
+
+// Pending is how many bytes wait to be written.
+func (l *AppendLog) Pending() int64 { return l.pending.Load() }
+
+// Size is how many bytes the current file has, without those that wait.
+func (l *AppendLog) Size() int64 { return l.size.Load() }
+
+// Delayed counts the rounds of writing that found the disk still busy with what was written two seconds before.
+func (l *AppendLog) Delayed() uint64 { return l.delayed.Load() }
+
+// Syncing tells whether the disk is being waited for in the background.
+func (l *AppendLog) Syncing() bool { return l.syncing.Load() != 0 }
+
+// Failing tells whether Err is set, without a lock.
+func (l *AppendLog) Failing() bool { return l.failing.Load() }
+
+// Suspect tells whether a wait for the disk has failed, so that what was written before may be missing in the files. It
+// stays until Trust.
+func (l *AppendLog) Suspect() bool { return l.suspect.Load() }
+
+// Trust ends Suspect: the files that it was about are no longer needed.
+func (l *AppendLog) Trust() { l.suspect.Store(false) }
+
+// Err is why nothing can be written or kept at the moment.
+func (l *AppendLog) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err()
+}
+
+func (l *AppendLog) err() error {
+	if l.writeErr != nil {
+		return l.writeErr
+	}
+	return l.syncErr
+}
+
+// Flush waits until the disk has everything that was appended, or the next attempt at that has failed.
+func (l *AppendLog) Flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	want, tries := l.end, l.tries
+	for l.synced.Load() < want && !l.ended {
+		if err := l.err(); err != nil && l.tries > tries+1 {
+			return err
+		}
+		signal(l.wake)
+		signal(l.syncWake)
+		l.moved.Wait()
+	}
+	if l.synced.Load() < want {
+		return io.ErrClosedPipe
+	}
+	return nil
+}
+
+// Close writes everything if the disk lets it, and ends the log.
+func (l *AppendLog) Close() error {
+	err := l.Flush()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	signal(l.wake)
+	signal(l.syncWake)
+	l.running.Wait()
+	return err
+}
+
+// write is the writer's goroutine.
+func (l *AppendLog) write() {
+	tick := time.NewTicker(l.opt.Every)
+	defer tick.Stop()
+	for {
+		l.mu.Lock()
+		batch, closed := l.queue, l.closed
+		l.queue = nil
+		l.mu.Unlock()
+		if len(batch) > 0 {
+			l.writeBatch(batch)
+			continue
+		}
+		if closed {
+			l.finish()
+			return
+		}
+		select {
+		case <-l.wake:
+		case <-tick.C:
+			l.rest()
+		}
+		if SyncPolicy(l.policy.Load()) == SyncAlways && l.synced.Load() < l.written.Load() { // the policy has changed
+			l.syncOnce()
+		}
+	}
+}
+
+// writeBatch brings chunks to their files, however long that takes.
+func (l *AppendLog) writeBatch(batch []*logChunk) {
+	for len(batch) > 0 {
+		n := 0 // the chunks of one file
+		for n < len(batch) && batch[n].file == batch[0].file {
+			n++
+		}
+		if f := batch[0].file; f != l.writing {
+			l.mu.Lock()
+			l.writing = f
+			l.size.Store(f.size)
+			l.mu.Unlock()
+		}
+		if !l.writeFile(l.writing, batch[:n]) {
+			return // the log ends, and the disk does not want
+		}
+		if batch[n-1].last {
+			l.leave()
+		}
+		l.recycle(batch[:n])
+		batch = batch[n:]
+	}
+	if since := l.syncing.Load(); since != 0 && time.Now().UnixMilli()-since > slowSync.Milliseconds() {
+		l.delayed.Add(1)
+	}
+}
+
+// writeFile writes chunks that belong to one file, again and again until that has succeeded; false if the log was
+// closed meanwhile.
+func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
+	outs := make([][]byte, len(chunks))
+	for i, c := range chunks {
+		f.finish(c)
+		outs[i] = c.data
+	}
+	end := chunks[len(chunks)-1].end
+	from, before := f.size, l.written.Load() // where the batch stands in the file, and what was written before it
+	for done := 0; ; {
+		var err error
+		for err == nil && done < len(outs) && !f.dropped.Load() {
+			if err = l.writeAll(f, &outs[done]); err == nil {
+				l.written.Store(max(l.written.Load(), chunks[done].end))
+				l.size.Store(f.size)
+				done++
+			}
+		}
+		switch {
+		case f.dropped.Load():
+			err = nil
+			l.written.Store(end)
+			l.advance(end)
+		case err == nil && SyncPolicy(l.policy.Load()) == SyncAlways:
+			if err = f.f.Sync(); err == nil {
+				f.setSynced(f.size)
+				l.advance(end)
+			} else { // what the system keeps of it cannot be trusted: it is written once more
+				written := l.written.Load()
+				l.mu.Lock()
+				l.cuts++ // before the bytes go, or the syncer takes what is left for all of it
+				l.written.Store(before)
+				l.mu.Unlock()
+				if f.f.Truncate(from) != nil {
+					l.written.Store(written)
+					l.suspect.Store(true)
+					break
+				}
+				f.size, done = from, 0
+				for i, c := range chunks {
+					outs[i] = c.data
+				}
+			}
+		}
+		l.noteWrite(err)
+		if err == nil {
+			for _, c := range chunks {
+				l.pending.Add(-c.size)
+			}
+			l.opt.Advanced()
+			return true
+		}
+		if !l.pauseUnlessClosed() {
+			return false
+		}
+	}
+}
+
+// writeAll writes what is left of a chunk. A part of it that came through before an error is cut off again, or if that
+// does not work left as it is and not written twice.
+func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
+	n, err := f.f.Write(*out)
+	if err == nil && n < len(*out) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		if n > 0 && f.f.Truncate(f.size) != nil {
+			f.size += int64(n)
+			*out = (*out)[n:]
+		}
+		return err
+	}
+	f.size += int64(n)
+	return nil
+}
+
+// rest follows a second without anything to write: the last bytes get their checksum line, too.
+func (l *AppendLog) rest() {
+	f := l.writing
+	if f.seal != nil || f.since == 0 || time.Since(f.moved) < sumIdle || l.failing.Load() {
+		return
+	}
+	since, crc := f.since, f.crc
+	out := f.sum(nil)
+	if l.writeAll(f, &out) != nil {
+		f.since, f.crc = since, crc // somebody who has more to write will tell
+		return
+	}
+	l.size.Store(f.size)
+	signal(l.syncWake)
+}
+
+// leave closes the file that is being written: it gets nothing more.
+func (l *AppendLog) leave() {
+	f := l.writing
+	if err := f.f.Sync(); err == nil {
+		f.setSynced(f.size)
+		l.advance(l.written.Load())
+	} else if !f.dropped.Load() {
+		l.suspect.Store(true)
+		l.opt.Report("Fail to fsync the AOF file", err)
+	}
+	f.f.Close()
+	l.mu.Lock()
+	l.writing = l.file
+	if len(l.queue) > 0 {
+		l.writing = l.queue[0].file
+	}
+	l.size.Store(l.writing.size)
+	l.mu.Unlock()
+	l.opt.Advanced()
+}
+
+// finish ends the writing.
+func (l *AppendLog) finish() {
+	f := l.writing
+	if f.seal == nil && f.since > 0 {
+		out := f.sum(nil)
+		l.writeAll(f, &out)
+	}
+	f.f.Sync()
+	f.f.Close()
+	l.mu.Lock()
+	l.ended = true
+	l.moved.Broadcast()
+	l.mu.Unlock()
+	signal(l.syncWake)
+}
+
+func (l *AppendLog) recycle(chunks []*logChunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range chunks {
+		if cap(c.data) > chunkKept {
+			c.data = nil
+		}
+		c.file = nil
+		if len(l.free) < 8 {
+			l.free = append(l.free, c)
+		}
+	}
+}
+
+// advance moves Synced forward and tells who waits.
+func (l *AppendLog) advance(to int64) {
+	l.mu.Lock()
+	l.synced.Store(max(l.synced.Load(), to))
+	l.moved.Broadcast()
+	l.mu.Unlock()
+}
+
+// noteWrite notes how a round of writing ended.
+func (l *AppendLog) noteWrite(err error) {
+	l.note(&l.writeErr, err, "Error writing to the AOF file", "AOF write error looks solved, the server can write again.")
+}
+
+func (l *AppendLog) note(place *error, err error, bad, good string) {
+	l.mu.Lock()
+	before := *place
+	*place = err
+	l.tries++
+	l.failing.Store(l.err() != nil)
+	l.moved.Broadcast()
+	l.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		l.opt.Report(bad, err)
+	case err == nil && before != nil:
+		l.opt.Report(good, nil)
+	case err == nil:
+		return
+	}
+	l.opt.Advanced()
+}
+
+// pauseUnlessClosed leaves a disk alone that has failed; false if the log was closed.
+func (l *AppendLog) pauseUnlessClosed() bool {
+	t := time.NewTimer(l.opt.Retry)
+	defer t.Stop()
+	for {
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed {
+			return false
+		}
+		select {
+		case <-t.C:
+			return true
+		case <-l.wake: // Flush wants to know at once
+			l.mu.Lock()
+			closed = l.closed
+			l.mu.Unlock()
+			return !closed
+		}
+	}
+}
+
+// sync is the goroutine that waits for the disk under SyncEverysec, and whenever Flush wants it.
+func (l *AppendLog) sync() {
+	tick := time.NewTicker(l.opt.Every)
+	defer tick.Stop()
+	for {
+		wanted := false
+		select {
+		case <-tick.C:
+		case <-l.syncWake:
+			wanted = true
+		}
+		l.mu.Lock()
+		ended := l.ended
+		l.mu.Unlock()
+		if ended {
+			return
+		}
+		if wanted || SyncPolicy(l.policy.Load()) == SyncEverysec && !l.held.Load() {
+			l.syncOnce()
+		}
+	}
+}
+
+// syncOnce waits for the disk to have everything that was written before.
+func (l *AppendLog) syncOnce() {
+	l.mu.Lock() // the bytes between synced and to are all in f
+	f, size, to, cuts := l.writing, l.size.Load(), l.written.Load(), l.cuts
+	l.mu.Unlock()
+	if to <= l.synced.Load() {
+		return
+	}
+	l.syncing.Store(time.Now().UnixMilli())
+	err := f.f.Sync()
+	l.syncing.Store(0)
+	if errors.Is(err, os.ErrClosed) { // the writer has left the file, and waited for it
+		return
+	}
+	if err != nil {
+		l.suspect.Store(true)
+	} else {
+		l.mu.Lock()
+		if cuts == l.cuts {
+			f.setSynced(size)
+			l.synced.Store(max(l.synced.Load(), to))
+		}
+		l.moved.Broadcast()
+		l.mu.Unlock()
+	}
+	l.note(&l.syncErr, err, "Fail to fsync the AOF file", "AOF fsync works again.")
+	l.opt.Advanced()
+}

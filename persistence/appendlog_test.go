@@ -1,0 +1,390 @@
+package persistence
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// unit is a unit for the log: a command, or a transaction of several.
+func unit(words ...string) []byte {
+	one := func(words ...string) (b []byte) {
+		b = fmt.Appendf(b, "*%d\r\n", len(words))
+		for _, w := range words {
+			b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(w), w)
+		}
+		return b
+	}
+	if !strings.Contains(strings.Join(words, " "), " ; ") {
+		return one(words...)
+	}
+	b := one("MULTI")
+	for len(words) > 0 {
+		n := 0
+		for n < len(words) && words[n] != ";" {
+			n++
+		}
+		b = append(b, one(words[:n]...)...)
+		words = words[min(len(words), n+1):]
+	}
+	return append(b, one("EXEC")...)
+}
+
+// logWorld is a log in a folder of its own, on a disk that may fail.
+type logWorld struct {
+	t    *testing.T
+	disk *faultyDisk
+	dir  string
+	log  *AppendLog
+	key  *Key
+	said []string
+	mu   sync.Mutex
+}
+
+func newLogWorld(t *testing.T, o LogOptions, key *Key) *logWorld {
+	w := &logWorld{t: t, disk: newFaultyDisk(), dir: t.TempDir(), key: key}
+	o.Retry, o.Every = time.Millisecond, 5*time.Millisecond
+	o.Report = func(what string, err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.said = append(w.said, what)
+	}
+	w.log = NewAppendLog(w.file("1"), o)
+	t.Cleanup(func() { w.log.Close() })
+	return w
+}
+
+func (w *logWorld) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *logWorld) file(name string) *LogFile {
+	f, err := CreateLogFile(w.disk, w.path(name), w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.disk.SyncDir(w.dir); err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+// read is the units that a file has, their words parted by spaces.
+func (w *logWorld) read(name string) (list []string, res ScanResult) {
+	w.t.Helper()
+	var keys Keys
+	if w.key != nil {
+		keys = Keys{w.key}
+	}
+	res, err := Scan(w.path(name), ScanOptions{Keys: keys, Visit: func(it *Item) error {
+		if it.Argv != nil {
+			words := make([]string, len(it.Argv))
+			for i, a := range it.Argv {
+				words[i] = string(a)
+			}
+			list = append(list, strings.Join(words, " "))
+		}
+		return nil
+	}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list, res
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !cond() {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not happen", what)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+var testKey = &Key{ID: "k", secret: [32]byte{1, 2, 3}}
+
+func eachLog(t *testing.T, o LogOptions, do func(t *testing.T, w *logWorld)) {
+	t.Run("plain", func(t *testing.T) { do(t, newLogWorld(t, o, nil)) })
+	t.Run("sealed", func(t *testing.T) { do(t, newLogWorld(t, o, testKey)) })
+}
+
+// TestAppendTogether appends from many goroutines, each of which waits until the disk has its unit.
+func TestAppendTogether(t *testing.T) {
+	var moved = make(chan struct{}, 1)
+	eachLog(t, LogOptions{Policy: SyncAlways, Advanced: func() { signal(moved) }}, func(t *testing.T, w *logWorld) {
+		const writers, each = 8, 200
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() {
+				for k := range each {
+					end := w.log.Append(unit("SET", fmt.Sprintf("k%d", i), strconv.Itoa(k)))
+					w.log.Kick()
+					eventually(t, "the disk's answer", func() bool { return w.log.Synced() >= end })
+				}
+			})
+		}
+		all.Wait()
+		list, res := w.read("1")
+		next := [writers]int{}
+		for _, cmd := range list {
+			var i, k int
+			if n, _ := fmt.Sscanf(cmd, "SET k%d %d", &i, &k); n != 2 || k != next[i] {
+				t.Fatalf("%q, and not value %d", cmd, next[i])
+			}
+			next[i]++
+		}
+		if len(list) != writers*each || res.Torn != NotTorn || w.log.Pending() != 0 {
+			t.Errorf("%d commands, %v, %d bytes wait", len(list), res.Torn, w.log.Pending())
+		}
+		if w.disk.syncs >= writers*each {
+			t.Errorf("%d units took %d waits for the disk", writers*each, w.disk.syncs)
+		}
+	})
+}
+
+// TestAppendEverysec waits for the disk by itself, and not at all under SyncNo.
+func TestAppendEverysec(t *testing.T) {
+	w := newLogWorld(t, LogOptions{Policy: SyncEverysec}, nil)
+	end := w.log.Append(unit("SET", "a", "1"))
+	w.log.Kick()
+	eventually(t, "a wait for the disk", func() bool { return w.log.Synced() >= end })
+
+	w.log.SetPolicy(SyncNo)
+	end = w.log.Append(unit("SET", "a", "2"))
+	w.log.Kick()
+	eventually(t, "a write", func() bool { return w.log.Written() >= end })
+	if err := w.log.Flush(); err != nil || w.log.Synced() < end {
+		t.Errorf("after Flush: %v", err)
+	}
+	end = w.log.Append(unit("SET", "a", "3"))
+	w.log.Kick()
+	eventually(t, "a write", func() bool { return w.log.Written() >= end })
+	w.log.SetPolicy(SyncAlways)
+	eventually(t, "a wait for the disk after the policy has changed", func() bool { return w.log.Synced() >= end })
+}
+
+// TestAppendToFullDisk fills the disk: nothing is lost and nothing is there twice when there is room again.
+func TestAppendToFullDisk(t *testing.T) {
+	for _, short := range []bool{false, true} {
+		for _, truncates := range []bool{false, true} {
+			eachLog(t, LogOptions{Policy: SyncAlways}, func(t *testing.T, w *logWorld) {
+				w.disk.short = short
+				for round := range 20 {
+					w.disk.set(func(op, _ string) error {
+						if op == "write" || op == "truncate" && !truncates {
+							return syscall.ENOSPC
+						}
+						return nil
+					})
+					end := w.log.Append(unit("RPUSH", "l", strconv.Itoa(round)))
+					w.log.Kick()
+					eventually(t, "the fault", w.log.Failing)
+					if err := w.log.Err(); !errors.Is(err, syscall.ENOSPC) {
+						t.Fatalf("the fault is %v", err)
+					}
+					if err := w.log.Flush(); err == nil || w.log.Synced() >= end {
+						t.Fatal("Flush says that the full disk has everything")
+					}
+					w.log.Append(unit("RPUSH", "l", "more"))
+					w.disk.set(nil)
+					eventually(t, "recovery", func() bool { return !w.log.Failing() })
+					if err := w.log.Flush(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				list, _ := w.read("1")
+				for i, cmd := range list {
+					if want := "RPUSH l " + strconv.Itoa(i/2); i%2 == 0 && cmd != want || i%2 == 1 && cmd != "RPUSH l more" {
+						t.Fatalf("command %d is %q", i, cmd)
+					}
+				}
+				if len(list) != 40 || len(w.said) != 40 {
+					t.Errorf("%d commands; it was said %q", len(list), w.said)
+				}
+			})
+		}
+	}
+}
+
+// TestAppendSyncFails: what the disk may have dropped is written again before anybody is told that it is there.
+func TestAppendSyncFails(t *testing.T) {
+	w := newLogWorld(t, LogOptions{Policy: SyncAlways}, nil)
+	bad := true
+	writes := 0
+	w.disk.set(func(op, _ string) error {
+		if op == "write" {
+			writes++
+		}
+		if op == "sync" && bad {
+			return syscall.EIO
+		}
+		return nil
+	})
+	end := w.log.Append(unit("SET", "a", "1"))
+	w.log.Kick()
+	eventually(t, "the fault", w.log.Failing)
+	if w.log.Synced() >= end {
+		t.Error("the disk is said to have what it has not")
+	}
+	w.disk.mu.Lock()
+	bad = false
+	w.disk.mu.Unlock()
+	if err := w.log.Flush(); err != nil {
+		eventually(t, "recovery", func() bool { return w.log.Synced() >= end })
+	}
+	if list, _ := w.read("1"); len(list) != 1 || writes < 2 {
+		t.Errorf("%q after %d writes", list, writes)
+	}
+
+	w.log.SetPolicy(SyncEverysec)
+	w.disk.mu.Lock()
+	bad = true
+	w.disk.mu.Unlock()
+	w.log.Append(unit("SET", "a", "2"))
+	w.log.Kick()
+	eventually(t, "the fault", w.log.Failing)
+	w.disk.set(nil)
+	eventually(t, "recovery", func() bool { return !w.log.Failing() })
+	if !w.log.Suspect() {
+		t.Error("files are trusted after the disk has failed to keep them")
+	}
+}
+
+// TestSwitch goes from file to file while others append.
+func TestSwitch(t *testing.T) {
+	eachLog(t, LogOptions{Policy: SyncEverysec}, func(t *testing.T, w *logWorld) {
+		next, stop := 0, make(chan struct{})
+		var order sync.Mutex
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					order.Lock()
+					w.log.Append(unit("SET", "k", strconv.Itoa(next)))
+					next++
+					order.Unlock()
+					w.log.Kick()
+				}
+			})
+		}
+		cuts := []int{0}
+		for i := range 5 {
+			f := w.file(strconv.Itoa(i + 2))
+			eventually(t, "writing", func() bool { order.Lock(); defer order.Unlock(); return next > cuts[i]+100 })
+			order.Lock()
+			w.log.Switch(f)
+			cuts = append(cuts, next)
+			order.Unlock()
+		}
+		close(stop)
+		all.Wait()
+		cuts = append(cuts, next)
+		if err := w.log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 6 {
+			list, res := w.read(strconv.Itoa(i + 1))
+			if len(list) != cuts[i+1]-cuts[i] || res.Torn != NotTorn {
+				t.Errorf("file %d has %d commands, %v, want %d", i+1, len(list), res.Torn, cuts[i+1]-cuts[i])
+			}
+			for k, cmd := range list {
+				if cmd != "SET k "+strconv.Itoa(cuts[i]+k) {
+					t.Fatalf("file %d, command %d: %q", i+1, k, cmd)
+				}
+			}
+		}
+	})
+}
+
+// TestDrop: a file that cannot be written keeps nobody waiting once it is not needed.
+func TestDrop(t *testing.T) {
+	w := newLogWorld(t, LogOptions{Policy: SyncAlways}, nil)
+	first := w.path("1")
+	w.disk.set(func(op, name string) error {
+		if name == first && op == "write" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	lost := w.log.Append(unit("SET", "a", "1"))
+	w.log.Kick()
+	eventually(t, "the fault", w.log.Failing)
+	old := w.log.Switch(w.file("2"))
+	w.log.Append(unit("SET", "b", "1"))
+	w.log.Drop(old)
+	eventually(t, "recovery", func() bool { return !w.log.Failing() && w.log.Synced() > lost })
+	if list, _ := w.read("2"); len(list) != 1 {
+		t.Errorf("the new file has %q", list)
+	}
+}
+
+func TestStamps(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	w := newLogWorld(t, LogOptions{Stamps: true, Now: func() time.Time { return now }}, nil)
+	w.log.Append(unit("SET", "a", "1"))
+	w.log.Append(unit("SET", "a", "2"))
+	now = now.Add(3 * time.Second)
+	w.log.Append(unit("SET", "a", "3"))
+	w.log.SetStamps(false)
+	now = now.Add(time.Second)
+	w.log.Append(unit("SET", "a", "4"))
+	if err := w.log.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(w.path("1"))
+	if !strings.HasPrefix(string(b), "#TS:1700000000\r\n*3") || strings.Count(string(b), "#TS:") != 2 {
+		t.Errorf("%q", b)
+	}
+	if _, res := w.read("1"); res.Stamps != 2 || res.First_s != 1700000000 || res.Last_s != 1700000003 {
+		t.Errorf("%+v", res)
+	}
+}
+
+// TestPowerLoss lets the power go at random moments: what the disk was said to have is there, and no half units.
+func TestPowerLoss(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for _, key := range []*Key{nil, testKey} {
+		for range 30 {
+			w := newLogWorld(t, LogOptions{Policy: SyncAlways}, key)
+			done := int64(-1)
+			units := 20 + rnd.IntN(200)
+			var ends []int64
+			for i := range units {
+				n := strconv.Itoa(i)
+				ends = append(ends, w.log.Append(unit("SET", "a", n, ";", "SET", "b", n)))
+				if rnd.IntN(4) == 0 {
+					w.log.Kick()
+				}
+				if rnd.IntN(10) == 0 {
+					w.log.Flush()
+				}
+			}
+			w.disk.set(func(string, string) error { return syscall.EIO }) // nothing reaches the disk from here on
+			synced := w.log.Synced()
+			for i, end := range ends {
+				if end <= synced {
+					done = int64(i)
+				}
+			}
+			w.disk.losePower(rnd)
+			list, res := w.read("1")
+			if got := int64(res.Units) - 1; got < done || len(list) > 0 && res.Torn != TornMulti && len(list)%4 != 0 && res.Torn != TornEnd && res.Torn != TornZeros {
+				t.Fatalf("%d units of %d are there, %d were acknowledged; %v", got, units, done, res.Torn)
+			}
+			w.disk.set(nil)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package persistence
+
+import (
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// faultyDisk is a disk that fails when it is told to, and knows what would be left of it if the power went.
+type faultyDisk struct {
+	mu     sync.Mutex
+	fail   func(op, name string) error // op: open, write, sync, truncate, rename, remove, syncdir
+	short  bool                        // a write that fails has written half
+	synced map[string]int64            // what the disk has of each file
+	undo   map[string][]func()         // what losing the power undoes in a folder
+	syncs  int
+}
+
+func newFaultyDisk() *faultyDisk {
+	return &faultyDisk{synced: map[string]int64{}, undo: map[string][]func(){}}
+}
+
+func (d *faultyDisk) set(fail func(op, name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
+}
+
+func (d *faultyDisk) check(op, name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail == nil {
+		return nil
+	}
+	return d.fail(op, name)
+}
+
+func (d *faultyDisk) OpenFile(name string, flag int, perm fs.FileMode) (DiskFile, error) {
+	if err := d.check("open", name); err != nil {
+		return nil, err
+	}
+	_, missing := os.Stat(name)
+	f, err := OS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if missing != nil {
+		d.synced[name] = 0
+		d.later(name, func() { os.Remove(name) })
+	}
+	return &faultyFile{f, d}, nil
+}
+
+func (d *faultyDisk) later(name string, undo func()) {
+	dir := filepath.Dir(name)
+	d.undo[dir] = append(d.undo[dir], undo)
+}
+
+func (d *faultyDisk) Rename(from, to string) error {
+	if err := d.check("rename", to); err != nil {
+		return err
+	}
+	before, missing := os.ReadFile(to)
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.synced[to] = d.synced[from]
+	d.later(to, func() {
+		os.Rename(to, from)
+		if missing == nil {
+			os.WriteFile(to, before, 0o644)
+		}
+	})
+	return nil
+}
+
+func (d *faultyDisk) Remove(name string) error {
+	if err := d.check("remove", name); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
+func (d *faultyDisk) Mkdir(name string) error { return OS.Mkdir(name) }
+
+func (d *faultyDisk) SyncDir(name string) error {
+	if err := d.check("syncdir", name); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.undo, name)
+	return nil
+}
+
+// losePower leaves what the disk is sure to have, and of the rest some.
+func (d *faultyDisk) losePower(rnd *rand.Rand) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, size := range d.synced {
+		info, err := os.Stat(name)
+		if err != nil || info.Size() <= size {
+			continue
+		}
+		os.Truncate(name, size+rnd.Int64N(info.Size()-size+1))
+		if rnd.IntN(2) == 0 { // the system knew the length already, but not the bytes
+			os.Truncate(name, info.Size())
+		}
+	}
+	for _, list := range d.undo {
+		for i := len(list) - 1; i >= 0; i-- {
+			list[i]()
+		}
+	}
+}
+
+type faultyFile struct {
+	DiskFile
+	d *faultyDisk
+}
+
+func (f *faultyFile) Write(p []byte) (int, error) {
+	if err := f.d.check("write", f.Name()); err != nil {
+		if f.d.short {
+			n, _ := f.DiskFile.Write(p[:len(p)/2])
+			return n, err
+		}
+		return 0, err
+	}
+	return f.DiskFile.Write(p)
+}
+
+func (f *faultyFile) Sync() error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := f.d.check("sync", f.Name()); err != nil {
+		return err
+	}
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	f.d.syncs++
+	f.d.synced[f.Name()] = info.Size()
+	return nil
+}
+
+func (f *faultyFile) Truncate(size int64) error {
+	if err := f.d.check("truncate", f.Name()); err != nil {
+		return err
+	}
+	f.d.mu.Lock()
+	f.d.synced[f.Name()] = min(f.d.synced[f.Name()], size)
+	f.d.mu.Unlock()
+	return f.DiskFile.Truncate(size)
+}
+
+func TestFaultyDiskLosesPower(t *testing.T) {
+	dir := t.TempDir()
+	d := newFaultyDisk()
+	write := func(name, text string, sync bool) {
+		f, err := d.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Write([]byte(text))
+		if sync {
+			f.Sync()
+		}
+		f.Close()
+	}
+	write("kept", "abc", true)
+	d.SyncDir(dir)
+	write("kept", "def", false)
+	write("unnamed", "x", true)
+	d.losePower(rand.New(rand.NewPCG(1, 1)))
+	if b, _ := os.ReadFile(filepath.Join(dir, "kept")); len(b) < 3 || string(b[:3]) != "abc" {
+		t.Errorf("the file that was synced has %q", b)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "unnamed")); err == nil {
+		t.Error("a file is there whose folder was not synced")
+	}
+}

@@ -1,0 +1,336 @@
+package persistence
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A Manifest says of which files an append-only log consists: the base, which holds everything up to a moment, and then
+// the commands since, in one file or several. Files of earlier bases are history until they are deleted. It is a text
+// file as redis-server has it since version 7, in the folder of the files:
+//
+//	file appendonly.aof.2.base.rdb seq 2 type b
+//	file appendonly.aof.1.incr.aof seq 1 type h
+//	file appendonly.aof.2.incr.aof seq 2 type i
+type Manifest struct {
+	Base    *LogName
+	History []LogName
+	Incr    []LogName
+
+	baseSeq, incrSeq int64 // the highest that were given
+}
+
+// LogName is a file that a manifest names.
+type LogName struct {
+	Name string
+	Seq  int64
+}
+
+// Empty tells whether the manifest names nothing to load.
+func (m *Manifest) Empty() bool { return m.Base == nil && len(m.Incr) == 0 }
+
+// ManifestError is a manifest that cannot be understood.
+type ManifestError struct {
+	Line   int
+	Text   string
+	Reason string
+}
+
+// Error makes it an error.
+func (e *ManifestError) Error() string {
+	if e.Text == "" {
+		return e.Reason
+	}
+	return fmt.Sprintf("line %d: %s: '%s'", e.Line, e.Reason, e.Text)
+}
+
+const manifestLine = 1024 // bytes at most
+
+// ParseManifest reads a manifest.
+func ParseManifest(text []byte) (*Manifest, error) {
+	m := &Manifest{}
+	if len(text) == 0 {
+		return nil, &ManifestError{Reason: "Found an empty AOF manifest"}
+	}
+	for n := 1; len(text) > 0; n++ {
+		line, rest, ended := bytes.Cut(text, []byte("\n"))
+		text = rest
+		if line = trimLine(line); len(line) > 0 && line[0] == '#' {
+			continue
+		}
+		bad := func(reason string) error { return &ManifestError{n, string(line), reason} }
+		if !ended || len(line) >= manifestLine {
+			return nil, bad("The AOF manifest file contains too long line")
+		}
+		if line = bytes.Trim(line, " \t\r"); len(line) == 0 {
+			return nil, &ManifestError{n, " ", badManifest}
+		}
+		if wrong := m.addLine(string(line)); wrong != "" {
+			return nil, bad(wrong)
+		}
+	}
+	return m, nil
+}
+
+func trimLine(line []byte) []byte { return bytes.TrimSuffix(line, []byte("\r")) }
+
+// What can be wrong with a line, worded as operators search logs for it.
+const (
+	badManifest    = "Invalid AOF manifest file format"
+	badManifestDir = "File can't be a path, just a filename"
+	twoBases       = "Found duplicate base file information"
+	badSequence    = "Found a non-monotonic sequence number"
+	unknownType    = "Unknown AOF file type"
+)
+
+// addLine takes one line over. Pairs that are not known are skipped, for the sake of versions to come.
+func (m *Manifest) addLine(line string) (wrong string) {
+	words, ok := splitQuoted(line)
+	if !ok || len(words) < 6 || len(words)%2 != 0 {
+		return badManifest
+	}
+	var f LogName
+	var typ byte
+	for i := 0; i < len(words); i += 2 {
+		switch strings.ToLower(words[i]) {
+		case "file":
+			f.Name = words[i+1]
+			if strings.ContainsAny(f.Name, `/\`) {
+				return badManifestDir
+			}
+		case "seq":
+			f.Seq, _ = strconv.ParseInt(words[i+1], 10, 64)
+		case "type":
+			if words[i+1] != "" {
+				typ = words[i+1][0]
+			}
+		}
+	}
+	if f.Name == "" || f.Seq == 0 || typ == 0 {
+		return badManifest
+	}
+	switch typ {
+	case 'b':
+		if m.Base != nil {
+			return twoBases
+		}
+		m.Base, m.baseSeq = &f, f.Seq
+	case 'h':
+		m.History = append(m.History, f)
+	case 'i':
+		if f.Seq <= m.incrSeq {
+			return badSequence
+		}
+		m.Incr, m.incrSeq = append(m.Incr, f), f.Seq
+	default:
+		return unknownType
+	}
+	return ""
+}
+
+// Format is the manifest as it stands in its file.
+func (m *Manifest) Format() []byte {
+	var b []byte
+	line := func(f LogName, typ byte) {
+		b = fmt.Appendf(b, "file %s seq %d type %c\n", quoteName(f.Name), f.Seq, typ)
+	}
+	if m.Base != nil {
+		line(*m.Base, 'b')
+	}
+	for _, f := range m.History {
+		line(f, 'h')
+	}
+	for _, f := range m.Incr {
+		line(f, 'i')
+	}
+	return b
+}
+
+// Clone is a copy to be changed.
+func (m *Manifest) Clone() *Manifest {
+	c := *m
+	c.History = append([]LogName(nil), m.History...)
+	c.Incr = append([]LogName(nil), m.Incr...)
+	if m.Base != nil {
+		base := *m.Base
+		c.Base = &base
+	}
+	return &c
+}
+
+// NewBase names the next base file; what the manifest had is history. rdb says that the file is a snapshot.
+func (m *Manifest) NewBase(filename string, rdb bool) LogName {
+	if m.Base != nil {
+		m.History = append([]LogName{*m.Base}, m.History...)
+	}
+	ext := ".aof"
+	if rdb {
+		ext = ".rdb"
+	}
+	m.baseSeq++
+	m.Base = &LogName{fmt.Sprintf("%s.%d.base%s", filename, m.baseSeq, ext), m.baseSeq}
+	return *m.Base
+}
+
+// NewIncr names the next file of commands.
+func (m *Manifest) NewIncr(filename string) LogName {
+	m.incrSeq++
+	f := LogName{fmt.Sprintf("%s.%d.incr.aof", filename, m.incrSeq), m.incrSeq}
+	m.Incr = append(m.Incr, f)
+	return f
+}
+
+// Retire makes history of all files of commands but those that stand at keep and behind it.
+func (m *Manifest) Retire(keep int) {
+	for _, f := range m.Incr[:keep] {
+		m.History = append([]LogName{f}, m.History...)
+	}
+	m.Incr = append([]LogName(nil), m.Incr[keep:]...)
+}
+
+// ReadManifest reads the manifest file of an append-only folder. A file that is not there is an empty manifest.
+func ReadManifest(dir, filename string) (*Manifest, error) {
+	text, err := os.ReadFile(filepath.Join(dir, filename+".manifest"))
+	if errors.Is(err, os.ErrNotExist) {
+		return &Manifest{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseManifest(text)
+}
+
+// Write puts the manifest into its place in the folder. When it returns nil the disk has it.
+func (m *Manifest) Write(disk Disk, dir, filename string) error {
+	name := filename + ".manifest"
+	return WriteFile(disk, filepath.Join(dir, name), "temp-"+name, false, func(f *File) error {
+		_, err := f.Write(m.Format())
+		return err
+	})
+}
+
+// quoteName writes a name that has anything unusual in quotes.
+func quoteName(name string) string {
+	plain := true
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\'' || c == '\\' {
+			plain = false
+		}
+	}
+	if plain {
+		return name
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(name) {
+		switch c := name[i]; c {
+		case '\\', '"':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case '\n':
+			b.WriteString(`\n`)
+		case '\r':
+			b.WriteString(`\r`)
+		case '\t':
+			b.WriteString(`\t`)
+		case '\a':
+			b.WriteString(`\a`)
+		case '\b':
+			b.WriteString(`\b`)
+		default:
+			if c >= ' ' && c < 0x7f {
+				b.WriteByte(c)
+			} else {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// splitQuoted cuts a line into words, which may stand in quotes as quoteName writes them, or in single quotes.
+func splitQuoted(line string) (words []string, ok bool) {
+	r := bufio.NewReader(strings.NewReader(line))
+	for {
+		c, err := r.ReadByte()
+		switch {
+		case err == io.EOF:
+			return words, true
+		case c == ' ' || c == '\t':
+			continue
+		}
+		r.UnreadByte()
+		word, ok := quotedWord(r)
+		if !ok {
+			return nil, false
+		}
+		words = append(words, word)
+	}
+}
+
+func quotedWord(r *bufio.Reader) (string, bool) {
+	var b strings.Builder
+	quote := byte(0)
+	for {
+		c, err := r.ReadByte()
+		if err != nil {
+			return b.String(), quote == 0
+		}
+		switch {
+		case quote == 0 && (c == ' ' || c == '\t'):
+			return b.String(), true
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote && quote != 0:
+			next, err := r.ReadByte() // a word ends with its quotes
+			return b.String(), err != nil || next == ' ' || next == '\t'
+		case quote == '"' && c == '\\':
+			if !escaped(r, &b) {
+				return "", false
+			}
+		case quote == '\'' && c == '\\':
+			if next, err := r.Peek(1); err == nil && next[0] == '\'' {
+				c, _ = r.ReadByte()
+			}
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+}
+
+func escaped(r *bufio.Reader, b *strings.Builder) bool {
+	c, err := r.ReadByte()
+	if err != nil {
+		return false
+	}
+	switch c {
+	case 'n':
+		c = '\n'
+	case 'r':
+		c = '\r'
+	case 't':
+		c = '\t'
+	case 'b':
+		c = '\b'
+	case 'a':
+		c = '\a'
+	case 'x':
+		if digits, err := r.Peek(2); err == nil {
+			if n, err := strconv.ParseUint(string(digits), 16, 8); err == nil {
+				r.Discard(2)
+				c = byte(n)
+			}
+		}
+	}
+	b.WriteByte(c)
+	return true
+}

@@ -1,0 +1,391 @@
+package persistence
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strconv"
+)
+
+// Tail is the state in which a file of commands ends, for who goes on writing it.
+type Tail struct {
+	End   int64  // behind the last unit that is whole
+	Since int64  // bytes since the last checksum line
+	CRC   uint32 // of those
+}
+
+// ScanResult is what Scan has found.
+type ScanResult struct {
+	Tail
+	Size     int64 // of the file
+	Torn     Torn  // what stands behind End
+	Sealed   bool
+	Commands int64 // transactions counted with all their parts
+	Units    int64 // transactions counted as one
+	Sums     int64 // checksum lines
+	Stamps   int64 // timestamps, and the first and the last of them in Unix seconds
+	First_s  int64
+	Last_s   int64
+}
+
+// Cut is how many bytes stand behind the last whole unit.
+func (r *ScanResult) Cut() int64 { return r.Size - r.End }
+
+// Torn says what a file has behind its last whole unit.
+type Torn uint8
+
+// The kinds of ends.
+const (
+	NotTorn   Torn = iota
+	TornEnd        // a command is not complete
+	TornMulti      // a transaction has no EXEC
+	TornZeros      // bytes that never were written: the system had made the file longer already when the power went
+)
+
+// String says it in words.
+func (t Torn) String() string {
+	switch t {
+	case TornEnd:
+		return "the last command is not complete"
+	case TornMulti:
+		return "the last transaction has no EXEC"
+	case TornZeros:
+		return "the end is filled with zeros"
+	}
+	return "whole"
+}
+
+// A DamageError is a file of commands that is damaged before its end: nobody can tell what stood there.
+type DamageError struct {
+	Offset int64 // from here on
+	Reason string
+}
+
+// Error makes it an error.
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("damaged at byte %d: %s", e.Offset, e.Reason)
+}
+
+// ScanOptions say how a file of commands is looked through.
+type ScanOptions struct {
+	From     int64 // where the commands begin, behind a snapshot in the same file
+	Keys     Keys
+	Progress func(read int64) error // is called now and then; an error ends the scan
+	Visit    func(it *Item) error   // is given everything but checksum lines; an error ends the scan
+}
+
+// Scan looks through a file of commands: where it ends, whether the end is torn, and whether anything before is damaged.
+//
+// A file is torn if it ends in the middle of a unit, or with zeros: what was being written when the process or the power
+// went. Nothing that was acknowledged is lost with such an end, if the server waits for the disk. Everything else that
+// is no command is damage, and so is what does not fit to its checksum line, and an end that seems torn but has later
+// checksum lines of the file behind it. The error is then a *DamageError, and the result tells what is whole before.
+func Scan(path string, o ScanOptions) (res ScanResult, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return res, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return res, err
+	}
+	s := &scan{o: &o, f: f, res: ScanResult{Size: info.Size()}}
+	open, err := OpenSealed(bufio.NewReaderSize(io.NewSectionReader(f, o.From, info.Size()-o.From), logWindow), o.Keys)
+	if err != nil {
+		return s.res, err
+	}
+	if s.res.Sealed = open.Sealed(); s.res.Sealed {
+		open.marks = append(open.marks, mark{0, open.at})
+		s.sealed = open
+		s.r = NewLogReader(open, 0, -1)
+	} else {
+		s.res.End, s.sumEnd, s.summed.End = o.From, o.From, o.From
+		s.r = NewLogReader(open, o.From, info.Size())
+	}
+	err = s.run()
+	if s.sealed != nil { // the places are those of the content until here
+		s.sealed.passed(s.res.End)
+		s.res.End = s.sealed.marks[0].file
+	}
+	return s.res, err
+}
+
+type scan struct {
+	o      *ScanOptions
+	f      *os.File
+	r      *LogReader
+	sealed *Opener
+	res    ScanResult
+
+	since  int64 // as in Tail, at the place of the reader
+	crc    uint32
+	sumEnd int64 // behind the last checksum line
+	summed Tail  // behind that line
+	multi  bool
+	told   int64
+}
+
+const tellEvery = 1 << 20
+
+func (s *scan) run() error {
+	for {
+		it, err := s.r.Next()
+		switch {
+		case err == io.EOF && s.sealed != nil && s.sealed.err == io.ErrUnexpectedEOF && !s.multi:
+			s.res.Torn = TornEnd
+			return nil
+		case err == io.EOF && s.multi:
+			s.res.Torn = TornMulti
+			return nil
+		case err == io.EOF:
+			return nil
+		case err == errTorn || err == errFormat || err == ErrTampered:
+			return s.broken(err)
+		case err != nil:
+			return err
+		}
+		if bytes.HasPrefix(it.Raw, []byte("#SUM:")) {
+			if err := s.sum(&it); err != nil {
+				return err
+			}
+			continue
+		}
+		s.since += int64(len(it.Raw))
+		s.crc = crc32.Update(s.crc, castagnoli, it.Raw)
+		if it.Argv == nil {
+			s.stamp(it.Raw)
+		} else {
+			s.command(it.Argv)
+		}
+		if !s.multi {
+			s.good(it.End())
+		}
+		if s.o.Visit != nil {
+			if err := s.o.Visit(&it); err != nil {
+				return err
+			}
+		}
+		if s.o.Progress != nil && it.At-s.told >= tellEvery {
+			s.told = it.At
+			if err := s.o.Progress(it.At); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *scan) good(end int64) {
+	s.res.Tail = Tail{end, s.since, s.crc}
+	if s.sealed != nil {
+		s.sealed.passed(end)
+	}
+}
+
+func (s *scan) command(argv [][]byte) {
+	s.res.Commands++
+	switch {
+	case !s.multi && isWord(argv, "MULTI"):
+		s.multi = true
+	case s.multi && isWord(argv, "EXEC"):
+		s.multi = false
+		s.res.Units++
+	case !s.multi:
+		s.res.Units++
+	}
+}
+
+func isWord(argv [][]byte, word string) bool {
+	return len(argv) == 1 && bytes.EqualFold(argv[0], []byte(word))
+}
+
+func (s *scan) stamp(line []byte) {
+	text, ok := bytes.CutPrefix(line, []byte("#TS:"))
+	if !ok {
+		return
+	}
+	if t, err := strconv.ParseInt(string(bytes.TrimRight(text, "\r\n")), 10, 64); err == nil {
+		if s.res.Stamps == 0 {
+			s.res.First_s = t
+		}
+		s.res.Stamps++
+		s.res.Last_s = t
+	}
+}
+
+// A sumLine is what a checksum line says.
+type sumLine struct {
+	bytes  int64
+	crc    uint32
+	synced int64
+}
+
+func parseSum(line []byte) (l sumLine, ok bool) {
+	n, err := fmt.Sscanf(string(line), "#SUM:%d:%08x:%d\r\n", &l.bytes, &l.crc, &l.synced)
+	return l, err == nil && n == 3 && l.bytes > 0
+}
+
+// sum compares a checksum line with what was read.
+func (s *scan) sum(it *Item) error {
+	l, ok := parseSum(it.Raw)
+	switch {
+	case !ok:
+		return &DamageError{it.At, "a checksum line that cannot be read"}
+	case l.bytes != s.since:
+		s.res.Tail = s.summed
+		return &DamageError{s.sumEnd, fmt.Sprintf("%d bytes stand before the checksum line at byte %d, which is about %d", s.since, it.At, l.bytes)}
+	case l.crc != s.crc:
+		s.res.Tail = s.summed
+		return &DamageError{s.sumEnd, fmt.Sprintf("the %d bytes before byte %d do not have their checksum", l.bytes, it.At)}
+	}
+	s.res.Sums++
+	s.since, s.crc, s.sumEnd = 0, 0, it.End()
+	if !s.multi {
+		s.good(it.End())
+		s.summed = s.res.Tail
+	}
+	return nil
+}
+
+// broken decides what it means that at the reader's place there is no whole command.
+func (s *scan) broken(why error) error {
+	if s.sealed != nil {
+		return s.brokenSeal(why)
+	}
+	at := s.r.At()
+	zeros, err := zerosFrom(s.f, s.res.Size)
+	if err != nil {
+		return err
+	}
+	if zeros < s.res.Size && zeros <= at { // nothing but zeros
+		s.res.Torn = TornZeros
+		return nil
+	}
+	later, err := s.laterSum(at)
+	if err != nil {
+		return err
+	}
+	switch {
+	case later.bytes > 0 && later.synced <= at && s.zeroAt(at): // the disk never had it, though it has what came later
+		s.res.Torn = TornZeros
+		return nil
+	case later.bytes > 0:
+		s.res.Tail = s.summed
+		return &DamageError{at, "no command stands there, and checksum lines follow: " + why.Error()}
+	case why == errTorn:
+		s.res.Torn = TornEnd
+		return nil
+	}
+	if zeros < s.res.Size { // a command that is not complete, then zeros?
+		r := NewLogReader(io.NewSectionReader(s.f, at, zeros-at), at, zeros)
+		if _, err := r.Next(); err == errTorn {
+			s.res.Torn = TornZeros
+			return nil
+		}
+	}
+	return &DamageError{at, "no command stands there"}
+}
+
+// brokenSeal is broken for a sealed file: a frame that opens holds whole bytes, so it is the frame that is torn, or not.
+func (s *scan) brokenSeal(why error) error {
+	at := s.sealed.At()
+	if why == errTorn && s.sealed.err != ErrTampered {
+		s.res.Torn = TornEnd
+		return nil
+	}
+	if zeros, err := zerosFrom(s.f, s.res.Size); err != nil {
+		return err
+	} else if zeros < min(s.res.Size, at+s.frameAt(at)) { // a frame ends with its tag, which is hardly ever 0
+		s.res.Torn = TornZeros
+		return nil
+	}
+	return &DamageError{at, ErrTampered.Error()}
+}
+
+// frameAt is how long the frame at a place of the file says it is.
+func (s *scan) frameAt(at int64) int64 {
+	var word [4]byte
+	s.f.ReadAt(word[:], at)
+	return 4 + int64(binary.BigEndian.Uint32(word[:])&^lastFrame) + tagBytes
+}
+
+// zerosFrom is where the zeros begin with which a file of size bytes ends.
+func zerosFrom(f *os.File, size int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	for size > 0 {
+		n := min(size, int64(len(buf)))
+		if _, err := f.ReadAt(buf[:n], size-n); err != nil && err != io.EOF {
+			return 0, err
+		}
+		if rest := bytes.TrimRight(buf[:n], "\x00"); len(rest) > 0 {
+			return size - n + int64(len(rest)), nil
+		}
+		size -= n
+	}
+	return 0, nil
+}
+
+// zeroAt tells whether many zeros stand at a place, or little behind it: the rest of a command may still be there.
+func (s *scan) zeroAt(at int64) bool {
+	const many = 512
+	var buf [8192]byte
+	n, _ := s.f.ReadAt(buf[:], at)
+	return bytes.Contains(buf[:n], make([]byte, many))
+}
+
+// laterSum finds a checksum line behind a place that nobody can have written but this log: it fits to the place of the
+// last one, or its bytes have the checksum. Of several it returns the one that knows most of the disk.
+func (s *scan) laterSum(at int64) (found sumLine, err error) {
+	const overlap = logLine
+	buf := make([]byte, 256<<10)
+	for pos := at; pos < s.res.Size; {
+		n, err := s.f.ReadAt(buf, pos)
+		if err != nil && err != io.EOF {
+			return found, err
+		}
+		for i := 0; i < n; {
+			k := bytes.Index(buf[i:n], []byte("\n#SUM:"))
+			if k < 0 {
+				break
+			}
+			i += k + 1
+			l, ok := parseSum(buf[i:min(n, i+logLine)])
+			if line := pos + int64(i); ok && (line-l.bytes == s.sumEnd || line-l.bytes >= at && s.fits(line, l)) {
+				if found.bytes == 0 || l.synced > found.synced {
+					found = l
+				}
+			}
+		}
+		if n < len(buf) {
+			break
+		}
+		pos += int64(n) - overlap
+	}
+	return found, nil
+}
+
+// fits tells whether the bytes before a checksum line have the checksum.
+func (s *scan) fits(line int64, l sumLine) bool {
+	if l.bytes > 64<<20 {
+		return false
+	}
+	p := make([]byte, l.bytes)
+	if _, err := s.f.ReadAt(p, line-l.bytes); err != nil {
+		return false
+	}
+	return crc32.Checksum(p, castagnoli) == l.crc
+}
+
+// CutFile makes a file end at a place and waits until the disk has that.
+func CutFile(disk Disk, path string, end int64) error {
+	f, err := disk.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(end), f.Sync(), f.Close())
+}

@@ -231,7 +231,8 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 	if s.tracks != nil && s.tracks.redirect != 0 {
 		redirect = s.tracks.redirect
 	}
-	in, inCap := s.conn.In.Buffered(), s.conn.In.Owned()
+	argv := s.conn.In.Parsed()
+	in, inCap := s.conn.In.Buffered()-argv, s.conn.In.Owned()-argv
 	if s == s.ex.current { // what it asks stands in the loop's own buffer
 		in += s.ex.requestSize
 	}
@@ -243,7 +244,7 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 	}
 	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, (now_ms-s.created)/1000, int64(s.idle(now_ms).Seconds()), s.flags(), s.db,
-		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), 0, multiMem,
+		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), argv, multiMem,
 		0, 0, out, 0, out, total, events, cmd, s.userName(), redirect, s.protocol, s.libName, s.libVer)
 }
 

@@ -40,7 +40,7 @@ func infoMemory(w *infoWriter) {
 	w.int("rss_overhead_bytes", m.rss-m.resident)
 	w.fixed("mem_fragmentation_ratio", ratio(m.rss, m.used), 2)
 	w.int("mem_fragmentation_bytes", m.rss-m.used)
-	w.int("mem_not_counted_for_evict", m.used-m.data)
+	w.int("mem_not_counted_for_evict", max(0, m.used-m.counted))
 	w.zeros("mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
 	w.int("mem_clients_normal", m.clients)
 	w.zeros("mem_cluster_links", "mem_aof_buffer")

@@ -43,6 +43,7 @@ func readMetrics(names ...string) []int64 {
 // memoryFigures is where the memory is, in bytes.
 type memoryFigures struct {
 	used, peak, startup int64
+	counted             int64 // of that, what maxmemory is compared with
 	data                int64 // entries, tables and structures
 	tables              int64 // of that, the tables in which keys stand
 	asked               int64 // what the data's allocations were asked for, before rounding
@@ -67,6 +68,7 @@ func (srv *Server) memory() (m memoryFigures) {
 	for i := range srv.ks.Shards() { // what is told has to agree with what maxmemory is compared with
 		srv.ks.Shard(i).SyncUsed()
 	}
+	m.counted = srv.usedMemory()
 	m.used = srv.notePeak()
 	m.peak, m.startup = srv.peak.Load(), srv.startup
 	m.clients = srv.clientMemory()

@@ -94,12 +94,17 @@ func (c *Conn) Buffers() int {
 	if in > bigInput {
 		in = (c.In.Buffered() + page - 1) &^ (page - 1)
 	}
-	return in + c.out.Owned()
+	out := c.out.Owned()
+	if out <= smallOutput { // lent for a turn
+		out = 0
+	}
+	return in + out
 }
 
 const (
-	bigInput = 64 << 10
-	page     = 4 << 10
+	bigInput    = 64 << 10
+	smallOutput = 16 << 10
+	page        = 4 << 10
 )
 
 // Proceed says whether the next command of the connection may run. It may not when the connection closes, is suspended,

@@ -19,6 +19,7 @@ const (
 	readSmall     = 16 << 10                        // room that every event of a turn is sure to get
 	readLarge     = 64 << 10                        // and the most that it gets in the window
 	readHuge      = 256 << 10                       // the most that one recv takes, straight into a connection's own buffer
+	readMost      = 1 << 20                         // the most of a large argument that one turn takes beyond the first recv
 	sendMost      = 512 << 10                       // the most that one send gives
 	windowSize    = eventsPerTurn * (readSmall * 2) // leftover and new bytes of every event; only what is used is touched
 )
@@ -158,7 +159,7 @@ func (l *Loop) event(c *Conn, events uint32, room []byte, left int) (used int) {
 // receive reads once from the connection's socket, into the room in the window, or behind what the connection holds if
 // that is much.
 func (l *Loop) receive(c *Conn, room []byte) (used int) {
-	var n, kept int
+	var n, kept, want int
 	var e syscall.Errno
 	direct := !c.In.Small()
 	if direct {
@@ -167,9 +168,11 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 			c.Close(ErrNoMemory)
 			return 0
 		}
-		n, e = recv(c.fd, space[:min(len(space), readHuge)])
+		want = min(len(space), readHuge)
+		n, e = recv(c.fd, space[:want])
 	} else {
 		kept = c.In.Buffered()
+		want = len(room) - kept
 		n, e = recv(c.fd, room[kept:])
 	}
 	switch {
@@ -188,6 +191,9 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 		}
 		l.fed = append(l.fed, c)
 		l.makeReady(c)
+		if n == want {
+			l.receiveRest(c)
+		}
 	case e == 0:
 		c.state |= stEOF
 		c.touch()
@@ -195,6 +201,33 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 		c.Close(e)
 	}
 	return used
+}
+
+// receiveRest reads on, up to readMost bytes, when a large argument is arriving and the first read has got all that it
+// had room for: what a client has sent before is then there when another one's request is served.
+func (l *Loop) receiveRest(c *Conn) {
+	for most := readMost; most > 0; {
+		missing := c.In.Missing()
+		if missing < readSmall {
+			return
+		}
+		space := c.In.Space(&l.pool)
+		if space == nil {
+			return // the next turn finds it out again, and closes
+		}
+		space = space[:min(len(space), readHuge, most)]
+		n, e := recv(c.fd, space)
+		if e != 0 || n <= 0 {
+			return
+		}
+		c.BytesIn += uint64(n)
+		l.bytesIn.Add(uint64(n))
+		l.reads.Add(1)
+		c.In.Filled(n)
+		if most -= n; n < len(space) {
+			return
+		}
+	}
 }
 
 // flush sends what waits, once.

@@ -113,6 +113,41 @@ func (r *Reader) Owned() int {
 // Partial says whether the beginning of an unfinished request is held.
 func (r *Reader) Partial() bool { return r.scan != 0 || r.Buffered() != 0 }
 
+// Parsed is how many of the buffered bytes have been looked at: they belong to arguments of the unfinished request that
+// are there as a whole, or to the lines before them.
+func (r *Reader) Parsed() int { return r.scan }
+
+// Missing is about how many bytes the first request in the window still needs, if an argument of it does not end in the
+// window; otherwise 0.
+func (r *Reader) Missing() int {
+	b := r.win[r.pos:]
+	i, left, bulk := r.scan, int(r.left), r.bulk
+	if i == 0 {
+		n, at, f := length(b, 0, bad)
+		if len(b) == 0 || b[0] != '*' || f != 0 || n > 64 { // requests of many arguments are not looked through
+			return 0
+		}
+		i, left, bulk = at, int(n), -1
+	}
+	for ; left > 0; left-- {
+		if bulk < 0 {
+			if i >= len(b) || b[i] != '$' {
+				return 0
+			}
+			n, at, f := length(b, i, bad)
+			if f != 0 || n < 0 || n > mostBulk {
+				return 0
+			}
+			i, bulk = at, int(n)
+		}
+		if i+bulk+2 > len(b) {
+			return i + bulk + 2 - len(b)
+		}
+		i, bulk = i+bulk+2, -1
+	}
+	return 0
+}
+
 // Next cuts the next request. Its argument slices stand in a and point into the window (the arguments of a typed
 // request with quotes point into a). Empty requests are skipped. The cost is linear in the bytes looked at, and no byte
 // is looked at twice, except for the length lines of a request that came in pieces and lines of at most 64 KiB.

@@ -118,13 +118,6 @@ type Set uint64
 // All is the set of all shards.
 func (ks *Keyspace) All() Set { return Set(^uint64(0) >> (64 - len(ks.shards))) }
 
-// Lock takes the shards in s in ascending order, so that no two takers can wait for each other.
-func (ks *Keyspace) Lock(s Set) {
-	for ; s != 0; s &= s - 1 {
-		ks.shards[bits.TrailingZeros64(uint64(s))].mu.Lock()
-	}
-}
-
 // Unlock releases the shards in s.
 func (ks *Keyspace) Unlock(s Set) {
 	for ; s != 0; s &= s - 1 {

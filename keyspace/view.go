@@ -34,6 +34,9 @@ type View struct {
 	// runs the command looks each of them up afterwards, which does.
 	Lapsed []Lapsed
 
+	// Waits, if it is set, is called again and again while a shard is waited for that somebody has held for long.
+	Waits func()
+
 	// BeforeFlush is called with each held shard that is about to lose, or exchange, the content of database db: who
 	// watches keys has to look now whether they are there. other is the database that comes in its place, or -1.
 	BeforeFlush func(s *Shard, db, other int)
@@ -92,8 +95,28 @@ func (v *View) Keyspace() *Keyspace { return v.ks }
 
 // Take locks the shards in s. The view holds none before.
 func (v *View) Take(s Set) {
-	v.ks.Lock(s)
+	v.ks.lock(s, v.Waits, nil)
 	v.held = s
+}
+
+// TakeUnless is Take for somebody who need not have them: when they are not to be had at once, it asks now and then
+// whether to go on waiting. It is false if giveUp said so; then it holds none.
+func (v *View) TakeUnless(s Set, giveUp func() bool) bool {
+	if !v.ks.lock(s, v.Waits, giveUp) {
+		return false
+	}
+	v.held = s
+	return true
+}
+
+// TakeMore locks further shards while others are held, in the midst of a unit that cannot start over. Only one view at a
+// time may do so: see lock.go.
+func (v *View) TakeMore(s Set) {
+	for s &^= v.held; s != 0; s &= s - 1 {
+		one := s & -s
+		v.ks.lock(one, v.Waits, nil)
+		v.held |= one
+	}
 }
 
 // Release settles what was edited and unlocks all shards that the view holds.

@@ -47,6 +47,9 @@ type executor struct {
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
 
+	scripting scripting
+	running   atomic.Pointer[scriptRun] // scripting.run, for others to see
+
 	current     *session        // whose command runs
 	requestSize int             // bytes of its request
 	own         []byte          // messages for it, to be sent after its reply

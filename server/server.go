@@ -81,6 +81,9 @@ type Server struct {
 
 	defrag defragPlan
 
+	scripts scriptCache
+	stray   sync.Mutex // held by a script that may touch keys which it did not declare
+
 	journal  journal
 	disk     persistence.Disk
 	saver    snapshots

@@ -78,6 +78,8 @@ type Ctx struct {
 
 	// MayBlock is false inside transactions and scripts: a blocking command then answers as if its time were over.
 	MayBlock bool
+	// Script is true while a script or a function calls the command.
+	Script bool
 	// Again is true when a blocked command runs again because one of its keys may be ready.
 	Again bool
 	// Obey is true for requests from the log or the primary, which have passed all checks there.

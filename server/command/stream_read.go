@@ -90,6 +90,9 @@ func (r *reading) parse(c *Ctx) {
 	for a.More() {
 		switch {
 		case a.IsWith("BLOCK", 1):
+			if c.Script {
+				a.Wrong(resp.NoBlockInScript(c.Row.Name))
+			}
 			r.block = true
 			r.deadline_ms = c.blockArg()
 		case a.IsWith("COUNT", 1):

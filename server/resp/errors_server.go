@@ -91,6 +91,17 @@ const (
 	ErrClusterDown Error = "CLUSTERDOWN The cluster is down"
 )
 
+// What scripts reply before they run.
+const (
+	ErrNegativeKeys  Error = "ERR Number of keys can't be negative"
+	ErrMisconfScript Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+)
+
+// NoBlockInScript is the reply to XREAD and XREADGROUP with BLOCK in a script.
+func NoBlockInScript(name string) Error {
+	return Error("ERR " + name + " command is not allowed with BLOCK option from scripts")
+}
+
 // NoPerm is the reply to a command that the user may not run; why ends the sentence.
 func NoPerm(why string) Error { return Error("NOPERM " + why) }
 

@@ -1,0 +1,88 @@
+package keyspace
+
+import (
+	"math/bits"
+	"runtime"
+	"time"
+)
+
+// Who takes several shards takes all of them before anything is done with one, and never waits while it holds one: it
+// waits for the first that is not free, tries the others, and if one of these is not free gives back what it has and
+// waits for that. So whoever holds shards goes on, with one exception: a script may find in its midst that it needs
+// another shard, and waits for it with shards held (TakeMore). There is at most one such script at a time, by a lock of
+// the server's that is taken before any shard; what it waits for is held by somebody who waits for nothing. That is why
+// nobody ever waits in a circle.
+
+const (
+	spinTries = 100 // to get a shard before the processor is given up in between
+	yields    = 100 // further tries before the waiting is no matter of microseconds any more
+	firstNap  = 20 * time.Microsecond
+	longNap   = 500 * time.Microsecond
+)
+
+// lock takes the shards in s, or none if giveUp, which may be nil, says so while one is waited for.
+func (ks *Keyspace) lock(s Set, waits func(), giveUp func() bool) bool {
+	if s&(s-1) == 0 { // one, or none
+		return s == 0 || ks.lockOne(bits.TrailingZeros64(uint64(s)), waits, giveUp)
+	}
+	first := bits.TrailingZeros64(uint64(s))
+	for {
+		if !ks.lockOne(first, waits, giveUp) {
+			return false
+		}
+		got := Set(1) << first
+		missing := -1
+		for rest := s &^ got; rest != 0; rest &= rest - 1 {
+			i := bits.TrailingZeros64(uint64(rest))
+			if !ks.tryOne(i) {
+				missing = i
+				break
+			}
+			got |= 1 << i
+		}
+		if missing < 0 {
+			return true
+		}
+		ks.Unlock(got)
+		first = missing
+	}
+}
+
+// Lock takes the shards in s, of which the caller holds none.
+func (ks *Keyspace) Lock(s Set) { ks.lock(s, nil, nil) }
+
+// tryOne takes a shard if it is free within a microsecond or so.
+func (ks *Keyspace) tryOne(i int) bool {
+	for range spinTries {
+		if ks.shards[i].mu.TryLock() {
+			return true
+		}
+	}
+	return false
+}
+
+// lockOne takes a shard. It does not sleep on the lock itself: what holds it may be a script that has to be ended by
+// somebody who waits here.
+func (ks *Keyspace) lockOne(i int, waits func(), giveUp func() bool) bool {
+	if ks.shards[i].mu.TryLock() || ks.tryOne(i) {
+		return true
+	}
+	for range yields {
+		runtime.Gosched()
+		if ks.shards[i].mu.TryLock() {
+			return true
+		}
+	}
+	for nap := firstNap; ; nap = min(2*nap, longNap) {
+		time.Sleep(nap)
+		if ks.shards[i].mu.TryLock() {
+			return true
+		}
+		if giveUp != nil && giveUp() {
+			return false
+		}
+		if waits != nil {
+			waits()
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package script
+
+import (
+	"context"
+	"math/rand/v2"
+	"regexp"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"larder/server/resp"
+)
+
+// A Host is the server as a script sees it. All calls come from the goroutine that runs the script.
+type Host interface {
+	// Call runs a command, the name first. The arguments are valid until Call returns. The reply goes to reply, whose
+	// Proto says in which form; if the command may not run at all that is returned as an error instead.
+	Call(argv [][]byte, reply *resp.Writer) resp.Error
+	// Log writes a line to the server's log; level 0 is debug, 3 is warning.
+	Log(level int, text string)
+	// Replicate says where effects go from now on: bit 0 the append-only log, bit 1 replicas.
+	Replicate(where int)
+	// Allowed tells whether the script's user may run a command; known is false if there is no such command.
+	Allowed(argv [][]byte) (allowed, known bool)
+	// Interrupt is called every few thousand instructions. If it returns true the script ends with an error.
+	Interrupt() (kill bool)
+}
+
+// Options are the bounds and words of engines.
+type Options struct {
+	Version    string // REDIS_VERSION
+	VersionNum int    // REDIS_VERSION_NUM
+	LogLevel   func() int
+	// MaxString is the most bytes that one string may have which a script makes; 0: 512 MiB.
+	MaxString int
+}
+
+// An Engine is a Lua state in which scripts run one after the other.
+type Engine struct {
+	L   *lua.LState
+	opt Options
+
+	globals *lua.LTable // what is there
+	env     *lua.LTable // what scripts see as their globals: nothing in it can be changed
+	locked  map[*lua.LTable]*lua.LTable
+	fail    *lua.LFunction // makes an error table of whatever was raised
+
+	host        Host
+	proto       int
+	ignoreStats bool
+	failed      bool // the last command replied an error
+	inHost      bool
+	eval        bool // a script, not a function
+	rnd         random
+	cjson       cjsonConf
+
+	ticks uint32
+	stop  chan struct{} // closed: the script is to end
+	dead  chan struct{}
+
+	scripts map[string]*lua.LFunction // by SHA
+	libs    map[string]*loadedLib
+	loading *Library
+
+	argv    [][]byte
+	args    []byte
+	reply   resp.Writer
+	onLimit string
+}
+
+const (
+	callDepth     = 20000   // of Lua functions
+	registryFirst = 4 << 10 // values on the stack
+	registryMost  = 1 << 20
+	registryStep  = 32 << 10
+	tickMask      = 1<<12 - 1
+)
+
+// New makes an engine.
+func New(o Options) *Engine {
+	if o.MaxString == 0 {
+		o.MaxString = 512 << 20
+	}
+	if o.LogLevel == nil {
+		o.LogLevel = func() int { return 0 }
+	}
+	e := &Engine{opt: o, locked: map[*lua.LTable]*lua.LTable{}, scripts: map[string]*lua.LFunction{}, libs: map[string]*loadedLib{}}
+	e.dead = make(chan struct{})
+	close(e.dead)
+	e.rnd.seed(int32(rand.Uint32()))
+	e.cjson = newCJSONConf()
+	e.L = lua.NewState(lua.Options{
+		SkipOpenLibs: true, CallStackSize: callDepth, MinimizeStackMemory: true,
+		RegistrySize: registryFirst, RegistryMaxSize: registryMost, RegistryGrowStep: registryStep,
+	})
+	e.furnish()
+	e.L.SetContext((*clock)(e))
+	return e
+}
+
+// Close gives back what the state holds.
+func (e *Engine) Close() { e.L.Close() }
+
+// clock is the engine as the context of its state: the interpreter asks it before every instruction whether it is done,
+// which is the one place where a running script can be looked after.
+type clock Engine
+
+func (c *clock) Done() <-chan struct{} {
+	if c.ticks++; c.ticks&tickMask == 0 && c.host != nil && c.stop == nil {
+		if c.host.Interrupt() {
+			c.stop = c.dead
+		}
+	}
+	return c.stop
+}
+
+func (c *clock) Err() error {
+	if c.stop != nil {
+		return errKilled
+	}
+	return nil
+}
+
+func (c *clock) Value(any) any { return nil }
+
+func (c *clock) Deadline() (t time.Time, ok bool) { return t, false }
+
+var _ context.Context = (*clock)(nil)
+
+type killed struct{}
+
+func (killed) Error() string { return "Script killed by user with SCRIPT KILL..." }
+
+var errKilled error = killed{}
+
+// Eval runs a script with its keys and arguments and writes its reply. The result tells about an error reply.
+func (e *Engine) Eval(h Host, s *Script, keys, args [][]byte, out *resp.Writer) Result {
+	fn := e.scripts[s.SHA]
+	if fn == nil {
+		fn = e.function(s)
+	}
+	e.globals.RawSetString("KEYS", e.list(keys))
+	e.globals.RawSetString("ARGV", e.list(args))
+	e.eval = true
+	return e.run(h, s.SHA, out, fn)
+}
+
+// maxFunctions is how many scripts an engine keeps ready. Beyond it starts over: making a function of what is compiled
+// takes a microsecond.
+const maxFunctions = 10000
+
+func (e *Engine) function(s *Script) *lua.LFunction {
+	if len(e.scripts) >= maxFunctions {
+		clear(e.scripts)
+	}
+	fn := e.newFunction(s.proto)
+	e.scripts[s.SHA] = fn
+	return fn
+}
+
+func (e *Engine) newFunction(proto *lua.FunctionProto) *lua.LFunction {
+	fn := e.L.NewFunctionFromProto(proto)
+	fn.Env = e.env
+	return fn
+}
+
+// Forget drops all scripts.
+func (e *Engine) Forget() { clear(e.scripts) }
+
+func (e *Engine) list(items [][]byte) *lua.LTable {
+	t := e.L.CreateTable(len(items), 0)
+	for i, b := range items {
+		t.RawSetInt(i+1, lua.LString(b))
+	}
+	return t
+}
+
+// Result is what is left to say of a script that has replied.
+type Result struct {
+	Failed  bool // the reply is an error
+	Counted bool // which is a command's, and was counted as such
+	Killed  bool
+}
+
+func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, args ...lua.LValue) (r Result) {
+	L := e.L
+	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
+	e.reply.Proto = 2
+	L.Push(fn)
+	for _, a := range args {
+		L.Push(a)
+	}
+	err := L.PCall(len(args), 1, e.fail)
+	e.checkPanic(err)
+	if err == nil {
+		v := L.Get(-1)
+		L.Pop(1)
+		errs := out.ErrCount
+		e.write(out, v, 0)
+		r.Failed, r.Counted = out.ErrCount != errs, e.ignoreStats
+	} else {
+		text, counted := e.describe(err, name)
+		out.Error(resp.Error(newlines.Replace(text)))
+		r = Result{Failed: true, Counted: counted, Killed: e.stop != nil}
+	}
+	e.host, e.stop = nil, nil
+	if L.GetTop() != 0 {
+		L.SetTop(0)
+	}
+	return r
+}
+
+// checkPanic lets a panic of the server's own go on: the interpreter takes all panics for errors of the script.
+func (e *Engine) checkPanic(err error) {
+	if e.inHost {
+		panic(err)
+	}
+}
+
+// describe words an error that has ended a script.
+func (e *Engine) describe(err error, name string) (text string, counted bool) {
+	ae, ok := err.(*lua.ApiError)
+	if !ok {
+		return "ERR Error running script " + name + ", " + err.Error(), false
+	}
+	t, ok := ae.Object.(*lua.LTable)
+	if !ok {
+		msg := "execution failure"
+		if ae.Object != nil {
+			msg = ae.Object.String()
+		}
+		return "ERR Error running script " + name + ", " + msg, false
+	}
+	text = lua.LVAsString(t.RawGetString("err"))
+	line, source := t.RawGetString("line"), t.RawGetString("source")
+	if lua.LVCanConvToString(line) && lua.LVCanConvToString(source) {
+		text += " script: " + name + ", on " + lua.LVAsString(source) + ":" + lua.LVAsString(line) + "."
+	}
+	return text, t.RawGetString("ignore_error_stats_update") == lua.LTrue
+}
+
+// handle is called with what was raised, while the stack still stands: it makes a table of it and adds the place.
+func (e *Engine) handle(L *lua.LState) int {
+	v := L.Get(1)
+	t, ok := v.(*lua.LTable)
+	if e.stop != nil {
+		t = single("err", lua.LString("ERR "+e.killText()))
+	} else if !ok {
+		t = single("err", lua.LString("ERR "+translate(toText2(L, v))))
+	}
+	t = e.real(t)
+	if line, source, ok := e.where(L); ok {
+		t.RawSetString("source", lua.LString(source))
+		t.RawSetString("line", lua.LNumber(line))
+	}
+	L.Push(t)
+	return 1
+}
+
+func (e *Engine) killText() string {
+	if e.onLimit != "" {
+		return e.onLimit
+	}
+	return errKilled.Error()
+}
+
+// where is the line of the innermost Lua function that runs.
+func (e *Engine) where(L *lua.LState) (line int, source string, ok bool) {
+	for level := 1; ; level++ {
+		d, ok := L.GetStack(level)
+		if !ok {
+			return 0, "", false
+		}
+		if _, err := L.GetInfo("Sl", d, lua.LNil); err != nil {
+			return 0, "", false
+		}
+		if d.CurrentLine > 0 {
+			return d.CurrentLine, "@" + d.Source, true
+		}
+	}
+}
+
+// What the interpreter says, and what Lua says.
+var phrases = []struct {
+	re   *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`^(\S+:\d+:) attempt to index a non-table object\((\w+)\) with key '.*'$`), "$1 attempt to index a $2 value"},
+	{regexp.MustCompile(`^(\S+:\d+:) attempt to call a non-function object$`), "$1 attempt to call a nil value"},
+	{regexp.MustCompile(`^(\S+:\d+:) cannot perform concat operation between (?:string|number) and (\w+)$`), "$1 attempt to concatenate a $2 value"},
+	{regexp.MustCompile(`^(\S+:\d+:) cannot perform concat operation between (\w+) and \w+$`), "$1 attempt to concatenate a $2 value"},
+	{regexp.MustCompile(`^(\S+:\d+:) cannot perform \w+ operation between number and (\w+)$`), "$1 attempt to perform arithmetic on a $2 value"},
+	{regexp.MustCompile(`^(\S+:\d+:) cannot perform \w+ operation between (\w+) and \w+$`), "$1 attempt to perform arithmetic on a $2 value"},
+	{regexp.MustCompile(`^(\S+:\d+:) __unm undefined$`), "$1 attempt to perform arithmetic on a nil value"},
+	{regexp.MustCompile(`^(\S+:\d+:) __len undefined$`), "$1 attempt to get length of a nil value"},
+	{regexp.MustCompile(`^(\S+:\d+:) attempt to compare (\w+) with (\w+)$`), "$1 attempt to compare $2 with $3"},
+	{regexp.MustCompile(`^(\S+:\d+:) bad argument #(\d+) to ([\w.]+) \(`), "$1 bad argument #$2 to '$3' ("},
+	{regexp.MustCompile(`^(\S+:\d+:) registry overflow$`), "$1 stack overflow"},
+}
+
+// translate words the interpreter's errors as Lua does.
+func translate(msg string) string {
+	for _, p := range phrases {
+		if p.re.MatchString(msg) {
+			return p.re.ReplaceAllString(msg, p.with)
+		}
+	}
+	return msg
+}
+
+// toText2 is tostring for what was raised.
+func toText2(L *lua.LState, v lua.LValue) string {
+	switch v := v.(type) {
+	case lua.LString:
+		return string(v)
+	case lua.LNumber:
+		return formatNumber(float64(v))
+	}
+	return L.ToStringMeta(v).String()
+}
+
+// fits raises an error if a string of n bytes would be too long.
+func (e *Engine) fits(L *lua.LState, n int) {
+	if n > e.opt.MaxString || n < 0 {
+		L.RaiseError("not enough memory")
+	}
+}
+
+// Memory is about what the engine's state takes, in bytes.
+func (e *Engine) Memory() int {
+	return baseMemory + len(e.scripts)*functionMemory
+}
+
+const (
+	baseMemory     = 60 << 10
+	functionMemory = 200
+)

@@ -1,0 +1,489 @@
+package script
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Redis lets scripts change neither globals nor libraries. The interpreter knows no such tables, so what a script gets
+// of them is an empty table whose metatable looks everything up in the real one and refuses to write. locked finds the
+// real one; everything that reads a table's own content has to ask real first.
+
+const readOnlyText = "Attempt to modify a readonly table"
+
+// kept are the basic functions that scripts have; all others go.
+var kept = strings.Fields(`assert collectgarbage error getfenv getmetatable ipairs load loadstring newproxy next pairs pcall
+	rawequal rawget rawset select setfenv setmetatable tonumber tostring type unpack xpcall`)
+
+// furnish fills a new state.
+func (e *Engine) furnish() {
+	L := e.L
+	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath, lua.OpenCoroutine} {
+		L.Push(L.NewFunction(open))
+		L.Call(0, 0)
+	}
+	opened := L.Get(lua.GlobalsIndex).(*lua.LTable)
+	g := L.NewTable()
+	e.globals = g
+	for _, name := range kept {
+		g.RawSetString(name, opened.RawGetString(name))
+	}
+	g.RawSetString("_VERSION", lua.LString("Lua 5.1"))
+	for name, fn := range map[string]lua.LGFunction{
+		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
+		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
+		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv, asText: text,
+	} {
+		g.RawSetString(name, L.NewFunction(fn))
+	}
+	next := g.RawGetString("next")
+	g.RawSetString("pairs", L.NewFunction(func(L *lua.LState) int {
+		t := L.CheckTable(1)
+		L.Push(next)
+		L.Push(t)
+		L.Push(lua.LNil)
+		return 3
+	}))
+	str := opened.RawGetString("string").(*lua.LTable)
+	str.RawSetString("format", L.NewFunction(e.format))
+	str.RawSetString("rep", L.NewFunction(e.rep))
+	str.RawSetString("gfind", str.RawGetString("gmatch"))
+	tab := opened.RawGetString("table").(*lua.LTable)
+	e.guardTableLibrary(tab)
+	math := opened.RawGetString("math").(*lua.LTable)
+	math.RawSetString("random", L.NewFunction(e.mathRandom))
+	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
+	co := opened.RawGetString("coroutine").(*lua.LTable)
+	e.watchCoroutines(co)
+	for name, t := range map[string]*lua.LTable{
+		"string": str, "table": tab, "math": math, "coroutine": co, "redis": e.redisTable(),
+		"cjson": e.cjsonTable(), "cmsgpack": e.cmsgpackTable(), "struct": e.structTable(), "bit": e.bitTable(),
+	} {
+		g.RawSetString(name, e.lock(t))
+	}
+	e.env = e.lock(g)
+	g.RawSetString("_G", e.env)
+	mt := L.NewTable() // of the real globals: what is not there is an error
+	mt.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
+		L.RaiseError("Script attempted to access nonexistent global variable '%s'", lua.LVAsString(L.Get(2)))
+		return 0
+	}))
+	g.Metatable = mt
+	e.fail = L.NewFunction(e.handle)
+	for _, fn := range g2functions(g) {
+		fn.Env = e.env
+	}
+}
+
+// g2functions are all functions in a table.
+func g2functions(t *lua.LTable) (list []*lua.LFunction) {
+	each(t, func(_, v lua.LValue) {
+		if fn, ok := v.(*lua.LFunction); ok {
+			list = append(list, fn)
+		}
+	})
+	return list
+}
+
+// lock makes the table through which scripts see t.
+func (e *Engine) lock(t *lua.LTable) *lua.LTable {
+	p := e.L.NewTable()
+	mt := e.L.NewTable()
+	mt.RawSetString("__index", t)
+	mt.RawSetString("__newindex", e.L.NewFunction(func(L *lua.LState) int {
+		L.RaiseError(readOnlyText)
+		return 0
+	}))
+	p.Metatable = mt
+	e.locked[p] = t
+	return p
+}
+
+// real is the table behind a locked one, or the table itself.
+func (e *Engine) real(t *lua.LTable) *lua.LTable {
+	if r := e.locked[t]; r != nil {
+		return r
+	}
+	return t
+}
+
+// checkWritable refuses a locked table as argument i.
+func (e *Engine) checkWritable(L *lua.LState, i int) *lua.LTable {
+	t := L.CheckTable(i)
+	if e.locked[t] != nil {
+		L.RaiseError(readOnlyText)
+	}
+	return t
+}
+
+func (e *Engine) next(L *lua.LState) int {
+	t := e.real(L.CheckTable(1))
+	k := lua.LValue(lua.LNil)
+	if L.GetTop() > 1 {
+		k = L.Get(2)
+	}
+	for {
+		var v lua.LValue
+		k, v = t.Next(k)
+		if k == lua.LNil {
+			L.Push(lua.LNil)
+			return 1
+		}
+		if s, ok := k.(lua.LString); ok && s == asText {
+			continue
+		}
+		L.Push(k)
+		L.Push(v)
+		return 2
+	}
+}
+
+func (e *Engine) rawget(L *lua.LState) int {
+	L.Push(e.real(L.CheckTable(1)).RawGet(L.CheckAny(2)))
+	return 1
+}
+
+func (e *Engine) rawset(L *lua.LState) int {
+	L.RawSet(e.checkWritable(L, 1), L.CheckAny(2), L.CheckAny(3))
+	L.SetTop(1)
+	return 1
+}
+
+func (e *Engine) getmetatable(L *lua.LState) int {
+	v := L.CheckAny(1)
+	if t, ok := v.(*lua.LTable); ok && e.locked[t] != nil {
+		mt, ok := e.locked[t].Metatable.(*lua.LTable)
+		if !ok {
+			L.Push(lua.LNil)
+			return 1
+		}
+		L.Push(e.lockOnce(mt))
+		return 1
+	}
+	if _, ok := v.(lua.LString); ok {
+		if mt, ok := L.GetMetatable(v).(*lua.LTable); ok {
+			L.Push(e.lockOnce(mt))
+			return 1
+		}
+	}
+	mt := L.GetMetatable(v)
+	if t, ok := mt.(*lua.LTable); ok {
+		if field := t.RawGetString("__metatable"); field != lua.LNil {
+			mt = field
+		}
+	}
+	L.Push(mt)
+	return 1
+}
+
+// lockOnce is lock for a table that scripts may ask for again and again.
+func (e *Engine) lockOnce(t *lua.LTable) *lua.LTable {
+	for p, r := range e.locked {
+		if r == t {
+			return p
+		}
+	}
+	return e.lock(t)
+}
+
+func (e *Engine) setmetatable(L *lua.LState) int {
+	t := e.checkWritable(L, 1)
+	if L.GetTop() < 2 || L.Get(2) != lua.LNil && L.Get(2).Type() != lua.LTTable {
+		L.ArgError(2, "nil or table expected")
+	}
+	if mt, ok := t.Metatable.(*lua.LTable); ok && mt.RawGetString("__metatable") != lua.LNil {
+		L.RaiseError("cannot change a protected metatable")
+	}
+	L.SetMetatable(t, L.Get(2))
+	L.SetTop(1)
+	return 1
+}
+
+// setfenv changes the globals of a function of the script's own.
+func (e *Engine) setfenv(L *lua.LState) int {
+	env := L.CheckTable(2)
+	var fn *lua.LFunction
+	switch v := L.Get(1).(type) {
+	case *lua.LFunction:
+		fn = v
+	case lua.LNumber:
+		d, ok := L.GetStack(int(v))
+		if !ok || v < 1 {
+			L.ArgError(1, "invalid level")
+		}
+		f, _ := L.GetInfo("f", d, lua.LNil)
+		fn, _ = f.(*lua.LFunction)
+	}
+	if fn == nil || fn.IsG {
+		L.RaiseError("'setfenv' cannot change environment of given object")
+		return 0
+	}
+	fn.Env = env
+	L.Push(fn)
+	return 1
+}
+
+// pcall is Redis's: of an error table it gives the text.
+func (e *Engine) pcall(L *lua.LState) int {
+	L.CheckAny(1)
+	err := L.PCall(L.GetTop()-1, lua.MultRet, nil)
+	e.checkPanic(err)
+	if err == nil {
+		L.Insert(lua.LTrue, 1)
+		return L.GetTop()
+	}
+	v := raised(err)
+	if t, ok := v.(*lua.LTable); ok {
+		if s := t.RawGetString("err"); lua.LVCanConvToString(s) {
+			v = s
+		}
+	}
+	L.SetTop(0)
+	L.Push(lua.LFalse)
+	L.Push(v)
+	return 2
+}
+
+// raised is what an error was raised with, in Lua's words.
+func raised(err error) lua.LValue {
+	ae, ok := err.(*lua.ApiError)
+	if !ok || ae.Object == nil {
+		return lua.LString(err.Error())
+	}
+	if s, ok := ae.Object.(lua.LString); ok {
+		return lua.LString(translate(string(s)))
+	}
+	return ae.Object
+}
+
+func (e *Engine) xpcall(L *lua.LState) int {
+	handler := L.CheckFunction(2)
+	L.Push(L.Get(1))
+	err := L.PCall(0, lua.MultRet, L.NewFunction(func(L *lua.LState) int {
+		v := L.Get(1)
+		if s, ok := v.(lua.LString); ok {
+			v = lua.LString(translate(string(s)))
+		}
+		L.Push(handler)
+		L.Push(v)
+		L.Call(1, 1)
+		return 1
+	}))
+	e.checkPanic(err)
+	if err == nil {
+		L.Insert(lua.LTrue, 3)
+		return L.GetTop() - 2
+	}
+	L.Push(lua.LFalse)
+	L.Push(raised(err))
+	return 2
+}
+
+func (e *Engine) loadstring(L *lua.LState) int {
+	return e.loadText(L, L.CheckString(1), L.OptString(2, ""))
+}
+
+// load puts the pieces together that a function gives.
+func (e *Engine) load(L *lua.LState) int {
+	fn := L.CheckFunction(1)
+	var b strings.Builder
+	for {
+		L.Push(fn)
+		L.Call(0, 1)
+		s, ok := L.Get(-1).(lua.LString)
+		L.Pop(1)
+		if !ok || s == "" {
+			return e.loadText(L, b.String(), L.OptString(2, "=(load)"))
+		}
+		b.WriteString(string(s))
+		e.fits(L, b.Len())
+	}
+}
+
+func (e *Engine) loadText(L *lua.LState, code, name string) int {
+	switch {
+	case name == "":
+		line, _, more := strings.Cut(code, "\n")
+		if more || len(line) > 60 {
+			line = line[:min(len(line), 60)] + "..."
+		}
+		name = `[string "` + line + `"]`
+	case name[0] == '@' || name[0] == '=':
+		name = name[1:]
+	default:
+		name = `[string "` + name + `"]`
+	}
+	_, proto, err := compile(code, name)
+	if err != nil {
+		L.Push(lua.LNil)
+		L.Push(lua.LString(err.Error()))
+		return 2
+	}
+	L.Push(e.newFunction(proto))
+	return 1
+}
+
+func (e *Engine) unpack(L *lua.LState) int {
+	t := e.real(L.CheckTable(1))
+	start, end := L.OptInt(2, 1), L.OptInt(3, t.Len())
+	if end-start >= maxUnpack {
+		L.RaiseError("too many results to unpack")
+	}
+	for i := start; i <= end; i++ {
+		L.Push(t.RawGetInt(i))
+	}
+	return max(0, end-start+1)
+}
+
+// maxUnpack is how many values unpack returns at most: as many as fit on Lua's stack.
+const maxUnpack = 7999
+
+func tostring(L *lua.LState) int {
+	switch v := L.CheckAny(1).(type) {
+	case lua.LString:
+		L.Push(v)
+	case lua.LNumber:
+		L.Push(lua.LString(formatNumber(float64(v))))
+	default:
+		L.Push(L.ToStringMeta(v))
+	}
+	return 1
+}
+
+// text makes text of a number that is about to be joined; everything else stays.
+func text(L *lua.LState) int {
+	v := L.Get(1)
+	if n, ok := v.(lua.LNumber); ok {
+		v = lua.LString(formatNumber(float64(n)))
+	}
+	L.Push(v)
+	return 1
+}
+
+func tonumber(L *lua.LState) int {
+	v := L.CheckAny(1)
+	base := L.OptInt(2, 10)
+	if base == 10 {
+		if n, ok := number(v); ok {
+			L.Push(lua.LNumber(n))
+		} else {
+			L.Push(lua.LNil)
+		}
+		return 1
+	}
+	if base < 2 || base > 36 {
+		L.ArgError(2, "base out of range")
+	}
+	if n, ok := parseBase(textOf(v), base); ok {
+		L.Push(lua.LNumber(n))
+	} else {
+		L.Push(lua.LNil)
+	}
+	return 1
+}
+
+func gcinfo(L *lua.LState) int {
+	L.Push(lua.LNumber(baseMemory / 1024))
+	return 1
+}
+
+func collectgarbage(L *lua.LState) int {
+	switch what := L.OptString(1, "collect"); what {
+	case "count":
+		L.Push(lua.LNumber(baseMemory / 1024))
+	case "collect", "stop", "restart", "step", "setpause", "setstepmul":
+		L.Push(lua.LNumber(0))
+	default:
+		L.ArgError(1, "invalid option '"+what+"'")
+	}
+	return 1
+}
+
+// guardTableLibrary keeps the functions of table from changing a locked table.
+func (e *Engine) guardTableLibrary(t *lua.LTable) {
+	for _, name := range []string{"insert", "remove", "sort"} {
+		fn := t.RawGetString(name).(*lua.LFunction).GFunction
+		t.RawSetString(name, e.L.NewFunction(func(L *lua.LState) int {
+			e.checkWritable(L, 1)
+			return fn(L)
+		}))
+	}
+	t.RawSetString("concat", e.L.NewFunction(e.concat))
+	t.RawSetString("getn", e.L.NewFunction(func(L *lua.LState) int {
+		L.Push(lua.LNumber(e.real(L.CheckTable(1)).Len()))
+		return 1
+	}))
+	t.RawSetString("setn", e.L.NewFunction(func(L *lua.LState) int {
+		L.RaiseError("'setn' is obsolete")
+		return 0
+	}))
+	t.RawSetString("foreach", e.L.NewFunction(func(L *lua.LState) int {
+		t, fn := e.real(L.CheckTable(1)), L.CheckFunction(2)
+		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+			if callBack(L, fn, k, v) {
+				return 1
+			}
+		}
+		return 0
+	}))
+	t.RawSetString("foreachi", e.L.NewFunction(func(L *lua.LState) int {
+		t, fn := e.real(L.CheckTable(1)), L.CheckFunction(2)
+		for i, n := 1, t.Len(); i <= n; i++ {
+			if callBack(L, fn, lua.LNumber(i), t.RawGetInt(i)) {
+				return 1
+			}
+		}
+		return 0
+	}))
+}
+
+// callBack calls fn with a pair and leaves its result if there is one.
+func callBack(L *lua.LState, fn *lua.LFunction, k, v lua.LValue) bool {
+	L.Push(fn)
+	L.Push(k)
+	L.Push(v)
+	L.Call(2, 1)
+	if L.Get(-1) != lua.LNil {
+		return true
+	}
+	L.Pop(1)
+	return false
+}
+
+// watchCoroutines makes coroutines count instructions as the main thread does.
+func (e *Engine) watchCoroutines(t *lua.LTable) {
+	create := t.RawGetString("create").(*lua.LFunction).GFunction
+	t.RawSetString("create", e.L.NewFunction(func(L *lua.LState) int {
+		n := create(L)
+		if th, ok := L.Get(-1).(*lua.LState); ok {
+			th.SetContext((*clock)(e))
+		}
+		return n
+	}))
+	wrap := t.RawGetString("wrap").(*lua.LFunction).GFunction
+	t.RawSetString("wrap", e.L.NewFunction(func(L *lua.LState) int {
+		n := wrap(L)
+		if fn, ok := L.Get(-1).(*lua.LFunction); ok {
+			for _, u := range fn.Upvalues {
+				if th, ok := u.Value().(*lua.LState); ok {
+					th.SetContext((*clock)(e))
+				}
+			}
+		}
+		return n
+	}))
+}
+
+// Globals lists the names of what scripts find, sorted.
+func (e *Engine) Globals() []string {
+	names := map[string]bool{}
+	each(e.globals, func(k, _ lua.LValue) {
+		if s, ok := k.(lua.LString); ok && s != asText {
+			names[string(s)] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(names))
+}

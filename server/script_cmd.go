@@ -1,0 +1,150 @@
+package server
+
+import (
+	"strings"
+
+	"larder/server/command"
+	"larder/server/resp"
+	"larder/server/script"
+)
+
+// Scripts are kept by their SHA1 for the whole server; each executor has an engine of its own, made when it is first
+// needed, in which they run. script_run.go runs them.
+
+// evaluate makes the handler of EVAL and its relatives.
+func evaluate(bySHA, readOnly bool) func(*command.Ctx) {
+	return func(c *command.Ctx) {
+		s := c.Client.(*session)
+		ex := s.ex
+		argv := c.Args.All()
+		if ex.srv.monitors.count.Load() > 0 {
+			ex.show(s, c.Row, argv) // now, so that what the script does comes after it
+		}
+		if bySHA && len(argv[1]) != shaLen {
+			c.Fail(resp.ErrNoScript)
+			return
+		}
+		keys, args, ok := scriptArgs(c)
+		if !ok {
+			return
+		}
+		var sc *script.Script
+		if bySHA {
+			if sc = ex.scriptNamed(argv[1]); sc == nil {
+				c.Fail(resp.ErrNoScript)
+				return
+			}
+		} else {
+			var err error
+			if sc, err = ex.scriptOf(argv[1]); err != nil {
+				c.Fail(resp.Error("ERR " + err.Error()))
+				return
+			}
+		}
+		ex.runScript(c, &scriptRun{name: sc.SHA, eval: true, flags: sc.Flags, readOnly: readOnly, declared: sc.Declared}, keys,
+			func(e *script.Engine, r *scriptRun) script.Result {
+				return e.Eval((*scriptHost)(ex), sc, keys, args, c.Reply)
+			})
+	}
+}
+
+const shaLen = 40
+
+// scriptArgs reads the number of keys, and the keys and arguments that follow.
+func scriptArgs(c *command.Ctx) (keys, args [][]byte, ok bool) {
+	c.Args.Bytes()
+	n := c.Args.Int()
+	if c.Args.Bad() {
+		c.Args.Done()
+		return nil, nil, false
+	}
+	rest := c.Args.Rest()
+	switch {
+	case n > int64(len(rest)):
+		c.Fail(resp.ErrTooManyKeys)
+		return nil, nil, false
+	case n < 0:
+		c.Fail(resp.ErrNegativeKeys)
+		return nil, nil, false
+	}
+	return rest[:n], rest[n:], true
+}
+
+func scriptLoad(c *command.Ctx) {
+	sc, err := c.Client.(*session).ex.scriptOf(c.Args.Bytes())
+	if err != nil {
+		c.Fail(resp.Error("ERR " + err.Error()))
+		return
+	}
+	c.Reply.BulkString(sc.SHA)
+}
+
+func scriptExists(c *command.Ctx) {
+	srv := c.Client.(*session).srv
+	names := c.Args.Rest()
+	c.Reply.Array(len(names))
+	for _, n := range names {
+		c.Reply.Int(oneIf(srv.scripts.find(strings.ToLower(string(n))) != nil))
+	}
+}
+
+// scriptShow replies the text of a script.
+func scriptShow(c *command.Ctx) {
+	sc := c.Client.(*session).srv.scripts.find(strings.ToLower(string(c.Args.Bytes())))
+	if sc == nil {
+		c.Fail(resp.ErrNoScript)
+		return
+	}
+	c.Reply.BulkString(sc.Body)
+}
+
+func scriptFlush(c *command.Ctx) {
+	if c.Args.Left() > 1 || !c.Args.Is("SYNC") && !c.Args.Is("ASYNC") && c.Args.More() {
+		c.Fail("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+		return
+	}
+	c.Client.(*session).srv.scripts.flush()
+	c.Reply.OK()
+}
+
+// scriptDebug knows the one mode that there is: none.
+func scriptDebug(c *command.Ctx) {
+	switch {
+	case c.Args.Is("NO"):
+		c.Reply.OK()
+	case c.Args.Is("YES"), c.Args.Is("SYNC"):
+		c.Fail("ERR the script debugger is not part of this server")
+	default:
+		c.Fail("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+	}
+}
+
+func scriptKill(c *command.Ctx) { c.Client.(*session).srv.killScript(c, true) }
+
+func scriptHelp(c *command.Ctx) {
+	c.Help(
+		"DEBUG (YES|SYNC|NO)", "Choose how scripts are debugged.",
+		"EXISTS <sha1> [<sha1> ...]", "Tell which scripts are in the cache.",
+		"FLUSH [ASYNC|SYNC]", "Empty the cache of scripts.",
+		"KILL", "End the script that is running.",
+		"LOAD <script>", "Put a script into the cache without running it.",
+		"SHOW <sha1>", "Return the text of a script.",
+	)
+}
+
+func init() {
+	register(
+		command.New("eval", command.NoneOfThem, evaluate(false, false)),
+		command.New("eval_ro", command.NoneOfThem, evaluate(false, true)),
+		command.New("evalsha", command.NoneOfThem, evaluate(true, false)),
+		command.New("evalsha_ro", command.NoneOfThem, evaluate(true, true)),
+		command.New("script", command.NoneOfThem, nil),
+		command.New("script|debug", command.NoneOfThem, scriptDebug),
+		command.New("script|exists", command.NoneOfThem, scriptExists),
+		command.New("script|flush", command.NoneOfThem, scriptFlush),
+		command.New("script|help", command.NoneOfThem, scriptHelp),
+		command.New("script|kill", command.NoneOfThem, scriptKill),
+		command.New("script|load", command.NoneOfThem, scriptLoad),
+		command.New("script|show", command.NoneOfThem, scriptShow),
+	)
+}

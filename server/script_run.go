@@ -1,0 +1,248 @@
+package server
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/resp"
+	"larder/server/script"
+)
+
+// A scriptRun is a script or a function that is running.
+type scriptRun struct {
+	name     string
+	eval     bool // a script, not a function
+	flags    script.Flags
+	readOnly bool // EVAL_RO and the like
+	declared bool // it can touch no keys but those that were named
+
+	s     *session
+	start time.Time
+	args  [][]byte
+	oom   bool // there was no room when it began
+	obey  bool
+	to    command.Target // where its effects go
+	wrote atomic.Bool
+	kill  atomic.Bool
+	busy  atomic.Bool // it has taken longer than busy-reply-threshold
+}
+
+// scriptHost is an executor as a script sees it.
+type scriptHost executor
+
+// runScript runs a script with the shards of its keys held, and more of them as it goes on.
+func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn func(*script.Engine, *scriptRun) script.Result) {
+	srv, s, v := ex.srv, c.Client.(*session), ex.view
+	r.s, r.args, r.obey = s, c.Args.All(), c.Obey
+	r.to = command.ToLog | command.ToReplicas
+	if e := ex.admitScript(r); e != "" {
+		c.Fail(e)
+		return
+	}
+	sg := &ex.scripting
+	if sg.engine == nil {
+		sg.engine = srv.newEngine()
+	}
+	own := !ex.inTransaction
+	if own {
+		if !r.declared {
+			srv.stray.Lock()
+			defer srv.stray.Unlock()
+		}
+		v.Take(ex.shardsOf(keys))
+	}
+	row, reply, may, db := c.Row, c.Reply, c.MayBlock, s.db
+	c.MayBlock, c.Script = false, true
+	noted := ex.noted
+	r.start = time.Now()
+	sg.run = r
+	ex.running.Store(r)
+	res := fn(sg.engine, r)
+	ex.running.Store(nil)
+	sg.run = nil
+	s.db, v.DB = db, db
+	c.Row, c.Reply, c.MayBlock, c.Script = row, reply, may, false
+	c.Nested()
+	// Errors of commands were counted where they happened: only what is the script's own counts again.
+	ex.noted = noted
+	if res.Failed && res.Counted {
+		ex.noted++
+	}
+	if own {
+		s.wrote(ex.release())
+	}
+}
+
+// shardsOf is the shards of some keys.
+func (ex *executor) shardsOf(keys [][]byte) (set keyspace.Set) {
+	for _, k := range keys {
+		set |= 1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash(k))
+	}
+	return set
+}
+
+// admitScript asks what a script may do before it begins. A script that says nothing of itself is asked at each command
+// instead.
+func (ex *executor) admitScript(r *scriptRun) resp.Error {
+	srv := ex.srv
+	if srv.ks.MaxMemory() > 0 {
+		if ex.inTransaction {
+			r.oom = srv.outOfMemory()
+		} else {
+			r.oom = !ex.makeRoom()
+		}
+	}
+	if r.flags&script.Compat != 0 || r.obey {
+		return ""
+	}
+	if r.oom && r.flags&(script.AllowOOM|script.NoWrites) == 0 {
+		return resp.ErrOOM
+	}
+	if r.flags&script.NoWrites != 0 {
+		r.readOnly = true
+		return ""
+	}
+	if srv.writesRefused() {
+		return resp.ErrMisconfScript
+	}
+	if r.readOnly {
+		return "ERR Can not execute a script with write flag using *_ro command."
+	}
+	return ""
+}
+
+// Call runs a command for the script.
+func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
+	ex := (*executor)(h)
+	srv, r := ex.srv, ex.scripting.run
+	row, _ := srv.table.Find(argv)
+	if e := ex.refuseInScript(r, row, argv); e != "" {
+		if row != nil {
+			ex.note(row).rejected++
+		}
+		ex.noteError(e)
+		return e
+	}
+	if row.Has(spec.Write) {
+		r.wrote.Store(true)
+	}
+	set := ex.locksOf(row, argv)
+	if row.Locks == command.NoneOfThem && row.Has(spec.ArbitraryKeys) {
+		set = srv.ks.All()
+	}
+	if missing := set &^ ex.view.Held(); missing != 0 {
+		ex.reach(missing)
+	}
+	c := &ex.ctx
+	c.Reply = reply
+	ex.view.DB = r.s.db
+	effects := len(ex.unit.ops)
+	start, timed := ex.startTimer(row)
+	ex.run(row, argv, nil)
+	ex.stopTimer(r.s, row, argv, start, timed)
+	if r.to != command.ToLog|command.ToReplicas {
+		for i := effects; i < len(ex.unit.ops); i++ {
+			ex.unit.ops[i].to &= r.to
+		}
+	}
+	return ""
+}
+
+// reach takes shards that a script has not declared.
+func (ex *executor) reach(missing keyspace.Set) { ex.view.TakeMore(missing) }
+
+// refuseInScript is the gates for a script's commands.
+func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte) resp.Error {
+	srv := ex.srv
+	switch {
+	case row == nil || row.Run == nil:
+		return "ERR Unknown Redis command called from script"
+	case !row.ArityOK(len(argv)):
+		return "ERR Wrong number of args calling Redis command from script"
+	case row.Has(spec.NoScript) || row.Locks == command.World:
+		return "ERR This Redis command is not allowed from script"
+	}
+	if u := r.s.user; u != nil && !u.Free() && !r.obey {
+		if e := ex.checkScript(r.s, row, argv); e != "" {
+			return e
+		}
+	}
+	if r.readOnly && (row.Has(spec.Write) || row.Has(spec.MayReplicate)) {
+		return "ERR Write commands are not allowed from read-only scripts."
+	}
+	if r.obey || r.wrote.Load() {
+		return "" // it cannot be left halfway
+	}
+	if row.Has(spec.Write) && srv.writesRefused() {
+		return resp.ErrMisconfRDB
+	}
+	if r.oom && row.Has(spec.DenyOOM) && r.flags&script.AllowOOM == 0 {
+		return resp.ErrOOM
+	}
+	return ""
+}
+
+// Log writes a script's line to the log.
+func (h *scriptHost) Log(level int, text string) {
+	l := h.srv.log
+	f := zap.String("script", h.scripting.run.name)
+	switch level {
+	case 0, 1:
+		l.Debug(text, f)
+	case 2:
+		l.Info(text, f)
+	default:
+		l.Warn(text, f)
+	}
+}
+
+// Replicate says where the script's effects go from here on.
+func (h *scriptHost) Replicate(where int) {
+	to := command.Target(0)
+	if where&1 != 0 {
+		to |= command.ToLog
+	}
+	if where&2 != 0 {
+		to |= command.ToReplicas
+	}
+	h.scripting.run.to = to
+}
+
+// Allowed tells whether the script's user may run a command.
+func (h *scriptHost) Allowed(argv [][]byte) (allowed, known bool) {
+	ex := (*executor)(h)
+	row, _ := ex.srv.table.Find(argv)
+	if row == nil {
+		return false, false
+	}
+	u := ex.scripting.run.s.user
+	return u == nil || u.Free() || ex.maySend(ex.scripting.run.s, row, argv), true
+}
+
+// Interrupt is called now and then while a script runs.
+func (h *scriptHost) Interrupt() (kill bool) {
+	return (*executor)(h).whileScript(h.scripting.run)
+}
+
+// newEngine makes an engine with what the server calls itself.
+func (srv *Server) newEngine() *script.Engine {
+	return script.New(script.Options{Version: RedisVersion, VersionNum: 0x00070204})
+}
+
+func (ex *executor) whileScript(r *scriptRun) bool { return r.kill.Load() }
+
+func (srv *Server) killScript(c *command.Ctx, eval bool) {
+	c.Fail("NOTBUSY No scripts in execution right now.")
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

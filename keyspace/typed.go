@@ -42,7 +42,7 @@ func (v *View) Field(key, field []byte) ([]byte, bool) {
 		return nil, false
 	}
 	v.used--
-	return h.Get(field, v.Now)
+	return h.Get(field, v.FieldNow())
 }
 
 // ReadSet gives the set at key: an empty one if there is none.

@@ -20,6 +20,8 @@ type View struct {
 
 	// ServeExpired is set on a replica: an expired key is invisible but stays until the primary deletes it.
 	ServeExpired bool
+	// AllLive is set while a replica does what its primary says: no key's time is over before the primary deletes it.
+	AllLive bool
 	// NoTouch leaves access words as they are (CLIENT NO-TOUCH).
 	NoTouch bool
 	// Record asks for every change to be recorded, not only those in shards with an interest.
@@ -213,7 +215,15 @@ func (v *View) find(key []byte) (it item, ok bool) {
 }
 
 // expired tells whether a time is over: a key lives through the whole millisecond that it expires in.
-func (v *View) expired(at_ms int64) bool { return at_ms < v.Now }
+func (v *View) expired(at_ms int64) bool { return at_ms < v.Now && !v.AllLive }
+
+// FieldNow is the time by which fields of hashes are there or gone.
+func (v *View) FieldNow() int64 {
+	if v.AllLive {
+		return 0
+	}
+	return v.Now
+}
 
 // expire removes a key whose time is over.
 func (v *View) expire(it *item) {

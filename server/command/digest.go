@@ -60,7 +60,7 @@ func (d *Digest) value(c *Ctx, key []byte, in keyspace.Info) {
 		})
 	case datatypes.TypeHash:
 		hash, _ := c.ReadHash(key)
-		hash.Each(c.Now, func(name, value []byte, at_ms int64) bool {
+		hash.Each(c.FieldNow(), func(name, value []byte, at_ms int64) bool {
 			var pair Digest
 			pair.mix(name)
 			pair.mix(value)

@@ -20,7 +20,7 @@ const stageMany = 32
 // overdue tells whether h may have fields whose time is over.
 func (c *Ctx) overdue(h *datatypes.Hash) bool {
 	at := h.MinExpire()
-	return at != 0 && at < c.Now
+	return at != 0 && at < c.FieldNow()
 }
 
 // lapse follows look-ups of the fields names[0], names[step], … of which some were not found: those whose time is over
@@ -86,7 +86,7 @@ func (c *Ctx) setFields() (created int64, ok bool) {
 		if i%(2*stageMany) == 0 && len(pairs) > 2 {
 			h.Stage(pairs[i:], 2)
 		}
-		if h.Set(pairs[i], pairs[i+1], c.Now) {
+		if h.Set(pairs[i], pairs[i+1], c.FieldNow()) {
 			created++
 		}
 	}
@@ -100,7 +100,7 @@ func hsetnx(c *Ctx) {
 	if !ok {
 		return
 	}
-	if !h.SetNX(name, value, c.Now) {
+	if !h.SetNX(name, value, c.FieldNow()) {
 		c.Reply.Int(0)
 		return
 	}
@@ -115,7 +115,7 @@ func hget(c *Ctx) {
 	if !ok {
 		return
 	}
-	if value, ok := h.Get(name, c.Now); ok {
+	if value, ok := h.Get(name, c.FieldNow()); ok {
 		c.Reply.Bulk(value)
 		return
 	}
@@ -141,7 +141,7 @@ func (c *Ctx) replyValues(h *datatypes.Hash, names [][]byte) (missing bool) {
 		if i%stageMany == 0 && len(names) > 1 {
 			h.Stage(names[i:], 1)
 		}
-		if value, ok := h.Get(name, c.Now); ok {
+		if value, ok := h.Get(name, c.FieldNow()); ok {
 			c.Reply.Bulk(value)
 		} else {
 			c.Reply.Null()
@@ -157,7 +157,7 @@ func hexists(c *Ctx) {
 	if !ok {
 		return
 	}
-	if h.Exists(name, c.Now) {
+	if h.Exists(name, c.FieldNow()) {
 		c.Reply.Int(1)
 		return
 	}
@@ -171,7 +171,7 @@ func hstrlen(c *Ctx) {
 	if !ok {
 		return
 	}
-	value, ok := h.Get(name, c.Now)
+	value, ok := h.Get(name, c.FieldNow())
 	c.Reply.Int(int64(len(value)))
 	if !ok {
 		c.lapse(key, h, c.Args.All()[2:], 1)
@@ -200,7 +200,7 @@ func hgetall(c *Ctx) {
 		return
 	}
 	at, n := w.Defer(), 0
-	h.Each(c.Now, func(name, value []byte, _ int64) bool {
+	h.Each(c.FieldNow(), func(name, value []byte, _ int64) bool {
 		w.Bulk(name)
 		w.Bulk(value)
 		n++
@@ -233,7 +233,7 @@ func (c *Ctx) listHash(item func(w *resp.Writer, name, value []byte)) {
 		return
 	}
 	at, n := w.Defer(), 0
-	h.Each(c.Now, func(name, value []byte, _ int64) bool {
+	h.Each(c.FieldNow(), func(name, value []byte, _ int64) bool {
 		item(w, name, value)
 		n++
 		return true
@@ -251,7 +251,7 @@ func hincrby(c *Ctx) {
 		return
 	}
 	n := int64(0)
-	if text, found := h.Get(name, c.Now); found {
+	if text, found := h.Get(name, c.FieldNow()); found {
 		if n, ok = datatypes.ParseInt(text); !ok {
 			c.Fail(resp.ErrHashNotInteger)
 			return
@@ -262,7 +262,7 @@ func hincrby(c *Ctx) {
 		c.Fail(resp.ErrOverflow)
 		return
 	}
-	h.SetKeepTTL(name, strconv.AppendInt(c.scratch(20)[:0], sum, 10), c.Now)
+	h.SetKeepTTL(name, strconv.AppendInt(c.scratch(20)[:0], sum, 10), c.FieldNow())
 	c.Changed(key, "hincrby")
 	c.verbatim()
 	c.Reply.Int(sum)
@@ -284,7 +284,7 @@ func hincrbyfloat(c *Ctx) {
 		return
 	}
 	sum := datatypes.LongOfInt(0)
-	if text, found := h.Get(name, c.Now); found {
+	if text, found := h.Get(name, c.FieldNow()); found {
 		if sum, ok = datatypes.ParseLong(text); !ok {
 			c.Fail(resp.ErrHashNotFloat)
 			return
@@ -295,11 +295,11 @@ func hincrbyfloat(c *Ctx) {
 		return
 	}
 	text := sum.AppendHuman(c.scratch(64)[:0])
-	h.SetKeepTTL(name, text, c.Now)
+	h.SetKeepTTL(name, text, c.FieldNow())
 	c.Changed(key, "hincrbyfloat")
 	if c.WantEffects {
 		c.Rewrite([]byte("HSET"), key, name, text)
-		if at_ms, _ := h.ExpireAt(name, c.Now); at_ms != 0 { // which HSET removes
+		if at_ms, _ := h.ExpireAt(name, c.FieldNow()); at_ms != 0 { // which HSET removes
 			c.Rewrite([]byte("HPEXPIREAT"), key, strconv.AppendInt(nil, at_ms, 10), []byte("FIELDS"), []byte("1"), name)
 		}
 	}
@@ -339,7 +339,7 @@ func hscan(c *Ctx) {
 	if !ok || !c.scanReady(h.Len()) {
 		return
 	}
-	next := h.Scan(o.cursor, o.count, c.Now, func(name, value []byte, _ int64) {
+	next := h.Scan(o.cursor, o.count, c.FieldNow(), func(name, value []byte, _ int64) {
 		if o.matches(name) {
 			c.found.add(name)
 			if !o.noValues {
@@ -359,7 +359,7 @@ func hrandfield(c *Ctx) {
 			return
 		}
 		c.lapseAll(key, &h)
-		if name, _, ok := h.Random(c.Now); ok {
+		if name, _, ok := h.Random(c.FieldNow()); ok {
 			c.Reply.Bulk(name)
 		} else {
 			c.Reply.Null()

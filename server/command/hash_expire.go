@@ -134,7 +134,7 @@ func (c *Ctx) expireFields(key []byte, h *datatypes.Hash, at_ms int64, condition
 		if i%stageMany == 0 && len(names) > 1 {
 			h.Stage(names[i:], 1)
 		}
-		was, ok := h.ExpireAt(name, c.Now)
+		was, ok := h.ExpireAt(name, c.FieldNow())
 		switch {
 		case !ok:
 			c.Reply.Int(hfeMissing)
@@ -144,12 +144,12 @@ func (c *Ctx) expireFields(key []byte, h *datatypes.Hash, at_ms int64, condition
 			condition == "LT" && was != 0 && at_ms >= was:
 			c.Reply.Int(hfeNotMet)
 		case over:
-			h.Del(name, c.Now)
+			h.Del(name, c.FieldNow())
 			c.removedField(key, name)
 			gone++
 			c.Reply.Int(hfeGone)
 		default:
-			h.SetExpire(name, at_ms, c.Now)
+			h.SetExpire(name, at_ms, c.FieldNow())
 			set++
 			if c.WantEffects {
 				told = append(told, name)
@@ -186,7 +186,7 @@ func httlIn(unit int64, absolute bool) func(*Ctx) {
 		missing := false
 		c.Reply.Array(len(names))
 		for _, name := range names {
-			at_ms, ok := h.ExpireAt(name, c.Now)
+			at_ms, ok := h.ExpireAt(name, c.FieldNow())
 			switch {
 			case !ok:
 				missing = true
@@ -221,13 +221,13 @@ func hpersist(c *Ctx) {
 	n := 0
 	c.Reply.Array(len(names))
 	for _, name := range names {
-		switch at_ms, ok := h.ExpireAt(name, c.Now); {
+		switch at_ms, ok := h.ExpireAt(name, c.FieldNow()); {
 		case !ok:
 			c.Reply.Int(hfeMissing)
 		case at_ms == 0:
 			c.Reply.Int(hfeForever)
 		default:
-			h.SetExpire(name, 0, c.Now)
+			h.SetExpire(name, 0, c.FieldNow())
 			n++
 			c.Reply.Int(hfePersisted)
 		}
@@ -266,7 +266,7 @@ func hgetex(c *Ctx) {
 	set, gone := 0, 0
 	c.Reply.Array(len(names))
 	for _, name := range names {
-		value, was, ok := h.GetWithExpire(name, c.Now)
+		value, was, ok := h.GetWithExpire(name, c.FieldNow())
 		if !ok {
 			c.Reply.Null()
 			continue
@@ -274,14 +274,14 @@ func hgetex(c *Ctx) {
 		c.Reply.Bulk(value)
 		switch {
 		case over:
-			h.Del(name, c.Now)
+			h.Del(name, c.FieldNow())
 			c.removedField(key, name)
 			gone++
 			continue
 		case !timed && (!persist || was == 0):
 			continue
 		}
-		h.SetExpire(name, at_ms, c.Now)
+		h.SetExpire(name, at_ms, c.FieldNow())
 		set++
 		if c.WantEffects {
 			told = append(told, name)
@@ -314,13 +314,13 @@ func hgetdel(c *Ctx) {
 	gone := 0
 	c.Reply.Array(len(names))
 	for _, name := range names {
-		value, ok := h.Get(name, c.Now)
+		value, ok := h.Get(name, c.FieldNow())
 		if !ok {
 			c.Reply.Null()
 			continue
 		}
 		c.Reply.Bulk(value)
-		h.Del(name, c.Now)
+		h.Del(name, c.FieldNow())
 		c.removedField(key, name)
 		gone++
 	}
@@ -416,7 +416,7 @@ func hsetex(c *Ctx) {
 	}
 	if o.onlyNew || o.onlyOld {
 		for i := 0; i < len(pairs); i += 2 {
-			if h.Exists(pairs[i], c.Now) == o.onlyNew {
+			if h.Exists(pairs[i], c.FieldNow()) == o.onlyNew {
 				c.Reply.Int(0)
 				return
 			}
@@ -433,14 +433,14 @@ func hsetex(c *Ctx) {
 		name, value := pairs[i], pairs[i+1]
 		switch {
 		case over: // it would be set and removed at once
-			h.Del(name, c.Now)
+			h.Del(name, c.FieldNow())
 			c.removedField(key, name)
 		case o.timed:
-			h.SetWithExpire(name, value, o.at_ms, c.Now)
+			h.SetWithExpire(name, value, o.at_ms, c.FieldNow())
 		case o.keep:
-			h.SetKeepTTL(name, value, c.Now)
+			h.SetKeepTTL(name, value, c.FieldNow())
 		default:
-			h.Set(name, value, c.Now)
+			h.Set(name, value, c.FieldNow())
 		}
 	}
 	c.ChangedBy(key, "hset", len(pairs)/2)

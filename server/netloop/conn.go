@@ -253,6 +253,9 @@ func (c *Conn) LocalAddr() string {
 	return "?:0"
 }
 
+// NetConn is what the connection was made of by Engine.Serve, nil if it was accepted by an event loop.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
 // FD is the number of the connection's descriptor, or -1 when it is not known.
 func (c *Conn) FD() int { return c.fd }
 

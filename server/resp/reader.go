@@ -369,6 +369,9 @@ func (r *Reader) Raw(req *Request) []byte {
 	return r.win[req.start:req.end:req.end]
 }
 
+// Sent is the request as it was sent, in whatever form. It lives as long as the arguments.
+func (r *Reader) Sent(req *Request) []byte { return r.win[req.start:req.end:req.end] }
+
 // Size is the number of bytes that the request took on the wire.
 func (q *Request) Size() int { return q.end - q.start }
 

@@ -1,0 +1,204 @@
+package replication
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// A Stream is bytes that are appended at its end and read by any number of readers, each from its own position. It
+// keeps the last bytes, so many as it was told, and all that a reader has still to read. What readers get is the
+// stream's own memory: a byte is kept once, however many read it.
+//
+//	start                                            end
+//	  |  chunk  |  chunk  |  chunk  |  chunk  |  chu..|
+//	       ^ reader                      ^ reader
+//
+// Any goroutine may use it; a reader belongs to one at a time.
+type Stream struct {
+	mu          sync.Mutex
+	first, last *chunk
+	keep        int64
+	readers     int
+	end         atomic.Int64
+}
+
+// chunk is a piece of the stream. Its bytes never change once they are written.
+type chunk struct {
+	at      int64 // position of the first byte
+	data    []byte
+	next    *chunk
+	readers int // that are in it
+}
+
+func (c *chunk) end() int64 { return c.at + int64(len(c.data)) }
+
+// Chunks have a part of what is kept, so that what is kept is about that, within bounds.
+const (
+	chunkLeast = 16 << 10
+	chunkMost  = 256 << 10
+	chunkPart  = 16
+)
+
+// NewStream begins a stream at a position, which keeps that many bytes.
+func NewStream(at, keep int64) *Stream {
+	s := &Stream{keep: keep}
+	s.first = &chunk{at: at}
+	s.last = s.first
+	s.end.Store(at)
+	return s
+}
+
+// Append adds a copy of p and returns the new end. It never waits for readers.
+func (s *Stream) Append(p []byte) (end int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end = s.end.Load() + int64(len(p))
+	for len(p) > 0 {
+		room := cap(s.last.data) - len(s.last.data)
+		if room == 0 {
+			c := &chunk{at: s.last.end(), data: make([]byte, 0, max(chunkLeast, min(s.keep/chunkPart, chunkMost)))}
+			s.last.next, s.last = c, c
+			room = cap(c.data)
+		}
+		n := min(room, len(p))
+		s.last.data = append(s.last.data, p[:n]...)
+		p = p[n:]
+	}
+	s.end.Store(end)
+	s.trim()
+	return end
+}
+
+// trim forgets chunks that nobody reads and that are not to be kept.
+func (s *Stream) trim() {
+	end := s.end.Load()
+	for c := s.first; c.readers == 0 && c.next != nil && end-c.end() >= s.keep; c = s.first {
+		s.first = c.next
+	}
+}
+
+// SetKeep changes how many bytes are kept.
+func (s *Stream) SetKeep(keep int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep = keep
+	s.trim()
+}
+
+// End is the position after the last byte.
+func (s *Stream) End() int64 { return s.end.Load() }
+
+// Start is the position of the first byte that is still there.
+func (s *Stream) Start() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first.at
+}
+
+// Readers is how many readers there are.
+func (s *Stream) Readers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readers
+}
+
+// Behind is how many bytes the slowest reader has still to read, 0 without readers.
+func (s *Stream) Behind() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.first; c != nil; c = c.next {
+		if c.readers > 0 {
+			return s.end.Load() - c.at
+		}
+	}
+	return 0
+}
+
+// A StreamSize is how much memory a stream takes, in bytes.
+type StreamSize struct {
+	All  int64 // chunks with what they have room for
+	Kept int64 // of that, what is there without readers
+}
+
+// Size is what the stream takes.
+func (s *Stream) Size() (z StreamSize) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := s.end.Load()
+	for c := s.first; c != nil; c = c.next {
+		n := int64(cap(c.data)) + chunkOverhead
+		z.All += n
+		if c.next == nil || end-c.end() < s.keep {
+			z.Kept += n
+		}
+	}
+	return z
+}
+
+// chunkOverhead is what a chunk takes besides its bytes.
+const chunkOverhead = 64
+
+// A Reader is somebody's place in a stream.
+type Reader struct {
+	s      *Stream
+	c      *chunk
+	off    int
+	closed bool
+}
+
+// Reader makes a reader at a position. It is nil if the bytes from there on are not there any more, or not yet.
+func (s *Stream) Reader(at int64) *Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at < s.first.at || at > s.end.Load() {
+		return nil
+	}
+	c := s.first
+	for c.next != nil && at >= c.end() {
+		c = c.next
+	}
+	c.readers++
+	s.readers++
+	return &Reader{s: s, c: c, off: int(at - c.at)}
+}
+
+// Next is up to most bytes that come next, none if the reader is at the end. They stay as they are for good. The reader
+// is behind them afterwards.
+func (r *Reader) Next(most int) []byte {
+	s := r.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r.off == len(r.c.data) && r.c.next != nil {
+		r.c.readers--
+		r.c, r.off = r.c.next, 0
+		r.c.readers++
+		s.trim()
+	}
+	n := min(most, len(r.c.data)-r.off)
+	b := r.c.data[r.off : r.off+n : r.off+n]
+	r.off += n
+	return b
+}
+
+// Pos is the position of the next byte.
+func (r *Reader) Pos() int64 { return r.c.at + int64(r.off) }
+
+// Left is how many bytes are there to be read. Any goroutine may call it, and gets a number of about now.
+func (r *Reader) Left() int64 {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.s.end.Load() - r.Pos()
+}
+
+// Close ends the reader. It may be called again.
+func (r *Reader) Close() {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	r.c.readers--
+	r.s.readers--
+	r.s.trim()
+}

@@ -170,9 +170,6 @@ func (l *Link) answer(line string) (send []byte, err error) {
 	words := strings.Fields(line)
 	switch {
 	case words[0] == "+FULLRESYNC":
-		if l.opt.Failover {
-			return nil, fmt.Errorf("%w: %s", ErrNoFailover, line)
-		}
 		if len(words) != 3 || len(words[1]) != IDLen {
 			return nil, refused("PSYNC", line)
 		}

@@ -1,0 +1,230 @@
+package server
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// failover is FAILOVER: the primary lets a replica take over without a write being lost. Its clients' writes wait until
+// the replica has everything; then the primary becomes its replica, by a PSYNC that makes the other one a primary:
+//
+//	FAILOVER ──> waiting: writes wait, until a replica has all ──> handing over: PSYNC … FAILOVER ──> a replica
+//	                │ TIMEOUT, ABORT                                    │ refused, ABORT
+//	                └──> a primary as before                            └──> a primary again
+type failover struct {
+	mu     sync.Mutex
+	state  atomic.Uint32
+	host   string // the replica that is to take over; "" for any
+	port   int
+	force  bool  // also if it does not have everything when the time is over
+	end_ms int64 // 0 for never
+}
+
+// The states of a failover.
+const (
+	failoverNone uint32 = iota
+	failoverWaiting
+	failoverHanding
+)
+
+var failoverNames = [...]string{"no-failover", "waiting-for-sync", "failover-in-progress"}
+
+func (srv *Server) failing() bool { return srv.repl.failover.state.Load() != failoverNone }
+
+// failoverPaused tells whether clients' writes wait for a failover.
+func (srv *Server) failoverPaused() bool { return srv.failing() }
+
+func failoverCmd(c *command.Ctx) {
+	s := c.Client.(*session)
+	srv, a := s.srv, &c.Args
+	f := &srv.repl.failover
+	var host string
+	var port, timeout int64
+	var force, abort, timed bool
+	for a.More() {
+		switch {
+		case a.IsWith("TIMEOUT", 1) && !timed:
+			timed = true
+			timeout = a.IntOr(resp.ErrNotInteger)
+			if !a.Bad() && timeout <= 0 {
+				a.Wrong(resp.ErrFailoverTimeout)
+			}
+		case a.Is("ABORT"):
+			abort = true
+		case a.IsWith("TO", 2) && host == "":
+			host = string(a.Bytes())
+			port = a.IntOr(resp.ErrNotInteger)
+		case host != "" && a.Is("FORCE"):
+			force = true
+		default:
+			a.Syntax()
+		}
+	}
+	if !a.Done() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case abort && (timed || host != "" || force):
+		c.Fail(resp.ErrSyntax)
+		return
+	case abort && !srv.failing():
+		c.Fail(resp.ErrFailoverNone)
+		return
+	case abort:
+		srv.abortFailover(s.ex, "Failover manually aborted")
+		c.Reply.OK()
+		return
+	case srv.failing():
+		c.Fail(resp.ErrFailoverRunning)
+		return
+	case srv.repl.replica.Load():
+		c.Fail(resp.ErrFailoverReplica)
+		return
+	case len(srv.repl.list()) == 0:
+		c.Fail(resp.ErrFailoverNoReplica)
+		return
+	case force && (!timed || host == ""):
+		c.Fail(resp.ErrFailoverForce)
+		return
+	}
+	if host != "" {
+		p := srv.findPeer(host, int(port))
+		if p == nil {
+			c.Fail(resp.ErrFailoverTarget)
+			return
+		}
+		if !p.isOnline() {
+			c.Fail(resp.ErrFailoverOffline)
+			return
+		}
+	}
+	f.host, f.port, f.force, f.end_ms = host, int(port), force, 0
+	if timed {
+		f.end_ms = c.Now + timeout
+	}
+	srv.log.Info("FAILOVER requested" + strings.TrimSuffix(" to "+host, " to ") + ".")
+	f.state.Store(failoverWaiting)
+	srv.setServeExpired()
+	srv.nudgeReplication()
+	c.Reply.OK()
+}
+
+// findPeer is the replica at an address.
+func (srv *Server) findPeer(host string, port int) *peer {
+	for _, p := range srv.repl.list() {
+		if h, n := p.address(); n == port && strings.EqualFold(h, host) {
+			return p
+		}
+	}
+	return nil
+}
+
+// failoverCron looks how far a failover is. The janitor calls it, without shards.
+func (srv *Server) failoverCron(ex *executor) {
+	f := &srv.repl.failover
+	if f.state.Load() != failoverWaiting {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state.Load() != failoverWaiting {
+		return
+	}
+	over := f.end_ms != 0 && ex.now >= f.end_ms
+	if over && !f.force {
+		srv.inWorldOf(ex, func() { srv.abortFailover(ex, "Replica never caught up before timeout") })
+		return
+	}
+	end := srv.repl.offset()
+	host, port, found := f.host, f.port, over && f.force
+	for _, p := range srv.repl.list() {
+		h, n := p.address()
+		if p.isOnline() && p.acked.Load() == end && (f.host == "" || n == f.port && strings.EqualFold(h, f.host)) {
+			host, port, found = h, n, true
+			break
+		}
+	}
+	if !found {
+		srv.askForAcks()
+		return
+	}
+	srv.inWorldOf(ex, func() {
+		// Nothing was written since, or the next round finds out.
+		if end != srv.repl.offset() && !(over && f.force) {
+			return
+		}
+		srv.log.Info("Failover target is synced, failing over.")
+		f.state.Store(failoverHanding)
+		srv.becomeReplica(ex, config.Address{Host: host, Port: port}, true)
+	})
+}
+
+// inWorldOf calls fn in a stopped world with all shards held, for an executor that holds none.
+func (srv *Server) inWorldOf(ex *executor, fn func()) {
+	ex.stopWorld()
+	ex.view.Take(srv.ks.All())
+	fn()
+	ex.view.Release()
+	ex.startWorld()
+}
+
+// abortFailover ends a failover that has not come to its end. The world is stopped, all shards and mu are held.
+func (srv *Server) abortFailover(ex *executor, why string) {
+	f := &srv.repl.failover
+	srv.log.Info("Aborting failover: " + why)
+	if f.state.Load() == failoverHanding {
+		srv.becomePrimary(ex)
+	}
+	srv.endFailover()
+}
+
+// endFailover lets writes go on.
+func (srv *Server) endFailover() {
+	srv.repl.failover.state.Store(failoverNone)
+	srv.unparkAll()
+}
+
+// failoverLinkUp follows the first success of a link: if it was made for a failover that is over now.
+func (srv *Server) failoverLinkUp(l *link) {
+	if srv.repl.link.Load() == l && srv.repl.failover.state.Load() == failoverHanding {
+		srv.log.Info("Failover has succeeded: this server is a replica of " + l.addr.String())
+		srv.endFailover()
+	}
+}
+
+// failoverLinkFailed follows a failure of a link that was made for a failover.
+func (srv *Server) failoverLinkFailed(l *link, err error) {
+	if !failoverRefused(err) {
+		return
+	}
+	f := &srv.repl.failover
+	srv.inWorldDo(func(ex *executor) {
+		if f.state.Load() == failoverHanding && srv.repl.link.Load() == l {
+			srv.abortFailover(ex, "Failover target rejected psync request")
+		}
+	})
+}
+
+// takeOver makes this server, a replica, the primary of its primary, which has asked for it and has the history id. The
+// world is stopped, all shards are held.
+func (srv *Server) takeOver(ex *executor, id string) resp.Error {
+	r := &srv.repl
+	switch {
+	case !r.replica.Load():
+		return "ERR PSYNC FAILOVER can't be sent to a master."
+	case !strings.EqualFold(id, r.history.Load().ID):
+		return "ERR PSYNC FAILOVER replid must match my replid."
+	}
+	srv.log.Info("Failover request was accepted: this server is the primary now")
+	srv.becomePrimary(ex)
+	return ""
+}
+
+func init() { register(command.New("failover", command.World, failoverCmd)) }

@@ -1,0 +1,296 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"larder/replication"
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// Replication, as the server sees it:
+//
+//	replica.go        what a server is, primary or replica, and how it becomes the other; the backlog
+//	replica_peer.go   the primary's side: one replica, and how the stream gets to it
+//	replica_psync.go  PSYNC and SYNC: how a connection becomes a replica
+//	replica_sync.go   one snapshot for any number of replicas
+//	replica_cron.go   what is done from time to time
+//	replica_link.go   the replica's side: the connection to the primary until the stream comes
+//	replica_load.go   the snapshot that a primary has sent
+//	replica_obey.go   the stream: doing what the primary says
+//	replica_cmd.go    REPLICAOF, ROLE, REPLCONF; failover.go FAILOVER; wait.go WAIT and WAITAOF
+//	replica_info.go   INFO replication
+//
+// A position in the stream and the data belong together: both are only looked at together, and changed, with all
+// shards held, or those of the keys concerned. The role changes in a stopped world.
+type replicas struct {
+	// replica is true while the server follows a primary. It changes in a stopped world with all shards held.
+	replica atomic.Bool
+	link    atomic.Pointer[link] // to the primary; nil on a primary
+	last    atomic.Pointer[link] // the last one there was
+
+	history atomic.Pointer[replication.History]
+	backlog atomic.Pointer[replication.Stream] // nil before anybody needed one
+	parked  atomic.Int64                       // the position while there is no backlog
+
+	mu       sync.Mutex // of what follows, and of backlog and streamDB together
+	streamDB int        // database that is selected at the end of the primary's stream
+	peers    []*peer    // replicas of this server in the order of their coming
+	transfer *transfer  // the snapshot that is being sent, nil if there is none
+
+	online  atomic.Pointer[[]*peer] // a copy of peers for who only looks
+	good    atomic.Int32            // replicas that are online and not late; see min-replicas-to-write
+	wantAcks atomic.Bool // somebody waits to hear from the replicas what they have
+	waits []*ackWait // clients in WAIT and WAITAOF
+
+	alone_ms int64 // when the last replica was gone, Unix milliseconds; of the janitor
+	cron_ms  int64 // when the cron last ran in full; of the janitor
+	ping_ms  int64 // when the replicas were last pinged; of the janitor
+	nudge    chan struct{}
+
+	refuse atomic.Pointer[resp.Error] // why clients may not write, nil: they may; see refuseWrites
+
+	failover failover
+
+	fullSyncs, partialSyncs, refusedSyncs atomic.Uint64
+	bytesIn, bytesOut                     atomic.Uint64
+	errorReplies                          atomic.Uint64 // to what the primary said
+}
+
+func (r *replicas) init() {
+	h := replication.NewHistory(newRunID())
+	r.history.Store(&h)
+	r.nudge = make(chan struct{}, 1)
+}
+
+// offset is the position after the last write: of the primary's that this server has, or of its own that replicas may
+// have.
+func (r *replicas) offset() int64 {
+	if b := r.backlog.Load(); b != nil {
+		return b.End()
+	}
+	return r.parked.Load()
+}
+
+// setHistory renames the history of the data.
+func (r *replicas) setHistory(h replication.History) { r.history.Store(&h) }
+
+// backlogSink takes the effects of a primary.
+type backlogSink struct{ *replication.Stream }
+
+// startBacklog makes a backlog that begins at a position. All shards are held.
+func (srv *Server) startBacklog(at int64) *replication.Stream {
+	r := &srv.repl
+	b := replication.NewStream(at, srv.conf.ReplBacklogSize.Get())
+	r.parked.Store(at)
+	r.backlog.Store(b)
+	if !r.replica.Load() {
+		srv.journal.attach(command.ToReplicas, backlogSink{b})
+	}
+	return b
+}
+
+// dropBacklog forgets the backlog, but not the position. All shards are held.
+func (srv *Server) dropBacklog() {
+	r := &srv.repl
+	r.parked.Store(r.offset())
+	srv.journal.detach(command.ToReplicas)
+	r.backlog.Store(nil)
+}
+
+// followReplicaOf is called when the server starts: it follows the primary that the configuration names.
+func (srv *Server) followReplicaOf() {
+	a := srv.conf.ReplicaOf.Get()
+	if a.Host == "" {
+		return
+	}
+	ex := srv.janitor
+	ex.enter()
+	defer ex.leave()
+	ex.stopWorld()
+	defer ex.startWorld()
+	ex.setTime()
+	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
+	srv.becomeReplica(ex, a, false)
+}
+
+// becomeReplica makes the server a replica of another. The world is stopped, all shards are held. handOver says that the
+// other one is a replica of this server and has to become its primary by this.
+func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver bool) {
+	r := &srv.repl
+	was := r.replica.Load()
+	if l := r.link.Load(); l != nil {
+		l.stop()
+	}
+	if !was {
+		// What this server has is a history that its new primary may know.
+		srv.journal.detach(command.ToReplicas)
+		r.mu.Lock()
+		r.streamDB = 0
+		r.mu.Unlock()
+		r.replica.Store(true)
+		if r.backlog.Load() == nil {
+			srv.startBacklog(r.offset())
+		}
+		srv.unblockAll("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
+	}
+	srv.setServeExpired()
+	srv.adoptReplicaOf(primary.String())
+	l := newLink(srv, primary, handOver)
+	r.link.Store(l)
+	go l.run()
+	srv.log.Info("Connecting to MASTER " + primary.String())
+}
+
+// becomePrimary ends what becomeReplica began: the server goes on by itself with the data that it has. The world is
+// stopped, all shards are held.
+func (srv *Server) becomePrimary(ex *executor) {
+	r := &srv.repl
+	if !r.replica.Load() {
+		return
+	}
+	r.link.Load().stop()
+	r.link.Store(nil)
+	r.replica.Store(false)
+	srv.setServeExpired()
+	srv.adoptReplicaOf("no one")
+	srv.dropPeers() // they learn of the new history when they come back, and lose nothing
+	h := r.history.Load().Fork(newRunID(), r.offset())
+	r.setHistory(h)
+	if b := r.backlog.Load(); b != nil {
+		srv.journal.attach(command.ToReplicas, backlogSink{b})
+	}
+	srv.log.Info("Setting secondary replication ID to " + h.ID2 + ", valid up to offset: " + itoa(h.SecondOffset()) + ". New replication ID is " + h.ID)
+}
+
+// setServeExpired lets all executors know at once whether they may remove what expired. The world is stopped.
+func (srv *Server) setServeExpired() {
+	for _, ex := range srv.executors {
+		ex.setServeExpired()
+	}
+	srv.ks.WakeAt(0)
+}
+
+func (ex *executor) setServeExpired() {
+	ex.view.ServeExpired = ex.srv.repl.replica.Load() || ex.srv.pause.active(ex.now)
+}
+
+func (srv *Server) adoptReplicaOf(value string) {
+	_ = srv.conf.Adopt("replicaof", value) // the value was parsed already
+}
+
+// unblockAll ends the waiting of all blocked clients with an error. The world is stopped.
+func (srv *Server) unblockAll(e resp.Error) {
+	for _, s := range srv.clients.all() {
+		w := s.wait
+		if w == nil {
+			continue
+		}
+		s.ex.post(func() {
+			if s.wait == w {
+				s.ex.unblockError(s, e)
+				s.conn.CloseAfterReply()
+			}
+		})
+	}
+}
+
+// refuseWrites makes every write of a client fail with e, from the next command on, or ends that with "". Any goroutine
+// may call it. Clients that write at this moment are let through; who must know that there are none stops the world.
+func (srv *Server) refuseWrites(e resp.Error) {
+	if e == "" {
+		srv.repl.refuse.Store(nil)
+	} else {
+		srv.repl.refuse.Store(&e)
+	}
+}
+
+// inWorldDo calls fn in a stopped world with all shards held. It must not be called by a command or a loop.
+func (srv *Server) inWorldDo(fn func(ex *executor)) {
+	ex := srv.linker
+	ex.enter()
+	defer ex.leave()
+	ex.stopWorld()
+	defer ex.startWorld()
+	ex.setTime()
+	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
+	fn(ex)
+}
+
+// replicaGates are the gates about primaries and replicas, for clients.
+func (ex *executor) replicaGates(s *session, row *command.Row, writes bool) resp.Error {
+	r, conf := &ex.srv.repl, ex.srv.conf
+	if writes {
+		if e := r.refuse.Load(); e != nil {
+			return *e
+		}
+		if !r.replica.Load() {
+			if n := conf.MinReplicasToWrite.Get(); n > 0 && conf.MinReplicasMaxLag.Get() > 0 && int64(r.good.Load()) < n {
+				return resp.ErrNoReplicas
+			}
+		} else if conf.ReplicaReadOnly.Get() {
+			return resp.ErrReadOnly
+		}
+	}
+	return ""
+}
+
+// stale tells whether the server is a replica that must not answer from data that may be old.
+func (srv *Server) stale() bool {
+	l := srv.repl.link.Load()
+	return l != nil && l.State() != replication.StateConnected && !srv.conf.ReplicaServeStaleData.Get()
+}
+
+// ReplicationStatus is what a server is and has.
+type ReplicationStatus struct {
+	Replica  bool
+	Primary  config.Address    // of a replica
+	Link     replication.State // of a replica
+	Down     time.Duration     // for how long the link has been down; 0 if it is up
+	History  replication.History
+	Offset   int64
+	Replicas []ReplicaStatus
+}
+
+// ReplicaStatus is what a primary knows of a replica.
+type ReplicaStatus struct {
+	ID                    int64 // of the client
+	Host                  string
+	Port                  int
+	Online                bool
+	Acked, AckedOnDisk    int64
+	Lag                   time.Duration // since it was last heard of
+}
+
+// replicationStatus may be called by any goroutine.
+func (srv *Server) replicationStatus() ReplicationStatus {
+	r := &srv.repl
+	st := ReplicationStatus{Replica: r.replica.Load(), History: *r.history.Load(), Offset: r.offset()}
+	if l := r.link.Load(); l != nil {
+		st.Primary, st.Link = l.addr, l.State()
+		st.Down = l.downFor()
+	}
+	now := time.Now().UnixMilli()
+	for _, p := range r.list() {
+		host, port := p.address()
+		st.Replicas = append(st.Replicas, ReplicaStatus{
+			ID: p.s.id, Host: host, Port: port, Online: p.isOnline(), Acked: p.acked.Load(), AckedOnDisk: p.ackedDisk.Load(),
+			Lag: time.Duration(now-p.heard_ms.Load()) * time.Millisecond,
+		})
+	}
+	return st
+}
+
+// list is all replicas as of now. It must not be changed.
+func (r *replicas) list() []*peer {
+	if l := r.online.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+

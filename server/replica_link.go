@@ -1,0 +1,359 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/replication"
+	"larder/server/config"
+	"larder/server/netloop"
+)
+
+// A link is a replica's connection to its primary, made again whenever it breaks until stop ends it. Its goroutine
+// connects, holds the conversation (package replication) and takes a snapshot in; then the connection becomes a client
+// like others, whose requests the loops cut and obey. When that client is gone the goroutine begins again.
+type link struct {
+	srv      *Server
+	addr     config.Address
+	handOver bool // the other side has to become a primary by the first PSYNC
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   chan struct{} // closed when the goroutine has ended
+	before *link         // whose goroutine may still be ending; nil if there was none
+	lost   chan error    // receives when the client is gone
+	dead   atomic.Bool   // stop was called: nothing of it counts any more
+
+	state   atomic.Uint32
+	heard   atomic.Int64 // when the primary last sent something, Unix milliseconds
+	down    atomic.Int64 // since when the link is down, Unix milliseconds
+	session atomic.Pointer[session]
+	acked   atomic.Int64 // when the position was last told
+
+	// Of the snapshot that is coming, in bytes; total -1 if it is not known.
+	total, read atomic.Int64
+
+	mu sync.Mutex
+	nc net.Conn // what is open
+
+	held []byte // of the loop that serves the client: requests since MULTI
+	raw  []byte // and the request that runs
+}
+
+// retryEvery is how long a link that could not be made waits for the next attempt.
+const retryEvery = time.Second
+
+func newLink(srv *Server, addr config.Address, handOver bool) *link {
+	l := &link{srv: srv, addr: addr, handOver: handOver, over: make(chan struct{}), lost: make(chan error, 1)}
+	l.before = srv.repl.last.Swap(l)
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.state.Store(uint32(replication.StateConnect))
+	l.down.Store(time.Now().UnixMilli())
+	return l
+}
+
+// State is how far the link is.
+func (l *link) State() replication.State { return replication.State(l.state.Load()) }
+
+func (l *link) setState(s replication.State) { l.state.Store(uint32(s)) }
+
+// downFor is how long the link has been down, 0 if it is up.
+func (l *link) downFor() time.Duration {
+	since := l.down.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(time.Millisecond, time.Duration(time.Now().UnixMilli()-since)*time.Millisecond)
+}
+
+// stop ends the link. From now on nothing that the primary says is obeyed. It does not wait for the goroutine.
+func (l *link) stop() {
+	if l.dead.Swap(true) {
+		return
+	}
+	l.cancel()
+	l.mu.Lock()
+	if l.nc != nil {
+		l.nc.Close()
+	}
+	l.mu.Unlock()
+	if s := l.session.Load(); s != nil {
+		s.conn.Kill(netloop.ErrKilled)
+	}
+}
+
+// run is the goroutine. Only one of them works at a time.
+func (l *link) run() {
+	defer close(l.over)
+	srv := l.srv
+	if l.before != nil {
+		<-l.before.over
+		l.before = nil
+	}
+	for !l.dead.Load() {
+		err := l.once()
+		if l.dead.Load() {
+			return
+		}
+		if l.down.Load() == 0 {
+			l.down.Store(time.Now().UnixMilli())
+		}
+		l.setState(replication.StateConnect)
+		if l.handOver {
+			srv.failoverLinkFailed(l, err)
+			if l.dead.Load() {
+				return
+			}
+		}
+		if err == errLinkLost { // it was up: try again at once
+			srv.log.Info("Reconnecting to MASTER " + l.addr.String())
+			continue
+		}
+		srv.log.Warn("MASTER <-> REPLICA sync: "+err.Error(), zap.String("primary", l.addr.String()))
+		select {
+		case <-l.ctx.Done():
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// errLinkLost is the end of a link that has been up.
+var errLinkLost = errors.New("the connection with the primary is lost")
+
+// once connects and returns when the connection has ended.
+func (l *link) once() error {
+	srv := l.srv
+	timeout := time.Duration(srv.conf.ReplTimeout.Get()) * time.Second
+	l.setState(replication.StateConnecting)
+	l.heard.Store(time.Now().UnixMilli())
+	ctx, cancel := context.WithTimeout(l.ctx, timeout)
+	nc, err := srv.dial(ctx, net.JoinHostPort(l.addr.Host, strconv.Itoa(l.addr.Port)))
+	cancel()
+	if err != nil {
+		return fmt.Errorf("error condition on socket for SYNC: %w", err)
+	}
+	l.mu.Lock()
+	l.nc = nc
+	dead := l.dead.Load()
+	l.mu.Unlock()
+	if dead {
+		nc.Close()
+		return net.ErrClosed
+	}
+	in := bufio.NewReaderSize(timedReader{nc, l}, 64<<10)
+	out, err := l.converse(nc, in)
+	if err == nil && out.Full {
+		l.setState(replication.StateTransfer)
+		err = l.takeSnapshot(nc, in, out)
+	} else if err == nil {
+		err = l.resumed(out)
+	}
+	if err != nil {
+		nc.Close()
+		return err
+	}
+	return l.stream(nc, in)
+}
+
+// timedReader reads from the primary, which has to say something now and then.
+type timedReader struct {
+	nc net.Conn
+	l  *link
+}
+
+func (t timedReader) Read(p []byte) (int, error) {
+	t.nc.SetReadDeadline(time.Now().Add(time.Duration(t.l.srv.conf.ReplTimeout.Get()) * time.Second))
+	n, err := t.nc.Read(p)
+	if n > 0 {
+		t.l.heard.Store(time.Now().UnixMilli())
+		t.l.srv.repl.bytesIn.Add(uint64(n))
+	}
+	return n, err
+}
+
+// converse holds the conversation up to its outcome.
+func (l *link) converse(nc net.Conn, in *bufio.Reader) (out replication.Outcome, err error) {
+	srv, conf := l.srv, l.srv.conf
+	port := int(srv.tcpPort())
+	if p := int(conf.ReplicaAnnouncePort.Get()); p != 0 {
+		port = p
+	}
+	o := replication.LinkOptions{
+		User: conf.MasterUser.Get(), Password: conf.MasterAuth.Get(),
+		Port: port, AnnounceIP: conf.ReplicaAnnounceIP.Get(), Failover: l.handOver,
+	}
+	if srv.repl.backlog.Load() != nil {
+		o.ID, o.At = srv.repl.history.Load().ID, srv.repl.offset()
+		srv.log.Info("Trying a partial resynchronization (request " + o.ID + ":" + itoa(o.At+1) + ").")
+	}
+	l.setState(replication.StateHandshake)
+	conv := replication.NewLink(o)
+	send := conv.Hello()
+	for {
+		if len(send) > 0 {
+			nc.SetWriteDeadline(time.Now().Add(time.Duration(conf.ReplTimeout.Get()) * time.Second))
+			if _, err := nc.Write(send); err != nil {
+				return out, err
+			}
+		}
+		if out, done := conv.Done(); done {
+			for _, line := range conv.Refused {
+				srv.log.Info("(Non critical) Master does not understand: " + line)
+			}
+			return out, nil
+		}
+		line, err := readLine(in)
+		if err != nil {
+			return out, err
+		}
+		if send, err = conv.Line(line); err != nil {
+			return out, err
+		}
+	}
+}
+
+// readLine reads a line without its end.
+func readLine(in *bufio.Reader) (string, error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(line), "\r\n"), nil
+}
+
+// resumed takes note that the stream goes on where this server's data ends.
+func (l *link) resumed(out replication.Outcome) error {
+	srv := l.srv
+	srv.log.Info("Successful partial resynchronization with master.")
+	srv.inWorldDo(func(ex *executor) {
+		if l.dead.Load() {
+			return
+		}
+		if h := srv.repl.history.Load(); out.ID != h.ID {
+			srv.log.Info("Master replication ID changed to " + out.ID)
+			srv.repl.setHistory(h.Fork(out.ID, srv.repl.offset()))
+			srv.dropPeers() // they have to learn the new name
+		}
+	})
+	return nil
+}
+
+// linkConn is the connection to a primary, with what was read of it ahead.
+type linkConn struct {
+	net.Conn
+	link *link
+	rest []byte
+}
+
+func (c *linkConn) Read(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	c.link.srv.repl.bytesIn.Add(uint64(n))
+	return n, err
+}
+
+// stream makes the connection a client and waits for its end.
+func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
+	rest, _ := in.Peek(in.Buffered())
+	nc.SetDeadline(time.Time{})
+	if l.srv.conf.ReplDisableTCPNodelay.Get() {
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetNoDelay(false) // a matter of taste
+		}
+	}
+	l.srv.engine.Serve(&linkConn{Conn: nc, link: l, rest: append([]byte(nil), rest...)}, nil)
+	select {
+	case err := <-l.lost:
+		l.srv.log.Info("Connection with master lost.", zap.Error(err))
+	case <-l.srv.stopping:
+	}
+	return errLinkLost
+}
+
+// dial connects to another server of the kind.
+func (srv *Server) dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	if from := srv.conf.BindSourceAddr.Get(); from != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// opened makes the session of a connection to a primary.
+func (l *link) opened(s *session) {
+	s.link, s.authed = l, true
+	l.srv.repl.mu.Lock()
+	s.db = l.srv.repl.streamDB
+	l.srv.repl.mu.Unlock()
+	l.held, l.raw = l.held[:0], nil
+	l.session.Store(s)
+	if l.dead.Load() {
+		s.close()
+		return
+	}
+	l.handOver = false
+	l.setState(replication.StateConnected)
+	l.down.Store(0)
+	l.heard.Store(s.ex.now)
+	s.ack() // the primary waits for it before it sends more
+	l.srv.log.Info("MASTER <-> REPLICA sync: Master accepted the link")
+	l.srv.failoverLinkUp(l)
+}
+
+// closed follows the end of the client.
+func (l *link) closed(why error) {
+	l.down.Store(time.Now().UnixMilli())
+	l.setState(replication.StateConnect)
+	l.session.Store(nil)
+	l.lost <- why
+}
+
+// cron tells the primary the position, and gives it up when it has not been heard of for too long.
+func (l *link) cron(now_ms, timeout_ms int64) {
+	s := l.session.Load()
+	if s == nil {
+		return
+	}
+	if now_ms-l.heard.Load() > timeout_ms {
+		l.srv.log.Warn("MASTER timeout: no data nor PING received...")
+		s.conn.Kill(netloop.ErrKilled)
+		return
+	}
+	s.ex.post(func() {
+		if !s.conn.Closing() {
+			s.ack()
+		}
+	})
+}
+
+// ack tells the primary up to where its writes have been done.
+func (s *session) ack() {
+	w, srv := s.out(), s.srv
+	disk, onDisk := srv.syncedOffset()
+	if onDisk {
+		w.Array(5)
+	} else {
+		w.Array(3)
+	}
+	w.BulkString("REPLCONF")
+	w.BulkString("ACK")
+	w.BulkInt(srv.repl.offset())
+	if onDisk {
+		w.BulkString("FACK")
+		w.BulkInt(disk)
+	}
+}

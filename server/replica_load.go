@@ -1,0 +1,248 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"larder/keyspace"
+	"larder/persistence"
+	"larder/replication"
+	"larder/server/config"
+)
+
+// takeSnapshot reads the snapshot that a primary sends and makes it the data of this server, instead of what is there.
+// How depends on repl-diskless-load:
+//
+//	disabled        to a file first, while the old data is still served; then the old data goes and the file is loaded
+//	on-empty-db     straight from the connection if there is no data, else as before
+//	swapdb          straight from the connection into a second keyspace, while the old data is served; then they change
+//	                places. Only if both are the same history: else it is as with on-empty-db
+func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outcome) error {
+	srv := l.srv
+	line := ""
+	for line == "" { // the primary says by empty lines that it is at it
+		var err error
+		if line, err = readLine(in); err != nil {
+			return err
+		}
+	}
+	h, err := replication.ParseHeader(line)
+	if err != nil {
+		return err
+	}
+	if out.At >= 0 {
+		srv.log.Info(fmt.Sprintf("Full resync from master: %s:%d", out.ID, out.At))
+	}
+	l.total.Store(h.Size)
+	l.read.Store(0)
+	body := replication.NewPayload(in, h)
+	src := &progressReader{r: body, l: l, nc: nc}
+	how := srv.conf.ReplDisklessLoad.Get()
+	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() || how == config.DisklessLoadSwapdb
+	var file *os.File
+	if !direct {
+		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")
+		if file, err = l.store(src); err != nil {
+			return err
+		}
+		defer file.Close()
+		if h.Size < 0 {
+			h.Size = body.Bytes()
+		}
+		src = &progressReader{r: file, l: l, nc: nc}
+	} else {
+		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to parser")
+	}
+	if err := l.loadInstead(src, h.Size, out); err != nil {
+		return err
+	}
+	if direct {
+		if err := body.Finish(); err != nil {
+			srv.inWorldDo(func(ex *executor) { srv.forgetForSync(ex) })
+			return err
+		}
+	}
+	srv.log.Info("MASTER <-> REPLICA sync: Finished with success")
+	return nil
+}
+
+// store writes the snapshot to a file without a name and returns it, to be read from its beginning.
+func (l *link) store(src io.Reader) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(l.srv.snapshotPath()), "temp-sync-*.rdb")
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(f.Name())
+	if _, err = io.CopyBuffer(struct{ io.Writer }{f}, src, make([]byte, 256<<10)); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// progressReader counts what is read of a snapshot, ends when the link does, and lets the primary know that this side is
+// alive.
+type progressReader struct {
+	r    io.Reader
+	l    *link
+	nc   net.Conn
+	told time.Time
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if p.l.dead.Load() {
+		return 0, net.ErrClosed
+	}
+	n, err := p.r.Read(b)
+	p.l.read.Add(int64(n))
+	if now := time.Now(); now.Sub(p.told) > time.Second {
+		p.told = now
+		p.nc.SetWriteDeadline(now.Add(time.Second))
+		p.nc.Write([]byte("\n")) // if that fails, reading will too
+	}
+	return n, err
+}
+
+// empty tells whether there is no data.
+func (srv *Server) empty() bool {
+	empty := true
+	srv.ks.Lock(srv.ks.All())
+	for db := range srv.ks.Databases() {
+		keys, _ := srv.ks.Counts(srv.ks.All(), db)
+		empty = empty && keys == 0
+	}
+	srv.ks.Unlock(srv.ks.All())
+	return empty
+}
+
+// forgetForSync empties all databases and tells everybody whom it concerns. The world is stopped, all shards are held.
+func (srv *Server) forgetForSync(ex *executor) {
+	srv.abortSave()
+	for db := range srv.ks.Databases() {
+		ex.view.Flush(db)
+	}
+	ex.after()
+	ex.view.ResetEvents()
+	if !srv.conf.ReplicaLazyFlush.Get() {
+		for i := range srv.ks.Shards() {
+			for srv.ks.Shard(i).Bury(buryBudget) {
+			}
+		}
+	}
+}
+
+// loadInstead loads the snapshot in the place of what is there. Clients are told to wait meanwhile.
+func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome) error {
+	srv := l.srv
+	dead := false
+	srv.inWorldDo(func(ex *executor) {
+		if dead = l.dead.Load(); dead {
+			return
+		}
+		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
+		srv.loading.Store(true)
+		srv.forgetForSync(ex)
+		srv.adopt(out)
+	})
+	if dead {
+		return net.ErrClosed
+	}
+	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
+	err := l.load(src, size, keyspace.NewView(srv.ks))
+	srv.inWorldDo(func(ex *executor) {
+		if err != nil {
+			srv.forgetForSync(ex)
+			srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
+			srv.backlogAt(0)
+			srv.dropBacklog()
+		}
+		srv.loading.Store(false)
+		srv.replaced(ex)
+	})
+	return err
+}
+
+// adopt makes the primary's history this server's, at the position of its snapshot. All shards are held.
+func (srv *Server) adopt(out replication.Outcome) {
+	r := &srv.repl
+	id, at := out.ID, out.At
+	if at < 0 { // an old primary that has said neither: nobody can go on from here
+		id, at = newRunID(), 0
+	}
+	r.setHistory(replication.NewHistory(id))
+	srv.dropPeers()
+	srv.backlogAt(at)
+}
+
+// backlogAt begins a new backlog at a position. All shards are held.
+func (srv *Server) backlogAt(at int64) {
+	r := &srv.repl
+	r.mu.Lock()
+	r.streamDB = 0
+	r.mu.Unlock()
+	srv.startBacklog(at)
+}
+
+// load reads a snapshot into the view's keyspace.
+func (l *link) load(src io.Reader, size int64, v *keyspace.View) error {
+	srv := l.srv
+	st, began := &srv.saver.loaded, time.Now()
+	st.begin(began, max(0, size))
+	functions := [][]byte(nil)
+	db := 0
+	res, err := persistence.Load(src, size, v, persistence.LoadOptions{
+		Now_ms:      began.UnixMilli(),
+		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
+		KeepExpired: true,
+		Function: func(code []byte) error {
+			functions = append(functions, append([]byte(nil), code...))
+			return nil
+		},
+		Aux: func(name, value string) {
+			if name == "repl-stream-db" {
+				fmt.Sscan(value, &db)
+			}
+			srv.noteAux(name, value)
+		},
+		Progress: func(read int64) error {
+			st.read.Store(read)
+			if l.dead.Load() {
+				return net.ErrClosed
+			}
+			return nil
+		},
+		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
+		Workers:  runtime.GOMAXPROCS(0),
+		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
+	})
+	st.keys.Store(res.Keys)
+	st.expired.Store(res.Expired)
+	if err != nil {
+		return fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
+	}
+	srv.saver.functions = functions
+	if db >= 0 && db < srv.ks.Databases() {
+		srv.repl.mu.Lock()
+		srv.repl.streamDB = db
+		srv.repl.mu.Unlock()
+	}
+	srv.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", res.Keys, res.Expired))
+	return nil
+}
+
+// replaced follows the replacement of all data by a snapshot of the primary. The world is stopped, all shards are held.
+func (srv *Server) replaced(ex *executor) {
+	srv.dirty.Store(0)
+	for db := range srv.ks.Databases() {
+		ex.wakeDatabase(db)
+	}
+}

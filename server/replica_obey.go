@@ -1,0 +1,89 @@
+package server
+
+import (
+	"go.uber.org/zap"
+
+	"larder/server/resp"
+)
+
+// obey does what the primary says. No gate is asked: the primary has done so. Its bytes become the stream that this
+// server's own replicas get, with the shards of the request still held, so that data and position always belong
+// together; a transaction's do when it is over.
+func (ex *executor) obey(s *session, rq *request) {
+	l, row := s.link, rq.row
+	if l.dead.Load() {
+		s.close()
+		return
+	}
+	if row != nil && ex.pausedFor(s, row) {
+		ex.park(s, rq)
+		return
+	}
+	s.lastUsed = ex.now
+	s.commands++
+	s.lastRow = row
+	l.heard.Store(ex.now)
+	out := s.out()
+	mark, errs := out.Mark(), out.ErrCount
+	l.raw = s.conn.In.Sent(&rq.Request)
+	getAck := false
+	v, c := ex.view, &ex.ctx
+	v.AllLive, c.Obey = true, true
+	switch {
+	case row == nil:
+		ex.disobeyed(s, rq, resp.UnknownCommand(rq.Args))
+	case !row.ArityOK(len(rq.Args)) || row.Run == nil:
+		ex.disobeyed(s, rq, resp.WrongArgs(row.Name))
+	case row.Name == "replconf":
+		getAck = len(rq.Args) > 1 && isWord(rq.Args[1], "GETACK")
+	case s.multi != nil && !runsInMulti(row):
+		s.enqueue(row, rq.Args)
+	default:
+		ex.call(s, row, rq)
+	}
+	v.AllLive, c.Obey = false, false
+	ex.obeyed(s)
+	if out.ErrCount != errs {
+		ex.disobeyed(s, rq, out.LastErr)
+	}
+	out.Truncate(mark)
+	if getAck {
+		s.ack()
+	}
+}
+
+// obeyed takes note that the request has been done. It is called before its shards are given back; later calls do nothing.
+func (ex *executor) obeyed(s *session) {
+	l, r := s.link, &ex.srv.repl
+	if l.raw == nil {
+		return
+	}
+	raw := l.raw
+	l.raw = nil
+	if s.multi != nil {
+		l.held = append(l.held, raw...)
+		return
+	}
+	if len(l.held) > 0 {
+		l.held = append(l.held, raw...)
+		raw = l.held
+	}
+	b := r.backlog.Load()
+	r.mu.Lock()
+	b.Append(raw)
+	r.streamDB = s.db
+	r.mu.Unlock()
+	if l.held = l.held[:0]; cap(l.held) > unitKept {
+		l.held = nil
+	}
+}
+
+// disobeyed notes that something which the primary has done could not be done here: the data differ.
+func (ex *executor) disobeyed(s *session, rq *request, e resp.Error) {
+	n := ex.srv.repl.errorReplies.Add(1)
+	if n <= 100 {
+		ex.srv.log.Warn("== CRITICAL == This replica is sending an error to its master: '"+string(e)+"' after processing the command '"+
+			string(rq.Args[0])+"'", zap.Int64("id", s.id))
+	}
+}
+

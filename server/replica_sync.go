@@ -1,0 +1,330 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/persistence"
+	"larder/replication"
+	"larder/server/command"
+	"larder/server/netloop"
+)
+
+// A transfer is one snapshot on its way to one or more replicas. Its bytes go through a stream of their own, so that the
+// replicas share them; the slowest of them sets the pace. Two forms, see package replication: of unknown length, straight
+// from the data (repl-diskless-sync), or of known length, from a file that is written first and has no name.
+//
+// The snapshot is that of the position at: what a replica reads from the backlog afterwards begins there.
+type transfer struct {
+	srv    *Server
+	stream *replication.Stream
+	job    *persistence.Job // nil if there are no keys to be sent
+	at     int64
+	mark   string // "" with a known length
+	peers  []*peer
+	over   atomic.Bool   // all is in the stream
+	taken  chan struct{} // receives when a replica has taken something
+	ended  atomic.Bool
+}
+
+// sendAhead is how many bytes of a snapshot may wait for the slowest replica.
+const sendAhead = 4 << 20
+
+// moved says that a replica has taken something, or is gone.
+func (t *transfer) moved() {
+	select {
+	case t.taken <- struct{}{}:
+	default:
+	}
+}
+
+// Write appends to the stream, and waits while the slowest replica is far behind.
+func (t *transfer) Write(p []byte) (int, error) {
+	t.stream.Append(p)
+	t.wake()
+	for t.stream.Behind() > sendAhead {
+		select {
+		case <-t.taken:
+		case <-t.srv.stopping:
+			return 0, errStopped
+		}
+	}
+	if t.stream.Readers() == 0 {
+		return 0, errNobody
+	}
+	return len(p), nil
+}
+
+var errNobody = errors.New("no replica is waiting for it any more")
+
+func (t *transfer) wake() {
+	for _, p := range t.peers {
+		p.wake(nil)
+	}
+}
+
+// joinOrBegin lets a new replica share a snapshot that is being sent, if it can, or begins one if nothing has to be waited
+// for. All shards are held.
+func (srv *Server) joinOrBegin(ex *executor, p *peer) {
+	r := &srv.repl
+	r.mu.Lock()
+	t := r.transfer
+	r.mu.Unlock()
+	if t != nil {
+		// The others wait for a file: the stream since its beginning is there for everybody.
+		if t.mark == "" && t.stream.End() == 0 && t.fits(p) && !t.ended.Load() {
+			r.mu.Lock()
+			if reader := r.backlog.Load().Reader(t.at); reader != nil && r.transfer == t {
+				t.peers = append(append([]*peer(nil), t.peers...), p)
+				srv.enlist(ex, t, p, reader)
+			}
+			r.mu.Unlock()
+		}
+		return
+	}
+	srv.beginTransfer(ex, ex.now)
+}
+
+// fits tells whether the replica wants what the transfer sends.
+func (t *transfer) fits(p *peer) bool {
+	q := t.peers[0]
+	return q.caps.noKeys == p.caps.noKeys && q.caps.noFunctions == p.caps.noFunctions && t.srv.diskless(p) == (t.mark != "")
+}
+
+// diskless tells whether the replica is sent a snapshot of unknown length.
+func (srv *Server) diskless(p *peer) bool {
+	return p.caps.eof && srv.conf.ReplDisklessSync.Get()
+}
+
+// waitingPeers is the replicas that the next snapshot is for: the first one and those that want the same. It is nil if
+// they should wait for others to come.
+func (srv *Server) waitingPeers(now_ms int64) (list []*peer) {
+	longest := int64(0)
+	for _, p := range srv.repl.list() {
+		if p.phase.Load() != peerWaitStart || p.ended.Load() {
+			continue
+		}
+		if len(list) > 0 {
+			t := transfer{srv: srv, peers: list}
+			if srv.diskless(list[0]) {
+				t.mark = "x"
+			}
+			if !t.fits(p) {
+				continue
+			}
+		}
+		list = append(list, p)
+		longest = max(longest, now_ms-p.heard_ms.Load())
+	}
+	if len(list) == 0 || !srv.diskless(list[0]) {
+		return list
+	}
+	delay, most := srv.conf.ReplDisklessSyncDelay.Get()*1000, srv.conf.ReplDisklessSyncMaxReplicas.Get()
+	if longest < delay && (most == 0 || int64(len(list)) < most) {
+		return nil
+	}
+	return list
+}
+
+// beginTransfer begins a snapshot for those who wait, if there are any and nothing else is being saved. All shards are
+// held.
+func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
+	r := &srv.repl
+	r.mu.Lock()
+	busy := r.transfer != nil
+	r.mu.Unlock()
+	if busy || srv.ended.Load() || srv.failing() {
+		return
+	}
+	list := srv.waitingPeers(now_ms)
+	if len(list) == 0 {
+		return
+	}
+	first := list[0]
+	if !first.caps.noKeys && srv.saver.job.Load() != nil {
+		return
+	}
+	ex.handIn()
+	t := &transfer{srv: srv, stream: replication.NewStream(0, 0), taken: make(chan struct{}, 1)}
+	o := srv.snapshotOptions()
+	if first.caps.noFunctions {
+		o.Functions = nil
+	}
+	r.mu.Lock()
+	b := r.backlog.Load()
+	t.at = b.End()
+	t.peers = list
+	r.transfer = t
+	for _, p := range list {
+		srv.enlist(ex, t, p, b.Reader(t.at))
+	}
+	r.mu.Unlock()
+	if !r.replica.Load() {
+		srv.journal.reselect(command.ToReplicas)
+	}
+	if !first.caps.noKeys {
+		t.job = persistence.Begin(srv.ks, o)
+		srv.saver.job.Store(t.job)
+		srv.saver.lastTry.Store(time.Now().UnixMilli())
+		srv.saver.backlogMax.Store(math.MaxInt64) // clients never wait for a slow replica; see checkTransfer
+	}
+	if srv.diskless(first) {
+		t.mark = newRunID()
+		for _, p := range list {
+			p.phase.Store(peerSending)
+		}
+		srv.log.Info("Starting BGSAVE for SYNC with target: replicas sockets")
+	} else {
+		srv.log.Info("Starting BGSAVE for SYNC with target: disk")
+	}
+	srv.saver.background.Go(func() { t.run(o) })
+}
+
+// enlist makes a replica take part in a transfer, and tells it so. mu is held.
+func (srv *Server) enlist(ex *executor, t *transfer, p *peer, reader *replication.Reader) {
+	p.of, p.reader, p.bulk = t, reader, t.stream.Reader(0)
+	if !p.caps.old {
+		p.s.deliver(ex, fmt.Appendf(nil, "+FULLRESYNC %s %d\r\n", srv.repl.history.Load().ID, t.at))
+	}
+	p.phase.Store(peerWaitEnd)
+}
+
+// run writes the snapshot.
+func (t *transfer) run(o persistence.SnapshotOptions) {
+	srv, began := t.srv, time.Now()
+	var err error
+	if t.mark != "" {
+		err = t.straight(o)
+	} else {
+		err = t.overDisk(o)
+	}
+	if t.job != nil {
+		srv.saver.took_ms.Store(time.Since(began).Milliseconds())
+		srv.saver.job.CompareAndSwap(t.job, nil)
+	}
+	r := &srv.repl
+	r.mu.Lock()
+	r.transfer = nil
+	peers := t.peers
+	r.mu.Unlock()
+	if err == nil {
+		t.over.Store(true)
+		t.wake()
+	} else {
+		t.ended.Store(true)
+		srv.log.Warn("SYNC failed. BGSAVE child returned an error", zap.Error(err))
+		for _, p := range peers {
+			if p.of == t && !p.ended.Load() {
+				p.s.conn.Kill(netloop.ErrKilled)
+				srv.endPeer(p)
+			}
+		}
+	}
+	srv.nudgeReplication()
+}
+
+// write writes the snapshot to out.
+func (t *transfer) write(out io.Writer, o persistence.SnapshotOptions) error {
+	if t.job != nil {
+		return t.job.Run(out)
+	}
+	return persistence.NewSnapshot(out, t.srv.ks, o).End()
+}
+
+// straight sends the snapshot while it is made.
+func (t *transfer) straight(o persistence.SnapshotOptions) error {
+	if _, err := t.Write([]byte("$EOF:" + t.mark + "\r\n")); err != nil {
+		if t.job != nil {
+			t.job.Abort()
+			t.job.Run(nil)
+		}
+		return err
+	}
+	if err := t.write(t, o); err != nil {
+		return err
+	}
+	_, err := t.Write([]byte(t.mark))
+	return err
+}
+
+// overDisk writes the snapshot to a file, which it then sends.
+func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
+	srv := t.srv
+	f, err := os.CreateTemp(filepath.Dir(srv.snapshotPath()), "temp-repl-*.rdb")
+	if err != nil {
+		if t.job != nil {
+			t.job.Abort()
+			t.job.Run(nil)
+		}
+		return err
+	}
+	os.Remove(f.Name()) // it lives as long as it is open
+	defer f.Close()
+	if err := t.write(f, o); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	if t.job != nil { // another snapshot may begin
+		srv.saver.job.CompareAndSwap(t.job, nil)
+	}
+	r := &srv.repl
+	r.mu.Lock()
+	t.stream.Append(fmt.Appendf(nil, "$%d\r\n", size)) // from here on nobody can join
+	for _, p := range t.peers {
+		p.phase.CompareAndSwap(peerWaitEnd, peerSending)
+	}
+	r.mu.Unlock()
+	t.wake()
+	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+	return err
+}
+
+// checkTransfer ends a snapshot of which more waits for the replicas than client-output-buffer-limit allows for one: what is
+// changed ahead of the snapshot is kept for them. The janitor calls it.
+func (srv *Server) checkTransfer() {
+	r := &srv.repl
+	r.mu.Lock()
+	t := r.transfer
+	r.mu.Unlock()
+	limit := srv.outputLimits.Load().Replica.Hard
+	if t != nil && t.job != nil && limit > 0 && uint64(t.job.Backlog()) > max(limit, uint64(backlogLeast)) {
+		t.job.Abort()
+	}
+}
+
+// positionAux is what a snapshot says of the position that it belongs to. All shards are held.
+func (srv *Server) positionAux() []persistence.Aux {
+	r := &srv.repl
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.backlog.Load() == nil {
+		return nil
+	}
+	return []persistence.Aux{
+		{Name: "repl-stream-db", Value: fmt.Sprint(max(0, r.streamDB))},
+		{Name: "repl-id", Value: r.history.Load().ID},
+		{Name: "repl-offset", Value: itoa(r.offset())},
+	}
+}
+
+// nudgeReplication makes the janitor look whether replicas wait for something.
+func (srv *Server) nudgeReplication() {
+	select {
+	case srv.repl.nudge <- struct{}{}:
+	default:
+	}
+}

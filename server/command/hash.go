@@ -414,7 +414,7 @@ func (c *Ctx) replyRandomFields(h *datatypes.Hash, n int, distinct, withValues b
 			}
 		}
 	}
-	c.random(n, distinct, func(n int) { h.RandomN(n, distinct, c.Now, item) })
+	c.random(n, distinct, func(n int) { h.RandomN(n, distinct, c.FieldNow(), item) })
 	w.SetArray(at, items)
 }
 

@@ -15,13 +15,6 @@ func timeNow(c *command.Ctx) {
 	c.Reply.BulkInt(int64(now.Nanosecond() / 1000))
 }
 
-func role(c *command.Ctx) {
-	c.Reply.Array(3)
-	c.Reply.BulkString("master")
-	c.Reply.Int(0)
-	c.Reply.Array(0)
-}
-
 // shutdown writes the last snapshot if that is asked for and ends the server. There is no reply but to say that it could
 // not: the client sees its connection close.
 func shutdown(c *command.Ctx) {
@@ -83,7 +76,6 @@ func lolwut(c *command.Ctx) {
 func init() {
 	register(
 		command.New("time", command.NoneOfThem, timeNow),
-		command.New("role", command.NoneOfThem, role),
 		command.New("shutdown", command.World, shutdown),
 		command.New("lolwut", command.NoneOfThem, lolwut),
 	)

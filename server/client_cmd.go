@@ -132,7 +132,12 @@ const (
 )
 
 func (s *session) class() class {
-	if s.sub.any() {
+	switch {
+	case s.link != nil:
+		return classMaster
+	case s.peer != nil:
+		return classReplica
+	case s.sub.any():
 		return classPubSub
 	}
 	return classNormal
@@ -274,6 +279,8 @@ func (s *session) flags() string {
 			b = append(b, letter)
 		}
 	}
+	add(s.peer != nil, 'S')
+	add(s.link != nil, 'M')
 	add(s.monitor, 'O')
 	add(s.sub.any(), 'P')
 	add(s.multi != nil, 'x')

@@ -70,6 +70,10 @@ func (srv *Server) Opened(c *netloop.Conn) {
 	c.User = s
 	n := srv.clients.add(s)
 	srv.stats.connections.Add(1)
+	if lc, ok := c.NetConn().(*linkConn); ok {
+		lc.link.opened(s)
+		return
+	}
 	switch {
 	case srv.refusesStranger(c):
 		srv.stats.rejected.Add(1)
@@ -97,6 +101,9 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	defer ex.leave()
 	ex.setTime()
 	ex.forget(s)
+	if s.link != nil {
+		s.link.closed(why)
+	}
 	ex.clientMem.Add(-s.weight)
 	s.weight = 0
 	srv.clients.remove(s)
@@ -111,6 +118,10 @@ func (ex *executor) forget(s *session) {
 	ex.stopMonitor(s)
 	ex.stopTracking(s)
 	ex.unparkOne(s)
+	ex.srv.endAckWait(s)
+	if s.peer != nil {
+		ex.srv.endPeer(s.peer)
+	}
 }
 
 // Woken hands a session what others have left for it.
@@ -119,6 +130,10 @@ func (srv *Server) Woken(c *netloop.Conn) {
 	s.ex.enter()
 	defer s.ex.leave()
 	s.takeInbox()
+	if s.peer != nil {
+		s.ex.setTime()
+		s.peer.feed()
+	}
 }
 
 // Tick looks after what happens without a request: the ends of waits, and clients that have been idle for too long.
@@ -191,7 +206,7 @@ func (ex *executor) closeIdle() {
 		return
 	}
 	ex.loop.Each(func(c *netloop.Conn) {
-		if s, _ := c.User.(*session); s != nil && s.wait == nil && ex.now-s.lastUsed > limit_ms {
+		if s, _ := c.User.(*session); s != nil && s.wait == nil && s.peer == nil && s.link == nil && ex.now-s.lastUsed > limit_ms {
 			s.close()
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/keyspace"
+	"larder/replication"
 	"larder/server/command"
 	"larder/server/config"
 	"larder/server/resp"
@@ -38,7 +39,7 @@ func debugAny(c *command.Ctx) {
 
 var debugCommands = map[string]debugCommand{
 	"change-repl-id": {0, 0, "CHANGE-REPL-ID", "Begin a new replication history.", func(c *command.Ctx, srv *Server) {
-		srv.newReplID()
+		srv.repl.setHistory(replication.NewHistory(newRunID()))
 		srv.log.Info("Changing replication IDs after receiving change-repl-id")
 		c.Reply.OK()
 	}},

@@ -11,6 +11,10 @@ import (
 
 // dispatch runs one request of a client: through the gates, then at once or into the client's transaction.
 func (ex *executor) dispatch(s *session, rq *request) {
+	if s.link != nil {
+		ex.obey(s, rq)
+		return
+	}
 	argv, row := rq.Args, rq.row
 	s.lastUsed = ex.now
 	s.commands++
@@ -64,8 +68,14 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if (row.Has(spec.Write) || row.Name == "ping") && srv.writesRefused() {
 		return resp.ErrMisconfRDB
 	}
+	if e := ex.replicaGates(s, row); e != "" {
+		return e
+	}
 	if s.restricted() && !allowedWhileSubscribed(row) {
 		return resp.NotAllowedInSubscriber(row.Name)
+	}
+	if !row.Has(spec.Stale) && srv.stale() {
+		return resp.ErrMasterDown
 	}
 	if srv.loading.Load() && !row.Has(spec.Loading) {
 		return resp.ErrLoading
@@ -158,6 +168,9 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	ex.run(row, rq.Args, rq.raw)
 	if len(ex.unit.ops) > 0 {
 		s.wrote(ex.commit())
+	}
+	if s.link != nil {
+		ex.obeyed(s)
 	}
 	if set != 0 {
 		v.Release()

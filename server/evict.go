@@ -27,8 +27,11 @@ func (ex *executor) makeRoom() bool {
 	if !srv.outOfMemory() {
 		return true
 	}
+	if srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() {
+		return true
+	}
 	policy := *srv.policy.Load()
-	if !policy.Evicts() || ex.view.ServeExpired {
+	if !policy.Evicts() || srv.pause.active(ex.now) || srv.failoverPaused() {
 		return false
 	}
 	samples := int(srv.conf.MaxmemorySamples.Get())

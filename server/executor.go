@@ -172,7 +172,7 @@ func (ex *executor) setTime() {
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
 	ex.view.Record = ex.srv.recording.Load()
-	ex.view.ServeExpired = ex.srv.pause.active(ex.now)
+	ex.setServeExpired()
 	ex.ctx.Conf = ex.srv.commandConf.Load()
 	ex.ctx.MostReply = ex.srv.outputLimits.Load().Normal.Hard
 }

@@ -57,6 +57,11 @@ func (srv *Server) followConfig() {
 		l := c.ClientOutputBufferLimit.Get()
 		srv.outputLimits.Store(&l)
 	}, "client-output-buffer-limit")
+	follow(func() {
+		if b := srv.repl.backlog.Load(); b != nil {
+			b.SetKeep(c.ReplBacklogSize.Get())
+		}
+	}, "repl-backlog-size")
 	follow(srv.setRecording, "notify-keyspace-events")
 	follow(func() { srv.access.log.SetMax(int(c.ACLLogMaxLen.Get())) }, "acllog-max-len")
 	follow(func() { srv.access.users.AllChannels = c.ACLPubsubDefault.Get() == config.PubsubAllChannels }, "acl-pubsub-default")

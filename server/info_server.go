@@ -125,7 +125,7 @@ func infoClients(w *infoWriter) {
 			}
 		}
 	}
-	w.int("connected_clients", int64(srv.clients.count()))
+	w.int("connected_clients", int64(srv.clients.count()-len(srv.repl.list())))
 	w.zeros("cluster_connections")
 	w.int("maxclients", srv.conf.MaxClients.Get())
 	w.int("client_recent_max_input_buffer", longIn)
@@ -135,22 +135,6 @@ func infoClients(w *infoWriter) {
 	w.int("clients_in_timeout_table", srv.stats.timed.Load())
 	w.int("total_blocking_keys", int64(blocking))
 	w.int("total_blocking_keys_on_nokey", int64(onNoKey))
-}
-
-// noReplID is the name of the replication history that a server does not have.
-const noReplID = "0000000000000000000000000000000000000000"
-
-func infoReplication(w *infoWriter) {
-	w.text("role", "master")
-	w.zeros("connected_slaves")
-	w.text("master_failover_state", "no-failover")
-	w.text("master_replid", *w.srv.replID.Load())
-	w.text("master_replid2", noReplID)
-	w.zeros("master_repl_offset")
-	w.int("second_repl_offset", -1)
-	w.zeros("repl_backlog_active")
-	w.int("repl_backlog_size", w.srv.conf.ReplBacklogSize.Get())
-	w.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
 func infoCPU(w *infoWriter) {

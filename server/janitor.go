@@ -63,6 +63,7 @@ func (srv *Server) keepHouse() {
 			return
 		case <-timer.C:
 		case <-srv.ks.Wake():
+		case <-srv.repl.nudge:
 		}
 		start := time.Now()
 		if !start.Before(look) {
@@ -95,6 +96,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	next := j.doUpkeep(latest)
 	ex.handIn()
 	j.srv.followSavePoints(ex)
+	j.srv.replicationCron(ex)
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()
 	}

@@ -24,6 +24,14 @@ type loadState struct {
 	expired     atomic.Int64
 }
 
+// begin notes that a file of that size is going to be read.
+func (st *loadState) begin(at time.Time, size int64) {
+	st.began_ms.Store(at.UnixMilli())
+	st.total.Store(size)
+	st.read.Store(0)
+	st.memory.Store(0)
+}
+
 // loadSnapshot reads the snapshot file into the databases. A file that is not there is no error. v holds either no
 // shard, or all of them; replace says that keys which are there already are replaced.
 func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
@@ -42,10 +50,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 		return err
 	}
 	st, began := &srv.saver.loaded, time.Now()
-	st.began_ms.Store(began.UnixMilli())
-	st.total.Store(info.Size())
-	st.read.Store(0)
-	st.memory.Store(0)
+	st.begin(began, info.Size())
 	srv.saver.functions = nil
 	skipped := 0
 	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
@@ -110,6 +115,8 @@ func (srv *Server) noteAux(name, value string) {
 	case "used-mem":
 		srv.saver.loaded.memory.Store(number())
 		srv.log.Info(fmt.Sprintf("RDB memory usage when created %.2f Mb", float64(number())/(1<<20)))
+	case "repl-id", "repl-offset", "repl-stream-db":
+		srv.repl.noteSaved(name, value)
 	case "aof-base":
 		if number() != 0 {
 			srv.log.Info("RDB is base AOF")
@@ -158,6 +165,7 @@ func (srv *Server) loadAtStart() error {
 		}
 		return errLoading
 	}
+	srv.adoptSaved()
 	srv.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", time.Since(began).Seconds()))
 	return nil
 }

@@ -92,6 +92,9 @@ func exec(c *command.Ctx) {
 		return
 	}
 	ex.runQueue(s, t.queue)
+	if s.link != nil {
+		ex.obeyed(s)
+	}
 	s.wrote(ex.release())
 	c.Nested()
 }
@@ -118,7 +121,7 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 	c.MayBlock = false
 	c.Reply.Array(len(queue))
 	for _, q := range queue {
-		if e := ex.gates(s, q.row, q.argv); e != "" {
+		if e := ex.gates(s, q.row, q.argv); e != "" && s.link == nil {
 			ex.note(q.row).rejected++
 			c.Reply.Error(e)
 			ex.noteError(e)

@@ -25,7 +25,13 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	if ex.srv.saver.job.Load() != nil && ex.srv.crowded() && s.mayWrite(row) {
 		return true
 	}
-	if p.until_ms.Load() == 0 || !p.active(ex.now) || s.replica {
+	if s.peer != nil {
+		return false
+	}
+	if ex.srv.failoverPaused() && s.link == nil && s.mayWrite(row) {
+		return true
+	}
+	if p.until_ms.Load() == 0 || !p.active(ex.now) {
 		return false
 	}
 	return p.all.Load() || s.mayWrite(row)
@@ -68,7 +74,7 @@ func (ex *executor) unpark() {
 		ex.loop.TickBefore(time.UnixMilli(until))
 		return
 	}
-	if ex.srv.crowded() {
+	if ex.srv.crowded() || ex.srv.failoverPaused() {
 		ex.loop.TickBefore(time.UnixMilli(ex.now + crowdedWait_ms))
 		return
 	}
@@ -133,10 +139,15 @@ func clientPause(c *command.Ctx) {
 func clientUnpause(c *command.Ctx) {
 	srv := c.Client.(*session).srv
 	srv.pause.until_ms.Store(0)
+	srv.unparkAll()
+	c.Reply.OK()
+}
+
+// unparkAll lets all parked clients go on for whom nothing is in the way any more.
+func (srv *Server) unparkAll() {
 	for _, ex := range srv.executors {
 		if ex.loop != nil {
 			ex.post(ex.unpark)
 		}
 	}
-	c.Reply.OK()
 }

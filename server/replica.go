@@ -3,10 +3,10 @@ package server
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"larder/replication"
 	"larder/server/command"
+	"larder/server/command/spec"
 	"larder/server/config"
 	"larder/server/resp"
 )
@@ -41,10 +41,10 @@ type replicas struct {
 	peers    []*peer    // replicas of this server in the order of their coming
 	transfer *transfer  // the snapshot that is being sent, nil if there is none
 
-	online  atomic.Pointer[[]*peer] // a copy of peers for who only looks
-	good    atomic.Int32            // replicas that are online and not late; see min-replicas-to-write
-	wantAcks atomic.Bool // somebody waits to hear from the replicas what they have
-	waits []*ackWait // clients in WAIT and WAITAOF
+	online   atomic.Pointer[[]*peer] // a copy of peers for who only looks
+	good     atomic.Int32            // replicas that are online and not late; see min-replicas-to-write
+	wantAcks atomic.Bool             // somebody waits to hear from the replicas what they have
+	waits    []*ackWait              // clients in WAIT and WAITAOF
 
 	alone_ms int64 // when the last replica was gone, Unix milliseconds; of the janitor
 	cron_ms  int64 // when the cron last ran in full; of the janitor
@@ -54,6 +54,8 @@ type replicas struct {
 	refuse atomic.Pointer[resp.Error] // why clients may not write, nil: they may; see refuseWrites
 
 	failover failover
+
+	saved savedPosition
 
 	fullSyncs, partialSyncs, refusedSyncs atomic.Uint64
 	bytesIn, bytesOut                     atomic.Uint64
@@ -176,7 +178,15 @@ func (srv *Server) setServeExpired() {
 }
 
 func (ex *executor) setServeExpired() {
-	ex.view.ServeExpired = ex.srv.repl.replica.Load() || ex.srv.pause.active(ex.now)
+	ex.view.ServeExpired = ex.srv.repl.replica.Load() || ex.srv.pause.active(ex.now) || ex.srv.failing()
+}
+
+// endLink ends the link when the server stops.
+func (srv *Server) endLink() {
+	if l := srv.repl.last.Load(); l != nil {
+		l.stop()
+		<-l.over
+	}
 }
 
 func (srv *Server) adoptReplicaOf(value string) {
@@ -223,21 +233,40 @@ func (srv *Server) inWorldDo(fn func(ex *executor)) {
 }
 
 // replicaGates are the gates about primaries and replicas, for clients.
-func (ex *executor) replicaGates(s *session, row *command.Row, writes bool) resp.Error {
-	r, conf := &ex.srv.repl, ex.srv.conf
-	if writes {
-		if e := r.refuse.Load(); e != nil {
-			return *e
-		}
-		if !r.replica.Load() {
-			if n := conf.MinReplicasToWrite.Get(); n > 0 && conf.MinReplicasMaxLag.Get() > 0 && int64(r.good.Load()) < n {
-				return resp.ErrNoReplicas
-			}
-		} else if conf.ReplicaReadOnly.Get() {
-			return resp.ErrReadOnly
-		}
+func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
+	r := &ex.srv.repl
+	if s.peer != nil && (row.Has(spec.Write) || row.Has(spec.ReadOnly)) {
+		return resp.ErrReplicaKeyspace
+	}
+	replica, least := r.replica.Load(), ex.srv.conf.MinReplicasToWrite.Get()
+	e := r.refuse.Load()
+	if !replica && least == 0 && e == nil || !s.writes(row) {
+		return ""
+	}
+	switch {
+	case replica && ex.srv.conf.ReplicaReadOnly.Get():
+		return resp.ErrReadOnly
+	case e != nil:
+		return *e
+	case !replica && least > 0 && ex.srv.conf.MinReplicasMaxLag.Get() > 0 && int64(r.good.Load()) < least:
+		return resp.ErrNoReplicas
 	}
 	return ""
+}
+
+// writes tells whether a request is a write: for EXEC, whether anything that was queued is.
+func (s *session) writes(row *command.Row) bool {
+	if row.Has(spec.Write) {
+		return true
+	}
+	if row.Name == "exec" && s.multi != nil {
+		for _, q := range s.multi.queue {
+			if q.row.Has(spec.Write) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stale tells whether the server is a replica that must not answer from data that may be old.
@@ -245,52 +274,3 @@ func (srv *Server) stale() bool {
 	l := srv.repl.link.Load()
 	return l != nil && l.State() != replication.StateConnected && !srv.conf.ReplicaServeStaleData.Get()
 }
-
-// ReplicationStatus is what a server is and has.
-type ReplicationStatus struct {
-	Replica  bool
-	Primary  config.Address    // of a replica
-	Link     replication.State // of a replica
-	Down     time.Duration     // for how long the link has been down; 0 if it is up
-	History  replication.History
-	Offset   int64
-	Replicas []ReplicaStatus
-}
-
-// ReplicaStatus is what a primary knows of a replica.
-type ReplicaStatus struct {
-	ID                    int64 // of the client
-	Host                  string
-	Port                  int
-	Online                bool
-	Acked, AckedOnDisk    int64
-	Lag                   time.Duration // since it was last heard of
-}
-
-// replicationStatus may be called by any goroutine.
-func (srv *Server) replicationStatus() ReplicationStatus {
-	r := &srv.repl
-	st := ReplicationStatus{Replica: r.replica.Load(), History: *r.history.Load(), Offset: r.offset()}
-	if l := r.link.Load(); l != nil {
-		st.Primary, st.Link = l.addr, l.State()
-		st.Down = l.downFor()
-	}
-	now := time.Now().UnixMilli()
-	for _, p := range r.list() {
-		host, port := p.address()
-		st.Replicas = append(st.Replicas, ReplicaStatus{
-			ID: p.s.id, Host: host, Port: port, Online: p.isOnline(), Acked: p.acked.Load(), AckedOnDisk: p.ackedDisk.Load(),
-			Lag: time.Duration(now-p.heard_ms.Load()) * time.Millisecond,
-		})
-	}
-	return st
-}
-
-// list is all replicas as of now. It must not be changed.
-func (r *replicas) list() []*peer {
-	if l := r.online.Load(); l != nil {
-		return *l
-	}
-	return nil
-}
-

@@ -38,7 +38,6 @@ type link struct {
 	heard   atomic.Int64 // when the primary last sent something, Unix milliseconds
 	down    atomic.Int64 // since when the link is down, Unix milliseconds
 	session atomic.Pointer[session]
-	acked   atomic.Int64 // when the position was last told
 
 	// Of the snapshot that is coming, in bytes; total -1 if it is not known.
 	total, read atomic.Int64

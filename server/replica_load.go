@@ -44,7 +44,7 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	body := replication.NewPayload(in, h)
 	src := &progressReader{r: body, l: l, nc: nc}
 	how := srv.conf.ReplDisklessLoad.Get()
-	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() || how == config.DisklessLoadSwapdb
+	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() || how == config.DisklessLoadSwapDB
 	var file *os.File
 	if !direct {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")

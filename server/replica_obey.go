@@ -86,4 +86,3 @@ func (ex *executor) disobeyed(s *session, rq *request, e resp.Error) {
 			string(rq.Args[0])+"'", zap.Int64("id", s.id))
 	}
 }
-

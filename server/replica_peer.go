@@ -37,13 +37,13 @@ type peer struct {
 
 // peerCaps is what a connection has said by REPLCONF before it became a replica.
 type peerCaps struct {
-	port          int
-	ip            string
-	eof, psync2   bool
-	rdbOnly       bool // it wants a snapshot and nothing else
-	noKeys        bool // of that the functions only
-	noFunctions   bool // and not even those
-	old           bool // it has said SYNC and never says what it has
+	port        int
+	ip          string
+	eof, psync2 bool
+	rdbOnly     bool // it wants a snapshot and nothing else
+	noKeys      bool // of that the functions only
+	noFunctions bool // and not even those
+	old         bool // it has said SYNC and never says what it has
 }
 
 // The phases of a peer.
@@ -176,15 +176,6 @@ func (ex *executor) feedPeers() {
 		}
 		p.wake(ex)
 	}
-}
-
-// owed is how many bytes wait for the replica.
-func (p *peer) owed() int64 {
-	n := int64(p.s.conn.Pending())
-	if p.reader != nil {
-		n += p.reader.Left()
-	}
-	return n
 }
 
 // checkPeerOutput closes the replica if it owes more than client-output-buffer-limit allows. What the backlog keeps anyway is

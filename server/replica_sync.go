@@ -306,21 +306,6 @@ func (srv *Server) checkTransfer() {
 	}
 }
 
-// positionAux is what a snapshot says of the position that it belongs to. All shards are held.
-func (srv *Server) positionAux() []persistence.Aux {
-	r := &srv.repl
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.backlog.Load() == nil {
-		return nil
-	}
-	return []persistence.Aux{
-		{Name: "repl-stream-db", Value: fmt.Sprint(max(0, r.streamDB))},
-		{Name: "repl-id", Value: r.history.Load().ID},
-		{Name: "repl-offset", Value: itoa(r.offset())},
-	}
-}
-
 // nudgeReplication makes the janitor look whether replicas wait for something.
 func (srv *Server) nudgeReplication() {
 	select {

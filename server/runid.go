@@ -11,9 +11,3 @@ func newRunID() string {
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
-
-// newReplID begins a new replication history.
-func (srv *Server) newReplID() {
-	id := newRunID()
-	srv.replID.Store(&id)
-}

@@ -52,6 +52,7 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 		RedisVer:   RedisVersion,
 		UsedMemory: srv.usedMemory(),
 		Functions:  srv.saver.functions,
+		Aux:        srv.positionAux(),
 		KeyDelay:   time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond,
 	}
 	switch srv.conf.MaxmemoryPolicy.Get() {

@@ -52,11 +52,11 @@ type Server struct {
 
 	executors []*executor // of the engine's loops, then the janitor's
 	janitor   *executor
+	linker    *executor  // of the link to a primary
 	world     sync.Mutex // held by who stops the world
 
 	started time.Time
 	runID   string
-	replID  atomic.Pointer[string] // names the history of the data
 
 	commandConf  atomic.Pointer[command.Conf]
 	limits       atomic.Pointer[resp.Limits]
@@ -86,6 +86,7 @@ type Server struct {
 
 	journal  journal
 	disk     persistence.Disk
+	repl     replicas
 	saver    snapshots
 	hubs     hubs
 	tracker  tracker
@@ -120,7 +121,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		hubs: newHubs(), tracker: newTracker(), disk: persistence.OS,
 	}
-	srv.newReplID()
+	srv.repl.init()
 	loops := int(conf.EventLoops.Get())
 	if loops == 0 {
 		loops = runtime.NumCPU()
@@ -159,7 +160,8 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		srv.executors = append(srv.executors, ex)
 	}
 	srv.janitor = newExecutor(srv, nil, rand.Uint64())
-	srv.executors = append(srv.executors, srv.janitor)
+	srv.linker = newExecutor(srv, nil, rand.Uint64())
+	srv.executors = append(srv.executors, srv.janitor, srv.linker)
 	srv.followConfig()
 	if err := srv.loadUsers(); err != nil {
 		ks.Close()
@@ -226,10 +228,12 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(srv.keepHouse)
+	srv.followReplicaOf()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	<-srv.stopping
 	helpers.Wait()
+	srv.endLink()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
 	srv.removeFiles()

@@ -41,7 +41,6 @@ type session struct {
 	replyOff         bool // CLIENT REPLY OFF
 	replySkip        int  // 2: skip the next command's reply, 1: this one's
 	monitor          bool
-	replica          bool
 
 	condemned atomic.Bool // is being closed by somebody else's command: not shown any more
 	weight    int64       // what its loop's sum of client memory has of it
@@ -49,6 +48,11 @@ type session struct {
 	multi   *transaction // not nil between MULTI and EXEC
 	watched []watchedKey
 	dirty   atomic.Bool // a watched key has changed; set by whoever changes it, under its shard
+
+	peer *peer    // not nil once the client is a replica
+	caps peerCaps // what it has said of itself before
+	link *link    // not nil for the connection to our primary
+	acks *ackWait // not nil while it is in WAIT or WAITAOF
 
 	wait   *waiter // not nil while blocked
 	paused bool    // waits for the end of CLIENT PAUSE

@@ -57,6 +57,11 @@ func (srv *Server) resetStats() {
 	} {
 		n.Store(0)
 	}
+	for _, n := range []*atomic.Uint64{
+		&srv.repl.fullSyncs, &srv.repl.partialSyncs, &srv.repl.refusedSyncs, &srv.repl.bytesIn, &srv.repl.bytesOut, &srv.repl.errorReplies,
+	} {
+		n.Store(0)
+	}
 	st.sweep_ns.Store(0)
 	st.house_ns.Store(0)
 	for _, row := range srv.rows {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+
 	"go.uber.org/zap"
 
 	"larder/keyspace"
@@ -56,6 +58,9 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 		if s.stranger() {
 			lim = srv.unauthLimits.Load()
 		}
+		if s.link != nil {
+			lim = &linkLimits
+		}
 		for c.Proceed() {
 			if len(ex.batch) == batchMax {
 				return ready[i:]
@@ -83,6 +88,9 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 	}
 	return nil
 }
+
+// linkLimits bound what a primary may send: it has checked its clients already.
+var linkLimits = resp.Limits{MaxBulk: math.MaxInt, MaxArgs: math.MaxInt32}
 
 // prepare looks the command up and hashes its key if there is one at a fixed place.
 func (ex *executor) prepare(rq *request) {
@@ -158,6 +166,10 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.endTracking()
 	}
+	if ex.srv.repl.wantAcks.Load() && ex.srv.repl.wantAcks.Swap(false) {
+		ex.srv.askForAcks()
+	}
+	ex.feedPeers()
 	ex.weighTurn()
 	ex.turnOf = nil
 	if len(ex.told) > 0 {

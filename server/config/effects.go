@@ -10,7 +10,6 @@ const (
 	noModules     = "Larder loads no modules"
 	noPersistence = "this version keeps nothing on disk"
 	noPinning     = "threads are not pinned to processors"
-	noReplication = "this version does not replicate"
 	noSyslog      = "log lines go to logfile or standard output only"
 	noTitle       = "the process keeps the title it was started with"
 	noTLS         = "this version does not speak TLS"

@@ -33,7 +33,7 @@ var networkRows = []*Row{
 	boolean("protected-mode", true, func(c *Config) *Bool { return &c.ProtectedMode }),
 	optional("unixsocket", func(c *Config) *String { return &c.UnixSocket }).immutable(),
 	numeric("unixsocketperm", 0, number{min: 0, max: 0o777, unsigned: true, octal: true}, func(c *Config) *Int { return &c.UnixSocketPerm }).immutable(),
-	optional("bind-source-addr", func(c *Config) *String { return &c.BindSourceAddr }).noEffect(noReplication),
+	optional("bind-source-addr", func(c *Config) *String { return &c.BindSourceAddr }),
 	unsigned("socket-mark-id", 0, 0, math.MaxUint32, func(c *Config) *Int { return &c.SocketMarkID }).immutable().noEffect("Larder marks no sockets"),
 	outputLimitsRow(func(c *Config) *Value[OutputLimits] { return &c.ClientOutputBufferLimit }),
 	memoryUnsigned("client-query-buffer-limit", 1<<30, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ClientQueryBufferLimit }),

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"fmt"
+
+	"larder/persistence"
+	"larder/replication"
+)
+
+// A snapshot says which position of which history it is of, so that a server that loads it at its start can go on from
+// there: a replica with its primary, a primary with its replicas.
+
+// savedPosition is what the file that was loaded has said.
+type savedPosition struct {
+	id string
+	at int64
+	db int
+}
+
+// positionAux is what a snapshot says of the position that it belongs to. All shards are held.
+func (srv *Server) positionAux() []persistence.Aux {
+	r := &srv.repl
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.backlog.Load() == nil {
+		return nil
+	}
+	return []persistence.Aux{
+		{Name: "repl-stream-db", Value: fmt.Sprint(max(0, r.streamDB))},
+		{Name: "repl-id", Value: r.history.Load().ID},
+		{Name: "repl-offset", Value: itoa(r.offset())},
+	}
+}
+
+// noteSaved takes what a snapshot says of its position.
+func (r *replicas) noteSaved(name, value string) {
+	switch name {
+	case "repl-id":
+		r.saved.id = value
+	case "repl-offset":
+		fmt.Sscan(value, &r.saved.at)
+	case "repl-stream-db":
+		fmt.Sscan(value, &r.saved.db)
+	}
+}
+
+// adoptSaved goes on from the position of the snapshot that was loaded at the start. What a primary writes from now on is
+// a history of its own, which has everything of the old one until here.
+func (srv *Server) adoptSaved() {
+	r := &srv.repl
+	p := r.saved
+	if len(p.id) != replication.IDLen || p.at < 0 || p.db < 0 || p.db >= srv.ks.Databases() {
+		return
+	}
+	srv.ks.Lock(srv.ks.All())
+	defer srv.ks.Unlock(srv.ks.All())
+	h := replication.NewHistory(p.id)
+	if srv.conf.ReplicaOf.Get().Host == "" {
+		h = h.Fork(newRunID(), p.at)
+	}
+	r.setHistory(h)
+	srv.startBacklog(p.at)
+	r.mu.Lock()
+	r.streamDB = p.db
+	r.mu.Unlock()
+}

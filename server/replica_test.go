@@ -1,0 +1,79 @@
+package server
+
+import (
+	"strings"
+	"testing"
+
+	"larder/server/netloop"
+)
+
+// follow makes ts a replica of primary and waits until the link is up.
+func (ts *testServer) follow(primary *testServer) {
+	ts.t.Helper()
+	c := ts.dial()
+	host, port, _ := strings.Cut(primary.addr, ":")
+	c.want("replicaof "+host+" "+port, "OK")
+	eventually(ts.t, "the link", func() bool { return c.info("replication", "master_link_status") == "up" })
+}
+
+// same waits until the servers have the same position, and fails the test unless they have the same data.
+func same(t *testing.T, servers ...*testServer) {
+	t.Helper()
+	first := servers[0].dial()
+	for _, ts := range servers[1:] {
+		c := ts.dial()
+		eventually(t, "the same position", func() bool {
+			return c.info("replication", "master_repl_offset") == first.info("replication", "master_repl_offset")
+		})
+		if a, b := first.text("debug digest"), c.text("debug digest"); a != b {
+			t.Errorf("the data differ: %s, %s", a, b)
+		}
+	}
+}
+
+// breakLink closes the connection of a replica to its primary.
+func (ts *testServer) breakLink() {
+	l := ts.repl.link.Load()
+	if s := l.session.Load(); s != nil {
+		s.conn.Kill(netloop.ErrKilled)
+	}
+}
+
+func TestReplication(t *testing.T) {
+	a, b, d := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	c := a.dial()
+	c.want("debug populate 5000 before 30", "OK")
+	b.follow(a)
+	d.follow(b)
+	c.want("set k v", "OK")
+	c.want("select 3", "OK")
+	c.want("rpush list 1 2 3", 3)
+	c.want("multi", "OK")
+	c.want("lpop list", "QUEUED")
+	c.want("select 1", "QUEUED")
+	c.want("sadd set 1 2 3", "QUEUED")
+	c.list("exec")
+	same(t, a, b, d)
+
+	r := b.dial()
+	r.want("set k x", replyError("READONLY You can't write against a read only replica."))
+	b.breakLink()
+	c.want("incr counter", 1)
+	eventually(t, "a partial resynchronization", func() bool { return c.number("stats", "sync_partial_ok") == 1 })
+	same(t, a, b, d)
+	if n := c.number("stats", "sync_full"); n != 1 {
+		t.Errorf("%d snapshots were sent", n)
+	}
+
+	// The replica takes over; its own replica and the old primary go on with it.
+	r.want("replicaof no one", "OK")
+	r.want("set k new", "OK")
+	a.follow(b)
+	same(t, b, a, d)
+	if n := r.number("stats", "sync_partial_ok"); n != 2 {
+		t.Errorf("%d replicas went on with the new primary", n)
+	}
+	if n := r.number("stats", "sync_full"); n != 1 {
+		t.Errorf("%d snapshots were sent by the new primary", n)
+	}
+}

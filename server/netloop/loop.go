@@ -130,7 +130,7 @@ func (l *Loop) run(worked bool) {
 		worked = true
 	}
 	if !l.now.Before(l.nextTick) {
-		l.nextTick = l.now.Add(l.eng.opt.TickEvery)
+		l.nextTick = l.eng.tickAfter(l.now)
 		l.pool.Trim()
 		l.h.Tick(l)
 		worked = true
@@ -139,6 +139,12 @@ func (l *Loop) run(worked bool) {
 		l.h.TurnEnd(l)
 		l.turnCount.Add(1)
 	}
+}
+
+// tickAfter is when the next tick is due. All loops tick at once: a processor that sleeps is woken less often.
+func (e *Engine) tickAfter(t time.Time) time.Time {
+	every := e.opt.TickEvery
+	return e.epoch.Add(t.Sub(e.epoch)/every*every + every)
 }
 
 // end moves unfinished input away, sends output with flush, and closes what is to be closed.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,6 +29,9 @@ const (
 type eventLoop struct {
 	ep       int
 	eventFD  int
+	parker   *parker
+	quiet    bool        // the last wait ended without events: it was for the tick
+	yielded  time.Time   // when the loop last went through the scheduler
 	sleeping atomic.Bool // waits in epoll: whoever sends something writes to eventFD
 	events   []unix.EpollEvent
 	window   []byte
@@ -54,12 +58,16 @@ func (l *Loop) open() (err error) {
 		l.discard()
 		return os.NewSyscallError("epoll_ctl", err)
 	}
+	l.parker = newParker(l.ep)
 	return nil
 }
 
 // discard closes what open has opened.
 func (l *Loop) discard() {
 	if !l.portable {
+		if l.parker != nil {
+			l.parker.close()
+		}
 		unix.Close(l.ep)
 		unix.Close(l.eventFD)
 	}
@@ -82,7 +90,7 @@ func (l *Loop) main() {
 		l.mainPortable()
 		return
 	}
-	l.nextTick = time.Now().Add(l.eng.opt.TickEvery)
+	l.nextTick = l.eng.tickAfter(time.Now())
 	for !l.finished() {
 		n := l.fetch()
 		worked := l.begin()
@@ -104,6 +112,10 @@ func (l *Loop) main() {
 		}
 		l.run(worked)
 		l.end(l.flush)
+		if l.now.Sub(l.yielded) >= yieldEvery {
+			l.yielded = l.now
+			runtime.Gosched()
+		}
 	}
 	l.discard()
 }
@@ -124,7 +136,19 @@ func (l *Loop) fetch() int {
 	if l.box.some.Load() {
 		wait_ms = 0
 	}
-	n, e := waitEvents(l.ep, l.events, int(wait_ms))
+	n, e := 0, syscall.Errno(0)
+	if l.parker == nil || wait_ms*time.Millisecond <= parkAfter {
+		n, e = waitEvents(l.ep, l.events, int(wait_ms))
+	} else {
+		if !l.quiet {
+			n, e = waitEvents(l.ep, l.events, int(parkAfter/time.Millisecond))
+		}
+		if n == 0 {
+			n = l.parker.wait(l.ep, l.events, l.nextTick)
+			l.yielded = time.Now()
+		}
+	}
+	l.quiet = n == 0
 	l.sleeping.Store(false)
 	if e != 0 {
 		return 0

@@ -43,7 +43,7 @@ func (l *Loop) kickPortable() {
 
 func (l *Loop) mainPortable() {
 	l.mu.Lock()
-	l.nextTick = time.Now().Add(l.eng.opt.TickEvery)
+	l.nextTick = l.eng.tickAfter(time.Now())
 	l.mu.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

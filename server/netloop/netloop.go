@@ -81,6 +81,7 @@ type Engine struct {
 	outputPause atomic.Int64
 	keepAlive   atomic.Int64
 	nextID      atomic.Uint64
+	epoch       time.Time     // ticks are counted from here
 	turns       atomic.Uint32 // spreads connections over loops that have equally many
 
 	loops    []*Loop // what serves sockets
@@ -110,7 +111,7 @@ func New(h Handler, o Options) (*Engine, error) {
 	if o.InputPause <= 0 {
 		o.InputPause = 1 << 20
 	}
-	e := &Engine{handler: h, opt: o, listeners: map[int]*Listener{}}
+	e := &Engine{handler: h, opt: o, epoch: time.Now(), listeners: map[int]*Listener{}}
 	e.outputPause.Store(int64(o.OutputPause))
 	e.keepAlive.Store(int64(o.KeepAlive))
 	if !o.Portable && haveEventLoops {

@@ -105,6 +105,9 @@ func (srv *Server) openToAll() bool {
 // welcome makes a session what it is before it says who it is.
 func (srv *Server) welcome(s *session) {
 	s.user, s.authed = srv.access.users.Default(), srv.openToAll()
+	if u := srv.certifiedUser(s.conn); u != nil {
+		s.user, s.authed = u, true
+	}
 }
 
 // stranger tells whether the client still has to log in before it may do anything.

@@ -75,6 +75,8 @@ func (srv *Server) Opened(c *netloop.Conn) {
 		return
 	}
 	switch {
+	case c.Listener != nil && c.Listener.Tag == string(portTCP) && srv.keepsOut(portTCP, c.LocalAddr(), c.RemoteAddr()):
+		srv.refuse(c, resp.ErrNotFromThere)
 	case srv.refusesStranger(c):
 		srv.stats.rejected.Add(1)
 		srv.refuse(c, resp.ErrProtectedMode)

@@ -67,8 +67,10 @@ func (srv *Server) followConfig() {
 	follow(func() { srv.access.users.AllChannels = c.ACLPubsubDefault.Get() == config.PubsubAllChannels }, "acl-pubsub-default")
 	follow(func() { srv.access.users.SetDefaultPassword(c.RequirePass.Get()) }, "requirepass")
 	c.OnChange(srv.followMaxClients, "maxclients")
-	c.OnChange(srv.relistenFor("Unable to listen on this port. Check server logs."), "port")
-	c.OnChange(srv.relistenFor("Failed to bind to specified addresses."), "bind")
+	c.OnChange(srv.relistenFor("Unable to listen on this port. Check server logs.", portTCP), "port")
+	c.OnChange(srv.relistenFor("Failed to bind to specified addresses.", portTCP, portTLS), "bind")
+	c.OnChange(srv.followTLS, tlsDirectives...)
+	c.OnChange(srv.relistenTLS, "tls-port")
 }
 
 // publishCommandConf gives handlers the configuration that they go by.

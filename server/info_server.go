@@ -44,6 +44,9 @@ func infoServer(w *infoWriter) {
 	for i, l := range srv.listenerLines() {
 		w.text("listener"+strconv.Itoa(i), l)
 	}
+	if t := srv.secure.conf.Load(); t != nil {
+		w.int("tls_cert_not_after", t.NotAfter.Unix())
+	}
 	w.text("larder_version", Version)
 	w.text("go_version", runtime.Version())
 	loops := int(srv.conf.EventLoops.Get())
@@ -84,22 +87,32 @@ func (srv *Server) tcpPort() int64 {
 	if len(srv.tcp) > 0 {
 		return int64(srv.tcp[0].Port)
 	}
-	return srv.conf.Port.Get()
+	if port := srv.conf.Port.Get(); port != 0 {
+		return port
+	}
+	if len(srv.tls) > 0 {
+		return int64(srv.tls[0].Port)
+	}
+	return srv.conf.TLSPort.Get()
 }
 
 // listenerLines describes what is listened at, all TCP addresses in one line.
 func (srv *Server) listenerLines() (lines []string) {
-	if len(srv.tcp) > 0 {
+	for _, k := range []portKind{portTCP, portTLS} {
+		lns := *srv.listeners(k)
+		if len(lns) == 0 {
+			continue
+		}
 		var b strings.Builder
-		b.WriteString("name=tcp")
-		for _, ln := range srv.tcp {
+		b.WriteString("name=" + string(k))
+		for _, ln := range lns {
 			host, _, ok := splitHostPort(ln.Addr)
 			if !ok {
 				host = ln.Addr
 			}
 			b.WriteString(",bind=" + host)
 		}
-		b.WriteString(",port=" + strconv.Itoa(srv.tcp[0].Port))
+		b.WriteString(",port=" + strconv.Itoa(lns[0].Port))
 		lines = append(lines, b.String())
 	}
 	if srv.unix != nil {

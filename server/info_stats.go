@@ -138,6 +138,9 @@ func infoStats(w *infoWriter) {
 	w.int("expire_lag_ms", keys.ExpireLag_ms)
 	w.uint("expired_subkeys", keys.FieldsExpired)
 	w.uint("accept_errors", t.AcceptErrors)
+	w.uint("rejected_by_allow_from", st.keptOut.Load())
+	w.uint("tls_handshakes", srv.secure.handshakes.Load())
+	w.uint("tls_handshakes_failed", srv.secure.failed.Load())
 }
 
 // statRows is the rows with a figure of some kind, by name.

@@ -3,35 +3,76 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 
 	"go.uber.org/zap"
 
+	"larder/server/config"
 	"larder/server/netloop"
 )
 
+// portKind is what is spoken at a port: plain, or TLS.
+type portKind string
+
+const (
+	portTCP portKind = "tcp"
+	portTLS portKind = "tls"
+)
+
+// listeners are those of a kind.
+func (srv *Server) listeners(k portKind) *[]*netloop.Listener {
+	if k == portTLS {
+		return &srv.tls
+	}
+	return &srv.tcp
+}
+
+// port is the port of a kind that the configuration names, 0 for none.
+func (srv *Server) port(k portKind) int {
+	if k == portTLS {
+		return int(srv.conf.TLSPort.Get())
+	}
+	return int(srv.conf.Port.Get())
+}
+
+// open listens at addresses, all of them or none.
+func (srv *Server) open(k portKind, addrs []string, port int) ([]*netloop.Listener, error) {
+	if k == portTLS {
+		return srv.engine.ListenTCPDoor(addrs, port, string(k), srv.shakeHands)
+	}
+	return srv.engine.ListenTCP(addrs, port, int(srv.conf.TCPBacklog.Get()), string(k))
+}
+
 // listen opens every address that the configuration names.
 func (srv *Server) listen() error {
-	backlog := int(srv.conf.TCPBacklog.Get())
-	if port := int(srv.conf.Port.Get()); port != 0 && len(srv.conf.Bind.Get()) > 0 {
-		lns, err := srv.engine.ListenTCP(srv.conf.Bind.Get(), port, backlog, "tcp")
+	if err := srv.configureTLS(); err != nil {
+		srv.log.Warn(err.Error())
+		return errors.New("Failed to configure TLS. Check logs for more info.") //lint:ignore ST1005 operators search logs for this text
+	}
+	for _, k := range []portKind{portTCP, portTLS} {
+		port := srv.port(k)
+		if port == 0 || len(srv.conf.Bind.Get()) == 0 {
+			continue
+		}
+		lns, err := srv.open(k, srv.conf.Bind.Get(), port)
 		if err != nil {
 			srv.logListenError(err)
-			return fmt.Errorf("Failed listening on port %d (tcp), aborting.", port) //lint:ignore ST1005 operators search logs for this text
+			return fmt.Errorf("Failed listening on port %d (%s), aborting.", port, k) //lint:ignore ST1005 operators search logs for this text
 		}
-		srv.tcp = lns
+		*srv.listeners(k) = lns
 	}
 	if path := srv.conf.UnixSocket.Get(); path != "" {
 		path = srv.conf.Path(path)
-		ln, err := srv.engine.ListenUnix(path, os.FileMode(srv.conf.UnixSocketPerm.Get()), backlog, "unix")
+		ln, err := srv.engine.ListenUnix(path, os.FileMode(srv.conf.UnixSocketPerm.Get()), int(srv.conf.TCPBacklog.Get()), "unix")
 		if err != nil {
 			srv.logListenError(err)
 			return errors.New("Failed opening Unix socket, aborting.") //lint:ignore ST1005 operators search logs for this text
 		}
 		srv.unix = ln
 	}
-	if len(srv.tcp) == 0 && srv.unix == nil {
+	if len(srv.tcp) == 0 && len(srv.tls) == 0 && srv.unix == nil {
 		return errors.New("Configured to not listen anywhere, exiting.") //lint:ignore ST1005 operators search logs for this text
 	}
 	return nil
@@ -47,49 +88,47 @@ func (srv *Server) logListenError(err error) {
 }
 
 // relistenFor is relisten with the error that clients read when the directive of that name cannot be changed.
-func (srv *Server) relistenFor(text string) func() error {
+func (srv *Server) relistenFor(text string, kinds ...portKind) func() error {
 	return func() error {
-		if srv.relisten() != nil {
-			return errors.New(text)
+		for _, k := range kinds {
+			if srv.relisten(k) != nil {
+				return errors.New(text)
+			}
 		}
 		return nil
 	}
 }
 
-// relisten opens the TCP addresses anew after port or bind has changed. The old ones stay if the new ones fail.
-func (srv *Server) relisten() error {
-	port := int(srv.conf.Port.Get())
-	old := srv.tcp
-	if port == 0 || len(srv.conf.Bind.Get()) == 0 {
-		srv.tcp = nil
-	} else {
-		// The same port on other addresses cannot be opened while the old ones hold it.
-		for _, ln := range old {
-			ln.Close()
-		}
-		lns, err := srv.engine.ListenTCP(srv.conf.Bind.Get(), port, int(srv.conf.TCPBacklog.Get()), "tcp")
-		if err == nil && len(lns) == 0 {
-			err = errors.New("no address to listen on")
-		}
-		if err != nil {
-			srv.tcp = srv.reopen(old)
-			srv.logListenError(err)
-			return err
-		}
-		srv.tcp = lns
-		return nil
-	}
+// relisten opens the addresses of a kind anew after port or bind has changed. The old ones stay if the new ones fail.
+func (srv *Server) relisten(k portKind) error {
+	lns, port := srv.listeners(k), srv.port(k)
+	old := *lns
+	// The same port on other addresses cannot be opened while the old ones hold it.
 	for _, ln := range old {
 		ln.Close()
 	}
+	*lns = nil
+	if port == 0 || len(srv.conf.Bind.Get()) == 0 {
+		return nil
+	}
+	next, err := srv.open(k, srv.conf.Bind.Get(), port)
+	if err == nil && len(next) == 0 {
+		err = errors.New("no address to listen on")
+	}
+	if err != nil {
+		*lns = srv.reopen(k, old)
+		srv.logListenError(err)
+		return err
+	}
+	*lns = next
 	return nil
 }
 
 // reopen listens again where it was listened before a failed change.
-func (srv *Server) reopen(old []*netloop.Listener) (lns []*netloop.Listener) {
+func (srv *Server) reopen(k portKind, old []*netloop.Listener) (lns []*netloop.Listener) {
 	for _, ln := range old {
 		host, _, _ := splitHostPort(ln.Addr)
-		again, err := srv.engine.ListenTCP([]string{host}, ln.Port, int(srv.conf.TCPBacklog.Get()), ln.Tag)
+		again, err := srv.open(k, []string{host}, ln.Port)
 		if err != nil {
 			srv.log.Warn("Could not listen again on an address that was given up", zap.String("address", ln.Addr), zap.Error(err))
 			continue
@@ -97,6 +136,25 @@ func (srv *Server) reopen(old []*netloop.Listener) (lns []*netloop.Listener) {
 		lns = append(lns, again...)
 	}
 	return lns
+}
+
+// tellDenied is a fatal alert of TLS 1.0 to 1.3, "access denied", for a client that has not begun the handshake.
+var tellDenied = []byte{21, 3, 1, 0, 2, 2, 49}
+
+// keepsOut tells whether allow-from keeps a connection out that comes to a listener.
+func (srv *Server) keepsOut(k portKind, at, from string) bool {
+	rules := srv.conf.AllowFrom.Get()
+	if len(rules) == 0 {
+		return false
+	}
+	local, _ := netip.ParseAddrPort(at)
+	peer, err := netip.ParseAddrPort(from)
+	if err != nil || config.AllowsFrom(rules, string(k), local, peer.Addr()) {
+		return false
+	}
+	srv.stats.keptOut.Add(1)
+	srv.stats.rejected.Add(1)
+	return true
 }
 
 // writePidFile notes the process's number where the configuration wants it.

@@ -289,7 +289,11 @@ func (srv *Server) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if from := srv.conf.BindSourceAddr.Get(); from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return srv.secureLink(ctx, nc)
 }
 
 // opened makes the session of a connection to a primary.

@@ -62,8 +62,9 @@ type Server struct {
 	limits       atomic.Pointer[resp.Limits]
 	unauthLimits atomic.Pointer[resp.Limits]
 
-	tcp  []*netloop.Listener
-	unix *netloop.Listener
+	tcp, tls []*netloop.Listener
+	unix     *netloop.Listener
+	secure   secureState
 
 	access accessControl
 
@@ -228,6 +229,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(srv.keepHouse)
+	helpers.Go(srv.watchCertificates)
 	srv.followReplicaOf()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)

@@ -15,6 +15,7 @@ type stats struct {
 	authFailures, evictedClients    atomic.Uint64
 	deniedCommands, deniedKeys      atomic.Uint64 // by access rules
 	deniedChannels, deniedDBs       atomic.Uint64
+	keptOut                         atomic.Uint64 // by allow-from
 	errorReplies                    atomic.Uint64
 	sweep_ns                        atomic.Int64 // time that the janitor took for expiry
 	house_ns                        atomic.Int64 // and for all it does
@@ -54,6 +55,7 @@ func (srv *Server) resetStats() {
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
 		&st.evictedClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
+		&st.keptOut, &srv.secure.handshakes, &srv.secure.failed,
 	} {
 		n.Store(0)
 	}

@@ -39,6 +39,8 @@ var arrows = []struct{ from, to string }{
 	{"server/glob", ""},
 	{"server/config", "server/glob"},
 	{"server/log", ""},
+	{"server/tlsconf", ""},
+	{"server/tlsconf/testcert", ""},
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
 	{"server/script/...", "server/resp"},

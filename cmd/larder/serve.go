@@ -162,7 +162,7 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	defer handleSignals(logger, control, func(sig os.Signal) {
+	defer handleSignals(logger, control, srv.ReloadTLS, func(sig os.Signal) {
 		how := conf.ShutdownOnSigterm.Get()
 		if sig == syscall.SIGINT {
 			how = conf.ShutdownOnSigint.Get()
@@ -184,9 +184,10 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 // defaultPidFile is where a server in the background that has no pidfile notes its process.
 const defaultPidFile = "/var/run/redis.pid"
 
-// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again. A second SIGINT ends the
+// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again and read the
+// TLS certificates. A second SIGINT ends the
 // process at once. The function it returns ends the handling.
-func handleSignals(logger *zap.Logger, control *log.Control, stop func(sig os.Signal)) (end func()) {
+func handleSignals(logger *zap.Logger, control *log.Control, reload func(), stop func(sig os.Signal)) (end func()) {
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that went away must not end the server
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -203,6 +204,7 @@ func handleSignals(logger *zap.Logger, control *log.Control, stop func(sig os.Si
 					if err := control.Reopen(); err != nil {
 						logger.Warn("Cannot open the log file again", zap.Error(err))
 					}
+					reload()
 				case stopping && sig == syscall.SIGINT:
 					logger.Warn("You insist... exiting now.")
 					os.Exit(1)

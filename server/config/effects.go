@@ -12,7 +12,6 @@ const (
 	noPinning     = "threads are not pinned to processors"
 	noSyslog      = "log lines go to logfile or standard output only"
 	noTitle       = "the process keeps the title it was started with"
-	noTLS         = "this version does not speak TLS"
 	notYet        = "this version does not act on it"
 	alwaysChecked = "payloads are always checked"
 )

@@ -21,6 +21,7 @@ type Network struct {
 	MaxmemoryClients             Int                 // bytes of all clients; -n is n percent of maxmemory; 0 is no limit
 	MaxNewConnectionsPerCycle    Int
 	MaxNewTLSConnectionsPerCycle Int
+	AllowFrom                    Value[[]AllowRule] // where connections may come from; none: from anywhere
 }
 
 var networkRows = []*Row{
@@ -40,5 +41,6 @@ var networkRows = []*Row{
 	memory("proto-max-bulk-len", 512<<20, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ProtoMaxBulkLen }),
 	numeric("maxmemory-clients", 0, number{min: -100, max: math.MaxInt64, memory: true, percent: true}, func(c *Config) *Int { return &c.MaxmemoryClients }),
 	unsigned("max-new-connections-per-cycle", 10, 1, 1000, func(c *Config) *Int { return &c.MaxNewConnectionsPerCycle }).noEffect("a loop accepts all that is waiting"),
-	unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000, func(c *Config) *Int { return &c.MaxNewTLSConnectionsPerCycle }).noEffect(noTLS),
+	unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000, func(c *Config) *Int { return &c.MaxNewTLSConnectionsPerCycle }).noEffect("handshakes do not stand in the way of commands"),
+	allowFromRow(func(c *Config) *Value[[]AllowRule] { return &c.AllowFrom }).larder(),
 }

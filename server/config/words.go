@@ -201,4 +201,14 @@ const (
 	TLSAuthOptional
 )
 
+// TLSUser says which field of a client's certificate names the user that the client is at once.
+type TLSUser int32
+
+const (
+	TLSUserOff TLSUser = iota
+	TLSUserCN
+)
+
+var tlsUserWords = []word[TLSUser]{{"off", TLSUserOff}, {"cn", TLSUserCN}}
+
 var tlsAuthWords = []word[TLSAuth]{{"no", TLSAuthNo}, {"yes", TLSAuthYes}, {"optional", TLSAuthOptional}}

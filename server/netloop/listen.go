@@ -1,6 +1,7 @@
 package netloop
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,21 @@ type Listener struct {
 	fd     int          // of the event loops, otherwise -1
 	id     int          // of the event loops
 	nl     net.Listener // of the portable loops
-	path   string       // to be removed when it closes
+	door   Door
+	path   string // to be removed when it closes
 	mu     sync.Mutex
 	closed bool
+	atDoor list.List // of net.Conn, the oldest first
 }
+
+// A Door prepares a connection that was accepted before anybody else sees it: the handshake of TLS. It runs on a goroutine
+// of its own for each connection and returns what is to be served, or an error, upon which the connection is closed. It has
+// to bound the time that it waits for the client.
+type Door func(nc net.Conn) (net.Conn, error)
+
+// maxAtDoor is how many connections stand at a listener's door. When there are more, the one that has stood there for
+// longest is closed: clients that connect and then say nothing do not keep others out.
+const maxAtDoor = 1024
 
 // ListenError says which address could not be listened at.
 type ListenError struct {
@@ -51,13 +63,29 @@ func (e *ListenError) Unwrap() error { return e.Err }
 //
 // The Engine must have been started, or be started later. Any goroutine may call it.
 func (e *Engine) ListenTCP(addrs []string, port, backlog int, tag string) ([]*Listener, error) {
+	return listenAll(addrs, port, func(host string) (*Listener, error) { return e.listenTCP(host, port, backlog, tag) })
+}
+
+// ListenTCPDoor is ListenTCP for connections that have to pass a door. They are served by the portable loops.
+func (e *Engine) ListenTCPDoor(addrs []string, port int, tag string, door Door) ([]*Listener, error) {
+	return listenAll(addrs, port, func(host string) (*Listener, error) {
+		ip, zone, six, err := resolve(host)
+		if err != nil {
+			return nil, err
+		}
+		return e.listenTCPNet(ip, zone, six, port, tag, door)
+	})
+}
+
+// listenAll listens at all the addresses or at none.
+func listenAll(addrs []string, port int, listen func(host string) (*Listener, error)) ([]*Listener, error) {
 	var all []*Listener
 	for _, a := range addrs {
 		host, optional := a, false
 		if len(host) > 0 && host[0] == '-' {
 			host, optional = host[1:], true
 		}
-		ln, err := e.listenTCP(host, port, backlog, tag)
+		ln, err := listen(host)
 		if err == nil {
 			all = append(all, ln)
 			continue
@@ -121,7 +149,11 @@ func (e *Engine) ListenUnix(path string, perm os.FileMode, backlog int, tag stri
 // Listen accepts from any net.Listener through the portable loops: a TLS listener for example. Closing the returned
 // Listener closes it.
 func (e *Engine) Listen(nl net.Listener, tag string) (*Listener, error) {
-	ln := &Listener{Network: nl.Addr().Network(), Addr: nl.Addr().String(), Tag: tag, fd: -1, nl: nl}
+	return e.listenOn(nl, nl.Addr().Network(), tag, nil)
+}
+
+func (e *Engine) listenOn(nl net.Listener, network, tag string, door Door) (*Listener, error) {
+	ln := &Listener{Network: network, Addr: nl.Addr().String(), Tag: tag, fd: -1, nl: nl, door: door}
 	if a, ok := nl.Addr().(*net.TCPAddr); ok {
 		ln.Port = a.Port
 	}
@@ -176,6 +208,9 @@ func (ln *Listener) Close() error {
 	if ln.path != "" {
 		os.Remove(ln.path)
 	}
+	for el := ln.atDoor.Front(); el != nil; el = el.Next() {
+		el.Value.(net.Conn).Close()
+	}
 	ln.mu.Unlock()
 	ln.eng.mu.Lock()
 	delete(ln.eng.listeners, ln.id)
@@ -197,7 +232,11 @@ func (ln *Listener) acceptPortable() {
 				idle := time.Duration(ln.eng.keepAlive.Load())
 				t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: max(idle/3, time.Second), Count: 3})
 			}
-			ln.eng.Serve(nc, ln)
+			if ln.door == nil {
+				ln.eng.Serve(nc, ln)
+			} else {
+				ln.letIn(nc)
+			}
 			continue
 		}
 		ln.mu.Lock()
@@ -210,6 +249,36 @@ func (ln *Listener) acceptPortable() {
 		ln.eng.acceptErrors.Add(1)
 		time.Sleep(acceptPause)
 	}
+}
+
+// letIn takes a connection through the door.
+func (ln *Listener) letIn(nc net.Conn) {
+	ln.mu.Lock()
+	if ln.closed {
+		ln.mu.Unlock()
+		nc.Close()
+		return
+	}
+	if ln.atDoor.Len() >= maxAtDoor {
+		el := ln.atDoor.Front()
+		ln.atDoor.Remove(el)
+		el.Value.(net.Conn).Close()
+	}
+	el := ln.atDoor.PushBack(nc)
+	ln.mu.Unlock()
+	ln.eng.running.Add(1)
+	go func() {
+		defer ln.eng.running.Done()
+		in, err := ln.door(nc)
+		ln.mu.Lock()
+		ln.atDoor.Remove(el)
+		ln.mu.Unlock()
+		if err != nil {
+			nc.Close()
+			return
+		}
+		ln.eng.Serve(in, ln)
+	}()
 }
 
 // acceptPause is how long nothing is accepted after accepting has failed.

@@ -17,7 +17,7 @@ func (e *Engine) listenTCP(host string, port, backlog int, tag string) (*Listene
 		return nil, err
 	}
 	if e.opt.Portable {
-		return e.listenTCPNet(ip, zone, six, port, tag)
+		return e.listenTCPNet(ip, zone, six, port, tag, nil)
 	}
 	var sa unix.Sockaddr
 	family := unix.AF_INET

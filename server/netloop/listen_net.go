@@ -7,7 +7,7 @@ import (
 
 // Listeners of the portable loops. The backlog is what the system gives to net.Listen.
 
-func (e *Engine) listenTCPNet(ip net.IP, zone string, six bool, port int, tag string) (*Listener, error) {
+func (e *Engine) listenTCPNet(ip net.IP, zone string, six bool, port int, tag string, door Door) (*Listener, error) {
 	network, host := "tcp4", ip.String()
 	if six {
 		network = "tcp6"
@@ -19,11 +19,7 @@ func (e *Engine) listenTCPNet(ip net.IP, zone string, six bool, port int, tag st
 	if err != nil {
 		return nil, err
 	}
-	ln, err := e.Listen(nl, tag)
-	if err == nil {
-		ln.Network = "tcp"
-	}
-	return ln, err
+	return e.listenOn(nl, "tcp", tag, door)
 }
 
 func (e *Engine) listenUnixNet(path, tag string) (*Listener, error) {

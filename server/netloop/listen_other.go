@@ -9,7 +9,7 @@ func (e *Engine) listenTCP(host string, port, _ int, tag string) (*Listener, err
 	if err != nil {
 		return nil, err
 	}
-	return e.listenTCPNet(ip, zone, six, port, tag)
+	return e.listenTCPNet(ip, zone, six, port, tag, nil)
 }
 
 func (e *Engine) listenUnix(path string, _ int, tag string) (*Listener, error) {

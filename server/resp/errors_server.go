@@ -46,6 +46,7 @@ const (
 	ErrSSubscribeBlock   Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
 	ErrMonitorBlocking   Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
 
+	ErrNotFromThere   Error = "DENIED Connections from your address are not accepted here. The directive allow-from says from which they are: an operator can change it by CONFIG SET allow-from, or in the configuration file."
 	ErrGenpassBits    Error = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
 	ErrUserName       Error = "ERR Usernames can't contain spaces or null characters"
 	ErrDefaultUser    Error = "ERR The 'default' user cannot be removed"

@@ -134,6 +134,21 @@ func (v *View) Flush(db int) int {
 	return n
 }
 
+// Flushed tells that all data was exchanged for other data. before is called in advance, with the old data still there.
+func (v *View) Flushed(before bool) {
+	from := v.DB
+	v.each(v.held, func(s *Shard) {
+		for v.DB = 0; v.DB < v.ks.databases; v.DB++ {
+			if !before {
+				v.event(s, Flushed, nil, "")
+			} else if v.BeforeFlush != nil {
+				v.BeforeFlush(s, v.DB, -1)
+			}
+		}
+	})
+	v.DB = from
+}
+
 // Swap exchanges two databases. All shards are held.
 func (v *View) Swap(i, j int) {
 	v.each(v.held, func(s *Shard) {

@@ -44,6 +44,7 @@ type Keyspace struct {
 	Clock    eviction.Clock
 	LazyFree LazyFree
 
+	opt       Options
 	hash      func([]byte) uint64
 	shards    []*Shard
 	shardBits int
@@ -72,7 +73,7 @@ func New(o Options) (*Keyspace, error) {
 	limits := datatypes.DefaultLimits()
 	ks := &Keyspace{
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1},
-		hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
+		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
 		wake: make(chan struct{}, 1),
 	}
 	for i := range o.Shards {

@@ -96,7 +96,7 @@ func (l *Link) Done() (Outcome, bool) { return l.outcome, l.step == stepDone }
 // Line takes a line that came, without its end, and returns what to send. Empty lines are the primary's way to say
 // that it needs more time.
 func (l *Link) Line(line string) (send []byte, err error) {
-	if line == "" {
+	if strings.TrimSpace(line) == "" {
 		return nil, nil
 	}
 	switch l.step {

@@ -80,6 +80,9 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if srv.loading.Load() && !row.Has(spec.Loading) {
 		return resp.ErrLoading
 	}
+	if row.Has(spec.NoAsyncLoading) && srv.loadingAside.Load() {
+		return resp.ErrLoading
+	}
 	return ""
 }
 

@@ -6,7 +6,8 @@ func infoPersistence(w *infoWriter) {
 	st := &w.srv.saver
 	loading := w.srv.loading.Load()
 	w.flag("loading", loading)
-	w.zeros("async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	w.flag("async_loading", w.srv.loadingAside.Load())
+	w.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	var keys, total int64
 	current := int64(-1)
 	job := st.job.Load()
@@ -38,7 +39,7 @@ func infoPersistence(w *infoWriter) {
 	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
 	w.text("aof_last_write_status", "ok")
 	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
-	if loading {
+	if loading || w.srv.loadingAside.Load() {
 		infoLoading(w, &st.loaded)
 	}
 }

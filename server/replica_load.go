@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -59,14 +60,16 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	} else {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to parser")
 	}
-	if err := l.loadInstead(src, h.Size, out); err != nil {
-		return err
-	}
+	end := func() error { return nil }
 	if direct {
-		if err := body.Finish(); err != nil {
-			srv.inWorldDo(func(ex *executor) { srv.forgetForSync(ex) })
-			return err
-		}
+		end = body.Finish
+	}
+	load := l.loadInstead
+	if how == config.DisklessLoadSwapDB {
+		load = l.loadAside
+	}
+	if err := load(src, h.Size, out, end); err != nil {
+		return err
 	}
 	srv.log.Info("MASTER <-> REPLICA sync: Finished with success")
 	return nil
@@ -124,25 +127,26 @@ func (srv *Server) empty() bool {
 	return empty
 }
 
-// forgetForSync empties all databases and tells everybody whom it concerns. The world is stopped, all shards are held.
-func (srv *Server) forgetForSync(ex *executor) {
+// putInPlace makes the data of another keyspace this server's, and tells everybody whom it concerns. The old data is the
+// other keyspace's then. The world is stopped, all shards are held.
+func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	srv.abortSave()
-	for db := range srv.ks.Databases() {
-		ex.view.Flush(db)
-	}
+	v := ex.view
+	v.Flushed(true)
+	srv.ks.Exchange(other)
+	v.Flushed(false)
 	ex.after()
-	ex.view.ResetEvents()
-	if !srv.conf.ReplicaLazyFlush.Get() {
-		for i := range srv.ks.Shards() {
-			for srv.ks.Shard(i).Bury(buryBudget) {
-			}
-		}
-	}
+	v.ResetEvents()
+	srv.dirty.Store(0)
 }
 
 // loadInstead loads the snapshot in the place of what is there. Clients are told to wait meanwhile.
-func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome) error {
+func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome, end func() error) error {
 	srv := l.srv
+	fresh, err := srv.ks.Fresh(rand.Uint64())
+	if err != nil {
+		return err
+	}
 	dead := false
 	srv.inWorldDo(func(ex *executor) {
 		if dead = l.dead.Load(); dead {
@@ -150,22 +154,68 @@ func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome) e
 		}
 		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
 		srv.loading.Store(true)
-		srv.forgetForSync(ex)
+		srv.putInPlace(ex, fresh)
 		srv.adopt(out)
 	})
+	fresh.Close() // the old data: its memory goes back as a whole
 	if dead {
 		return net.ErrClosed
 	}
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
-	err := l.load(src, size, keyspace.NewView(srv.ks))
-	srv.inWorldDo(func(ex *executor) {
-		if err != nil {
-			srv.forgetForSync(ex)
-			srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
-			srv.backlogAt(0)
-			srv.dropBacklog()
+	db := 0
+	if db, err = l.load(src, size, keyspace.NewView(srv.ks)); err == nil {
+		err = end()
+	}
+	if err != nil {
+		if fresh, err := srv.ks.Fresh(rand.Uint64()); err == nil {
+			srv.inWorldDo(func(ex *executor) {
+				srv.putInPlace(ex, fresh)
+				srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
+				srv.backlogAt(0, 0)
+				srv.dropBacklog()
+			})
+			fresh.Close()
 		}
+	}
+	srv.inWorldDo(func(ex *executor) {
+		srv.repl.setStreamDB(db)
 		srv.loading.Store(false)
+		srv.replaced(ex)
+	})
+	return err
+}
+
+// loadAside loads the snapshot beside the data, and lets both change places when it is complete. If it is of the
+// history that the data is of, clients may read the data meanwhile.
+func (l *link) loadAside(src io.Reader, size int64, out replication.Outcome, end func() error) error {
+	srv := l.srv
+	aside, err := srv.ks.Fresh(rand.Uint64())
+	if err != nil {
+		return err
+	}
+	defer aside.Close()
+	flag := &srv.loading
+	if out.ID == srv.repl.history.Load().ID {
+		flag = &srv.loadingAside
+	}
+	flag.Store(true)
+	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
+	db, err := l.load(src, size, keyspace.NewView(aside))
+	if err == nil {
+		err = end()
+	}
+	srv.inWorldDo(func(ex *executor) {
+		flag.Store(false)
+		if err == nil && l.dead.Load() {
+			err = net.ErrClosed
+		}
+		if err != nil {
+			return
+		}
+		srv.log.Info("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
+		srv.putInPlace(ex, aside)
+		srv.adopt(out)
+		srv.repl.setStreamDB(db)
 		srv.replaced(ex)
 	})
 	return err
@@ -180,25 +230,28 @@ func (srv *Server) adopt(out replication.Outcome) {
 	}
 	r.setHistory(replication.NewHistory(id))
 	srv.dropPeers()
-	srv.backlogAt(at)
+	srv.backlogAt(at, 0)
 }
 
 // backlogAt begins a new backlog at a position. All shards are held.
-func (srv *Server) backlogAt(at int64) {
-	r := &srv.repl
-	r.mu.Lock()
-	r.streamDB = 0
-	r.mu.Unlock()
+func (srv *Server) backlogAt(at int64, db int) {
+	srv.repl.setStreamDB(db)
 	srv.startBacklog(at)
 }
 
-// load reads a snapshot into the view's keyspace.
-func (l *link) load(src io.Reader, size int64, v *keyspace.View) error {
+// setStreamDB notes which database the primary's stream has selected.
+func (r *replicas) setStreamDB(db int) {
+	r.mu.Lock()
+	r.streamDB = db
+	r.mu.Unlock()
+}
+
+// load reads a snapshot into the view's keyspace. It returns the database that the stream has selected at that position.
+func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err error) {
 	srv := l.srv
 	st, began := &srv.saver.loaded, time.Now()
 	st.begin(began, max(0, size))
 	functions := [][]byte(nil)
-	db := 0
 	res, err := persistence.Load(src, size, v, persistence.LoadOptions{
 		Now_ms:      began.UnixMilli(),
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
@@ -227,21 +280,18 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View) error {
 	st.keys.Store(res.Keys)
 	st.expired.Store(res.Expired)
 	if err != nil {
-		return fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
+		return 0, fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
 	}
 	srv.saver.functions = functions
-	if db >= 0 && db < srv.ks.Databases() {
-		srv.repl.mu.Lock()
-		srv.repl.streamDB = db
-		srv.repl.mu.Unlock()
+	if db < 0 || db >= srv.ks.Databases() {
+		db = 0
 	}
 	srv.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", res.Keys, res.Expired))
-	return nil
+	return db, nil
 }
 
 // replaced follows the replacement of all data by a snapshot of the primary. The world is stopped, all shards are held.
 func (srv *Server) replaced(ex *executor) {
-	srv.dirty.Store(0)
 	for db := range srv.ks.Databases() {
 		ex.wakeDatabase(db)
 	}

@@ -72,6 +72,7 @@ type Server struct {
 	outputLimits  atomic.Pointer[config.OutputLimits]
 	recording     atomic.Bool // every change is recorded, whatever the shards' interest
 	loading       atomic.Bool
+	loadingAside  atomic.Bool // a replica loads beside its data, which is served meanwhile
 	ended         atomic.Bool // the last snapshot was written: nothing may change any more
 	activeExpire  atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
 	cronPaused    atomic.Bool // DEBUG PAUSE-CRON

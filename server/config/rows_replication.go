@@ -37,7 +37,7 @@ var replicationRows = []*Row{
 	boolean("replica-serve-stale-data", true, func(c *Config) *Bool { return &c.ReplicaServeStaleData }).alias("slave-serve-stale-data"),
 	boolean("replica-read-only", true, func(c *Config) *Bool { return &c.ReplicaReadOnly }).alias("slave-read-only"),
 	boolean("replica-ignore-maxmemory", true, func(c *Config) *Bool { return &c.ReplicaIgnoreMaxmemory }).alias("slave-ignore-maxmemory"),
-	boolean("replica-lazy-flush", false, func(c *Config) *Bool { return &c.ReplicaLazyFlush }).alias("slave-lazy-flush"),
+	boolean("replica-lazy-flush", false, func(c *Config) *Bool { return &c.ReplicaLazyFlush }).alias("slave-lazy-flush").noEffect(atOnce),
 	boolean("replica-announced", true, func(c *Config) *Bool { return &c.ReplicaAnnounced }),
 	boolean("replica-ignore-disk-write-errors", false, func(c *Config) *Bool { return &c.ReplicaIgnoreDiskWriteErrors }).noEffect(notYet),
 	optional("replica-announce-ip", func(c *Config) *String { return &c.ReplicaAnnounceIP }).alias("slave-announce-ip"),

@@ -1,0 +1,69 @@
+package keyspace
+
+import (
+	"fmt"
+)
+
+// A server that loads other data beside its own does so in a keyspace of the same form (Fresh). When that is complete the
+// two exchange their data at once (Exchange), however much it is, and the other one is closed. The same way everything
+// is forgotten at once: by exchange with an empty keyspace, of which the memory goes back to the system as a whole.
+
+// Fresh makes an empty keyspace of the same form: as many shards and databases, the same hash and limits.
+func (ks *Keyspace) Fresh(seed uint64) (*Keyspace, error) {
+	o := ks.opt
+	o.Seed = seed
+	f, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	f.Limits, f.Clock, f.LazyFree = ks.Limits, ks.Clock, ks.LazyFree
+	for _, s := range f.shards {
+		s.env.Limits = ks.Limits
+	}
+	return f, nil
+}
+
+// Exchange gives each of two keyspaces of the same form the data of the other. What the server keeps for a shard, its
+// statistics and who wants to hear of changes stay. All shards of both are held, none is in a walk, and nobody stages
+// look-ups meanwhile.
+func (ks *Keyspace) Exchange(o *Keyspace) {
+	if len(ks.shards) != len(o.shards) || ks.databases != o.databases {
+		panic(fmt.Sprintf("assertion failed: keyspaces of %d and %d shards are exchanged", len(ks.shards), len(o.shards)))
+	}
+	for i, a := range ks.shards {
+		b := o.shards[i]
+		if a.walk != nil || b.walk != nil {
+			panic("assertion failed: a shard is exchanged in a walk")
+		}
+		a.SyncUsed()
+		b.SyncUsed()
+		a.arena, b.arena = b.arena, a.arena
+		a.env, b.env = b.env, a.env
+		a.env.Rand, b.env.Rand = b.env.Rand, a.env.Rand
+		a.dbs, b.dbs = b.dbs, a.dbs
+		a.grave, b.grave = b.grave, a.grave
+		a.lastUsed, b.lastUsed = b.lastUsed, a.lastUsed
+		due := a.lastDue
+		a.setDue(b.lastDue)
+		b.setDue(due)
+		a.peeked, b.peeked = item{}, item{}
+		a.defrag = defrag{stats: a.defrag.stats}
+		b.defrag = defrag{stats: b.defrag.stats}
+		for n := range a.dbs {
+			a.dbs[n].gen++
+			b.dbs[n].gen++
+		}
+	}
+	used := ks.used.Load()
+	ks.used.Store(o.used.Load())
+	o.used.Store(used)
+	ks.wakeSweeper()
+}
+
+// wakeSweeper lets who sweeps look again.
+func (ks *Keyspace) wakeSweeper() {
+	select {
+	case ks.wake <- struct{}{}:
+	default:
+	}
+}

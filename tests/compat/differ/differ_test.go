@@ -229,3 +229,9 @@ func TestReportIsAScene(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsKept plays scripts on one larder and compares what they leave with what its replica and its snapshot have.
+func TestWhatIsKept(t *testing.T) {
+	defer func(rule equal, all []difference) { rules["OBJECT"], known = rule, all }(rules["OBJECT"], known)
+	play(t, options{kept: "replica,snapshot", commands: budget() / 4})
+}

@@ -3,6 +3,7 @@
 //	go run ./tests/compat/differ -seed 7 -commands 1000000       larder, built from this tree, next to redis-server
 //	go run ./tests/compat/differ -b /path/redis-server -families 'zset|geo'
 //	go run ./tests/compat/differ -b larder -limits-b tiny        larder with itself: encodings make no difference
+//	go run ./tests/compat/differ -kept all                       larder with its replica, snapshot and log
 //
 // Scripts are made from a seed by the templates in families.go. Each case is a script of some hundred commands on an
 // empty server, in RESP2 or RESP3. Where the servers differ, the script is made smaller and printed as a scene that
@@ -34,6 +35,7 @@ type options struct {
 	maxDifferences   int
 	ignoreEncoding   bool
 	only             int // the one case to play; -1: all
+	kept             string
 	verbose          bool
 }
 
@@ -70,6 +72,7 @@ func main() {
 	flag.IntVar(&o.maxDifferences, "differences", 5, "different differences after which to stop")
 	flag.BoolVar(&o.ignoreEncoding, "ignore-encoding", false, "do not compare OBJECT ENCODING")
 	flag.IntVar(&o.only, "only", -1, "play only the case of this number, again and again until -commands is reached")
+	flag.StringVar(&o.kept, "kept", "", "play on one larder and compare with what was kept: a list of replica, snapshot, log, rewritten; or all")
 	flag.BoolVar(&o.verbose, "v", false, "report progress")
 	flag.Parse()
 	differences, err := run(o, func(format string, args ...any) { fmt.Printf(format, args...) })
@@ -89,12 +92,16 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	pairs, stop, err := start(o)
+	begin := start
+	if o.kept != "" {
+		begin = startKept
+	}
+	pairs, stop, err := begin(o)
 	if err != nil {
 		return 0, err
 	}
 	defer stop()
-	if o.ignoreEncoding {
+	if o.ignoreEncoding || o.kept != "" {
 		rules["OBJECT"] = sameKind
 		known = append(known, difference{"compact sorted sets forget the sign of -0, large ones keep it", 0, func(args []string, a, b wire.Value) bool {
 			return sameNumbers(a, b) || sameNumbersAnyOrder(args, a, b)

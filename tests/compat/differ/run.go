@@ -209,6 +209,7 @@ type versus struct {
 	a, b     *side
 	expected map[string]int // how often an intended difference was seen
 	seen     map[string]int // how often a difference was found, by its signature
+	keeper   *keeper        // not nil: b is what was kept of a
 }
 
 // older is the lower of the two versions.
@@ -216,6 +217,9 @@ func (v *versus) older() int { return min(v.a.version, v.b.version) }
 
 // play runs the script on both servers at once and returns the first unintended difference, or nil.
 func (v *versus) play(script []step, proto int) (*mismatch, error) {
+	if v.keeper != nil {
+		return v.playKept(script, proto)
+	}
 	var ra, rb []wire.Value
 	var ea, eb error
 	var both sync.WaitGroup

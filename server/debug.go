@@ -43,6 +43,13 @@ var debugCommands = map[string]debugCommand{
 		srv.log.Info("Changing replication IDs after receiving change-repl-id")
 		c.Reply.OK()
 	}},
+	"check": {0, 0, "CHECK", "Look for anything inconsistent in all data and its memory; takes time and memory in proportion.", func(c *command.Ctx, srv *Server) {
+		if err := srv.ks.Check(); err != nil {
+			c.Fail(resp.Error("ERR " + err.Error()))
+			return
+		}
+		c.Reply.OK()
+	}},
 	"client-eviction": {0, 0, "CLIENT-EVICTION", "Describe what clients cost that may be evicted.", debugClientEviction},
 	"config-rewrite-force-all": {0, 0, "CONFIG-REWRITE-FORCE-ALL", "CONFIG REWRITE with every directive, also those that have their default.", func(c *command.Ctx, srv *Server) {
 		if err := srv.conf.Rewrite(config.RewriteOptions{All: true, Users: srv.userLines()}); err != nil {

@@ -55,6 +55,7 @@ func infoServer(w *infoWriter) {
 	}
 	w.int("event_loops", int64(loops))
 	w.int("shards", int64(srv.ks.Shards()))
+	w.int("goroutines", int64(runtime.NumGoroutine()))
 }
 
 // buildID tells builds apart.

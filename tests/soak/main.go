@@ -196,6 +196,9 @@ func (s *soak) end(before state) (bad bool, err error) {
 	if v, err := c.Do("DEBUG", "CHECK"); err != nil || v.IsError() {
 		s.note(fmt.Sprint("DEBUG CHECK: ", v.String(), err))
 	}
+	if err := persist(c); err != nil {
+		return true, err
+	}
 	digest, _ := c.Do("DEBUG", "DIGEST")
 	if v, err := c.Do("DEBUG", "LOADAOF"); err != nil || v.IsError() {
 		s.note(fmt.Sprint("DEBUG LOADAOF: ", v.String(), err))
@@ -239,6 +242,24 @@ func (s *soak) end(before state) (bad bool, err error) {
 		fmt.Printf("WRONG, %d times: %s\n", n, what)
 	}
 	return len(s.wrong) > 0, nil
+}
+
+// persist makes sure that nothing expires any more, so that two looks at the data show the same.
+func persist(c *wire.Conn) error {
+	v, err := c.Do("KEYS", "*")
+	if err != nil {
+		return err
+	}
+	for _, key := range v.Elems {
+		name := []string{"PERSIST", key.String()}
+		if strings.HasPrefix(key.String(), "h:") { // whose fields may expire
+			name[0] = "DEL"
+		}
+		if _, err := c.Do(name...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dial connects, as often as it takes.

@@ -13,6 +13,7 @@ import (
 	"larder/keyspace"
 	"larder/persistence"
 	"larder/server/command"
+	"larder/server/script"
 )
 
 // loadState is how far the loading of a file is, or how the last one ended.
@@ -51,15 +52,18 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	}
 	st, began := &srv.saver.loaded, time.Now()
 	st.begin(began, info.Size())
-	srv.saver.functions = nil
+	libraries := &script.Libraries{}
 	skipped := 0
 	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
 		Now_ms:   began.UnixMilli(),
 		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		Replace:  replace,
 		Function: func(code []byte) error {
-			srv.saver.functions = append(srv.saver.functions, append([]byte(nil), code...))
-			return nil
+			set, err := srv.addFunctions(libraries, code)
+			if err == nil {
+				libraries = set
+			}
+			return err
 		},
 		Aux: srv.noteAux,
 		Skipped: func(key []byte) {
@@ -80,6 +84,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 		Workers:  runtime.GOMAXPROCS(0),
 		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
 	})
+	srv.functions.set.Store(libraries)
 	st.keys.Store(res.Keys)
 	st.expired.Store(res.Expired)
 	if err != nil {

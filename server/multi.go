@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/command/spec"
@@ -81,6 +83,10 @@ func exec(c *command.Ctx) {
 		ex.settleOthers()
 		ex.stopWorld()
 		defer ex.startWorld()
+	}
+	if slices.ContainsFunc(t.queue, func(q queued) bool { return isFunctionCall(q.row) }) {
+		ex.srv.functions.mu.Lock() // before any shard, whether or not the library needs it
+		defer ex.srv.functions.mu.Unlock()
 	}
 	ex.view.Take(set)
 	changed := s.watchedChanged(ex.view)

@@ -15,6 +15,7 @@ import (
 	"larder/persistence"
 	"larder/replication"
 	"larder/server/config"
+	"larder/server/script"
 )
 
 // takeSnapshot reads the snapshot that a primary sends and makes it the data of this server, instead of what is there.
@@ -251,14 +252,17 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err er
 	srv := l.srv
 	st, began := &srv.saver.loaded, time.Now()
 	st.begin(began, max(0, size))
-	functions := [][]byte(nil)
+	libraries := &script.Libraries{}
 	res, err := persistence.Load(src, size, v, persistence.LoadOptions{
 		Now_ms:      began.UnixMilli(),
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		KeepExpired: true,
 		Function: func(code []byte) error {
-			functions = append(functions, append([]byte(nil), code...))
-			return nil
+			set, err := srv.addFunctions(libraries, code)
+			if err == nil {
+				libraries = set
+			}
+			return err
 		},
 		Aux: func(name, value string) {
 			if name == "repl-stream-db" {
@@ -282,7 +286,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err er
 	if err != nil {
 		return 0, fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
 	}
-	srv.saver.functions = functions
+	srv.functions.set.Store(libraries)
 	if db < 0 || db >= srv.ks.Databases() {
 		db = 0
 	}

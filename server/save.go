@@ -25,7 +25,6 @@ type snapshots struct {
 	failed    atomic.Bool  // the last one in the background did
 	saves     atomic.Uint64
 	scheduled atomic.Bool // one in the background is wanted as soon as that is possible
-	functions [][]byte    // libraries of functions that were loaded, as they are written again; set while loading
 
 	// job is the snapshot that is being written in the background. It is set by who holds all shards.
 	job        atomic.Pointer[persistence.Job]
@@ -51,7 +50,7 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 		Created:    time.Now(),
 		RedisVer:   RedisVersion,
 		UsedMemory: srv.usedMemory(),
-		Functions:  srv.saver.functions,
+		Functions:  srv.functionCodes(),
 		Aux:        srv.positionAux(),
 		KeyDelay:   time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond,
 	}

@@ -24,7 +24,7 @@ func evaluate(bySHA, readOnly bool) func(*command.Ctx) {
 			c.Fail(resp.ErrNoScript)
 			return
 		}
-		keys, args, ok := scriptArgs(c)
+		keys, args, ok := scriptArgs(c, resp.ErrNotInteger)
 		if !ok {
 			return
 		}
@@ -51,9 +51,9 @@ func evaluate(bySHA, readOnly bool) func(*command.Ctx) {
 const shaLen = 40
 
 // scriptArgs reads the number of keys, and the keys and arguments that follow.
-func scriptArgs(c *command.Ctx) (keys, args [][]byte, ok bool) {
+func scriptArgs(c *command.Ctx, wrong resp.Error) (keys, args [][]byte, ok bool) {
 	c.Args.Bytes()
-	n := c.Args.Int()
+	n := c.Args.IntOr(wrong)
 	if c.Args.Bad() {
 		c.Args.Done()
 		return nil, nil, false
@@ -64,7 +64,7 @@ func scriptArgs(c *command.Ctx) (keys, args [][]byte, ok bool) {
 		c.Fail(resp.ErrTooManyKeys)
 		return nil, nil, false
 	case n < 0:
-		c.Fail(resp.ErrNegativeKeys)
+		c.Fail(resp.ErrKeysNegative)
 		return nil, nil, false
 	}
 	return rest[:n], rest[n:], true
@@ -100,7 +100,7 @@ func scriptShow(c *command.Ctx) {
 
 func scriptFlush(c *command.Ctx) {
 	if c.Args.Left() > 1 || !c.Args.Is("SYNC") && !c.Args.Is("ASYNC") && c.Args.More() {
-		c.Fail("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+		c.Fail(resp.ErrScriptFlush)
 		return
 	}
 	c.Client.(*session).srv.scripts.flush()

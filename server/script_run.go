@@ -19,6 +19,7 @@ type scriptRun struct {
 	eval     bool // a script, not a function
 	flags    script.Flags
 	readOnly bool // EVAL_RO and the like
+	shared   bool // a function of a library that keeps a state: all its calls go to one engine
 	declared bool // it can touch no keys but those that were named
 
 	s     *session
@@ -45,11 +46,12 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 		return
 	}
 	sg := &ex.scripting
-	if sg.engine == nil {
-		sg.engine = srv.newEngine()
-	}
 	own := !ex.inTransaction
 	if own {
+		if r.shared {
+			srv.functions.mu.Lock()
+			defer srv.functions.mu.Unlock()
+		}
 		if !r.declared {
 			srv.stray.Lock()
 			defer srv.stray.Unlock()
@@ -62,7 +64,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	r.start = time.Now()
 	sg.run = r
 	ex.running.Store(r)
-	res := fn(sg.engine, r)
+	res := fn(ex.engineFor(r), r)
 	ex.running.Store(nil)
 	sg.run = nil
 	s.db, v.DB = db, db
@@ -111,7 +113,7 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 		return resp.ErrMisconfScript
 	}
 	if r.readOnly {
-		return "ERR Can not execute a script with write flag using *_ro command."
+		return resp.ErrScriptReadWrite
 	}
 	return ""
 }
@@ -229,6 +231,18 @@ func (h *scriptHost) Interrupt() (kill bool) {
 	return (*executor)(h).whileScript(h.scripting.run)
 }
 
+// engineFor is the engine in which a script runs.
+func (ex *executor) engineFor(r *scriptRun) *script.Engine {
+	at := &ex.scripting.engine
+	if r.shared {
+		at = &ex.srv.functions.shared
+	}
+	if *at == nil {
+		*at = ex.srv.newEngine()
+	}
+	return *at
+}
+
 // newEngine makes an engine with what the server calls itself.
 func (srv *Server) newEngine() *script.Engine {
 	return script.New(script.Options{Version: RedisVersion, VersionNum: 0x00070204})
@@ -236,8 +250,10 @@ func (srv *Server) newEngine() *script.Engine {
 
 func (ex *executor) whileScript(r *scriptRun) bool { return r.kill.Load() }
 
+func (srv *Server) busyRun() *scriptRun { return nil }
+
 func (srv *Server) killScript(c *command.Ctx, eval bool) {
-	c.Fail("NOTBUSY No scripts in execution right now.")
+	c.Fail(resp.ErrNotBusy)
 }
 
 func oneIf(b bool) int64 {

@@ -35,6 +35,7 @@ import (
 	"larder/server/config"
 	"larder/server/netloop"
 	"larder/server/resp"
+	"larder/server/script"
 )
 
 // Server is one server process's whole state.
@@ -83,8 +84,9 @@ type Server struct {
 
 	defrag defragPlan
 
-	scripts scriptCache
-	stray   sync.Mutex // held by a script that may touch keys which it did not declare
+	scripts   scriptCache
+	functions functions
+	stray     sync.Mutex // held by a script that may touch keys which it did not declare
 
 	journal  journal
 	disk     persistence.Disk
@@ -123,6 +125,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		hubs: newHubs(), tracker: newTracker(), disk: persistence.OS,
 	}
+	srv.functions.set.Store(&script.Libraries{})
 	srv.repl.init()
 	loops := int(conf.EventLoops.Get())
 	if loops == 0 {

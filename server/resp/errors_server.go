@@ -77,6 +77,7 @@ const (
 	ErrScriptReadOnly  Error = "READONLY Can not run script with write flag on readonly replica"
 	ErrScriptStale     Error = "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script."
 	ErrScriptReadWrite Error = "ERR Can not execute a script with write flag using *_ro command."
+	ErrMisconfScript   Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
 	ErrScriptFlush     Error = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 	ErrKeysNegative    Error = "ERR Number of keys can't be negative"
 	ErrBadKeysNumber   Error = "ERR Bad number of keys provided"
@@ -90,12 +91,6 @@ const (
 	ErrCrossSlot   Error = "CROSSSLOT Keys in request don't hash to the same slot"
 	ErrTryAgain    Error = "TRYAGAIN Multiple keys request during rehashing of slot"
 	ErrClusterDown Error = "CLUSTERDOWN The cluster is down"
-)
-
-// What scripts reply before they run.
-const (
-	ErrNegativeKeys  Error = "ERR Number of keys can't be negative"
-	ErrMisconfScript Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
 )
 
 // NoBlockInScript is the reply to XREAD and XREADGROUP with BLOCK in a script.

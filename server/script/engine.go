@@ -42,6 +42,8 @@ type Engine struct {
 
 	globals *lua.LTable // what is there
 	env     *lua.LTable // what scripts see as their globals: nothing in it can be changed
+	loadEnv *lua.LTable // the same while a library is loaded
+	missing *lua.LTable // metatable of what has to be there
 	locked  map[*lua.LTable]*lua.LTable
 	fail    *lua.LFunction // makes an error table of whatever was raised
 
@@ -60,7 +62,7 @@ type Engine struct {
 
 	scripts map[string]*lua.LFunction // by SHA
 	libs    map[string]*loadedLib
-	loading *Library
+	loading *loader
 
 	argv    [][]byte
 	args    []byte
@@ -106,8 +108,14 @@ func (e *Engine) Close() { e.L.Close() }
 type clock Engine
 
 func (c *clock) Done() <-chan struct{} {
-	if c.ticks++; c.ticks&tickMask == 0 && c.host != nil && c.stop == nil {
-		if c.host.Interrupt() {
+	if c.ticks++; c.ticks&tickMask == 0 && c.stop == nil {
+		switch {
+		case c.loading != nil:
+			if d := c.loading.deadline; !d.IsZero() && time.Now().After(d) {
+				c.loading.late = true
+				c.stop = c.dead
+			}
+		case c.host != nil && c.host.Interrupt():
 			c.stop = c.dead
 		}
 	}

@@ -18,7 +18,6 @@ func (e *Engine) redisTable() *lua.LTable {
 		"breakpoint":         func(L *lua.LState) int { L.Push(lua.LFalse); return 1 },
 		"debug":              func(*lua.LState) int { return 0 },
 		"acl_check_cmd":      e.aclCheckCmd,
-		"register_function":  e.registerFunction,
 	} {
 		t.RawSetString(name, e.L.NewFunction(fn))
 	}

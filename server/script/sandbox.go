@@ -58,8 +58,9 @@ func (e *Engine) furnish() {
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
 	co := opened.RawGetString("coroutine").(*lua.LTable)
 	e.watchCoroutines(co)
+	redis := e.redisTable()
 	for name, t := range map[string]*lua.LTable{
-		"string": str, "table": tab, "math": math, "coroutine": co, "redis": e.redisTable(),
+		"string": str, "table": tab, "math": math, "coroutine": co, "redis": redis,
 		"cjson": e.cjsonTable(), "cmsgpack": e.cmsgpackTable(), "struct": e.structTable(), "bit": e.bitTable(),
 	} {
 		g.RawSetString(name, e.lock(t))
@@ -72,6 +73,8 @@ func (e *Engine) furnish() {
 		return 0
 	}))
 	g.Metatable = mt
+	e.missing = mt
+	e.loadEnv = e.libraryGlobals(redis)
 	e.fail = L.NewFunction(e.handle)
 	for _, fn := range g2functions(g) {
 		fn.Env = e.env

@@ -99,7 +99,7 @@ func Compile(body []byte, keys KeyFinder) (*Script, error) {
 	}
 	chunk, proto, err := compile(rest, "user_script")
 	if err != nil {
-		return nil, fmt.Errorf("Error compiling script (new function): %w", err) //nolint:staticcheck // Redis's text
+		return nil, faultf("Error compiling script (new function): %v", err)
 	}
 	return &Script{
 		SHA: SHA(body), Body: string(body), Flags: flags, Declared: keys != nil && declaresAll(chunk, keys), proto: proto,
@@ -113,16 +113,16 @@ func Shebang(body string) (flags Flags, rest string, err error) {
 	}
 	line, rest, found := strings.Cut(body, "\n")
 	if !found {
-		return 0, "", fmt.Errorf("Invalid script shebang") //nolint:staticcheck // Redis's text
+		return 0, "", faultf("Invalid script shebang")
 	}
 	words := strings.Fields(line)
 	if words[0] != "#!lua" {
-		return 0, "", fmt.Errorf("Unexpected engine in script shebang: %s", words[0]) //nolint:staticcheck // Redis's text
+		return 0, "", faultf("Unexpected engine in script shebang: %s", words[0])
 	}
 	for _, w := range words[1:] {
 		list, is := strings.CutPrefix(w, "flags=")
 		if !is {
-			return 0, "", fmt.Errorf("Unknown lua shebang option: %s", w) //nolint:staticcheck // Redis's text
+			return 0, "", faultf("Unknown lua shebang option: %s", w)
 		}
 		if list == "" {
 			continue
@@ -130,7 +130,7 @@ func Shebang(body string) (flags Flags, rest string, err error) {
 		for word := range strings.SplitSeq(list, ",") {
 			f, known := flagOf(word)
 			if !known {
-				return 0, "", fmt.Errorf("Unexpected flag in script shebang: %s", word) //nolint:staticcheck // Redis's text
+				return 0, "", faultf("Unexpected flag in script shebang: %s", word)
 			}
 			flags |= f
 		}

@@ -109,23 +109,10 @@ func (j *janitor) defragStep() {
 	p.time.Add(int64(time.Since(start)))
 }
 
-// defragFigures are what INFO says of defragmentation.
-type defragFigures struct {
-	effort            int // percent of a core just now
-	stats             keyspace.DefragStats
-	total_ms, this_ms int64 // time spent since the start, and since the present effort began
-}
-
-// defragFigures gathers them. All shards are held.
-func (srv *Server) defragFigures() (f defragFigures) {
-	p := &srv.defrag
-	for i := range srv.ks.Shards() {
-		f.stats.Add(srv.ks.Shard(i).DefragStats())
-	}
-	f.effort = int(p.effort.Load())
-	f.total_ms = p.time.Load() / int64(time.Millisecond)
+// times are the milliseconds that it has taken since the start, and those since the present effort began.
+func (p *defragPlan) times() (total_ms, this_ms int64) {
 	if since := p.since.Load(); since != 0 {
-		f.this_ms = (time.Now().UnixNano() - since) / int64(time.Millisecond)
+		this_ms = (time.Now().UnixNano() - since) / int64(time.Millisecond)
 	}
-	return f
+	return p.time.Load() / int64(time.Millisecond), this_ms
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"larder/keyspace"
 	"larder/server/command"
 )
 
@@ -50,24 +51,47 @@ var infoSections = []infoSection{
 	{"debug", "Debug", byName, infoDebug},
 }
 
-// infoWriter collects the lines.
+// infoWriter collects the lines. INFO holds all shards, so that its figures belong together; metrics takes one shard
+// after the other, so that nobody waits for it.
 type infoWriter struct {
-	srv *Server
-	now int64 // Unix milliseconds
-	mem *memoryFigures
-	buf []byte
+	srv  *Server
+	now  int64          // Unix milliseconds
+	view *keyspace.View // takes the shards; nil: all of them are held
+	mem  *memoryFigures
+	buf  []byte
+	to   func(name, value string) // gets the lines in place of buf, if it is set
+}
+
+// eachShard calls fn with each shard, which is held meanwhile.
+func (w *infoWriter) eachShard(fn func(i int, sh *keyspace.Shard)) { w.srv.eachShard(w.view, fn) }
+
+// eachShard calls fn with each shard. view takes it for as long as that lasts; with nil all shards are held already.
+func (srv *Server) eachShard(view *keyspace.View, fn func(i int, sh *keyspace.Shard)) {
+	for i := range srv.ks.Shards() {
+		if view != nil {
+			view.Take(1 << i)
+		}
+		fn(i, srv.ks.Shard(i))
+		if view != nil {
+			view.Release()
+		}
+	}
 }
 
 // memory is the figures about memory, gathered once.
 func (w *infoWriter) memory() *memoryFigures {
 	if w.mem == nil {
-		m := w.srv.memory()
+		m := w.srv.memory(w.view)
 		w.mem = &m
 	}
 	return w.mem
 }
 
 func (w *infoWriter) text(name, value string) {
+	if w.to != nil {
+		w.to(name, value)
+		return
+	}
 	w.buf = append(append(append(append(w.buf, name...), ':'), value...), "\r\n"...)
 }
 
@@ -118,7 +142,6 @@ func humanBytes(n int64) string {
 	return strconv.FormatFloat(f, 'f', 2, 64) + units[i:i+1]
 }
 
-// info holds all shards, so that its figures belong together.
 func info(c *command.Ctx) {
 	s := c.Client.(*session)
 	s.ex.handIn()

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"larder/keyspace"
 	"larder/server/config"
 )
 
@@ -129,8 +130,8 @@ func infoClients(w *infoWriter) {
 		longIn, longOut = max(longIn, ex.longIn.Load()), max(longOut, ex.longOut.Load())
 	}
 	blocking, onNoKey := 0, 0
-	for i := range srv.ks.Shards() {
-		if ext, _ := srv.ks.Shard(i).Ext.(*shardExt); ext != nil {
+	w.eachShard(func(_ int, sh *keyspace.Shard) {
+		if ext, _ := sh.Ext.(*shardExt); ext != nil {
 			blocking += len(ext.blocked)
 			for _, q := range ext.blocked {
 				if slices.ContainsFunc(q.list, func(w *waiter) bool { return w.onNoKey }) {
@@ -138,7 +139,7 @@ func infoClients(w *infoWriter) {
 				}
 			}
 		}
-	}
+	})
 	w.int("connected_clients", int64(srv.clients.count()-len(srv.repl.list())))
 	w.zeros("cluster_connections")
 	w.int("maxclients", srv.conf.MaxClients.Get())

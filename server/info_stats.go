@@ -45,7 +45,7 @@ func infoMemory(w *infoWriter) {
 	w.int("mem_clients_normal", m.clients)
 	w.zeros("mem_cluster_links", "mem_aof_buffer")
 	w.text("mem_allocator", allocatorName)
-	w.int("active_defrag_running", int64(w.srv.defragFigures().effort))
+	w.int("active_defrag_running", int64(w.srv.defrag.effort.Load()))
 	w.int("lazyfree_pending_objects", int64(m.buried))
 	w.uint("lazyfreed_objects", m.lazyFreed)
 	w.int("mem_tables", m.tables)
@@ -58,15 +58,17 @@ const allocatorName = "larder-arena"
 func infoStats(w *infoWriter) {
 	srv, st := w.srv, &w.srv.stats
 	var keys keyspace.ShardStats
-	for i := range srv.ks.Shards() {
-		s := srv.ks.Shard(i).Stats
+	var defrag keyspace.DefragStats
+	w.eachShard(func(_ int, sh *keyspace.Shard) {
+		s := sh.Stats
+		defrag.Add(sh.DefragStats())
 		keys.Hits += s.Hits
 		keys.Misses += s.Misses
 		keys.Expired += s.Expired
 		keys.Evicted += s.Evicted
 		keys.FieldsExpired += s.FieldsExpired
 		keys.ExpireLag_ms = max(keys.ExpireLag_ms, s.ExpireLag_ms)
-	}
+	})
 	t, turns := srv.traffic(), srv.busiest()
 	commandTime := uint64(0)
 	for _, row := range srv.rows {
@@ -105,13 +107,13 @@ func infoStats(w *infoWriter) {
 	w.int("pubsub_patterns", int64(patterns))
 	w.int("pubsubshard_channels", int64(sharded))
 	w.zeros("latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys")
-	defrag := srv.defragFigures()
-	w.uint("active_defrag_hits", defrag.stats.Moved)
-	w.uint("active_defrag_misses", defrag.stats.Looked)
-	w.uint("active_defrag_key_hits", defrag.stats.KeysMoved)
-	w.uint("active_defrag_key_misses", defrag.stats.KeysLooked-defrag.stats.KeysMoved)
-	w.int("total_active_defrag_time", defrag.total_ms)
-	w.int("current_active_defrag_time", defrag.this_ms)
+	w.uint("active_defrag_hits", defrag.Moved)
+	w.uint("active_defrag_misses", defrag.Looked)
+	w.uint("active_defrag_key_hits", defrag.KeysMoved)
+	w.uint("active_defrag_key_misses", defrag.KeysLooked-defrag.KeysMoved)
+	total_ms, this_ms := srv.defrag.times()
+	w.int("total_active_defrag_time", total_ms)
+	w.int("current_active_defrag_time", this_ms)
 	trackedKeys, trackedItems, prefixes := srv.tracker.totals()
 	w.int("tracking_total_keys", int64(trackedKeys))
 	w.int("tracking_total_items", int64(trackedItems))
@@ -201,7 +203,7 @@ func infoLatencystats(w *infoWriter) {
 
 func infoKeyspace(w *infoWriter) {
 	for _, d := range w.memory().databases {
-		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+",avg_ttl="+strconv.FormatInt(d.avgTTL_ms, 10))
+		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+",avg_ttl="+strconv.FormatInt(d.avgTTL_ms(), 10))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"runtime/metrics"
 	"time"
+
+	"larder/keyspace"
 )
 
 // usedMemory is what the data takes, in bytes, up to a few KiB per shard: what maxmemory is compared with.
@@ -60,22 +62,17 @@ type memoryFigures struct {
 type databaseFigures struct {
 	index, keys, volatile int
 	tables                int64
-	avgTTL_ms             int64
+
+	ttlSum_ms int64 // of the keys in the sample
+	ttls      int   // how many there are
 }
 
-// memory gathers the figures. All shards are held.
-func (srv *Server) memory() (m memoryFigures) {
-	for i := range srv.ks.Shards() { // what is told has to agree with what maxmemory is compared with
-		srv.ks.Shard(i).SyncUsed()
-	}
-	m.counted = srv.usedMemory()
-	m.used = srv.notePeak()
-	m.peak, m.startup = srv.peak.Load(), srv.startup
-	m.clients = srv.clientMemory()
+// memory gathers the figures, shard by shard; see eachShard.
+func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 	dbs := make([]databaseFigures, srv.ks.Databases())
-	pages := int64(0)
-	for i := range srv.ks.Shards() {
-		sh := srv.ks.Shard(i)
+	pages, now := int64(0), time.Now().UnixMilli()
+	srv.eachShard(view, func(_ int, sh *keyspace.Shard) {
+		sh.SyncUsed() // what is told has to agree with what maxmemory is compared with
 		st := sh.Arena().Stats()
 		m.data += st.LiveBytes
 		m.asked += st.AskedBytes
@@ -88,12 +85,16 @@ func (srv *Server) memory() (m memoryFigures) {
 			d.keys += sh.Len(db)
 			d.volatile += sh.Volatile(db)
 			d.tables += int64(sh.TableBytes(db))
+			d.sampleTTL(sh, db, now)
 		}
-	}
+	})
+	m.counted = srv.usedMemory()
+	m.used = srv.notePeak()
+	m.peak, m.startup = srv.peak.Load(), srv.startup
+	m.clients = srv.clientMemory()
 	for i, d := range dbs {
 		if d.keys > 0 {
 			d.index = i
-			d.avgTTL_ms = srv.avgTTL(i)
 			m.keys += d.keys
 			m.tables += d.tables
 			m.databases = append(m.databases, d)
@@ -117,19 +118,22 @@ func (m *memoryFigures) dataset() int64 { return m.used - m.overhead() }
 // ttlRounds is how often each shard is asked for a sample of its keys' times.
 const ttlRounds = 4
 
-// avgTTL is about how many milliseconds the keys of a database that have an expiry live on, by samples. All shards are
-// held.
-func (srv *Server) avgTTL(db int) int64 {
-	sum, n, now := int64(0), 0, time.Now().UnixMilli()
-	for range ttlRounds {
-		for i := range srv.ks.Shards() {
-			s, k := srv.ks.Shard(i).SampleTTL(db, rand.Uint64(), now)
-			sum += s
-			n += k
-		}
+// sampleTTL adds a sample of the shard's keys that have an expiry.
+func (d *databaseFigures) sampleTTL(sh *keyspace.Shard, db int, now_ms int64) {
+	if sh.Volatile(db) == 0 {
+		return
 	}
-	if n == 0 {
+	for range ttlRounds {
+		sum, n := sh.SampleTTL(db, rand.Uint64(), now_ms)
+		d.ttlSum_ms += sum
+		d.ttls += n
+	}
+}
+
+// avgTTL_ms is about how many milliseconds the keys that have an expiry live on.
+func (d *databaseFigures) avgTTL_ms() int64 {
+	if d.ttls == 0 {
 		return 0
 	}
-	return sum / int64(n)
+	return d.ttlSum_ms / int64(d.ttls)
 }

@@ -25,6 +25,7 @@ type ScanResult struct {
 	Size     int64 // of the file
 	Torn     Torn  // what stands behind End
 	Sealed   bool
+	Content  int64 // where the whole units of a sealed file end in what it holds; else as End
 	Commands int64 // transactions counted with all their parts
 	Units    int64 // transactions counted as one
 	Sums     int64 // checksum lines
@@ -109,6 +110,7 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 		s.r = NewLogReader(open, o.From, info.Size())
 	}
 	err = s.run()
+	s.res.Content = s.res.End
 	if s.sealed != nil { // the places are those of the content until here
 		s.sealed.passed(s.res.End)
 		s.res.End = s.sealed.marks[0].file

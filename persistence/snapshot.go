@@ -48,6 +48,7 @@ type SnapshotOptions struct {
 	AOFBase    bool          // the snapshot is the base of an append-only log
 	Aux        []Aux         // more to say of the file
 	Functions  [][]byte      // the source of each library of functions
+	Commands   bool          // not a snapshot but commands that make the same
 	KeyDelay   time.Duration // a job waits that long for each key, for tests
 }
 
@@ -68,7 +69,9 @@ type recordWriter struct {
 	clock   accessClock
 	db      int // that was named last, -1 for none
 	keys    int64
-	shipped int64 // what w had written when its bytes were last passed on as a whole
+	num     []byte // a line of a command
+	digits  []byte // a number of one
+	shipped int64  // what w had written when its bytes were last passed on as a whole
 }
 
 // accessClock reads access words.
@@ -95,6 +98,12 @@ func (s *summed) Write(p []byte) (int, error) {
 func NewSnapshot(out io.Writer, ks *keyspace.Keyspace, o SnapshotOptions) *Snapshot {
 	sum := &summed{out: out, on: o.Checksum}
 	s := &Snapshot{recordWriter{w: codec.NewWriter(sum, o.Options), opt: &o, clock: &ks.Clock, db: -1}, sum}
+	if o.Commands {
+		for _, code := range o.Functions {
+			s.functionCommand(code)
+		}
+		return s
+	}
 	s.w.Raw(fmt.Appendf(nil, "REDIS%04d", o.Version))
 	s.aux("redis-ver", o.RedisVer)
 	s.auxInt("redis-bits", 64)
@@ -130,6 +139,9 @@ func (s *Snapshot) auxInt(name string, value int64) {
 // Database says that the entries that follow are of database db, and how many there will be if this is the first time
 // that it is said.
 func (s *Snapshot) Database(db, keys, volatile int) {
+	if s.opt.Commands { // they name their database when they come
+		return
+	}
 	s.database(db)
 	if keys > 0 {
 		s.w.Byte(codec.OpResizeDB)
@@ -139,7 +151,10 @@ func (s *Snapshot) Database(db, keys, volatile int) {
 }
 
 func (s *recordWriter) database(db int) {
-	if s.db != db {
+	if s.db != db && s.opt.Commands {
+		s.selectCommand(db)
+		s.db = db
+	} else if s.db != db {
 		s.w.Byte(codec.OpSelectDB)
 		s.w.Len(uint64(db))
 		s.db = db
@@ -153,6 +168,10 @@ func (s *Snapshot) Entry(e *keyspace.Entry) bool {
 }
 
 func (s *recordWriter) entry(e *keyspace.Entry) {
+	if s.opt.Commands {
+		s.entryCommands(e)
+		return
+	}
 	w := s.w
 	if at := e.Expire_ms(); at != 0 {
 		w.Byte(codec.OpExpireMs)
@@ -175,6 +194,9 @@ func (s *Snapshot) Keys() int64 { return s.keys }
 
 // End writes what stands behind the keys and returns the first error of all that was written.
 func (s *Snapshot) End() error {
+	if s.opt.Commands {
+		return s.w.Flush()
+	}
 	s.w.Byte(codec.OpEOF)
 	if err := s.w.Flush(); err != nil {
 		return err
@@ -193,6 +215,7 @@ func WriteStopped(out io.Writer, ks *keyspace.Keyspace, o SnapshotOptions) (keys
 			continue
 		}
 		s.Database(db, keys, volatile)
+		s.database(db)
 		for i := range ks.Shards() {
 			ok := true
 			ks.Shard(i).Entries(db, func(e *keyspace.Entry) bool {

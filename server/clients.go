@@ -147,6 +147,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.beginTurn()
 	ex.timeouts()
 	ex.unpark()
+	ex.tickHolds()
 	ex.closeIdle()
 	ex.checkOutputs()
 	ex.handIn()

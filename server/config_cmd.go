@@ -36,6 +36,7 @@ func configSet(c *command.Ctx) {
 		pairs = append(pairs, config.Pair{Name: string(args[i]), Value: string(args[i+1])})
 	}
 	s := c.Client.(*session)
+	s.srv.setter = s.ex
 	err := s.srv.conf.Set(config.Caller{Local: isLocal(s.conn), Loading: s.srv.loading.Load()}, pairs...)
 	switch {
 	case errors.Is(err, config.ErrLoading):

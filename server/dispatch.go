@@ -65,8 +65,13 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && !ex.makeRoom() && s.mayGrow(row) {
 		return resp.ErrOOM
 	}
-	if (row.Has(spec.Write) || row.Name == "ping") && srv.writesRefused() {
-		return resp.ErrMisconfRDB
+	if row.Has(spec.Write) || row.Name == "ping" {
+		if srv.writesRefused() {
+			return resp.ErrMisconfRDB
+		}
+		if e, refused := srv.logRefuses(); refused {
+			return e
+		}
 	}
 	if e := ex.replicaGates(s, row); e != "" {
 		return e
@@ -243,7 +248,7 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if len(ex.view.Events) > 0 {
 		ex.after()
 	}
-	if row.Name == "flushall" && !c.Failed() {
+	if row.Name == "flushall" && !c.Failed() && ex.mute == 0 {
 		ex.srv.flushedAll(ex)
 	}
 }

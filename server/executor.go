@@ -42,6 +42,10 @@ type executor struct {
 	inTransaction bool
 	inWorld       bool
 
+	holding       holding
+	heldCount     atomic.Int64 // of holding.held
+	releasePosted atomic.Bool
+
 	ready    []dbKey     // keys that blocked clients may be served from
 	pushes   resp.Writer // where messages to others are worded
 	served   resp.Writer // the reply of a blocked client that is being served
@@ -195,6 +199,7 @@ func (ex *executor) noteError(e resp.Error) {
 
 // handIn adds what the turn has counted to the server's counters, where INFO reads them.
 func (ex *executor) handIn() {
+	ex.srv.kickLog()
 	if d := ex.view.Dirty - ex.dirty; d != 0 {
 		ex.srv.dirty.Add(int64(d))
 		ex.dirty += d

@@ -10,9 +10,11 @@ func infoPersistence(w *infoWriter) {
 	w.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	var keys, total int64
 	current := int64(-1)
-	job := st.job.Load()
-	if job != nil {
+	if job := st.job.Load(); job != nil {
 		keys, total = job.Progress()
+	}
+	job := w.srv.saving()
+	if job != nil {
 		current = (time.Now().UnixMilli() - st.lastTry.Load()) / 1000
 	}
 	w.fixed("current_fork_perc", 0, 2)
@@ -32,13 +34,29 @@ func infoPersistence(w *infoWriter) {
 	w.zeros("rdb_last_cow_size")
 	w.int("rdb_last_load_keys_expired", st.loaded.expired.Load())
 	w.int("rdb_last_load_keys_loaded", st.loaded.keys.Load())
-	w.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	w.int("aof_last_rewrite_time_sec", -1)
-	w.int("aof_current_rewrite_time_sec", -1)
-	w.text("aof_last_bgrewrite_status", "ok")
-	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	w.text("aof_last_write_status", "ok")
+	a, rewriting := &w.srv.aof, int64(-1)
+	if a.rewriting.Load() != nil {
+		rewriting = (time.Now().UnixMilli() - a.began_ms.Load()) / 1000
+	}
+	l := a.log.Load()
+	w.flag("aof_enabled", a.state.Load() != logOff)
+	w.flag("aof_rewrite_in_progress", rewriting >= 0)
+	w.flag("aof_rewrite_scheduled", a.scheduled.Load())
+	w.int("aof_last_rewrite_time_sec", a.took_s.Load())
+	w.int("aof_current_rewrite_time_sec", rewriting)
+	w.outcome("aof_last_bgrewrite_status", !a.failed.Load())
+	w.uint("aof_rewrites", a.rewrites.Load())
+	w.int("aof_rewrites_consecutive_failures", a.failures.Load())
+	w.outcome("aof_last_write_status", l == nil || !l.Failing())
 	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	if l != nil {
+		w.int("aof_current_size", w.srv.logSize())
+		w.int("aof_base_size", a.baseSize.Load())
+		w.flag("aof_pending_rewrite", a.state.Load() == logStarting)
+		w.int("aof_buffer_length", l.Pending())
+		w.flag("aof_pending_bio_fsync", l.Syncing())
+		w.uint("aof_delayed_fsync", l.Delayed())
+	}
 	if loading || w.srv.loadingAside.Load() {
 		infoLoading(w, &st.loaded)
 	}

@@ -96,6 +96,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	next := j.doUpkeep(latest)
 	ex.handIn()
 	j.srv.followSavePoints(ex)
+	j.srv.followRewrites(ex)
 	j.srv.replicationCron(ex)
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func (st *loadState) begin(at time.Time, size int64) {
 // shard, or all of them; replace says that keys which are there already are replaced.
 func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	path := srv.snapshotPath()
-	f, err := os.Open(path)
+	f, in, size, err := srv.openSealed(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -46,26 +47,21 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	st, began := &srv.saver.loaded, time.Now()
-	st.begin(began, info.Size())
-	libraries := &script.Libraries{}
-	skipped := 0
-	res, err := persistence.Load(f, info.Size(), v, persistence.LoadOptions{
+	st.begin(began, size)
+	o := srv.loadOptions(began)
+	o.Replace = replace
+	_, err = srv.loadRDB(in, size, v, o)
+	return err
+}
+
+// loadOptions say how snapshots are read.
+func (srv *Server) loadOptions(began time.Time) persistence.LoadOptions {
+	st, skipped := &srv.saver.loaded, 0
+	return persistence.LoadOptions{
 		Now_ms:   began.UnixMilli(),
 		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
-		Replace:  replace,
-		Function: func(code []byte) error {
-			set, err := srv.addFunctions(libraries, code)
-			if err == nil {
-				libraries = set
-			}
-			return err
-		},
-		Aux: srv.noteAux,
+		Aux:      srv.noteAux,
 		Skipped: func(key []byte) {
 			if skipped++; skipped <= 10 {
 				srv.log.Info(fmt.Sprintf("rdbLoadObject skipping empty key: %s", key))
@@ -83,13 +79,27 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 		Every:    srv.conf.LoadingProcessEventsIntervalBytes.Get(),
 		Workers:  runtime.GOMAXPROCS(0),
 		KeyDelay: time.Duration(srv.conf.KeyLoadDelay.Get()) * time.Microsecond,
-	})
+	}
+}
+
+// loadRDB reads a snapshot.
+func (srv *Server) loadRDB(in io.Reader, size int64, v *keyspace.View, o persistence.LoadOptions) (persistence.LoadResult, error) {
+	st := &srv.saver.loaded
+	libraries := &script.Libraries{}
+	o.Function = func(code []byte) error {
+		set, err := srv.addFunctions(libraries, code)
+		if err == nil {
+			libraries = set
+		}
+		return err
+	}
+	res, err := persistence.Load(in, size, v, o)
 	srv.functions.set.Store(libraries)
 	st.keys.Store(res.Keys)
 	st.expired.Store(res.Expired)
 	if err != nil {
 		srv.logLoadError(err)
-		return err
+		return res, err
 	}
 	if res.NoChecksum {
 		srv.log.Info("RDB file was saved with checksum disabled: no check performed.")
@@ -99,7 +109,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
 	}
 	srv.log.Info(line + ".")
-	return nil
+	return res, nil
 }
 
 // errStopped ends a loading that nobody waits for any more.
@@ -157,13 +167,28 @@ var errLoading = errors.New("Fatal error loading the DB, check server logs. Exit
 func (srv *Server) loadAtStart() error {
 	srv.saver.lastSave.Store(srv.started.Unix())
 	srv.saver.took_ms.Store(-1)
+	srv.aof.took_s.Store(-1)
+	if err := srv.readKeys(); err != nil {
+		srv.log.Warn(err.Error())
+		return errLoading
+	}
+	if srv.conf.Appendonly.Get() {
+		if err := srv.loadLogAtStart(); err != nil {
+			return err
+		}
+		ex := srv.janitor
+		ex.enter()
+		defer ex.leave()
+		ex.view.Take(srv.ks.All())
+		srv.attachLog()
+		ex.view.Release()
+		return nil
+	}
 	if _, err := os.Stat(srv.snapshotPath()); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	began := time.Now()
-	srv.loading.Store(true)
 	err := srv.loadSnapshot(keyspace.NewView(srv.ks), false)
-	srv.loading.Store(false)
 	if err != nil {
 		if errors.Is(err, errStopped) {
 			return nil

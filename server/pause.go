@@ -22,7 +22,7 @@ func (p *pauseState) active(now_ms int64) bool { return p.until_ms.Load() > now_
 // pausedFor tells whether a request has to wait.
 func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	p := &ex.srv.pause
-	if ex.srv.saver.job.Load() != nil && ex.srv.crowded() && s.mayWrite(row) {
+	if ex.srv.crowded() && s.mayWrite(row) {
 		return true
 	}
 	if s.peer != nil {

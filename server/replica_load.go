@@ -132,6 +132,7 @@ func (srv *Server) empty() bool {
 // other keyspace's then. The world is stopped, all shards are held.
 func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	srv.abortSave()
+	srv.abortRewrite()
 	v := ex.view
 	v.Flushed(true)
 	srv.ks.Exchange(other)
@@ -299,4 +300,5 @@ func (srv *Server) replaced(ex *executor) {
 	for db := range srv.ks.Databases() {
 		ex.wakeDatabase(db)
 	}
+	srv.restartLog(ex)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -75,8 +76,10 @@ func (srv *Server) save(ex *executor) error {
 	defer st.place.Unlock()
 	err := persistence.WriteFile(srv.disk, path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
 		func(f *persistence.File) error {
-			_, err := persistence.WriteStopped(f, srv.ks, srv.snapshotOptions())
-			return err
+			return srv.sealed(f, func(out io.Writer) error {
+				_, err := persistence.WriteStopped(out, srv.ks, srv.snapshotOptions())
+				return err
+			})
 		})
 	if err != nil {
 		srv.log.Warn("Write error while saving DB to the disk", zap.String("file", path), zap.Error(err))
@@ -134,7 +137,7 @@ func (srv *Server) runJob(job *persistence.Job) error {
 		return err
 	}
 	defer f.Discard()
-	if err = job.Run(f); err == nil {
+	if err = srv.sealed(f, func(out io.Writer) error { return job.Run(out) }); err == nil {
 		err = f.Sync()
 	}
 	if err != nil {
@@ -164,8 +167,8 @@ func (srv *Server) jobEnded(err error, dirty int64) {
 
 // abortSave ends a snapshot that is being written in the background. The caller holds all shards.
 func (srv *Server) abortSave() {
-	job := srv.saver.job.Swap(nil)
-	if job == nil {
+	job := srv.saving()
+	if job == nil || !srv.saver.job.CompareAndSwap(job, nil) {
 		return
 	}
 	srv.log.Warn("There is a background save in progress. It is ended.")
@@ -184,11 +187,21 @@ func (srv *Server) flushedAll(ex *executor) {
 	}
 }
 
-// crowded tells whether so much waits to be written to a snapshot that commands which change data have to wait: each of
+// saving is the snapshot that is being written in the background, nil if there is none, or the append-only log's next
+// base is written.
+func (srv *Server) saving() *persistence.Job {
+	job := srv.saver.job.Load()
+	if job == srv.aof.rewriting.Load() {
+		return nil
+	}
+	return job
+}
+
+// crowded tells whether so much waits to be written to a snapshot, or to the append-only log, that commands which change data have to wait: each of
 // them may add to it what it is about to change.
 func (srv *Server) crowded() bool {
 	job := srv.saver.job.Load()
-	return job != nil && job.Backlog() > srv.saver.backlogMax.Load()
+	return job != nil && job.Backlog() > srv.saver.backlogMax.Load() || srv.logCrowded()
 }
 
 // writesRefused tells whether clients may not write because nothing that they write would be saved.
@@ -200,12 +213,13 @@ func (srv *Server) writesRefused() bool {
 const (
 	errSaveFailed resp.Error = "ERR"
 	errSaving     resp.Error = "ERR Background save already in progress"
+	errRewriting  resp.Error = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
 )
 
 func save(c *command.Ctx) {
 	s := c.Client.(*session)
 	switch {
-	case s.srv.saver.job.Load() != nil:
+	case s.srv.saving() != nil:
 		c.Fail(errSaving)
 	case s.srv.save(s.ex) != nil:
 		c.Fail(errSaveFailed)
@@ -217,15 +231,17 @@ func save(c *command.Ctx) {
 // bgsave begins a snapshot at once, but inside a transaction, half of which must not be saved: after that.
 func bgsave(c *command.Ctx) {
 	a := &c.Args
-	a.Is("SCHEDULE")
+	schedule := a.Is("SCHEDULE")
 	if !a.Done() {
 		return
 	}
 	s := c.Client.(*session)
 	switch {
-	case s.srv.saver.job.Load() != nil:
+	case s.srv.saving() != nil:
 		c.Fail(errSaving)
-	case s.ex.inTransaction:
+	case s.srv.saver.job.Load() != nil && !schedule:
+		c.Fail(errRewriting)
+	case s.ex.inTransaction || s.srv.saver.job.Load() != nil:
 		s.srv.saver.scheduled.Store(true)
 		c.Reply.Simple("Background saving scheduled")
 	default:
@@ -273,6 +289,11 @@ func (srv *Server) saveIsDue(now_ms int64) bool {
 // caller holds all shards.
 func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
 	srv.abortSave()
+	if srv.shutdownRewrite(how) {
+		srv.log.Warn("Errors trying to shut down the server. Check the logs for more information.")
+		return false
+	}
+	srv.endLog()
 	if srv.loading.Load() || how&config.ShutdownNosave != 0 {
 		return true
 	}

@@ -91,7 +91,10 @@ type Server struct {
 	journal  journal
 	disk     persistence.Disk
 	repl     replicas
+	keys     persistence.Keys // of encryption-key-file
 	saver    snapshots
+	aof      appendOnly
+	setter   *executor // of who changes the configuration, while the world is stopped
 	hubs     hubs
 	tracker  tracker
 	monitors monitors
@@ -223,9 +226,12 @@ func (srv *Server) Run(ctx context.Context) error {
 	runtime.GC()                                                         // until the first one it is not known what is garbage
 	srv.base = max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize) // which takes no memory
 	srv.startup = srv.notePeak()
+	srv.loading.Store(true) // from the first client on, until it is known what there is
 	srv.engine.Start()
 	go srv.endWith(ctx)
-	if err := srv.loadAtStart(); err != nil {
+	err = srv.loadAtStart()
+	srv.loading.Store(false)
+	if err != nil {
 		srv.engine.Stop(time.Second)
 		srv.removeFiles()
 		srv.ks.Close()
@@ -242,6 +248,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.endLink()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
+	srv.closeLog()
 	srv.removeFiles()
 	srv.log.Warn("Redis is now ready to exit, bye bye...")
 	srv.ks.Close()

@@ -57,6 +57,10 @@ type session struct {
 	wait   *waiter // not nil while blocked
 	paused bool    // waits for the end of CLIENT PAUSE
 
+	holds    []hold // places in the output that wait for the log
+	heldTo   uint64 // up to where the output has been looked at for that
+	wroteLog bool   // stands in the executor's list of who wrote in this turn
+
 	logEnd, feedEnd int64 // positions in the log and in what replicas are sent after the client's last write
 
 	softSince int64        // since when the output has passed the soft limit, Unix milliseconds; 0: it has not

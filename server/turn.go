@@ -177,6 +177,7 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 		ex.told = ex.told[:0]
 	}
 	ex.handIn()
+	ex.endHolds()
 	ex.endTurn()
 	ex.leave()
 }

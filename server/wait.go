@@ -41,7 +41,7 @@ func waitaof(c *command.Ctx) {
 		c.Fail(resp.ErrReplicaWaitAOF)
 		return
 	}
-	if local > 0 {
+	if local > 0 && s.srv.aof.state.Load() == logOff {
 		c.Fail("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
 		return
 	}
@@ -72,6 +72,9 @@ func (h ackHave) enough(n *ackNeed) bool { return h.local >= n.local && h.replic
 
 // has counts who has what is needed.
 func (srv *Server) has(n *ackNeed) (h ackHave) {
+	if n.onDisk && srv.logSynced(n.log) {
+		h.local = 1
+	}
 	for _, p := range srv.repl.list() {
 		at := &p.acked
 		if n.onDisk {
@@ -138,9 +141,6 @@ func (srv *Server) serveWaits() {
 func (srv *Server) askForAcks() {
 	srv.say("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n")
 }
-
-// syncedOffset is up to where the primary's writes are on this replica's disk.
-func (srv *Server) syncedOffset() (at int64, on bool) { return 0, false }
 
 // waitTimeout reads a timeout in milliseconds and returns when it ends, 0 for never.
 func waitTimeout(c *command.Ctx) (deadline_ms int64) {

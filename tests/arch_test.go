@@ -49,7 +49,7 @@ var arrows = []struct{ from, to string }{
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
-	{"persistence", "keyspace persistence/codec datatypes"},
+	{"persistence", "keyspace persistence/codec datatypes datatypes/listpack"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},

@@ -27,6 +27,8 @@ type Persistence struct {
 	AOFTimestampEnabled               Bool
 	AOFRewriteIncrementalFsync        Bool
 	AOFDisableAutoGC                  Bool
+	AOFSalvage                        Bool
+	EncryptionKeyFile                 String
 }
 
 var persistenceRows = []*Row{
@@ -41,16 +43,18 @@ var persistenceRows = []*Row{
 	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden(),
 	integer("loading-process-events-interval-bytes", 2<<20, 1024, math.MaxInt32, func(c *Config) *Int { return &c.LoadingProcessEventsIntervalBytes }).hidden(),
 	boolean("stop-writes-on-bgsave-error", true, func(c *Config) *Bool { return &c.StopWritesOnBgsaveError }),
-	boolean("appendonly", false, func(c *Config) *Bool { return &c.Appendonly }).denyLoading().noEffect(noPersistence),
-	valid(text("appendfilename", "appendonly.aof", func(c *Config) *String { return &c.AppendFilename }), checkBaseName("appendfilename", "filename")).immutable().noEffect(noPersistence),
-	valid(text("appenddirname", "appendonlydir", func(c *Config) *String { return &c.AppendDirname }), checkBaseName("appenddirname", "dirname")).immutable().noEffect(noPersistence),
-	enum("appendfsync", FsyncEverysec, fsyncWords, func(c *Config) *Enum[Fsync] { return &c.Appendfsync }).noEffect(noPersistence),
-	boolean("no-appendfsync-on-rewrite", false, func(c *Config) *Bool { return &c.NoAppendfsyncOnRewrite }).noEffect(noPersistence),
-	integer("auto-aof-rewrite-percentage", 100, 0, math.MaxInt32, func(c *Config) *Int { return &c.AutoAOFRewritePercentage }).noEffect(noPersistence),
-	memory("auto-aof-rewrite-min-size", 64<<20, 0, math.MaxInt64, func(c *Config) *Int { return &c.AutoAOFRewriteMinSize }).noEffect(noPersistence),
-	boolean("aof-load-truncated", true, func(c *Config) *Bool { return &c.AOFLoadTruncated }).noEffect(noPersistence),
-	boolean("aof-use-rdb-preamble", true, func(c *Config) *Bool { return &c.AOFUseRDBPreamble }).noEffect(noPersistence),
-	boolean("aof-timestamp-enabled", false, func(c *Config) *Bool { return &c.AOFTimestampEnabled }).noEffect(noPersistence),
-	boolean("aof-rewrite-incremental-fsync", true, func(c *Config) *Bool { return &c.AOFRewriteIncrementalFsync }).noEffect(noPersistence),
-	boolean("aof-disable-auto-gc", false, func(c *Config) *Bool { return &c.AOFDisableAutoGC }).hidden().noEffect(noPersistence),
+	boolean("appendonly", false, func(c *Config) *Bool { return &c.Appendonly }).denyLoading(),
+	valid(text("appendfilename", "appendonly.aof", func(c *Config) *String { return &c.AppendFilename }), checkBaseName("appendfilename", "filename")).immutable(),
+	valid(text("appenddirname", "appendonlydir", func(c *Config) *String { return &c.AppendDirname }), checkBaseName("appenddirname", "dirname")).immutable(),
+	enum("appendfsync", FsyncEverysec, fsyncWords, func(c *Config) *Enum[Fsync] { return &c.Appendfsync }),
+	boolean("no-appendfsync-on-rewrite", false, func(c *Config) *Bool { return &c.NoAppendfsyncOnRewrite }),
+	integer("auto-aof-rewrite-percentage", 100, 0, math.MaxInt32, func(c *Config) *Int { return &c.AutoAOFRewritePercentage }),
+	memory("auto-aof-rewrite-min-size", 64<<20, 0, math.MaxInt64, func(c *Config) *Int { return &c.AutoAOFRewriteMinSize }),
+	boolean("aof-load-truncated", true, func(c *Config) *Bool { return &c.AOFLoadTruncated }),
+	boolean("aof-use-rdb-preamble", true, func(c *Config) *Bool { return &c.AOFUseRDBPreamble }),
+	boolean("aof-timestamp-enabled", false, func(c *Config) *Bool { return &c.AOFTimestampEnabled }),
+	boolean("aof-rewrite-incremental-fsync", true, func(c *Config) *Bool { return &c.AOFRewriteIncrementalFsync }),
+	boolean("aof-disable-auto-gc", false, func(c *Config) *Bool { return &c.AOFDisableAutoGC }).hidden(),
+	boolean("aof-salvage", false, func(c *Config) *Bool { return &c.AOFSalvage }).larder(),
+	optional("encryption-key-file", func(c *Config) *String { return &c.EncryptionKeyFile }).immutable().larder(),
 }

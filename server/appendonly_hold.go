@@ -1,0 +1,152 @@
+package server
+
+import (
+	"larder/server/config"
+)
+
+// A reply to a write leaves when the log has the write: under appendfsync always when the disk has it, otherwise when
+// the system has it, so that it outlives the process. Reads of other clients never wait. A connection's output waits
+// from the first such reply of a turn on; what a client sends further goes on being served, and its replies follow in
+// order.
+//
+// Under everysec and no, a disk that is busy holds nobody up for longer than a tick: then the reply leaves before the
+// system has the write, as it does in redis-server when an fsync is slow.
+
+// hold is a place in a connection's output that waits for the log.
+type hold struct {
+	place uint64 // of the output, see netloop.Conn.Written
+	end   int64  // of the log
+}
+
+// holding is what an executor knows of replies that wait.
+type holding struct {
+	wrote []*session // in this turn, to the log
+	held  []*session // have output that waits
+	since int64      // the time of the last tick that found some, Unix milliseconds
+}
+
+// logReached is the position up to which replies may leave.
+func (srv *Server) logReached() (at int64, all bool) {
+	l := srv.aof.log.Load()
+	switch {
+	case l == nil:
+		return 0, true
+	case srv.conf.Appendfsync.Get() == config.FsyncAlways:
+		return l.Synced(), srv.aof.state.Load() != logOn
+	}
+	return l.Written(), false
+}
+
+// endHolds runs at the end of a turn, before its output leaves.
+func (ex *executor) endHolds() {
+	h := &ex.holding
+	if len(h.wrote) == 0 {
+		return
+	}
+	at, all := ex.srv.logReached()
+	for _, s := range h.wrote {
+		s.wroteLog = false
+		if all || s.logEnd <= at || s.conn == nil || s.conn.Closing() && s.conn.Pending() == 0 {
+			continue
+		}
+		place := max(s.heldTo, s.conn.BytesOut)
+		s.heldTo = s.conn.Written()
+		s.holds = append(s.holds, hold{place, s.logEnd})
+		if len(s.holds) == 1 {
+			s.conn.HoldAfter(place)
+			h.held = append(h.held, s)
+			ex.heldCount.Add(1)
+		}
+	}
+	clear(h.wrote)
+	h.wrote = h.wrote[:0]
+	if len(h.held) > 0 {
+		ex.releaseHeld() // the log may have come there meanwhile, without telling
+	}
+}
+
+// releaseHeld lets go what the log has reached.
+func (ex *executor) releaseHeld() {
+	at, all := ex.srv.logReached()
+	ex.releaseUpTo(at, all)
+}
+
+func (ex *executor) releaseUpTo(at int64, all bool) {
+	h := &ex.holding
+	left := h.held[:0]
+	for _, s := range h.held {
+		n := 0
+		for n < len(s.holds) && (all || s.holds[n].end <= at) {
+			n++
+		}
+		switch {
+		case n == len(s.holds):
+			s.holds = s.holds[:0]
+			s.conn.Release()
+			continue
+		case n > 0:
+			s.holds = append(s.holds[:0], s.holds[n:]...)
+			s.conn.HoldAfter(s.holds[0].place)
+		}
+		left = append(left, s)
+	}
+	clear(h.held[len(left):])
+	ex.heldCount.Add(int64(len(left) - len(h.held)))
+	h.held = left
+	if len(left) == 0 {
+		h.since = 0
+	}
+}
+
+// tickHolds lets replies go that a slow disk has held up since the last tick, unless the disk is what was asked for.
+func (ex *executor) tickHolds() {
+	h := &ex.holding
+	if len(h.held) == 0 {
+		return
+	}
+	if h.since != 0 && ex.srv.conf.Appendfsync.Get() != config.FsyncAlways {
+		ex.releaseUpTo(0, true)
+		return
+	}
+	h.since = ex.now
+	ex.releaseHeld()
+}
+
+// logAdvanced is called by the log when it has come further.
+func (srv *Server) logAdvanced() {
+	for _, ex := range srv.executors {
+		if ex.loop != nil && ex.heldCount.Load() > 0 && !ex.releasePosted.Swap(true) {
+			ex.post(func() {
+				ex.releasePosted.Store(false)
+				ex.releaseHeld()
+			})
+		}
+	}
+	srv.serveWaits()
+}
+
+// logSynced tells whether the disk has a position of the log.
+func (srv *Server) logSynced(end int64) bool {
+	l := srv.aof.log.Load()
+	return l != nil && srv.aof.state.Load() == logOn && l.Synced() >= end
+}
+
+// syncedOffset is up to where the primary's writes are on this replica's disk. It is looked at when the primary is told:
+// what had been done by the last time, and is on the disk by now.
+func (srv *Server) syncedOffset() (at int64, on bool) {
+	l, a := srv.aof.log.Load(), &srv.aof
+	if l == nil || a.state.Load() != logOn {
+		return 0, false
+	}
+	if l.Synced() >= a.ackEnd.Load() {
+		a.acked.Store(a.ackNext.Load())
+	}
+	next := srv.repl.offset()
+	end := l.End()
+	if l.Synced() >= end {
+		a.acked.Store(next)
+	}
+	a.ackNext.Store(next)
+	a.ackEnd.Store(end)
+	return a.acked.Load(), true
+}

@@ -1,0 +1,356 @@
+package server
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/persistence"
+)
+
+// errLogDamaged ends a loading whose reason has been logged.
+var errLogDamaged = errors.New("the append-only files cannot be loaded")
+
+// loadLogAtStart loads the append-only files and begins the log behind them. It tells whether there was anything to load.
+func (srv *Server) loadLogAtStart() error {
+	filename := srv.conf.AppendFilename.Get()
+	m, err := persistence.ReadManifest(srv.logDir(), filename)
+	if err != nil {
+		srv.logManifestError(err)
+		return errLoading
+	}
+	srv.aof.manifest = m
+	if err := srv.upgradeLog(); err != nil {
+		return errLoading
+	}
+	began := time.Now()
+	tail := persistence.Tail{End: -1}
+	if !srv.aof.manifest.Empty() {
+		tail, err = srv.loadLog(nil)
+		if errors.Is(err, errStopped) {
+			return nil
+		}
+		if err != nil {
+			return errLoading
+		}
+		srv.log.Info(fmt.Sprintf("DB loaded from append only file: %.3f seconds", time.Since(began).Seconds()))
+	}
+	if err := srv.openLogAtStart(tail); err != nil {
+		return err
+	}
+	srv.removeHistory()
+	return nil
+}
+
+func (srv *Server) logManifestError(err error) {
+	var bad *persistence.ManifestError
+	if !errors.As(err, &bad) {
+		srv.log.Warn("Fatal error: can't open the AOF manifest file "+srv.conf.AppendFilename.Get()+".manifest for reading: "+reason(err), zap.Error(err))
+		return
+	}
+	srv.log.Warn("\n*** FATAL AOF MANIFEST FILE ERROR ***\n")
+	if bad.Text != "" {
+		srv.log.Warn(fmt.Sprintf("Reading the manifest file, at line %d\n", bad.Line))
+		srv.log.Warn(fmt.Sprintf(">>> '%s'\n", bad.Text))
+	}
+	srv.log.Warn(bad.Reason + "\n")
+}
+
+// upgradeLog moves the single file that servers before version 7 had into the folder, as its base. A crash on the way is
+// no harm: it is done again.
+func (srv *Server) upgradeLog() error {
+	filename := srv.conf.AppendFilename.Get()
+	old, m := srv.conf.Path(filename), srv.aof.manifest
+	if info, err := os.Stat(old); err != nil || info.IsDir() {
+		return nil
+	}
+	_, missing := os.Stat(srv.logPath(filename))
+	half := m.Base != nil && len(m.Incr) == 0 && m.Base.Name == filename && missing != nil
+	if !m.Empty() && !half {
+		return nil
+	}
+	err := srv.disk.Mkdir(srv.logDir())
+	if err == nil {
+		next := &persistence.Manifest{Base: &persistence.LogName{Name: filename, Seq: 1}, History: m.History}
+		if err = next.Write(srv.disk, srv.logDir(), filename); err == nil {
+			text := next.Format()
+			next, _ = persistence.ParseManifest(text)
+			srv.aof.manifest = next
+			err = srv.disk.Rename(old, srv.logPath(filename))
+		}
+	}
+	if err == nil {
+		err = errors.Join(srv.disk.SyncDir(srv.logDir()), srv.disk.SyncDir(srv.conf.Path(".")))
+	}
+	if err != nil {
+		srv.log.Warn(fmt.Sprintf("Error trying to move the old AOF file %s into dir %s: %s", filename, srv.conf.AppendDirname.Get(), reason(err)))
+		return err
+	}
+	srv.log.Info(fmt.Sprintf("Successfully migrated an old-style AOF file (%s) into the AOF directory (%s).", filename, srv.conf.AppendDirname.Get()))
+	return nil
+}
+
+// loadLog loads base and files of commands. ex holds all shards, or is nil: then the loading takes what it needs, and
+// several goroutines. tail is where the last file of commands ends, with an End below 0 if nothing can be appended to
+// it.
+func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
+	m := srv.aof.manifest
+	if m == nil {
+		if m, err = persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
+			srv.logManifestError(err)
+			return tail, err
+		}
+		srv.aof.manifest = m
+	}
+	files := m.Incr
+	if m.Base != nil {
+		files = append([]persistence.LogName{*m.Base}, files...)
+	}
+	total := int64(0)
+	for _, f := range files {
+		info, err := os.Stat(srv.logPath(f.Name))
+		if err != nil {
+			srv.log.Warn("The append log file "+f.Name+" doesn't exist: "+reason(err), zap.Error(err))
+			return tail, errLogDamaged
+		}
+		total += info.Size()
+	}
+	st := &srv.saver.loaded
+	st.begin(time.Now(), total)
+	ld := &logLoader{srv: srv, ex: ex}
+	defer ld.end()
+	tail.End = -1
+	for i, f := range files {
+		base := m.Base != nil && i == 0
+		began := time.Now()
+		tail, err = ld.file(f.Name, i == len(files)-1)
+		if err != nil {
+			return tail, err
+		}
+		kind := "incr"
+		if base {
+			kind, tail.End = "base", -1
+		}
+		srv.log.Info(fmt.Sprintf("DB loaded from %s file %s: %.3f seconds", kind, f.Name, time.Since(began).Seconds()))
+		if ld.salvaged {
+			if rest := files[i+1:]; len(rest) > 0 {
+				srv.log.Warn(fmt.Sprintf("The files behind the damaged one are left out, beginning with %s", rest[0].Name))
+			}
+			tail.End = -1
+			break
+		}
+	}
+	if ld.salvaged {
+		srv.aof.scheduled.Store(true) // the damage leaves the files with the next base
+	}
+	return tail, nil
+}
+
+// A logLoader loads one file after the other.
+type logLoader struct {
+	srv      *Server
+	ex       *executor // nil: the loading takes the shards
+	re       *replay
+	done     int64 // bytes of the files before
+	salvaged bool
+}
+
+func (ld *logLoader) end() {
+	if ld.re != nil {
+		ld.re.end()
+	}
+}
+
+func (ld *logLoader) progress(read int64) error {
+	ld.srv.saver.loaded.read.Store(ld.done + read)
+	select {
+	case <-ld.srv.stopping:
+		return errStopped
+	default:
+		return nil
+	}
+}
+
+// file loads a file: a snapshot, commands, or a snapshot with commands behind it.
+func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err error) {
+	srv, path := ld.srv, ld.srv.logPath(name)
+	f, in, size, err := srv.openSealed(path)
+	if err != nil {
+		srv.log.Warn("Fatal error: can't open the append log file "+name+" for reading: "+reason(err), zap.Error(err))
+		return tail, errLogDamaged
+	}
+	defer f.Close()
+	defer func() { ld.done += size }()
+	if size == 0 {
+		return tail, nil
+	}
+	br := bufio.NewReaderSize(in, 64<<10)
+	from := int64(0)
+	if sig, _ := br.Peek(5); string(sig) == "REDIS" {
+		if from, err = ld.snapshot(br, name, size); err != nil {
+			return tail, err
+		}
+		if in != io.Reader(f) { // nothing can stand behind a sealed snapshot
+			return tail, nil
+		}
+	}
+	return ld.commands(path, name, from, last)
+}
+
+func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64, err error) {
+	srv, oldStyle := ld.srv, name == ld.srv.conf.AppendFilename.Get()
+	if oldStyle {
+		srv.log.Info("Reading RDB preamble from AOF file...")
+	} else {
+		srv.log.Info("Reading RDB base file on AOF loading...")
+	}
+	o := srv.loadOptions(time.Now())
+	o.KeepExpired = true // the commands behind it know of them
+	o.Progress = ld.progress
+	res, err := srv.loadRDB(in, size, ld.view(), o)
+	if err != nil {
+		what := "base file"
+		if oldStyle {
+			what = "preamble"
+		}
+		if !errors.Is(err, errStopped) {
+			srv.log.Warn(fmt.Sprintf("Error reading the RDB %s of the AOF file %s, AOF loading aborted", what, name))
+			return 0, errLogDamaged
+		}
+		return 0, err
+	}
+	if oldStyle && res.Bytes < size {
+		srv.log.Info("Reading the remaining AOF tail...")
+	}
+	return res.Bytes, nil
+}
+
+// commands loads the commands of a file, from a place on.
+func (ld *logLoader) commands(path, name string, from int64, last bool) (tail persistence.Tail, err error) {
+	srv := ld.srv
+	res, err := persistence.Scan(path, persistence.ScanOptions{From: from, Keys: srv.keys, Progress: func(int64) error { return ld.progress(0) }})
+	var damage *persistence.DamageError
+	switch {
+	case errors.As(err, &damage):
+		if !srv.conf.AOFSalvage.Get() {
+			srv.log.Warn(fmt.Sprintf("Bad file format reading the append only file %s: %s. Make a backup of your AOF file, then use "+
+				"\"larder check aof --fix %s\", or start once with aof-salvage yes to keep the %d bytes before.", name, damage.Error(), name, res.End))
+			return tail, errLogDamaged
+		}
+		srv.log.Warn(fmt.Sprintf("!!! The append only file %s is %s. aof-salvage is on: %d bytes before are loaded, %d bytes are left out !!!",
+			name, damage.Error(), res.End, res.Cut()))
+		ld.salvaged = true
+	case err != nil:
+		if !errors.Is(err, errStopped) {
+			srv.log.Warn("Unrecoverable error reading the append only file "+name+": "+reason(err), zap.Error(err))
+		}
+		return tail, err
+	}
+	if err := ld.run(path, from, res); err != nil {
+		return tail, err
+	}
+	if res.Torn == persistence.NotTorn || ld.salvaged {
+		return res.Tail, nil
+	}
+	if res.Torn == persistence.TornMulti {
+		srv.log.Warn("Revert incomplete MULTI/EXEC transaction in AOF file " + name)
+	}
+	if !srv.conf.AOFLoadTruncated.Get() {
+		srv.log.Warn(fmt.Sprintf("Unexpected end of file reading the append only file %s: %s, at byte %d of %d. You can: "+
+			"1) Make a backup of your AOF file, then use \"larder check aof --fix\". "+
+			"2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.", name, res.Torn, res.End, res.Size))
+		return tail, errLogDamaged
+	}
+	srv.log.Warn("!!! Warning: short read while loading the AOF file " + name + "!!!")
+	srv.log.Warn(fmt.Sprintf("!!! Truncating the AOF %s at offset %d !!!", name, res.End))
+	if !last {
+		srv.log.Warn("Fatal error: the truncated file is not the last file")
+		return tail, errLogDamaged
+	}
+	if err := persistence.CutFile(srv.disk, path, res.End); err != nil {
+		srv.log.Warn("Error truncating the AOF file "+name+": "+reason(err), zap.Error(err))
+		return tail, errLogDamaged
+	}
+	srv.log.Warn(fmt.Sprintf("AOF %s loaded anyway because aof-load-truncated is enabled: %s, %d bytes were cut off", name, res.Torn, res.Cut()))
+	return res.Tail, nil
+}
+
+// run does the commands of a file that has been looked through.
+func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) error {
+	f, in, size, err := ld.srv.openSealed(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if in == io.Reader(f) {
+		in, size = io.NewSectionReader(f, from, res.End-from), res.End
+	} else {
+		in, size = &firstBytes{in, res.Content}, -1
+	}
+	if ld.re == nil {
+		ld.re = newReplay(ld.srv, ld.ex)
+	}
+	ld.re.reselect()
+	r := persistence.NewLogReader(in, from, size)
+	for told := from; ; {
+		it, err := r.Next()
+		if err == io.EOF {
+			return ld.re.flush()
+		}
+		if err != nil {
+			return fmt.Errorf("the append only file has changed since it was looked through: %w", err)
+		}
+		if it.Argv == nil {
+			continue
+		}
+		if err := ld.re.do(it.Argv, it.Raw); err != nil {
+			var unknown unknownInLog
+			if errors.As(err, &unknown) {
+				ld.srv.log.Warn(fmt.Sprintf("Unknown command '%s' reading the append only file %s", string(unknown), path[strings.LastIndexByte(path, '/')+1:]))
+				return errLogDamaged
+			}
+			return err
+		}
+		if it.At-told >= 1<<20 {
+			told = it.At
+			if err := ld.progress(it.At); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// firstBytes reads so many bytes of what may end in an error.
+type firstBytes struct {
+	in   io.Reader
+	left int64
+}
+
+func (r *firstBytes) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := r.in.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+// unknownInLog is a command that this server does not have.
+type unknownInLog string
+
+func (u unknownInLog) Error() string { return "unknown command " + string(u) }
+
+// view is what the data goes to: one that holds all shards, or none.
+func (ld *logLoader) view() *keyspace.View {
+	if ld.ex != nil {
+		return ld.ex.view
+	}
+	return keyspace.NewView(ld.srv.ks)
+}

@@ -1,0 +1,434 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/persistence"
+	"larder/server/command"
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// A rewrite makes a new base: the data of one moment, written by the cursor of snapshots while commands go on. At that
+// moment the log changes to a new file, so the base and what follows it belong together:
+//
+//	1  the new file is made and the manifest names it behind the others     a crash here: base, old files, nothing new
+//	2  with all shards held: the log changes files, the cursor begins       base, old files, new file
+//	3  the cursor writes the base to a temporary file                       the same
+//	4  the base gets its name, the manifest names it; what it replaces is   new base, new file
+//	   history, and removed
+//
+// When the log is being switched on there is nothing in the folder to build on: the new file has a temporary name until
+// step 4, and the manifest does not name it before.
+
+// tempIncr is the file that the log writes to while it has no base.
+func (srv *Server) tempIncr() string { return "temp-" + srv.conf.AppendFilename.Get() + ".incr" }
+
+// writeStoppedBase writes a base while the caller knows that nothing changes.
+func (srv *Server) writeStoppedBase(f *persistence.File) error {
+	return srv.sealed(f, func(out io.Writer) error {
+		_, err := persistence.WriteStopped(out, srv.ks, srv.baseOptions())
+		return err
+	})
+}
+
+func (srv *Server) baseOptions() persistence.SnapshotOptions {
+	o := srv.snapshotOptions()
+	o.AOFBase = true
+	o.Commands = !srv.conf.AOFUseRDBPreamble.Get()
+	return o
+}
+
+// rewrite begins a rewrite. The caller holds all shards, and no other snapshot is being written. false: it could not be
+// begun, and the log says why.
+func (srv *Server) rewrite(ex *executor) bool {
+	a := &srv.aof
+	a.scheduled.Store(false)
+	err := srv.beginRewrite(ex)
+	if err != nil {
+		srv.log.Warn("Can't begin an AOF rewrite: "+reason(err), zap.Error(err))
+		srv.rewriteFailed()
+		return false
+	}
+	return true
+}
+
+func (srv *Server) beginRewrite(ex *executor) error {
+	a := &srv.aof
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.manifest == nil {
+		m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
+		if err != nil {
+			return err
+		}
+		a.manifest = m
+	}
+	if err := srv.disk.Mkdir(srv.logDir()); err != nil {
+		return err
+	}
+	if err := srv.disk.SyncDir(srv.conf.Path(".")); err != nil {
+		return err
+	}
+	if a.state.Load() != logOff {
+		if err := srv.changeFile(); err != nil {
+			return err
+		}
+	}
+	ex.handIn()
+	o := srv.baseOptions()
+	job := persistence.Begin(srv.ks, o)
+	a.rewriting.Store(job)
+	srv.saver.job.Store(job)
+	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
+	a.began_ms.Store(time.Now().UnixMilli())
+	a.rewrites.Add(1)
+	if l := a.log.Load(); l != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
+		l.HoldSync(true)
+	}
+	keep := len(a.manifest.Incr) // that belong to what is there now
+	if a.state.Load() == logOn {
+		keep--
+	}
+	srv.log.Info("Background append only file rewriting started")
+	srv.saver.background.Go(func() { srv.runRewrite(job, o, keep) })
+	return nil
+}
+
+// changeFile makes the log go on in a new file. mu and all shards are held.
+func (srv *Server) changeFile() error {
+	a := &srv.aof
+	filename := srv.conf.AppendFilename.Get()
+	m, temp := a.manifest.Clone(), a.state.Load() == logStarting
+	name := srv.tempIncr()
+	if !temp {
+		name = m.NewIncr(filename).Name
+	}
+	file, err := persistence.CreateLogFile(srv.disk, srv.logPath(name), srv.keys.Current())
+	if err != nil {
+		return fmt.Errorf("the append-only file %s: %w", name, err)
+	}
+	if err = srv.disk.SyncDir(srv.logDir()); err == nil && !temp {
+		err = m.Write(srv.disk, srv.logDir(), filename)
+	}
+	if err != nil {
+		file.Close()
+		srv.disk.Remove(srv.logPath(name))
+		return err
+	}
+	srv.log.Info("Creating AOF incr file " + name + " on background rewrite")
+	a.manifest = m
+	l := a.log.Load()
+	if l == nil {
+		l = persistence.NewAppendLog(file, srv.logOptions())
+		a.log.Store(l)
+		srv.attachLog()
+	} else {
+		before := l.Switch(file)
+		if a.before = append(a.before, before); a.temp {
+			l.Drop(before) // of a start that came to nothing
+		}
+		srv.journal.reselect(command.ToLog)
+	}
+	a.temp = temp
+	srv.noteClosedSize()
+	return nil
+}
+
+// runRewrite writes the base and gives everything its place.
+func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOptions, keep int) {
+	a := &srv.aof
+	err := srv.writeBase(job, o, keep)
+	if l := a.log.Load(); l != nil {
+		l.HoldSync(false)
+	}
+	if !a.rewriting.CompareAndSwap(job, nil) {
+		return // whoever has aborted it knows
+	}
+	srv.saver.job.CompareAndSwap(job, nil)
+	a.took_s.Store((time.Now().UnixMilli() - a.began_ms.Load() + 500) / 1000)
+	if err != nil {
+		if !errors.Is(err, persistence.ErrAborted) {
+			srv.log.Warn("Background AOF rewrite terminated with error: "+reason(err), zap.Error(err))
+		}
+		srv.rewriteFailed()
+		return
+	}
+	a.failed.Store(false)
+	a.failures.Store(0)
+	srv.log.Info("Background AOF rewrite terminated with success")
+	srv.removeHistory()
+	srv.log.Info("Background AOF rewrite finished successfully")
+}
+
+// rewriteFailed notes a rewrite that came to nothing. A log that was being switched on tries again.
+func (srv *Server) rewriteFailed() {
+	a := &srv.aof
+	a.failed.Store(true)
+	a.failures.Add(1)
+	if a.state.Load() == logStarting {
+		a.scheduled.Store(true)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.temp {
+			srv.removeTempIncr()
+		}
+	}
+}
+
+// writeBase does steps 3 and 4.
+func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions, keep int) error {
+	a := &srv.aof
+	f, err := persistence.CreateFile(srv.disk, srv.logPath(tempBase()), srv.conf.AOFRewriteIncrementalFsync.Get())
+	if err != nil {
+		job.Abort()
+		job.Run(nil)
+		return err
+	}
+	defer f.Discard()
+	err = srv.sealed(f, func(out io.Writer) error { return job.Run(out) })
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.rewriting.Load() != job {
+		return persistence.ErrAborted
+	}
+	filename := srv.conf.AppendFilename.Get()
+	m := a.manifest.Clone()
+	m.Retire(keep)
+	base := m.NewBase(filename, !o.Commands).Name
+	if err := f.Commit(srv.logPath(base)); err != nil {
+		return err
+	}
+	temp := a.temp
+	if temp {
+		name := m.NewIncr(filename).Name
+		if err := srv.disk.Rename(srv.logPath(srv.tempIncr()), srv.logPath(name)); err != nil {
+			srv.disk.Remove(srv.logPath(base))
+			return err
+		}
+		if err := srv.disk.SyncDir(srv.logDir()); err != nil {
+			return err
+		}
+	}
+	if l := a.log.Load(); l != nil && temp {
+		if err := l.Flush(); err != nil { // until now its disk has not mattered to anybody
+			srv.log.Warn("The append-only file cannot be written yet", zap.Error(err))
+		}
+	}
+	if err := m.Write(srv.disk, srv.logDir(), filename); err != nil && !srv.manifestIs(m) {
+		if temp {
+			srv.disk.Rename(srv.logPath(m.Incr[len(m.Incr)-1].Name), srv.logPath(srv.tempIncr()))
+		}
+		srv.disk.Remove(srv.logPath(base))
+		return err
+	}
+	a.manifest, a.temp = m, false
+	if l := a.log.Load(); l != nil {
+		for _, old := range a.before {
+			l.Drop(old)
+		}
+		l.Trust()
+	}
+	a.before = nil
+	if a.state.CompareAndSwap(logStarting, logOn) {
+		srv.log.Info("AOF is now enabled")
+		srv.logAdvanced()
+	}
+	srv.noteClosedSize()
+	a.baseSize.Store(srv.logSize())
+	return nil
+}
+
+// manifestIs tells whether the folder has that manifest: it has its place, though the disk has not said so.
+func (srv *Server) manifestIs(m *persistence.Manifest) bool {
+	there, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
+	return err == nil && bytes.Equal(there.Format(), m.Format())
+}
+
+// removeHistory removes the files that a manifest has retired.
+func (srv *Server) removeHistory() {
+	a := &srv.aof
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.manifest.History) == 0 || srv.conf.AOFDisableAutoGC.Get() {
+		return
+	}
+	if srv.disk.SyncDir(srv.logDir()) != nil { // the manifest that needs them may be the one that the disk has
+		return
+	}
+	for _, f := range a.manifest.History {
+		srv.log.Info("Removing the history file " + f.Name + " in the background")
+		if err := srv.disk.Remove(srv.logPath(f.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			srv.log.Warn("Can't remove the history file "+f.Name+": "+reason(err), zap.Error(err))
+			return
+		}
+	}
+	m := a.manifest.Clone()
+	m.History = nil
+	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
+		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
+		return
+	}
+	a.manifest = m
+}
+
+// removeTempIncr removes the file of a start that came to nothing. mu is held.
+func (srv *Server) removeTempIncr() {
+	srv.log.Info("Removing the temp incr aof file " + srv.tempIncr() + " in the background")
+	srv.disk.Remove(srv.logPath(srv.tempIncr()))
+}
+
+// abortRewrite ends a rewrite. All shards are held.
+func (srv *Server) abortRewrite() {
+	a := &srv.aof
+	job := a.rewriting.Swap(nil)
+	if job == nil {
+		return
+	}
+	srv.log.Info("Killing running AOF rewrite child")
+	srv.saver.job.CompareAndSwap(job, nil)
+	job.End()
+	a.mu.Lock() // what was about to get its place has it now, or never will
+	defer a.mu.Unlock()
+}
+
+func bgrewriteaof(c *command.Ctx) {
+	s := c.Client.(*session)
+	srv, a := s.srv, &s.srv.aof
+	switch {
+	case a.rewriting.Load() != nil:
+		c.Fail("ERR Background append only file rewriting already in progress")
+	case srv.saver.job.Load() != nil || s.ex.inTransaction:
+		a.scheduled.Store(true)
+		a.failures.Store(0) // who asks by hand does not wait
+		c.Reply.Simple("Background append only file rewriting scheduled")
+	case !srv.rewrite(s.ex):
+		c.Fail("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
+	default:
+		c.Reply.Simple("Background append only file rewriting started")
+	}
+}
+
+// followRewrites begins a rewrite if one is scheduled, or the files have grown enough. The janitor calls it.
+func (srv *Server) followRewrites(ex *executor) {
+	if srv.saver.job.Load() != nil || srv.ended.Load() || !srv.rewriteIsDue(ex.now/1000) {
+		return
+	}
+	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
+	if srv.saver.job.Load() == nil && !srv.ended.Load() {
+		srv.rewrite(ex)
+	}
+}
+
+func (srv *Server) rewriteIsDue(now_s int64) bool {
+	a := &srv.aof
+	if a.scheduled.Load() {
+		return a.state.Load() != logStarting || !srv.rewritesLimited(now_s)
+	}
+	l := a.log.Load()
+	if l == nil || a.state.Load() != logOn {
+		return false
+	}
+	if l.Suspect() && !l.Failing() {
+		if srv.rewritesLimited(now_s) {
+			return false
+		}
+		srv.log.Warn("The disk may have lost what it had been given. Starting automatic rewriting of AOF.")
+		return true
+	}
+	perc, size, base := srv.conf.AutoAOFRewritePercentage.Get(), srv.logSize(), max(1, a.baseSize.Load())
+	if perc == 0 || size <= srv.conf.AutoAOFRewriteMinSize.Get() {
+		return false
+	}
+	growth := size*100/base - 100
+	if growth < perc || srv.rewritesLimited(now_s) {
+		return false
+	}
+	srv.log.Info(fmt.Sprintf("Starting automatic rewriting of AOF on %d%% growth", growth))
+	return true
+}
+
+// limitAfter is after how many failures in a row rewrites wait: a minute, then two, four, at most an hour.
+const limitAfter = 3
+
+func (srv *Server) rewritesLimited(now_s int64) bool {
+	a := &srv.aof
+	if a.failures.Load() < limitAfter {
+		a.delay_min, a.retryAt = 0, 0
+		return false
+	}
+	if a.retryAt != 0 {
+		if now_s < a.retryAt {
+			return true
+		}
+		a.retryAt = 0
+		return false
+	}
+	a.delay_min = min(max(1, 2*a.delay_min), 60)
+	a.retryAt = now_s + a.delay_min*60
+	srv.log.Warn(fmt.Sprintf("Background AOF rewrite has repeatedly failed and triggered the limit, will retry in %d minutes", a.delay_min))
+	return true
+}
+
+func init() {
+	register(command.New("bgrewriteaof", command.AllOfThem, bgrewriteaof))
+	debugCommands["loadaof"] = debugCommand{0, 0, "LOADAOF", "Forget the data and load the append-only file.", debugLoadAOF}
+}
+
+// debugLoadAOF runs in a stopped world.
+func debugLoadAOF(c *command.Ctx, srv *Server) {
+	s := c.Client.(*session)
+	if l := srv.aof.log.Load(); l != nil {
+		if err := l.Flush(); err != nil {
+			c.Fail(resp.Error("ERR " + reason(err)))
+			return
+		}
+	}
+	srv.abortRewrite()
+	srv.abortSave()
+	dirty := s.ex.view.Dirty
+	srv.forgetAll(s.ex)
+	_, err := srv.loadLog(s.ex)
+	s.ex.view.Dirty = dirty // nothing of it is a change
+	s.ex.view.ResetEvents()
+	if err != nil {
+		c.Fail("ERR Error trying to load the AOF files, check server logs.")
+		return
+	}
+	srv.dirty.Store(0)
+	srv.log.Info("Append Only File loaded by DEBUG LOADAOF")
+	c.Reply.OK()
+}
+
+// shutdownRewrite tells whether a rewrite keeps the server from ending: while the log is being switched on, it is the
+// only one that has the data.
+func (srv *Server) shutdownRewrite(how config.Shutdown) (refuse bool) {
+	a := &srv.aof
+	if a.rewriting.Load() == nil {
+		return false
+	}
+	if a.state.Load() == logStarting {
+		if how&config.ShutdownForce == 0 {
+			srv.log.Warn("Writing initial AOF, can't exit.")
+			return true
+		}
+		srv.log.Warn("Writing initial AOF. Exit anyway.")
+	}
+	srv.log.Warn("There is a child rewriting the AOF. Killing it!")
+	srv.abortRewrite()
+	return false
+}

@@ -139,6 +139,8 @@ func (ex *executor) tryServe(w *waiter) bool {
 	out.Proto = w.s.protocol
 	v.DB, c.Reply, c.Client = w.db, out, w.s
 	c.MayBlock, c.Again = true, true
+	current, own := ex.current, ex.own
+	ex.current, ex.own = w.s, nil // what the command tells its own client follows the reply
 	start := time.Now()
 	refused := ex.refusesWaiter(w, out)
 	if !refused {
@@ -147,13 +149,18 @@ func (ex *executor) tryServe(w *waiter) bool {
 	served := refused || !c.Wait.Set
 	c.Wait.Set, c.Again = false, false
 	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
+	told := ex.own
+	ex.current, ex.own = current, own
 	ends := ex.commit()
 	if served {
 		if !refused {
 			ex.took(w.s, w.row, w.argv, time.Since(start))
 		}
 		ex.leaveQueues(w)
+		out.Raw(told)
 		w.s.answer(ex, w, out.Bytes(), ends)
+	} else if len(told) > 0 {
+		w.s.deliver(ex, told)
 	}
 	return served
 }

@@ -160,11 +160,11 @@ func (srv *Server) Tick(l *netloop.Loop) {
 // deliver gives a session bytes that somebody else's command has made for it: a message, an invalidation. Any
 // executor may call it for any session. The order of several from the same executor is kept.
 func (s *session) deliver(from *executor, b []byte) {
+	if s == from.current { // what a command tells its own client comes after its reply
+		from.own = append(from.own, b...)
+		return
+	}
 	if from == s.ex {
-		if s == from.current { // what a command tells its own client comes after its reply
-			from.own = append(from.own, b...)
-			return
-		}
 		s.conn.Out().Raw(b)
 		from.checkOutput(s)
 		from.noteTold(s)

@@ -227,7 +227,7 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	} else {
 		row.Run(c)
 	}
-	if ex.current != nil && ex.srv.monitors.count.Load() > 0 {
+	if ex.current != nil && !c.Again && ex.srv.monitors.count.Load() > 0 {
 		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()

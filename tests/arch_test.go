@@ -79,6 +79,7 @@ var outside = []struct {
 	{"github.com/tidwall/redcon", "server/resp", false},
 	{"golang.org/x/sys", "datatypes/arena server/netloop tests/...", true}, // the system's own calls: memory and sockets
 	{"github.com/redis/go-redis/v9", "tests/...", false},
+	{"github.com/redis/rueidis", "tests/...", false},
 	{"github.com/yuin/gopher-lua", "server/script", false},
 	{"pgregory.net/rapid", "", true},
 }

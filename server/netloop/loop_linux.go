@@ -215,7 +215,7 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 		}
 		l.fed = append(l.fed, c)
 		l.makeReady(c)
-		if n == want {
+		if n == want || !c.In.Small() {
 			l.receiveRest(c)
 		}
 	case e == 0:
@@ -248,9 +248,7 @@ func (l *Loop) receiveRest(c *Conn) {
 		l.bytesIn.Add(uint64(n))
 		l.reads.Add(1)
 		c.In.Filled(n)
-		if most -= n; n < len(space) {
-			return
-		}
+		most -= n // a short read is no end: taking bytes makes room for those that wait at the other side
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // client-side caches. The shards of the command are still held.
 func (ex *executor) after() {
 	events := ex.view.Events
-	ex.flushTold = false
+	ex.flushTold, ex.woken = false, ex.woken[:0]
 	for i := range events {
 		e := &events[i]
 		ex.tell(e)

@@ -20,7 +20,8 @@ type waiter struct {
 	row     *command.Row
 	argv    [][]byte // copies
 	db      int
-	keys    []string
+	keys    []string     // each once
+	places  []place      // in their queues
 	set     keyspace.Set // shards of the keys, and all others that the command needs
 	number  uint64       // order of arrival
 	since   int64
@@ -30,9 +31,6 @@ type waiter struct {
 	at      int  // in the deadlines
 	end_ms  int64
 }
-
-// waitQueue is the clients blocked on one key, in the order of their arrival.
-type waitQueue struct{ list []*waiter }
 
 // block parks a client whose command found nothing to give. It must not miss a change between the command's look
 // and its place in the queues: it stands in line first and then lets the command look again.
@@ -47,10 +45,10 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 		w.keys = append(w.keys, string(k))
 	}
 	w.set = ex.locksOf(row, w.argv)
+	w.keys = distinct(w.keys)
 	for _, k := range w.keys {
 		w.set |= 1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash([]byte(k)))
 	}
-	w.number = ex.srv.arrivals.Add(1)
 	s.wait = w
 	s.conn.Suspend()
 	ex.srv.stats.blocked.Add(1)
@@ -62,56 +60,6 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 		ex.deadline.add(w)
 		ex.loop.TickBefore(time.UnixMilli(w.end_ms))
 	}
-}
-
-// line puts a waiter into the queues of its keys, whose shards are held.
-func (ex *executor) line(w *waiter) {
-	for i, k := range w.keys {
-		if contains(w.keys[:i], k) {
-			continue
-		}
-		sh := ex.view.ShardOf([]byte(k))
-		ext := extOf(sh)
-		name := dbKey{w.db, k}
-		if ext.blocked[name] == nil {
-			ext.blocked[name] = &waitQueue{}
-		}
-		ext.blocked[name].list = append(ext.blocked[name].list, w)
-		sh.Interest++
-	}
-}
-
-// leave takes a waiter out of the queues of its keys, whose shards are held.
-func (ex *executor) leaveQueues(w *waiter) {
-	for i, k := range w.keys {
-		if contains(w.keys[:i], k) {
-			continue
-		}
-		sh := ex.view.ShardOf([]byte(k))
-		ext := extOf(sh)
-		name := dbKey{w.db, k}
-		q := ext.blocked[name]
-		for j, o := range q.list {
-			if o == w {
-				q.list = append(q.list[:j], q.list[j+1:]...)
-				break
-			}
-		}
-		if len(q.list) == 0 {
-			delete(ext.blocked, name)
-		}
-		sh.Interest--
-	}
-	w.done = true
-}
-
-func contains(list []string, s string) bool {
-	for _, o := range list {
-		if o == s {
-			return true
-		}
-	}
-	return false
 }
 
 func copyArgs(argv [][]byte) [][]byte {
@@ -177,54 +125,19 @@ func (ex *executor) serveBlocked() {
 	ex.ready = nil
 }
 
-func (ex *executor) serveKey(k dbKey) {
-	ks := ex.srv.ks
-	own := keyspace.Set(1) << ks.ShardOf(ks.Hash([]byte(k.key)))
-	for after := uint64(0); ; {
-		// The waiter's other shards are known only when it is found: look, then take them all and look again.
-		ex.view.Take(own)
-		w := ex.nextWaiter(k, after)
-		ex.view.Release()
-		if w == nil {
-			return
-		}
-		ex.view.Take(w.set | own)
-		if !w.done {
-			ex.tryServe(w)
-		}
-		ex.view.Release()
-		after = w.number
-	}
-}
-
-// nextWaiter is the first client in a key's queue that arrived after the given number, nil if nobody is left or there
-// is nothing to be had.
-func (ex *executor) nextWaiter(k dbKey, after uint64) *waiter {
-	sh := ex.view.ShardOf([]byte(k.key))
-	q := extOf(sh).blocked[k]
-	if q == nil {
-		return nil
-	}
-	for _, w := range q.list {
-		if w.number > after {
-			return w
-		}
-	}
-	return nil
-}
-
 // wakeDatabase tries all clients that wait for keys of a database whose content is gone or was exchanged. All shards are held.
 func (ex *executor) wakeDatabase(db int) {
-	if ex.srv.stats.blocked.Load() == 0 {
+	if ex.srv.stats.blocked.Load() == 0 || slices.Contains(ex.woken, db) { // we are told once for each shard
 		return
 	}
+	ex.woken = append(ex.woken, db)
 	for i := range ex.srv.ks.Shards() {
 		ext, _ := ex.srv.ks.Shard(i).Ext.(*shardExt)
 		if ext == nil {
 			continue
 		}
 		for k := range ext.blocked {
-			if k.db == db && !slices.Contains(ex.ready, k) { // we are told once for each shard
+			if k.db == db {
 				ex.ready = append(ex.ready, k)
 			}
 		}

@@ -57,6 +57,7 @@ type executor struct {
 	current     *session        // whose command runs
 	requestSize int             // bytes of its request
 	own         []byte          // messages for it, to be sent after its reply
+	woken       []int           // databases whose waiters are going to be tried
 	flushTold   bool            // the tracked clients know already that everything is gone
 	broadcast   []broadcast     // changes that clients of prefixes are told of at the end of the turn
 	clientMem   atomic.Int64    // what the loop's clients cost

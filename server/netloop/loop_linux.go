@@ -231,8 +231,8 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 // had room for: what a client has sent before is then there when another one's request is served.
 func (l *Loop) receiveRest(c *Conn) {
 	for most := readMost; most > 0; {
-		missing := c.In.Missing()
-		if missing < readSmall {
+		missing := c.In.Missing() // the rest of a large argument or of the line behind it
+		if missing == 0 {
 			return
 		}
 		space := c.In.Space(&l.pool)

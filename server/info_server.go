@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -134,7 +133,7 @@ func infoClients(w *infoWriter) {
 		if ext, _ := sh.Ext.(*shardExt); ext != nil {
 			blocking += len(ext.blocked)
 			for _, q := range ext.blocked {
-				if slices.ContainsFunc(q.list, func(w *waiter) bool { return w.onNoKey }) {
+				if q.onNoKey > 0 {
 					onNoKey++
 				}
 			}

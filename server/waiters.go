@@ -140,14 +140,12 @@ func (ex *executor) serveKey(k dbKey) {
 // nothing to be had: the key is not there, and nobody has to hear of that.
 func (ex *executor) nextWaiter(k dbKey, last *waiter) *waiter {
 	key := []byte(k.key)
-	q := extOf(ex.view.ShardOf(key)).blocked[k]
+	sh := ex.view.ShardOf(key)
+	q := extOf(sh).blocked[k]
 	if q == nil {
 		return nil
 	}
-	db := ex.view.DB
-	ex.view.DB = k.db
-	here := ex.view.Has(key)
-	ex.view.DB = db
+	here := sh.Has(k.db, key, ex.now)
 	if !here && q.onNoKey == 0 {
 		return nil
 	}

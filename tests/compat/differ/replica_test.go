@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/tests/internal/peer"
+	"larder/tests/internal/wire"
+)
+
+// TestReplicasFollow plays random commands of all families on a primary, and holds its replicas to having the same data:
+// larder and, where there is one, redis-server, each as the primary of the other. The links break now and then.
+func TestReplicasFollow(t *testing.T) {
+	couples := [][2]string{{"larder", "larder"}}
+	if _, ok := peer.Find(*against); ok {
+		couples = append(couples, [2]string{"larder", *against}, [2]string{*against, "larder"})
+	} else if *live {
+		t.Fatalf("no %s on PATH", *against)
+	}
+	for _, c := range couples {
+		t.Run(strings.ReplaceAll(c[0]+" to "+c[1], "/", "_"), func(t *testing.T) { followAll(t, c[0], c[1], budget()/4) })
+	}
+}
+
+func followAll(t *testing.T, primary, replica string, commands int) {
+	a, addrA := startNode(t, primary)
+	b, addrB := startNode(t, replica)
+	host, port, _ := strings.Cut(addrA, ":")
+	must(t, b, "REPLICAOF", host, port)
+	follows(t, b)
+	sideA, err := newSide("primary", addrA, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sideB, err := newSide("replica", addrB, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := loadFamilies(func(string) bool { return true }, min(sideA.version, sideB.version))
+	g := newGenerator(*seed, 77, families)
+	rnd := rand.New(rand.NewPCG(*seed, 78))
+	var recent []string
+	for played := 0; played < commands; {
+		for range 200 {
+			for _, s := range g.next() {
+				if s.conn != 0 || len(s.args) == 0 || mayBlock(s.args) || s.name() == "WAIT" || s.name() == "DEBUG" || s.name() == "SHUTDOWN" {
+					continue
+				}
+				recent = append(recent, fmt.Sprintf("%q", s.args))
+				if _, err := a.Do(s.args...); err != nil {
+					t.Fatalf("%q: %v", s.args, err)
+				}
+				played++
+			}
+		}
+		if v, err := a.Do("EXEC"); err == nil && !v.IsError() {
+			played++ // a template left a transaction open
+		}
+		must(t, a, "RESET")
+		if rnd.IntN(4) == 0 {
+			must(t, a, "CLIENT", "KILL", "TYPE", "replica")
+			must(t, a, "SET", "after the link broke", itoa(played))
+			follows(t, b)
+		}
+		sameData(t, a, b, recent)
+		recent = recent[:0]
+	}
+	if n := info(t, a, "sync_full"); n != "1" {
+		t.Errorf("%s snapshots were sent", n)
+	}
+}
+
+// startNode starts a server that will be in a replication.
+func startNode(t *testing.T, name string) (*wire.Conn, string) {
+	t.Helper()
+	p, err := program(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := peer.Start(p, peer.Options{Directives: []string{"enable-debug-command yes", "repl-diskless-sync-delay 0", "repl-backlog-size 64mb"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	c, err := wire.Dial(s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Timeout = time.Minute
+	t.Cleanup(func() { c.Close() })
+	return c, s.Addr
+}
+
+func must(t *testing.T, c *wire.Conn, args ...string) wire.Value {
+	t.Helper()
+	v, err := c.Do(args...)
+	if err != nil || v.IsError() {
+		t.Fatalf("%q: %v %v", args, v, err)
+	}
+	return v
+}
+
+// info is one line of INFO all.
+func info(t *testing.T, c *wire.Conn, name string) string {
+	t.Helper()
+	for _, line := range strings.Split(string(must(t, c, "INFO", "all").Text), "\r\n") {
+		if n, v, ok := strings.Cut(line, ":"); ok && n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// follows waits until a replica's link is up.
+func follows(t *testing.T, c *wire.Conn) {
+	t.Helper()
+	waitFor(t, "the link", func() bool { return info(t, c, "master_link_status") == "up" })
+}
+
+// sameData waits until both have the same position and the same data: a key may expire in between.
+func sameData(t *testing.T, a, b *wire.Conn, recent []string) {
+	t.Helper()
+	var x, y string
+	end := time.Now().Add(15 * time.Second)
+	for ; time.Now().Before(end); pause() {
+		if info(t, a, "master_repl_offset") != info(t, b, "master_repl_offset") {
+			continue
+		}
+		x, y = string(must(t, a, "DEBUG", "DIGEST").Text), string(must(t, b, "DEBUG", "DIGEST").Text)
+		if x == y {
+			return
+		}
+	}
+	t.Fatalf("the replica has %s, the primary %s, after\n%s", y, x, strings.Join(recent, "\n"))
+}
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !cond(); pause() {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+// pause waits a moment.
+func pause() { <-time.NewTimer(5 * time.Millisecond).C }

@@ -197,6 +197,7 @@ func allRows(s *settings) []row {
 	rows = append(rows, largeRows()...)
 	rows = append(rows, valueRows()...)
 	rows = append(rows, memoryRows()...)
+	rows = append(rows, tlsRows()...)
 	rows = append(rows, otherRows()...)
 	return rows
 }

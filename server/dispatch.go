@@ -27,6 +27,10 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		ex.reject(s, row, e)
 		return
 	}
+	if row.Declared.Name == "shutdown" && ex.srv.isBusy() {
+		ex.shutdownIfBusy(s, rq)
+		return
+	}
 	if ex.pausedFor(s, row) {
 		ex.park(s, rq)
 		return
@@ -59,6 +63,11 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	}
 	if u := s.user; u != nil && !u.Free() {
 		if e := ex.checkAccess(s, row, argv); e != "" {
+			return e
+		}
+	}
+	if srv.isBusy() && !row.Has(spec.AllowBusy) && !ex.inTransaction && s.link == nil {
+		if e := srv.busyError(); e != "" {
 			return e
 		}
 	}
@@ -155,9 +164,13 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	v.DB = s.db
 	v.NoTouch = s.noTouch && row.Name != "touch"
 	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
+	ex.asides.serving = s
 	if row.Locks == command.World {
 		ex.settleOthers()
-		ex.stopWorld()
+		if !ex.stopWorldUnless(ex.asides.giveUp) {
+			ex.reject(s, row, ex.srv.busyOr())
+			return
+		}
 		defer ex.startWorld()
 	}
 	var set keyspace.Set
@@ -169,8 +182,9 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	}
 	start, timed := ex.startTimer(row)
 	mark := c.Reply.Mark()
-	if set != 0 {
-		v.Take(set)
+	if set != 0 && !v.TakeUnless(set, ex.asides.giveUp) {
+		ex.reject(s, row, ex.srv.busyOr())
+		return
 	}
 	ex.current, ex.requestSize = s, rq.Size()
 	ex.run(row, rq.Args, rq.raw)

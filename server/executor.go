@@ -51,6 +51,7 @@ type executor struct {
 	served   resp.Writer // the reply of a blocked client that is being served
 	deadline deadlines
 
+	asides    asides
 	scripting scripting
 	running   atomic.Pointer[scriptRun] // scripting.run, for others to see
 
@@ -91,14 +92,24 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.counts = make([]rowNote, srv.rowCount)
 	ex.ctx = command.Ctx{View: ex.view, Rand: rand.NewPCG(seed, 0x6c61726465720000), Warn: func(text string) { srv.log.Warn(text) }}
 	ex.view.BeforeFlush = ex.beforeFlush
+	ex.view.Waits = ex.whileWaiting
+	ex.asides.giveUp = srv.isBusy
 	ex.ctx.ReadsAll = ex.readsAll
 	return ex
 }
 
 // enter takes the executor for one callback of its loop.
-func (ex *executor) enter() { ex.mu.Lock() }
+func (ex *executor) enter() {
+	if !ex.asides.on {
+		ex.mu.Lock()
+	}
+}
 
-func (ex *executor) leave() { ex.mu.Unlock() }
+func (ex *executor) leave() {
+	if !ex.asides.on {
+		ex.mu.Unlock()
+	}
+}
 
 // post makes the executor's loop call fn, between two other callbacks. Any goroutine may call it.
 func (ex *executor) post(fn func()) {
@@ -116,12 +127,34 @@ func (ex *executor) stopWorld() {
 	if ex.inWorld {
 		return
 	}
+	ex.stopWorldUnless(nil)
+}
+
+// stopWorldUnless is stopWorld for somebody who need not do so: it is false if giveUp said so while others were waited
+// for.
+func (ex *executor) stopWorldUnless(giveUp func() bool) bool {
+	if ex.inWorld {
+		return true
+	}
 	ex.mu.Unlock()
-	ex.srv.world.Lock()
-	for _, o := range ex.srv.executors {
-		o.mu.Lock()
+	ok := lockUnless(&ex.srv.world, nil, giveUp)
+	if ok {
+		for i, o := range ex.srv.executors {
+			if ok = lockUnless(&o.mu, nil, giveUp); !ok {
+				for _, o := range ex.srv.executors[:i] {
+					o.mu.Unlock()
+				}
+				ex.srv.world.Unlock()
+				break
+			}
+		}
+	}
+	if !ok {
+		ex.mu.Lock()
+		return false
 	}
 	ex.inWorld = true
+	return true
 }
 
 // settleWait is how long a command that looks at everything waits for other loops to finish what had come before it.

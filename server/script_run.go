@@ -30,6 +30,7 @@ type scriptRun struct {
 	to    command.Target // where its effects go
 	wrote atomic.Bool
 	kill  atomic.Bool
+	late  bool        // it has taken longer than script-time-limit
 	busy  atomic.Bool // it has taken longer than busy-reply-threshold
 }
 
@@ -49,14 +50,23 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	own := !ex.inTransaction
 	if own {
 		if r.shared {
-			srv.functions.mu.Lock()
+			if !lockUnless(&srv.functions.mu, ex.view.Waits, ex.asides.giveUp) {
+				c.Fail(srv.busyOr())
+				return
+			}
 			defer srv.functions.mu.Unlock()
 		}
 		if !r.declared {
-			srv.stray.Lock()
+			if !lockUnless(&srv.stray, ex.view.Waits, ex.asides.giveUp) {
+				c.Fail(srv.busyOr())
+				return
+			}
 			defer srv.stray.Unlock()
 		}
-		v.Take(ex.shardsOf(keys))
+		if !v.TakeUnless(ex.shardsOf(keys), ex.asides.giveUp) {
+			c.Fail(srv.busyOr())
+			return
+		}
 	}
 	row, reply, may, db := c.Row, c.Reply, c.MayBlock, s.db
 	c.MayBlock, c.Script = false, true
@@ -67,6 +77,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	res := fn(ex.engineFor(r), r)
 	ex.running.Store(nil)
 	sg.run = nil
+	ex.scriptEnded(r)
 	s.db, v.DB = db, db
 	c.Row, c.Reply, c.MayBlock, c.Script = row, reply, may, false
 	c.Nested()
@@ -231,6 +242,14 @@ func (h *scriptHost) Interrupt() (kill bool) {
 	return (*executor)(h).whileScript(h.scripting.run)
 }
 
+// KillText is what a script that was ended tells its client.
+func (h *scriptHost) KillText() string {
+	if h.scripting.run.late {
+		return "Script killed: it ran for longer than script-time-limit..."
+	}
+	return "Script killed by user with SCRIPT KILL..."
+}
+
 // engineFor is the engine in which a script runs.
 func (ex *executor) engineFor(r *scriptRun) *script.Engine {
 	at := &ex.scripting.engine
@@ -246,14 +265,6 @@ func (ex *executor) engineFor(r *scriptRun) *script.Engine {
 // newEngine makes an engine with what the server calls itself.
 func (srv *Server) newEngine() *script.Engine {
 	return script.New(script.Options{Version: RedisVersion, VersionNum: 0x00070204})
-}
-
-func (ex *executor) whileScript(r *scriptRun) bool { return r.kill.Load() }
-
-func (srv *Server) busyRun() *scriptRun { return nil }
-
-func (srv *Server) killScript(c *command.Ctx, eval bool) {
-	c.Fail(resp.ErrNotBusy)
 }
 
 func oneIf(b bool) int64 {

@@ -84,9 +84,10 @@ type Server struct {
 
 	defrag defragPlan
 
-	scripts   scriptCache
-	functions functions
-	stray     sync.Mutex // held by a script that may touch keys which it did not declare
+	busyScripts atomic.Int32 // that have run for too long
+	scripts     scriptCache
+	functions   functions
+	stray       sync.Mutex // held by a script that may touch keys which it did not declare
 
 	journal  journal
 	disk     persistence.Disk

@@ -20,6 +20,7 @@ type request struct {
 	raw       []byte       // as it was sent, if that is the exact form
 	hash      uint64       // of the single key
 	hashed    bool
+	done      bool       // it was answered while another one took long
 	fault     resp.Error // not a request but the end of the connection
 }
 
@@ -39,6 +40,7 @@ func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex.beginTurn()
 	ex.args.Reset()
 	ex.turnOf = ready
+	ex.asides.left = false
 	ex.weighTurn()
 	for len(ready) > 0 {
 		ex.batch = ex.batch[:0]
@@ -126,7 +128,11 @@ func (ex *executor) stage() {
 func (ex *executor) runBatch() {
 	for i := 0; i < len(ex.batch) && !ex.srv.ended.Load(); i++ { // after the last snapshot nothing may change
 		rq := &ex.batch[i]
+		ex.asides.batch = i
 		s := rq.s
+		if rq.done {
+			continue
+		}
 		if !s.conn.Proceed() {
 			if rq.fault == "" {
 				s.conn.In.Unread(&rq.Request)

@@ -54,6 +54,7 @@ type Server struct {
 	LatencyTracking                Bool
 	LatencyTrackingInfoPercentiles Value[[]float64]
 	NotifyKeyspaceEvents           Enum[Events]
+	ScriptTimeLimit                Int // milliseconds after which a script that has written nothing is ended, 0: never
 	BusyReplyThreshold             Int // milliseconds that a script may run alone
 	TrackingTableMaxKeys           Int
 }
@@ -109,6 +110,7 @@ var serverRows = []*Row{
 	boolean("latency-tracking", true, func(c *Config) *Bool { return &c.LatencyTracking }),
 	percentilesRow(func(c *Config) *Value[[]float64] { return &c.LatencyTrackingInfoPercentiles }),
 	eventsRow(func(c *Config) *Enum[Events] { return &c.NotifyKeyspaceEvents }),
-	integer("busy-reply-threshold", 5000, 0, math.MaxInt64, func(c *Config) *Int { return &c.BusyReplyThreshold }).alias("lua-time-limit").noEffect("this version runs no scripts"),
+	integer("script-time-limit", 0, 0, math.MaxInt64, func(c *Config) *Int { return &c.ScriptTimeLimit }).larder(),
+	integer("busy-reply-threshold", 5000, 0, math.MaxInt64, func(c *Config) *Int { return &c.BusyReplyThreshold }).alias("lua-time-limit"),
 	unsigned("tracking-table-max-keys", 1000000, 0, math.MaxInt64, func(c *Config) *Int { return &c.TrackingTableMaxKeys }),
 }

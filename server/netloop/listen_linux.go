@@ -125,7 +125,7 @@ func (l *Loop) accept(id int) {
 		to := e.pick(e.loops)
 		if to == l {
 			l.adopt(fd, peer, ln)
-		} else if !to.Post(func() { to.adopt(fd, peer, ln) }) {
+		} else if !to.announce(arrival{fd, peer, ln}) {
 			to.count.Add(-1)
 			unix.Close(fd)
 		}

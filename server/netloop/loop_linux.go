@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,6 +36,8 @@ type eventLoop struct {
 	sleeping atomic.Bool // waits in epoll: whoever sends something writes to eventFD
 	events   []unix.EpollEvent
 	window   []byte
+	aside    []unix.EpollEvent // see Aside
+	arrivals arrivals
 	bufs     [][]byte
 }
 
@@ -310,6 +313,44 @@ func (l *Loop) watch(c *Conn) {
 		if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: mask, Fd: int32(c.slot)}); err != nil {
 			c.Close(os.NewSyscallError("epoll_ctl", err))
 		}
+	}
+}
+
+// arrivals are sockets that another loop has accepted for this one. They do not wait in the inbox, because they are let in
+// even while a turn takes long.
+type arrivals struct {
+	some atomic.Bool
+	mu   sync.Mutex
+	list []arrival
+}
+
+type arrival struct {
+	fd   int
+	peer netip.AddrPort
+	ln   *Listener
+}
+
+// announce hands the loop a socket. It is false when the loop has ended.
+func (l *Loop) announce(a arrival) bool {
+	l.arrivals.mu.Lock()
+	l.arrivals.list = append(l.arrivals.list, a)
+	l.arrivals.some.Store(true)
+	l.arrivals.mu.Unlock()
+	return l.Post(l.arrive)
+}
+
+// arrive makes connections of the sockets that were announced.
+func (l *Loop) arrive() {
+	if !l.arrivals.some.Load() {
+		return
+	}
+	l.arrivals.mu.Lock()
+	list := l.arrivals.list
+	l.arrivals.list = nil
+	l.arrivals.some.Store(false)
+	l.arrivals.mu.Unlock()
+	for _, a := range list {
+		l.adopt(a.fd, a.peer, a.ln)
 	}
 }
 

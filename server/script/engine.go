@@ -24,6 +24,8 @@ type Host interface {
 	Allowed(argv [][]byte) (allowed, known bool)
 	// Interrupt is called every few thousand instructions. If it returns true the script ends with an error.
 	Interrupt() (kill bool)
+	// KillText is why Interrupt wanted that.
+	KillText() string
 }
 
 // Options are the bounds and words of engines.
@@ -64,10 +66,9 @@ type Engine struct {
 	libs    map[string]*loadedLib
 	loading *loader
 
-	argv    [][]byte
-	args    []byte
-	reply   resp.Writer
-	onLimit string
+	argv  [][]byte
+	args  []byte
+	reply resp.Writer
 }
 
 const (
@@ -265,9 +266,10 @@ func (e *Engine) handle(L *lua.LState) int {
 	return 1
 }
 
+// killText is why a script was ended.
 func (e *Engine) killText() string {
-	if e.onLimit != "" {
-		return e.onLimit
+	if e.host != nil {
+		return e.host.KillText()
 	}
 	return errKilled.Error()
 }

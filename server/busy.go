@@ -1,0 +1,310 @@
+package server
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"larder/keyspace"
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// A script that runs for longer than busy-reply-threshold makes the server busy: every client is told so, on all loops,
+// and may only ask for the script to be ended. The loop that runs the script serves its other clients aside, from within
+// the script, every few thousand instructions; so does a loop that waits for a shard that the script holds.
+
+// asideEvery is how often a loop looks aside while something takes long.
+const asideEvery = time.Millisecond
+
+// asides is what an executor has for serving clients in the midst of something else.
+type asides struct {
+	on      bool         // it is doing so: the executor's lock is held already
+	last    time.Time    // when it did so last
+	args    resp.Args    //
+	ctx     *command.Ctx // the other one is in use
+	left    bool         // the connections of this turn were taken out of it
+	serving *session     // whose request is being served
+	batch   int          // the request of the turn's batch that runs
+	giveUp  func() bool
+}
+
+// isBusy tells whether a script has run for too long.
+func (srv *Server) isBusy() bool { return srv.busyScripts.Load() > 0 }
+
+// busyRun is the script or function that has run for too long, nil if there is none.
+func (srv *Server) busyRun() *scriptRun {
+	if !srv.isBusy() {
+		return nil
+	}
+	for _, ex := range srv.executors {
+		if r := ex.running.Load(); r != nil && r.busy.Load() {
+			return r
+		}
+	}
+	return nil
+}
+
+// busyError is what clients are told meanwhile, "" if the server is not busy.
+func (srv *Server) busyError() resp.Error {
+	r := srv.busyRun()
+	switch {
+	case r == nil:
+		return ""
+	case r.eval:
+		return resp.ErrBusyScript
+	}
+	return resp.ErrBusyFunction
+}
+
+// busyOr is busyError for somebody who has just found the server busy.
+func (srv *Server) busyOr() resp.Error {
+	if e := srv.busyError(); e != "" {
+		return e
+	}
+	return resp.ErrBusyScript
+}
+
+// killScript ends the script that keeps the server busy.
+func (srv *Server) killScript(c *command.Ctx, eval bool) {
+	r := srv.busyRun()
+	switch {
+	case r == nil:
+		c.Fail(resp.ErrNotBusy)
+	case r.obey:
+		c.Fail(resp.ErrUnkillableLink)
+	case r.wrote.Load():
+		c.Fail(resp.ErrUnkillable)
+	case eval && !r.eval:
+		c.Fail(resp.ErrBusyFunction)
+	case !eval && r.eval:
+		c.Fail(resp.ErrBusyScript)
+	default:
+		r.kill.Store(true)
+		c.Reply.OK()
+	}
+}
+
+// shutdownBusy ends the server in the midst of a script. Nothing is saved.
+func (srv *Server) shutdownBusy() {
+	srv.log.Warn("User requested shutdown...")
+	srv.ended.Store(true)
+	for _, ex := range srv.executors {
+		if r := ex.running.Load(); r != nil {
+			r.kill.Store(true)
+		}
+	}
+	srv.shutdown()
+}
+
+// whileScript is called now and then while a script runs. It tells whether the script is to end.
+func (ex *executor) whileScript(r *scriptRun) (kill bool) {
+	if r.kill.Load() {
+		return true
+	}
+	took := time.Since(r.start)
+	if limit := time.Duration(ex.srv.conf.ScriptTimeLimit.Get()) * time.Millisecond; limit > 0 && took > limit && !r.obey && !r.wrote.Load() {
+		r.late = true
+		return true
+	}
+	threshold := time.Duration(ex.srv.conf.BusyReplyThreshold.Get()) * time.Millisecond
+	if threshold <= 0 || took < threshold {
+		return false
+	}
+	if !r.busy.Load() {
+		r.busy.Store(true)
+		ex.srv.busyScripts.Add(1)
+		ex.srv.log.Warn("Slow script detected: still in execution after the time of busy-reply-threshold. You can try killing the script using the SCRIPT KILL command.",
+			zap.String("script", r.name), zap.Int64("milliseconds", took.Milliseconds()))
+	}
+	ex.lookAside()
+	return r.kill.Load()
+}
+
+// scriptEnded takes back what whileScript has said.
+func (ex *executor) scriptEnded(r *scriptRun) {
+	if r.busy.Load() {
+		r.busy.Store(false)
+		ex.srv.busyScripts.Add(-1)
+	}
+}
+
+// whileWaiting is called while the executor waits for a shard that somebody has held for long.
+func (ex *executor) whileWaiting() {
+	if ex.srv.isBusy() {
+		ex.lookAside()
+	}
+}
+
+// lookAside serves the loop's other clients, as far as a busy server does.
+func (ex *executor) lookAside() {
+	a := &ex.asides
+	if ex.loop == nil || a.on || ex.inWorld || time.Since(a.last) < asideEvery {
+		return
+	}
+	a.on = true
+	now, nanos, current, view := ex.now, ex.nanos, ex.current, [2]int64{ex.view.Now}
+	ex.current = nil
+	if !a.left {
+		a.left = true
+		ex.leaveTurn(a.serving)
+	}
+	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
+	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, view[0]
+	a.on, a.last = false, time.Now()
+}
+
+// leaveTurn answers the rest of the turn's requests and lets its connections be served aside from now on: all but the
+// one whose command runs.
+func (ex *executor) leaveTurn(current *session) {
+	for i := ex.asides.batch + 1; i < len(ex.batch); i++ {
+		rq := &ex.batch[i]
+		if rq.s == current || rq.done || rq.fault != "" || !rq.s.conn.Proceed() {
+			continue
+		}
+		rq.done = true
+		ex.dispatchBusy(rq.s, rq)
+	}
+	for _, c := range ex.turnOf {
+		if s, _ := c.User.(*session); s == nil || s == current || s.link != nil {
+			continue
+		}
+		ex.loop.LeaveTurn(c)
+		ex.serveAside(c)
+		ex.loop.FlushAside(c)
+	}
+}
+
+// serveAside runs what a connection has sent, as far as a busy server does.
+func (ex *executor) serveAside(c *netloop.Conn) {
+	s, _ := c.User.(*session)
+	if s == nil || s.link != nil || s.peer != nil {
+		return
+	}
+	lim := ex.srv.limits.Load()
+	if s.stranger() {
+		lim = ex.srv.unauthLimits.Load()
+	}
+	for c.Proceed() {
+		rq := request{s: s}
+		ex.asides.args.Reset()
+		switch c.In.Next(lim, &ex.asides.args, &rq.Request) {
+		case resp.Command:
+			ex.prepare(&rq)
+			ex.dispatchBusy(s, &rq)
+		case resp.NeedMore:
+			return
+		default:
+			ex.protocolError(s, resp.Error(c.In.Err()))
+			return
+		}
+	}
+}
+
+// dispatchBusy is dispatch while the executor is in the midst of something else: no shard may be touched, and neither
+// view nor context. Hardly anything runs.
+func (ex *executor) dispatchBusy(s *session, rq *request) {
+	srv, row := ex.srv, rq.row
+	s.lastUsed = ex.now
+	s.commands++
+	if row == nil {
+		ex.unknown(s, rq)
+		return
+	}
+	s.lastRow = row
+	e := resp.Error("")
+	switch {
+	case !row.ArityOK(len(rq.Args)) || row.Run == nil:
+		e = resp.WrongArgs(row.Name)
+	case !s.authed && !row.Has(spec.NoAuth) && !srv.openToAll():
+		e = resp.ErrNoAuth
+	case s.user != nil && !s.user.Free():
+		e = ex.checkAccess(s, row, rq.Args)
+	}
+	if e == "" && (!row.Has(spec.AllowBusy) || !ex.runsAside(s, row)) {
+		e = srv.busyOr()
+	}
+	if e != "" {
+		ex.rejectBusy(s, row, e)
+		return
+	}
+	if row.Declared.Name == "shutdown" {
+		ex.shutdownIfBusy(s, rq)
+		return
+	}
+	a := &ex.asides
+	if a.ctx == nil {
+		a.ctx = &command.Ctx{View: keyspace.NewView(srv.ks), Rand: rand.NewPCG(rand.Uint64(), 0), Warn: ex.ctx.Warn}
+	}
+	c := a.ctx
+	c.Client, c.Reply, c.Conf, c.MayBlock, c.Now = s, s.out(), ex.ctx.Conf, false, ex.now
+	c.View.DB = s.db
+	c.Begin(row, rq.Args)
+	row.Run(c)
+	ex.note(row).calls++
+	if s.replySkip > 0 {
+		s.replySkip--
+	}
+}
+
+// runsAside tells whether a command that a busy server allows needs nothing that is in use.
+func (ex *executor) runsAside(s *session, row *command.Row) bool {
+	switch row.Declared.Name {
+	case "auth", "hello", "quit", "multi", "script|kill", "function|kill", "function|stats", "shutdown":
+		return true
+	case "discard", "unwatch":
+		return len(s.watched) == 0
+	}
+	return false
+}
+
+// rejectBusy is reject without what needs shards: the keys that an EXEC has watched stay watched.
+func (ex *executor) rejectBusy(s *session, row *command.Row, e resp.Error) {
+	ex.note(row).rejected++
+	if row.Declared.Name == "exec" {
+		s.multi = nil
+		e = resp.ExecAbortBecause(e)
+	}
+	s.failTransaction()
+	s.out().Error(e)
+	ex.noteError(e)
+}
+
+// shutdownIfBusy is SHUTDOWN while a script runs: it must say NOSAVE.
+func (ex *executor) shutdownIfBusy(s *session, rq *request) {
+	for _, a := range rq.Args[1:] {
+		if command.EqualFold(a, "NOSAVE") {
+			ex.srv.shutdownBusy()
+			return
+		}
+	}
+	ex.rejectBusy(s, rq.row, ex.srv.busyError())
+}
+
+// lockUnless takes a lock, or gives up when giveUp says so while it is waited for. waits, which may be nil, is called
+// meanwhile.
+func lockUnless(mu *sync.Mutex, waits func(), giveUp func() bool) bool {
+	for range 100 {
+		if mu.TryLock() {
+			return true
+		}
+		runtime.Gosched()
+	}
+	for nap := 20 * time.Microsecond; ; nap = min(2*nap, 500*time.Microsecond) {
+		time.Sleep(nap)
+		if mu.TryLock() {
+			return true
+		}
+		if giveUp != nil && giveUp() {
+			return false
+		}
+		if waits != nil {
+			waits()
+		}
+	}
+}

@@ -82,6 +82,9 @@ var outside = []struct {
 	{"github.com/redis/rueidis", "tests/...", false},
 	{"github.com/yuin/gopher-lua", "server/script", false},
 	{"pgregory.net/rapid", "", true},
+	{"github.com/klauspost/compress", "tests/bench/hitratio", false}, // traces come compressed
+	{"github.com/ulikunitz/xz", "tests/bench/hitratio", false},
+	{"golang.org/x/image", "tests/bench/hitratio", false}, // letters in a plot
 }
 
 // unsafeRooms are the packages that may import unsafe, and unsafeFiles what may do so elsewhere.

@@ -230,8 +230,8 @@ func TestReportIsAScene(t *testing.T) {
 	}
 }
 
-// TestWhatIsKept plays scripts on one larder and compares what they leave with what its replica and its snapshot have.
+// TestWhatIsKept plays scripts on one larder and compares what they leave with what its replica, snapshot and log have.
 func TestWhatIsKept(t *testing.T) {
 	defer func(rule equal, all []difference) { rules["OBJECT"], known = rule, all }(rules["OBJECT"], known)
-	play(t, options{kept: "replica,snapshot", commands: budget() / 4})
+	play(t, options{kept: "all", commands: budget() / 4})
 }

@@ -56,6 +56,14 @@ type worker struct {
 func (l *loader) runWithCrew() error {
 	c := &crew{packs: make([]*pack, l.ks.Shards()), free: make(chan *pack, l.ks.Shards()+packsAhead*l.o.Workers)}
 	l.crew = c
+	if lapsed := l.o.Lapsed; lapsed != nil {
+		var one sync.Mutex
+		l.o.Lapsed = func(db int, key []byte) {
+			one.Lock()
+			defer one.Unlock()
+			lapsed(db, key)
+		}
+	}
 	if skipped := l.o.Skipped; skipped != nil {
 		var one sync.Mutex
 		l.o.Skipped = func(key []byte) {

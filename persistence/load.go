@@ -21,6 +21,7 @@ type LoadOptions struct {
 
 	Function func(code []byte) error  // is given each library of functions; nil ignores them
 	Aux      func(name, value string) // is given what the file says of itself
+	Lapsed   func(db int, key []byte) // is given the keys that are left out because their time is over
 	Skipped  func(key []byte)         // is given the keys of empty collections, which are left out
 	Progress func(read int64) error   // is called about every Every bytes; an error ends the loading
 	Every    int64

@@ -86,7 +86,7 @@ func (p *placer) placeValue(typ byte, h uint64, f facts) error {
 		return err
 	case over:
 		v.Discard(p.key, t, &p.holder)
-		p.res.Expired++
+		p.lapsed()
 		return nil
 	}
 	if !v.ReserveFor(p.key, len(p.holder.Bytes())) {
@@ -121,7 +121,7 @@ func (p *placer) text(how keyspace.Loaded, over bool) error {
 	case r.Err() != nil:
 		return r.Err()
 	case over:
-		p.res.Expired++
+		p.lapsed()
 		return nil
 	case !v.ReserveFor(p.key, len(s)):
 		return codec.ErrMemory
@@ -129,6 +129,14 @@ func (p *placer) text(how keyspace.Loaded, over bool) error {
 	v.LoadString(p.key, s, how)
 	p.placed()
 	return nil
+}
+
+// lapsed leaves a key out whose time is over.
+func (p *placer) lapsed() {
+	p.res.Expired++
+	if p.o.Lapsed != nil {
+		p.o.Lapsed(p.v.DB, p.key)
+	}
 }
 
 func (p *placer) placed() {

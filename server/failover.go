@@ -160,7 +160,11 @@ func (srv *Server) failoverCron(ex *executor) {
 		if end != srv.repl.offset() && !(over && f.force) {
 			return
 		}
-		srv.log.Info("Failover target is synced, failing over.")
+		if end != srv.repl.offset() || over {
+			srv.log.Info("Failover to " + host + ":" + itoa(int64(port)) + " time out exceeded, failing over.")
+		} else {
+			srv.log.Info("Failover target " + host + ":" + itoa(int64(port)) + " is synced, failing over.")
+		}
 		f.state.Store(failoverHanding)
 		srv.becomeReplica(ex, config.Address{Host: host, Port: port}, true)
 	})

@@ -51,6 +51,9 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	st.begin(began, size)
 	o := srv.loadOptions(began)
 	o.Replace = replace
+	if v.Held() == 0 { // the start, not DEBUG RELOAD
+		o.Lapsed = srv.noteLapsed
+	}
 	_, err = srv.loadRDB(in, size, v, o)
 	return err
 }

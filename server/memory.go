@@ -13,7 +13,7 @@ func (srv *Server) usedMemory() int64 { return srv.ks.Used() }
 
 // processMemory is what the server takes apart from the data: what it took when it started, and its clients. What else
 // comes and goes on the Go heap is known only when it is collected, so it shows in the resident set alone.
-func (srv *Server) processMemory() int64 { return srv.base + srv.clientMemory() }
+func (srv *Server) processMemory() int64 { return srv.base + srv.clientMemory() + srv.repl.memory() }
 
 // notePeak keeps the highest sum of both.
 func (srv *Server) notePeak() (used int64) {

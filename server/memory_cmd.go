@@ -31,7 +31,7 @@ func memoryStats(c *command.Ctx) {
 	number("peak.allocated", m.peak)
 	number("total.allocated", m.used)
 	number("startup.allocated", m.startup)
-	number("replication.backlog", 0)
+	number("replication.backlog", srv.repl.memory())
 	number("clients.slaves", 0)
 	number("clients.normal", m.clients)
 	number("cluster.links", 0)

@@ -45,6 +45,7 @@ type replicas struct {
 	good     atomic.Int32            // replicas that are online and not late; see min-replicas-to-write
 	wantAcks atomic.Bool             // somebody waits to hear from the replicas what they have
 	waits    []*ackWait              // clients in WAIT and WAITAOF
+	local    map[dbKey]struct{}      // keys with a time that clients have written to a replica
 
 	alone_ms int64 // when the last replica was gone, Unix milliseconds; of the janitor
 	cron_ms  int64 // when the cron last ran in full; of the janitor

@@ -27,6 +27,7 @@ func (srv *Server) replicationCron(ex *executor) {
 		srv.checkPeerOutput(p, ex.now)
 	}
 	srv.checkTransfer()
+	srv.expireLocal(ex)
 	ex.feedPeers()
 	if ex.now-r.cron_ms < 1000 {
 		return
@@ -47,10 +48,13 @@ func (srv *Server) replicationCron(ex *executor) {
 // pingPeers lets replicas know that the primary is there, through the stream: theirs do the same.
 func (srv *Server) pingPeers(ex *executor) {
 	r := &srv.repl
-	if r.replica.Load() || len(r.list()) == 0 || ex.now-r.ping_ms < srv.conf.ReplPingReplicaPeriod.Get()*1000 || srv.failoverPaused() {
+	if ex.now-r.ping_ms < srv.conf.ReplPingReplicaPeriod.Get()*1000 {
 		return
 	}
 	r.ping_ms = ex.now
+	if r.replica.Load() || len(r.list()) == 0 || srv.failoverPaused() {
+		return
+	}
 	srv.say("*1\r\n$4\r\nPING\r\n")
 	ex.feedPeers()
 }

@@ -107,6 +107,7 @@ func (l *link) run() {
 		if l.down.Load() == 0 {
 			l.down.Store(time.Now().UnixMilli())
 		}
+		state := l.State()
 		l.setState(replication.StateConnect)
 		if l.handOver {
 			srv.failoverLinkFailed(l, err)
@@ -118,7 +119,15 @@ func (l *link) run() {
 			srv.log.Info("Reconnecting to MASTER " + l.addr.String())
 			continue
 		}
-		srv.log.Warn("MASTER <-> REPLICA sync: "+err.Error(), zap.String("primary", l.addr.String()))
+		var timeout net.Error
+		switch {
+		case !errors.As(err, &timeout) || !timeout.Timeout():
+			srv.log.Warn("MASTER <-> REPLICA sync: "+err.Error(), zap.String("primary", l.addr.String()))
+		case state == replication.StateTransfer:
+			srv.log.Warn("Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' parameter in redis.conf to a larger value.")
+		default:
+			srv.log.Warn("Timeout connecting to the MASTER...")
+		}
 		select {
 		case <-l.ctx.Done():
 		case <-time.After(retryEvery):

@@ -140,6 +140,7 @@ func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	ex.after()
 	v.ResetEvents()
 	srv.dirty.Store(0)
+	srv.repl.forgetLocal()
 }
 
 // loadInstead loads the snapshot in the place of what is there. Clients are told to wait meanwhile.

@@ -5,6 +5,8 @@ import (
 
 	"larder/persistence"
 	"larder/replication"
+	"larder/server/command"
+	"larder/server/resp"
 )
 
 // A snapshot says which position of which history it is of, so that a server that loads it at its start can go on from
@@ -15,6 +17,9 @@ type savedPosition struct {
 	id string
 	at int64
 	db int
+
+	lapsed *replication.Stream // from there on, the removal of keys that were not loaded because their time was over; nil if none
+	last   int                 // database of the last of them
 }
 
 // positionAux is what a snapshot says of the position that it belongs to. All shards are held.
@@ -44,6 +49,29 @@ func (r *replicas) noteSaved(name, value string) {
 	}
 }
 
+// noteLapsed takes a key that was left out when the server's own file was loaded. What a file says of its position stands
+// before its keys.
+func (srv *Server) noteLapsed(db int, key []byte) {
+	p := &srv.repl.saved
+	if p.id == "" || srv.conf.ReplicaOf.Get().Host != "" {
+		return
+	}
+	if p.lapsed == nil {
+		p.lapsed, p.last = replication.NewStream(p.at, srv.conf.ReplBacklogSize.Get()), -1
+	}
+	var w resp.Writer
+	if db != p.last {
+		p.last = db
+		w.Array(2)
+		w.BulkString("SELECT")
+		w.BulkInt(int64(db))
+	}
+	w.Array(2)
+	w.BulkString("DEL")
+	w.Bulk(key)
+	p.lapsed.Append(w.Bytes())
+}
+
 // adoptSaved goes on from the position of the snapshot that was loaded at the start. What a primary writes from now on is
 // a history of its own, which has everything of the old one until here.
 func (srv *Server) adoptSaved() {
@@ -59,7 +87,12 @@ func (srv *Server) adoptSaved() {
 		h = h.Fork(newRunID(), p.at)
 	}
 	r.setHistory(h)
-	srv.startBacklog(p.at)
+	if p.lapsed == nil {
+		srv.startBacklog(p.at)
+	} else { // who goes on from there has those keys still
+		r.backlog.Store(p.lapsed)
+		srv.journal.attach(command.ToReplicas, backlogSink{p.lapsed})
+	}
 	r.mu.Lock()
 	r.streamDB = p.db
 	r.mu.Unlock()

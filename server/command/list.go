@@ -368,8 +368,11 @@ func (c *Ctx) moveItem(src, dst []byte, from, to side) (found, ok bool) {
 	to.push(d, c.item)
 	c.Event(dst, to.pushed())
 	c.Changed(src, from.popped())
-	if c.Row.Name != "lmove" && c.Row.Name != "rpoplpush" {
+	switch c.Row.Name {
+	case "blmove":
 		c.Rewrite([]byte("LMOVE"), src, dst, from.word(), to.word())
+	case "brpoplpush":
+		c.Rewrite([]byte("RPOPLPUSH"), src, dst)
 	}
 	return true, true
 }

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"larder/server/command"
+	"larder/server/command/spec"
+)
+
+// A replica that is not read-only lets clients change its data. What they write is its own: its primary and its replicas
+// never hear of it, and nobody but the replica itself can remove such a key when its time is over.
+
+// writesLocally tells whether the command that is about to run is a client's write on a replica. For that the key that
+// it finds expired is gone, as on a primary.
+func (ex *executor) writesLocally() bool {
+	if !ex.srv.repl.replica.Load() || ex.ctx.Obey {
+		return false
+	}
+	ex.view.ServeExpired = false
+	return true
+}
+
+// wroteLocally follows it: keys with a time are remembered. The shards are held.
+func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
+	v, r := ex.view, &ex.srv.repl
+	v.Settle()
+	ex.keysOf(row, argv, func(key []byte, _ spec.KeyFlags) {
+		if in, ok := v.Stat(key); ok && in.Expire_ms != 0 {
+			r.mu.Lock()
+			if r.local == nil {
+				r.local = map[dbKey]struct{}{}
+			}
+			r.local[dbKey{v.DB, string(key)}] = struct{}{}
+			r.mu.Unlock()
+		}
+	})
+	ex.setServeExpired()
+}
+
+// expireLocal removes those of these keys whose time is over. The janitor calls it, without shards.
+func (srv *Server) expireLocal(ex *executor) {
+	r, v := &srv.repl, ex.view
+	r.mu.Lock()
+	keys := make([]dbKey, 0, len(r.local))
+	for k := range r.local {
+		keys = append(keys, k)
+	}
+	r.mu.Unlock()
+	if len(keys) == 0 {
+		return
+	}
+	db := v.DB
+	defer func() { v.DB = db }()
+	for _, k := range keys {
+		key := []byte(k.key)
+		v.DB, v.ServeExpired = k.db, !r.replica.Load()
+		v.Take(1 << srv.ks.ShardOf(srv.ks.Hash(key)))
+		ex.listen()
+		in, ok := v.Stat(key)
+		ex.settle()
+		ex.release()
+		if !ok || in.Expire_ms == 0 || v.ServeExpired {
+			r.mu.Lock()
+			delete(r.local, k)
+			r.mu.Unlock()
+		}
+	}
+	ex.setServeExpired()
+}
+
+// tracked is how many keys of the replica's own may expire.
+func (r *replicas) tracked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.local)
+}
+
+// forgetLocal forgets them all: the data is the primary's again. mu is not held.
+func (r *replicas) forgetLocal() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.local = nil
+}
+
+// memory is what the backlog and the snapshot under way take, in bytes.
+func (r *replicas) memory() (n int64) {
+	if b := r.backlog.Load(); b != nil {
+		n = b.Size().All
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.transfer != nil {
+		n += r.transfer.stream.Size().All
+	}
+	return n
+}

@@ -6,16 +6,41 @@
 //	LRU   24 bits    clock of the last access, in seconds, modulo 2^24 (194 days)
 //	LFU   16 bits    clock of the last decrement, in minutes, modulo 2^16
 //	       8 bits    logarithmic counter of accesses
+//	FIFO  21 bits    clock of the last access, in seconds, modulo 2^21 (24 days); for an entry in the small queue
+//	                 18 bits of it (3 days), and 3 bits for the lap of the queue in which it came
+//	       1 bit     the entry is in the small queue
+//	       2 bits    accesses, up to 3
 //
 // For example the LFU word 0x012c05 was last decremented at minute 300 and counts 5, the value that a new entry gets.
+// The FIFO word 0x00095e came at second 9 into the small queue in its lap 0b01011 & 7 = 3, and was read twice.
+//
+//	policy.go    what a policy is, and where its candidates come from
+//	access.go    access words
+//	lru.go lfu.go ttl.go random.go s3fifo.go   a policy each
+//	pool.go      the best candidates of several samples
+//	queue.go ghost.go    what s3fifo remembers of entries that came and went
 package eviction
+
+// Words says what access words mean.
+type Words uint8
+
+// The kinds of access words.
+const (
+	WordsLRU Words = iota
+	WordsLFU
+	WordsFIFO
+)
 
 // A Clock is what access words are made from: one for all shards, replaced as a whole when the configuration changes.
 type Clock struct {
-	LFU       bool // the word is an LFU word, else an LRU word
+	LFU       bool // words are LFU words
+	FIFO      bool // words are FIFO words; else, without LFU, they are LRU words
 	LogFactor int  // lfu-log-factor: how hard it is to be counted again, 0 counts every access
 	DecayTime int  // lfu-decay-time, minutes until the counter loses one; 0 never decays
 }
+
+// Use makes the clock's words those that a policy goes by.
+func (c *Clock) Use(w Words) { c.LFU, c.FIFO = w == WordsLFU, w == WordsFIFO }
 
 const (
 	wordMask   = 1<<24 - 1
@@ -24,7 +49,10 @@ const (
 
 // New is the word of an entry made at now_ms.
 func (c *Clock) New(now_ms int64) uint32 {
-	if c.LFU {
+	switch {
+	case c.FIFO:
+		return fifoMain(0, now_ms)
+	case c.LFU:
 		return lfuMinutes(now_ms)<<8 | lfuInitial
 	}
 	return lruSeconds(now_ms)
@@ -33,6 +61,9 @@ func (c *Clock) New(now_ms int64) uint32 {
 // Touch is the word after an access at now_ms. rnd is a uniform random number: the LFU counter grows with the
 // probability 1/((counter-5)*LogFactor+1).
 func (c *Clock) Touch(word uint32, now_ms int64, rnd uint32) uint32 {
+	if c.FIFO {
+		return fifoTouch(word, now_ms)
+	}
 	if !c.LFU {
 		return lruSeconds(now_ms)
 	}
@@ -49,8 +80,11 @@ func (c *Clock) Touch(word uint32, now_ms int64, rnd uint32) uint32 {
 	return lfuMinutes(now_ms)<<8 | n
 }
 
-// Count is the LFU counter that the word stands for at now_ms, after the decay that is due.
+// Count is how often an entry was accessed by its LFU or FIFO word: the LFU counter after the decay that is due.
 func (c *Clock) Count(word uint32, now_ms int64) uint32 {
+	if c.FIFO {
+		return fifoCount(word)
+	}
 	n := word & 0xff
 	if c.DecayTime <= 0 {
 		return n
@@ -65,13 +99,19 @@ func (c *Clock) Count(word uint32, now_ms int64) uint32 {
 // LRU is the clock of LRU words at now_ms.
 func (c *Clock) LRU(now_ms int64) uint32 { return lruSeconds(now_ms) }
 
-// Idle is the time in seconds since the last access by an LRU word.
+// Idle is the time in seconds since the last access by an LRU or FIFO word.
 func (c *Clock) Idle(word uint32, now_ms int64) int64 {
+	if c.FIFO {
+		return fifoIdle(word, now_ms)
+	}
 	return int64((lruSeconds(now_ms) - word) & wordMask)
 }
 
-// IdleWord is the LRU word of an entry that was last accessed idle_s seconds before now_ms (RESTORE IDLETIME).
+// IdleWord is the LRU or FIFO word of an entry that was last accessed idle_s seconds before now_ms (RESTORE IDLETIME).
 func (c *Clock) IdleWord(idle_s, now_ms int64) uint32 {
+	if c.FIFO {
+		return fifoMain(0, now_ms-1000*min(idle_s, fifoSeconds))
+	}
 	return (lruSeconds(now_ms) - uint32(idle_s)) & wordMask
 }
 
@@ -82,3 +122,45 @@ func (c *Clock) FreqWord(count uint8, now_ms int64) uint32 {
 
 func lruSeconds(now_ms int64) uint32 { return uint32(now_ms/1000) & wordMask }
 func lfuMinutes(now_ms int64) uint32 { return uint32(now_ms/60000) & 0xffff }
+
+// Parts of a FIFO word.
+const (
+	fifoCountMask = 3
+	fifoSmall     = 4
+	fifoLapShift  = 3
+	fifoLapMask   = 7
+	fifoSeconds   = 1<<21 - 1 // clock of an entry in the main queue, from bit 3 on
+	fifoYoung     = 1<<18 - 1 // and in the small queue, from bit 6 on
+)
+
+func fifoCount(word uint32) uint32 { return word & fifoCountMask }
+
+// fifoMain is the word of an entry in the main queue.
+func fifoMain(count uint32, now_ms int64) uint32 {
+	return uint32(now_ms/1000)&fifoSeconds<<3 | count
+}
+
+// fifoNew is the word of an entry that comes into the small queue in the given lap.
+func fifoNew(lap uint32, now_ms int64) uint32 {
+	return uint32(now_ms/1000)&fifoYoung<<6 | lap&fifoLapMask<<fifoLapShift | fifoSmall
+}
+
+func fifoTouch(word uint32, now_ms int64) uint32 {
+	n := min(word&fifoCountMask+1, fifoCountMask)
+	if word&fifoSmall != 0 {
+		return uint32(now_ms/1000)&fifoYoung<<6 | word&(fifoLapMask<<fifoLapShift|fifoSmall) | n
+	}
+	return fifoMain(n, now_ms)
+}
+
+// fifoMoved is the word of an entry that moves on from the small queue to the main one, with its clock.
+func fifoMoved(word, count uint32, now_ms int64) uint32 {
+	return fifoMain(count, now_ms-1000*fifoIdle(word, now_ms))
+}
+
+func fifoIdle(word uint32, now_ms int64) int64 {
+	if word&fifoSmall != 0 {
+		return int64((uint32(now_ms/1000) - word>>6) & fifoYoung)
+	}
+	return int64((uint32(now_ms/1000) - word>>3) & fifoSeconds)
+}

@@ -1,48 +1,107 @@
 package eviction
 
-import "math"
+import "sync"
 
-// A Policy says which entries may leave and which of several leaves first.
-type Policy struct {
-	By       By
-	Volatile bool // only entries that have an expiry
+// A Policy chooses which of the entries that a source offers leaves next. It keeps what it needs to know about an entry in
+// that entry's access word, and little else: see State. A further policy is one file: a type with this method, and its names
+// in an init function.
+type Policy interface {
+	// Victim is the entry that leaves, false if the source has none to offer. It looks at a bounded number of them.
+	Victim(src Source, st *State, at Moment) (Candidate, bool)
 }
 
-// By is what a policy goes by.
-type By uint8
+// Moment is what a choice depends on besides the entries.
+type Moment struct {
+	Clock   *Clock
+	Now_ms  int64
+	Rnd     uint64 // a uniform random number
+	Samples int    // maxmemory-samples: how many entries a policy that samples looks at
+}
 
-// The ways to choose.
-const (
-	ByNothing By = iota // nothing leaves
-	ByLRU               // what was not accessed for longest
-	ByLFU               // what is accessed least
-	ByTTL               // what expires first
-	ByRandom
-)
+// A Source offers the entries of one database that may leave: all of them, or those with an expiry. They stand in many
+// shards, of which it holds one at a time: what it returns is valid until its next method is called.
+type Source interface {
+	// Len is about how many there are.
+	Len() int
+	// Sample is the entries of a random place, about a dozen.
+	Sample(rnd uint64) []Candidate
+	// Next is an entry that was not returned for longest: a hand goes over each shard in the order of the hashes. It is
+	// false if there is none, or none nearby.
+	Next() (Candidate, bool)
+	// Find is the entries at a place: hardly ever more than one.
+	Find(p Place) []Candidate
+	// Soonest is about the entry that expires before all others.
+	Soonest() (Candidate, bool)
+	// Hash is the hash of an entry, and where to find it again.
+	Hash(c Candidate) (hash uint64, p Place)
+	// SetWord changes the access word of an entry.
+	SetWord(c Candidate, word uint32)
+}
 
 // Candidate is what a policy sees of an entry.
 type Candidate struct {
 	Word      uint32 // access word
 	Expire_ms int64  // 0 none
+	Size      int    // bytes of the entry, without what a collection has elsewhere
+	ID        int    // the source's
+}
+
+// A Place says where an entry is to be found again: 8 bits for the shard, then the leading 32 bits of its hash.
+type Place uint64
+
+// PlaceOf is the place of an entry.
+func PlaceOf(shard int, hash uint64) Place { return Place(shard)<<32 | Place(hash>>32) }
+
+// Shard is the shard of a place.
+func (p Place) Shard() int { return int(p >> 32) }
+
+// Prefix is the lowest hash that may stand at a place.
+func (p Place) Prefix() uint64 { return uint64(p) << 32 }
+
+// State is what a policy keeps for one database besides the access words. The zero State is that of a database that
+// nothing has left yet. It may be used by several at once; nobody waits while using it.
+type State struct {
+	mu   sync.Mutex
+	pool pool
+	fifo fifo
+}
+
+// Bytes is the memory that the state takes.
+func (st *State) Bytes() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.fifo.small.ring) + len(st.fifo.ghosts.sets)
+}
+
+// Reset forgets everything.
+func (st *State) Reset() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.pool, st.fifo = pool{}, fifo{}
+}
+
+// A Named is a policy under one of the names that maxmemory-policy gives it.
+type Named struct {
+	Name     string
+	Volatile bool   // only entries that have an expiry leave
+	Words    Words  // what access words mean
+	Policy   Policy // nil: nothing leaves
 }
 
 // Evicts tells whether anything leaves at all.
-func (p Policy) Evicts() bool { return p.By != ByNothing }
+func (n *Named) Evicts() bool { return n.Policy != nil }
 
-// Rank is how much an entry is to be preferred for leaving, and false if it may not leave. rnd is a random number.
-func (p Policy) Rank(c Candidate, clock *Clock, now_ms int64, rnd uint64) (rank int64, ok bool) {
-	if p.Volatile && c.Expire_ms == 0 {
-		return 0, false
-	}
-	switch p.By {
-	case ByLRU:
-		return clock.Idle(c.Word, now_ms), true
-	case ByLFU:
-		return 255 - int64(clock.Count(c.Word, now_ms)), true
-	case ByTTL:
-		return math.MaxInt64 - c.Expire_ms, true
-	case ByRandom:
-		return int64(rnd >> 1), true
-	}
-	return 0, false
+var byName = map[string]*Named{"noeviction": {Name: "noeviction"}}
+
+// register makes a policy known as allkeys-name and volatile-name.
+func register(name string, words Words, p Policy) {
+	registerAs("allkeys-"+name, false, words, p)
+	registerAs("volatile-"+name, true, words, p)
 }
+
+func registerAs(name string, volatile bool, words Words, p Policy) {
+	byName[name] = &Named{Name: name, Volatile: volatile, Words: words, Policy: p}
+}
+
+// ByName is the policy with the name, or nil.
+func ByName(name string) *Named { return byName[name] }

@@ -1,37 +1,333 @@
 package eviction
 
-import "testing"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
 
-func TestRankPrefersWhatThePolicyGoesBy(t *testing.T) {
-	const now = 1_700_000_000_000
-	lru, lfu := &Clock{}, &Clock{LFU: true, LogFactor: 10, DecayTime: 1}
-	old, fresh := lru.New(now-90_000), lru.New(now)
-	rare, often := lfu.FreqWord(2, now), lfu.FreqWord(200, now)
-	for _, c := range []struct {
-		name          string
-		policy        Policy
-		clock         *Clock
-		leaves, stays Candidate
-	}{
-		{"lru", Policy{By: ByLRU}, lru, Candidate{Word: old}, Candidate{Word: fresh}},
-		{"lfu", Policy{By: ByLFU}, lfu, Candidate{Word: rare}, Candidate{Word: often}},
-		{"ttl", Policy{By: ByTTL, Volatile: true}, lru, Candidate{Expire_ms: now + 1}, Candidate{Expire_ms: now + 2}},
-		{"volatile lru", Policy{By: ByLRU, Volatile: true}, lru, Candidate{Word: fresh, Expire_ms: 1}, Candidate{Word: old}},
-	} {
-		a, okA := c.policy.Rank(c.leaves, c.clock, now, 1)
-		b, okB := c.policy.Rank(c.stays, c.clock, now, 1)
-		if !okA || okB && b >= a {
-			t.Errorf("%s: rank %d (%v) is not before %d (%v)", c.name, a, okA, b, okB)
+const now = 1_700_000_000_000
+
+// shelf is a Source over a few entries, in a map that stands in the order of the hashes.
+type shelf struct {
+	hashes []uint64
+	words  map[uint64]uint32
+	due    map[uint64]int64
+	size   map[uint64]int
+	hand   int
+	looked int // entries offered by Next and Find
+}
+
+func newShelf() *shelf {
+	return &shelf{words: map[uint64]uint32{}, due: map[uint64]int64{}, size: map[uint64]int{}}
+}
+
+func (s *shelf) put(hash uint64, word uint32) {
+	if _, known := s.words[hash]; !known {
+		i, _ := slices.BinarySearch(s.hashes, hash)
+		s.hashes = slices.Insert(s.hashes, i, hash)
+	}
+	s.words[hash] = word
+}
+
+func (s *shelf) remove(hash uint64) {
+	i, _ := slices.BinarySearch(s.hashes, hash)
+	s.hashes = slices.Delete(s.hashes, i, i+1)
+	if s.hand > i {
+		s.hand--
+	}
+	delete(s.words, hash)
+}
+
+func (s *shelf) candidate(i int) Candidate {
+	h := s.hashes[i]
+	return Candidate{Word: s.words[h], Expire_ms: s.due[h], Size: s.size[h], ID: i}
+}
+
+func (s *shelf) Len() int { return len(s.hashes) }
+func (s *shelf) Sample(rnd uint64) (list []Candidate) {
+	for i := range min(12, len(s.hashes)) {
+		list = append(list, s.candidate(int((rnd%1000+uint64(i))%uint64(len(s.hashes)))))
+	}
+	return list
+}
+func (s *shelf) Next() (Candidate, bool) {
+	if len(s.hashes) == 0 {
+		return Candidate{}, false
+	}
+	s.looked++
+	s.hand = (s.hand + 1) % len(s.hashes)
+	return s.candidate(s.hand), true
+}
+func (s *shelf) Find(p Place) (list []Candidate) {
+	for i, h := range s.hashes {
+		if PlaceOf(0, h) == p {
+			s.looked++
+			list = append(list, s.candidate(i))
 		}
 	}
-	if _, ok := (Policy{}).Rank(Candidate{Expire_ms: 1}, lru, now, 1); ok || (Policy{}).Evicts() {
+	return list
+}
+func (s *shelf) Soonest() (c Candidate, ok bool) {
+	for i, h := range s.hashes {
+		if at := s.due[h]; at != 0 && (!ok || at < c.Expire_ms) {
+			c, ok = s.candidate(i), true
+		}
+	}
+	return c, ok
+}
+func (s *shelf) Hash(c Candidate) (uint64, Place) {
+	return s.hashes[c.ID], PlaceOf(0, s.hashes[c.ID])
+}
+func (s *shelf) SetWord(c Candidate, word uint32) { s.words[s.hashes[c.ID]] = word }
+func (s *shelf) evict(p Policy, st *State, at Moment) (hash uint64, ok bool) {
+	c, ok := p.Victim(s, st, at)
+	if ok {
+		hash = s.hashes[c.ID]
+		s.remove(hash)
+	}
+	return hash, ok
+}
+
+func TestEachPolicyLetsGoWhatItGoesBy(t *testing.T) {
+	lru, lfu := &Clock{}, &Clock{LFU: true, LogFactor: 10, DecayTime: 1}
+	const leaves, stays = 5 << 32, 7 << 32
+	for _, c := range []struct {
+		policy     string
+		clock      *Clock
+		word, last uint32
+		due, later int64
+	}{
+		{"allkeys-lru", lru, lru.New(now - 90_000), lru.New(now), 0, 0},
+		{"allkeys-lfu", lfu, lfu.FreqWord(2, now), lfu.FreqWord(200, now), 0, 0},
+		{"volatile-ttl", lru, lru.New(now), lru.New(now - 90_000), now + 1, now + 2},
+		{"volatile-ttl", lru, lru.New(now), lru.New(now - 90_000), now + 1e9, now + 2e9},
+		{"volatile-lru", lru, lru.New(now - 90_000), lru.New(now), now + 2, now + 1},
+	} {
+		s := newShelf()
+		s.put(leaves, c.word)
+		s.put(stays, c.last)
+		s.due[leaves], s.due[stays] = c.due, c.later
+		var st State
+		p := ByName(c.policy)
+		if got, ok := s.evict(p.Policy, &st, Moment{Clock: c.clock, Now_ms: now, Rnd: 1, Samples: 5}); !ok || got != leaves {
+			t.Errorf("%s lets go of %d (%v)", c.policy, got>>32, ok)
+		}
+	}
+	if p := ByName("noeviction"); p.Evicts() {
 		t.Error("noeviction lets something leave")
+	}
+	for _, name := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-s3fifo", "volatile-s3fifo"} {
+		p := ByName(name)
+		if p == nil || !p.Evicts() || p.Volatile != (name[0] == 'v') {
+			t.Errorf("%s is %+v", name, p)
+			continue
+		}
+		if _, ok := newShelf().evict(p.Policy, new(State), Moment{Clock: lru, Now_ms: now, Samples: 5}); ok {
+			t.Errorf("%s lets go of something that is not there", name)
+		}
+	}
+}
+
+// TestEveryPolicyEmptiesTheShelf: whatever is there leaves at last, each once, and what the state has taken comes back.
+func TestEveryPolicyEmptiesTheShelf(t *testing.T) {
+	for name, p := range byName {
+		if !p.Evicts() {
+			continue
+		}
+		clock := Clock{LogFactor: 10, DecayTime: 1}
+		clock.Use(p.Words)
+		s, r := newShelf(), rand.New(rand.NewPCG(3, 3))
+		var st State
+		for range 500 {
+			h, w := r.Uint64(), clock.New(now)
+			if clock.FIFO {
+				w = st.Admit(h, PlaceOf(0, h), s.Len(), now)
+			}
+			for range r.IntN(5) {
+				w = clock.Touch(w, now+int64(r.IntN(10_000)), r.Uint32())
+			}
+			s.put(h, w)
+			s.due[h] = now + int64(r.IntN(1000)) + 1
+		}
+		for n := 500; n > 0; n-- {
+			s.looked = 0
+			if _, ok := s.evict(p.Policy, &st, Moment{Clock: &clock, Now_ms: now + 10_000, Rnd: r.Uint64(), Samples: 5}); !ok || s.Len() != n-1 {
+				t.Fatalf("%s: with %d entries there was none to leave", name, n)
+			}
+			if clock.FIFO && s.looked > lookMost+2 {
+				t.Fatalf("%s looked at %d entries", name, s.looked)
+			}
+		}
+		if st.Reset(); st.Bytes() != 0 {
+			t.Errorf("%s: %d bytes were not given back", name, st.Bytes())
+		}
+	}
+}
+
+// TestSampledLRUIsNearlyExact: of 1000 entries the pool finds one of the oldest.
+func TestSampledLRUIsNearlyExact(t *testing.T) {
+	clock := Clock{}
+	s, r := newShelf(), rand.New(rand.NewPCG(1, 1))
+	age := map[uint64]int{}
+	for i := range 1000 {
+		h := r.Uint64()
+		s.put(h, clock.New(now-int64(i)*1000))
+		age[h] = i
+	}
+	var st State
+	sum := 0
+	for range 300 {
+		h, _ := s.evict(lru{}, &st, Moment{Clock: &clock, Now_ms: now, Rnd: r.Uint64(), Samples: 5})
+		sum += age[h]
+	}
+	if mean := sum / 300; mean < 750 { // the oldest 300 have 850 on average
+		t.Errorf("what left was %d s old on average", mean)
+	}
+}
+
+// TestOneHitWondersLeaveFirst: a stream of entries that are used once passes by those that are used again.
+func TestOneHitWondersLeaveFirst(t *testing.T) {
+	clock := Clock{FIFO: true}
+	p := ByName("allkeys-s3fifo").Policy
+	s, r := newShelf(), rand.New(rand.NewPCG(2, 2))
+	var st State
+	const capacity = 1000
+	var used []uint64
+	put := func(h uint64) {
+		if s.Len() == capacity {
+			s.evict(p, &st, Moment{Clock: &clock, Now_ms: now, Rnd: r.Uint64()})
+		}
+		s.put(h, st.Admit(h, PlaceOf(0, h), s.Len(), now))
+	}
+	for range capacity / 2 {
+		h := r.Uint64()
+		used = append(used, h)
+		put(h)
+	}
+	lost := 0
+	for range 20 * capacity {
+		put(r.Uint64())
+		h := used[r.IntN(len(used))]
+		if w, here := s.words[h]; here {
+			s.words[h] = clock.Touch(w, now, 0)
+		} else {
+			lost++
+			put(h)
+		}
+	}
+	if lost > capacity/2 {
+		t.Errorf("%d of %d uses found nothing", lost, 20*capacity)
+	}
+}
+
+// TestGhosts holds the sets to a model.
+func TestGhosts(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	var g ghosts
+	g.add(7)
+	if g.take(7) {
+		t.Error("ghosts without memory remember")
+	}
+	g.resize(1000)
+	model := map[*byte][]uint64{} // set: prints, last first
+	for i := range 20_000 {
+		h := r.Uint64() % 3000 * 0x9e3779b97f4a7c15
+		set, print := g.place(h)
+		list := model[&set[0]]
+		at := slices.Index(list, print)
+		if r.IntN(2) == 0 {
+			if got := g.take(h); got != (at >= 0) {
+				t.Fatalf("step %d: taken %v, want %v", i, got, at >= 0)
+			}
+			if at >= 0 {
+				list = slices.Delete(list, at, at+1)
+			}
+		} else {
+			g.add(h)
+			list = slices.Insert(list, 0, print)
+			list = list[:min(len(list), ghostWays)]
+		}
+		model[&set[0]] = list
+		want := uint64(0)
+		for k, p := range list {
+			want |= p << (k * ghostBits)
+		}
+		if got := binary.LittleEndian.Uint64(set); got != want {
+			t.Fatalf("step %d: the set is %x, want %x", i, got, want)
+		}
+	}
+	for _, size := range []int{2000, 5000, 5100, 100_000} {
+		for h := range uint64(32) {
+			g.add(h << 50)
+		}
+		g.resize(size)
+		known := 0
+		for h := range uint64(32) {
+			if g.take(h << 50) {
+				known++
+			}
+		}
+		if known < 24 {
+			t.Errorf("after it was made for %d it knows %d of the last 32", size, known)
+		}
+		if bits := len(g.sets) * 8 / size; bits > 14 {
+			t.Errorf("made for %d it takes %d bits each", size, bits)
+		}
+	}
+}
+
+// TestQueue: what was put in comes out in order, as far as there was room, and everything in it says so.
+func TestQueue(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	type entry struct {
+		at   Place
+		word uint32
+	}
+	var q queue
+	var model []entry
+	size := 10
+	q.resize(size)
+	for i := range 100_000 {
+		switch n := r.IntN(100); {
+		case n == 0:
+			size = 1 + r.IntN(300)
+			was := q.room()
+			if q.resize(size); q.room() < was {
+				model = model[max(0, len(model)-int(q.room())):]
+			}
+			if int(q.room()) < size || int(q.room()) > 2*size {
+				t.Fatalf("room for %d, want %d", q.room(), size)
+			}
+			for k := range model { // laps of another length have begun
+				model[k].word = 0
+			}
+		case n < 60:
+			if len(model) == int(q.room()) {
+				model = model[1:]
+			}
+			p := Place(r.Uint64() & (1<<40 - 1))
+			model = append(model, entry{p, fifoNew(q.push(p), now)})
+		case len(model) > 0:
+			if got := q.pop(); got != model[0].at {
+				t.Fatalf("step %d: %d came out, want %d", i, got, model[0].at)
+			}
+			model = model[1:]
+		}
+		if q.len() != len(model) {
+			t.Fatalf("step %d: %d in it, want %d", i, q.len(), len(model))
+		}
+		for _, e := range model {
+			if e.word != 0 && !q.holds(e.word) {
+				t.Fatalf("step %d: an entry in it is not known to be", i)
+			}
+		}
 	}
 }
 
 // TestWords holds the access words to what OBJECT IDLETIME and FREQ promise.
 func TestWords(t *testing.T) {
-	const now = 1_700_000_000_000
 	lru := &Clock{}
 	if got := lru.Idle(lru.New(now), now+42_000); got != 42 {
 		t.Errorf("idle for %d s, want 42", got)
@@ -61,5 +357,26 @@ func TestWords(t *testing.T) {
 	}
 	if got := lfu.Count(lfu.Touch(w, now, 1<<32-1), now); got != 105 {
 		t.Errorf("an unlucky access counts: %d", got)
+	}
+	fifo := &Clock{FIFO: true}
+	for name, w := range map[string]uint32{"main": fifo.New(now), "small": fifoNew(5, now), "moved": fifoMoved(fifoNew(5, now), 0, now+7000)} {
+		if w > wordMask {
+			t.Errorf("%s: the word %x has more than 24 bits", name, w)
+		}
+		if got := fifo.Idle(w, now+42_000); got != 42 {
+			t.Errorf("%s: idle for %d s, want 42", name, got)
+		}
+		for n := range uint32(5) {
+			if got := fifo.Count(w, now); got != min(n, 3) {
+				t.Errorf("%s: after %d accesses it counts %d", name, n, got)
+			}
+			w = fifo.Touch(w, now+int64(n)*1000, 0)
+		}
+		if got := fifo.Idle(w, now+5000); got != 1 {
+			t.Errorf("%s: idle for %d s since the last access, want 1", name, got)
+		}
+	}
+	if got := fifo.Idle(fifo.IdleWord(1000, now), now); got != 1000 {
+		t.Errorf("a FIFO word made 1000 s idle says %d", got)
 	}
 }

@@ -1,76 +1,332 @@
 package keyspace
 
 import (
+	"math/bits"
+	"sync/atomic"
+
 	"larder/datatypes/arena"
 	"larder/datatypes/table"
 	"larder/eviction"
 )
 
-// evictBuckets is how many random buckets are looked at for one eviction before it is given up.
-const evictBuckets = 16
-
-// Evict removes one key of shard i, which the view holds: of about samples random candidates the one that the policy
-// lets go first, whatever its database. It tells whether there was one.
-func (v *View) Evict(i int, p eviction.Policy, samples int) bool {
-	sh := v.ks.shards[i]
-	rnd := sh.env.Rand
-	var best item
-	bestRank, bestDB, found, seen := int64(0), 0, false, 0
-	for try := 0; try < evictBuckets && seen < samples; try++ {
-		n := sh.someDB(rnd.Uint64(), p.Volatile)
-		if n < 0 {
-			return false
-		}
-		d := &sh.dbs[n]
-		d.t.Sample(rnd.Uint64(), func(slot table.Slot, e arena.Ref) {
-			it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
-			rank, ok := p.Rank(eviction.Candidate{Word: access(it.bytes()), Expire_ms: it.expire()}, &v.ks.Clock, v.Now, rnd.Uint64())
-			if !ok {
-				return
-			}
-			seen++
-			if !found || rank > bestRank {
-				best, bestRank, bestDB, found = it, rank, n, true
-			}
-		})
-	}
-	if !found {
+// Evict removes one key: the one that the policy of the keyspace lets go first, of one of the databases, of which the larger
+// are more likely. samples is how many candidates a policy that samples looks at. The view holds no shard before. If there
+// was a key to remove it holds the key's shard afterwards, so that the caller can tell who has to hear of it, and releases
+// it then; if not, Evict returns false and holds nothing.
+func (v *View) Evict(samples int) bool {
+	ks, p := v.ks, v.ks.Policy
+	if !p.Evicts() {
 		return false
 	}
+	if ks.evictions.Add(1)&(countEvery-1) == 0 {
+		ks.CountKeys()
+	}
 	from := v.DB
-	v.DB = bestDB
-	v.event(sh, Evicted, best.key(), "evicted")
-	sh.Stats.Evicted++
-	v.drop(&best)
-	v.DB = from
+	defer func() { v.DB = from }()
+	for range 2 {
+		if n := ks.someDB(v.random(), p.Volatile); n >= 0 && v.evictFrom(n, samples) {
+			return true
+		}
+		ks.CountKeys() // what is known of the databases may be old
+	}
+	return false
+}
+
+// countEvery is after how many evictions the databases' keys are counted again.
+const countEvery = 1024
+
+func (v *View) evictFrom(n, samples int) bool {
+	ks := v.ks
+	c := &v.choice
+	c.begin(v, n)
+	st := &ks.census[n].state
+	got, ok := ks.Policy.Policy.Victim(c, st, eviction.Moment{Clock: &ks.Clock, Now_ms: v.Now, Rnd: v.random(), Samples: samples})
+	if !ok {
+		c.drop()
+		return false
+	}
+	it := c.items[got.ID]
+	v.DB = n
+	if v.BeforeEvict != nil {
+		v.BeforeEvict()
+	}
+	v.event(it.sh, Evicted, it.key(), "evicted")
+	it.sh.Stats.Evicted++
+	v.drop(&it)
 	return true
 }
 
-// someDB is a random database that has keys, or volatile keys, each with a chance by their number; -1 if there is none.
-func (s *Shard) someDB(rnd uint64, volatile bool) int {
-	total := 0
-	count := func(d *database) int {
-		switch {
-		case !d.ready:
-			return 0
-		case volatile:
-			return d.ttls
-		}
-		return d.t.Len()
+// random is a random number that needs no shard.
+func (v *View) random() uint64 {
+	v.rnd += 0x9e3779b97f4a7c15
+	z := v.rnd
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// SetPolicy makes p what evicts from now on. All shards are held, or the keyspace is not shared yet. What access words say
+// is taken for what it means under the new policy, and becomes right as keys are used.
+func (ks *Keyspace) SetPolicy(p *eviction.Named) {
+	if p == ks.Policy {
+		return
 	}
-	for i := range s.dbs {
-		total += count(&s.dbs[i])
+	ks.Policy = p
+	ks.Clock.Use(p.Words)
+	ks.forgetKeys()
+}
+
+// forgetKeys forgets what is known of the databases as a whole.
+func (ks *Keyspace) forgetKeys() {
+	for i := range ks.census {
+		c := &ks.census[i]
+		c.state.Reset()
+		c.keys.Store(0)
+		c.volatile.Store(0)
+	}
+	ks.used.Add(-ks.policyBytes.Swap(0))
+}
+
+// census is what is known of a database as a whole: how many keys it had when they were last counted, and what the
+// policy keeps.
+type census struct {
+	keys, volatile atomic.Int64
+	state          eviction.State
+}
+
+// CountKeys counts the keys of all databases. No shard is held by the caller. It takes a microsecond or two for each
+// shard; whoever has a policy in force calls it now and then while keys come in, too.
+func (ks *Keyspace) CountKeys() {
+	bytes := int64(0)
+	for n := range ks.census {
+		keys, volatile := 0, 0
+		for _, s := range ks.shards {
+			s.mu.Lock()
+			keys += s.Len(n)
+			volatile += s.Volatile(n)
+			s.mu.Unlock()
+		}
+		c := &ks.census[n]
+		c.keys.Store(int64(keys))
+		c.volatile.Store(int64(volatile))
+		bytes += int64(c.state.Bytes())
+	}
+	ks.used.Add(bytes - ks.policyBytes.Swap(bytes))
+}
+
+// someDB is a random database that has keys, or volatile keys, each with a chance by their number; -1 if there is none.
+func (ks *Keyspace) someDB(rnd uint64, volatile bool) int {
+	total := int64(0)
+	for i := range ks.census {
+		total += ks.census[i].count(volatile)
 	}
 	if total == 0 {
 		return -1
 	}
-	nth := int(rnd % uint64(total))
-	for i := range s.dbs {
-		if n := count(&s.dbs[i]); nth < n {
+	high, _ := bits.Mul64(rnd, uint64(total))
+	nth := int64(high)
+	for i := range ks.census {
+		n := ks.census[i].count(volatile)
+		if nth < n {
 			return i
-		} else {
-			nth -= n
 		}
+		nth -= n
 	}
 	return -1
 }
+
+func (c *census) count(volatile bool) int64 {
+	if volatile {
+		return c.volatile.Load()
+	}
+	return c.keys.Load()
+}
+
+// admitted is the access word of a key that comes into database n: where the policy keeps account of what comes, it hears
+// of it.
+func (v *View) admitted(sh *Shard, n int, h uint64, volatile bool) uint32 {
+	ks := v.ks
+	if !ks.Clock.FIFO || ks.Policy.Volatile && !volatile || ks.maxMemory.Load() == 0 {
+		return ks.Clock.New(v.Now)
+	}
+	c := &ks.census[n]
+	return c.state.Admit(h, eviction.PlaceOf(sh.id, h), int(c.count(ks.Policy.Volatile)), v.Now)
+}
+
+// choice is the eviction.Source of one database. It makes the view hold the shard that its last candidates are of.
+type choice struct {
+	v        *View
+	db       int
+	volatile bool
+	shard    int // that is held, -1 for none
+	stay     int // entries to come before the hand goes on to the next shard
+	items    []item
+	list     []eviction.Candidate
+}
+
+var _ eviction.Source = (*choice)(nil)
+
+func (c *choice) begin(v *View, db int) {
+	c.v, c.db, c.volatile, c.shard, c.stay = v, db, v.ks.Policy.Volatile, -1, 0
+}
+
+// take holds shard i instead of the one that is held, and forgets all candidates. It gives the database's part there.
+func (c *choice) take(i int) (*Shard, *database) {
+	c.items, c.list = c.items[:0], c.list[:0]
+	if c.shard != i {
+		c.drop()
+		c.v.Take(1 << i)
+		c.shard = i
+	}
+	sh := c.v.ks.shards[i]
+	return sh, &sh.dbs[c.db]
+}
+
+// drop releases the shard that is held.
+func (c *choice) drop() {
+	if c.shard >= 0 {
+		c.v.Release()
+		c.shard = -1
+	}
+}
+
+// Len is about how many entries may leave.
+func (c *choice) Len() int { return int(c.v.ks.census[c.db].count(c.volatile)) }
+
+// offer makes a candidate of an entry; it is false if the entry may not leave.
+func (c *choice) offer(sh *Shard, d *database, slot table.Slot, e arena.Ref) (eviction.Candidate, bool) {
+	it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
+	if c.volatile && !it.h.ttl() {
+		return eviction.Candidate{}, false
+	}
+	size := it.h.size()
+	if it.h.far() {
+		size += getFar(it.bytes()[it.h.valOff():]).cap
+	}
+	c.items = append(c.items, it)
+	return eviction.Candidate{Word: access(it.bytes()), Expire_ms: it.expire(), Size: size, ID: len(c.items) - 1}, true
+}
+
+// Sample is the entries of a random bucket that may leave.
+func (c *choice) Sample(rnd uint64) []eviction.Candidate {
+	sh, d := c.take(int(rnd>>40) & (len(c.v.ks.shards) - 1))
+	if !d.ready {
+		return nil
+	}
+	if c.volatile && d.ttls*sparseVolatile < d.t.Len() { // most buckets have none: the next ones are as good
+		for range 8 {
+			if slot, e, ok := d.t.Next(&d.hand, true); ok {
+				c.list = c.append(sh, d, slot, e)
+			}
+		}
+		return c.list
+	}
+	d.t.Sample(rnd, func(slot table.Slot, e arena.Ref) { c.list = c.append(sh, d, slot, e) })
+	return c.list
+}
+
+// sparseVolatile is the part of the keys that has an expiry from which on random buckets are looked at.
+const sparseVolatile = 16
+
+func (c *choice) append(sh *Shard, d *database, slot table.Slot, e arena.Ref) []eviction.Candidate {
+	if x, ok := c.offer(sh, d, slot, e); ok {
+		return append(c.list, x)
+	}
+	return c.list
+}
+
+// Next is the entry after the hand of a shard. It stays in a shard for some entries, fewer if the database is small: then
+// it goes over all shards as if they were one.
+func (c *choice) Next() (eviction.Candidate, bool) {
+	ks := c.v.ks
+	for idle := 0; idle <= len(ks.shards); idle++ {
+		if c.stay == 0 {
+			c.take(int(ks.evictTurn.Add(1)) & (len(ks.shards) - 1))
+			c.stay = min(max(c.Len()/len(ks.shards)/stayShare, 1), stayMost)
+		}
+		c.stay--
+		i := c.shard
+		if i < 0 {
+			i = int(ks.evictTurn.Load()) & (len(ks.shards) - 1)
+		}
+		sh, d := c.take(i)
+		for tries := 0; d.ready && tries < nextTries; tries++ {
+			slot, e, ok := d.t.Next(&d.hand, c.volatile)
+			if !ok {
+				break
+			}
+			if x, ok := c.offer(sh, d, slot, e); ok {
+				return x, true
+			}
+		}
+		c.stay = 0
+	}
+	return eviction.Candidate{}, false
+}
+
+const (
+	stayShare = 64
+	stayMost  = 16
+	nextTries = 64 // hashes that have no expiry, but fields that do
+)
+
+// Find is the entries at a place.
+func (c *choice) Find(p eviction.Place) []eviction.Candidate {
+	sh, d := c.take(p.Shard())
+	c.stay = 0
+	if !d.ready {
+		return nil
+	}
+	d.t.FindHash(p.Prefix(), func(slot table.Slot, e arena.Ref) {
+		it := item{sh: sh, d: d, slot: slot, e: e, h: parse(sh.arena, e)}
+		if eviction.PlaceOf(sh.id, sh.ks.hash(it.key())) == p {
+			c.list = c.append(sh, d, slot, e)
+		}
+	})
+	return c.list
+}
+
+// Soonest is about the entry that expires first.
+func (c *choice) Soonest() (eviction.Candidate, bool) {
+	ks := c.v.ks
+	first, at := 0, int64(never)
+	for i, s := range ks.shards {
+		if due := s.due.Load(); due < at {
+			first, at = i, due
+		}
+	}
+	sh, d := c.take(first)
+	if !d.ready {
+		return eviction.Candidate{}, false
+	}
+	slot, _, ok := d.t.Soonest(func(e arena.Ref) int64 {
+		it := item{sh: sh, d: d, e: e, h: parse(sh.arena, e)}
+		return it.due()
+	})
+	sh.setDue(sh.soonest())
+	if !ok {
+		return eviction.Candidate{}, false
+	}
+	return c.offer(sh, d, slot, d.t.Entry(slot))
+}
+
+// soonest is a lower bound of the time at which something of the shard expires.
+func (s *Shard) soonest() int64 {
+	at := int64(never)
+	for i := range s.dbs {
+		if d := &s.dbs[i]; d.ready {
+			at = min(at, d.t.MinExpire())
+		}
+	}
+	return at
+}
+
+// Hash is the hash of a candidate's key, and its place.
+func (c *choice) Hash(x eviction.Candidate) (uint64, eviction.Place) {
+	it := &c.items[x.ID]
+	h := it.sh.ks.hash(it.key())
+	return h, eviction.PlaceOf(it.sh.id, h)
+}
+
+// SetWord changes the access word of a candidate.
+func (c *choice) SetWord(x eviction.Candidate, word uint32) { putAccess(c.items[x.ID].bytes(), word) }

@@ -16,7 +16,7 @@ func (ks *Keyspace) Fresh(seed uint64) (*Keyspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Limits, f.Clock, f.LazyFree = ks.Limits, ks.Clock, ks.LazyFree
+	f.Limits, f.Clock, f.Policy, f.LazyFree = ks.Limits, ks.Clock, ks.Policy, ks.LazyFree
 	for _, s := range f.shards {
 		s.env.Limits = ks.Limits
 	}
@@ -54,6 +54,8 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 			b.dbs[n].gen++
 		}
 	}
+	ks.forgetKeys()
+	o.forgetKeys()
 	used := ks.used.Load()
 	ks.used.Store(o.used.Load())
 	o.used.Store(used)

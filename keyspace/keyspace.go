@@ -42,6 +42,7 @@ type Options struct {
 type Keyspace struct {
 	Limits   *datatypes.Limits
 	Clock    eviction.Clock
+	Policy   *eviction.Named // what leaves when memory is short; see SetPolicy
 	LazyFree LazyFree
 
 	opt       Options
@@ -50,9 +51,14 @@ type Keyspace struct {
 	shardBits int
 	databases int
 
-	maxMemory atomic.Int64
-	walks     WalkID       // the last one that was begun
-	used      atomic.Int64 // of all shards; see Shard.noteUsed
+	maxMemory   atomic.Int64
+	views       atomic.Uint64 // that were made
+	census      []census      // by database
+	evictTurn   atomic.Uint32 // of the shards, to lose a key
+	evictions   atomic.Uint32 // that were tried
+	policyBytes atomic.Int64  // what the policy keeps, as it is part of used
+	walks       WalkID        // the last one that was begun
+	used        atomic.Int64  // of all shards; see Shard.noteUsed
 
 	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds
 	wake   chan struct{}
@@ -72,9 +78,9 @@ func New(o Options) (*Keyspace, error) {
 	}
 	limits := datatypes.DefaultLimits()
 	ks := &Keyspace{
-		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1},
+		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1}, Policy: eviction.ByName("noeviction"),
 		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), census: make([]census, o.Databases),
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})

@@ -55,9 +55,10 @@ type ShardStats struct {
 type database struct {
 	t     table.Table
 	ready bool
-	gen   uint32 // grows with each entry that comes, goes or changes its form: what was looked up before is stale
-	ttls  int    // keys with an expiry
-	part  *part  // of the shard's walk; nil if there is none, or the database was empty when it began
+	gen   uint32     // grows with each entry that comes, goes or changes its form: what was looked up before is stale
+	ttls  int        // keys with an expiry
+	hand  table.Hand // of policies that go from one key to the next
+	part  *part      // of the shard's walk; nil if there is none, or the database was empty when it began
 }
 
 // dropped is what is left of a removed value or table: memory to be given back step by step.

@@ -129,9 +129,13 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 }
 
 // overwritten is the access word of a key whose value was replaced: an LFU counter lives on, as in Redis.
+// Under s3fifo it is a use.
 func (v *View) overwritten(word uint32) uint32 {
-	if v.ks.Clock.LFU {
+	switch {
+	case v.ks.Clock.LFU:
 		return word
+	case v.ks.Clock.FIFO:
+		return v.ks.Clock.Touch(word, v.Now, 0)
 	}
 	return v.ks.Clock.New(v.Now)
 }

@@ -43,6 +43,9 @@ type View struct {
 	// watches keys has to look now whether they are there. other is the database that comes in its place, or -1.
 	BeforeFlush func(s *Shard, db, other int)
 
+	// BeforeEvict is called with the shard held from which Evict is about to remove a key.
+	BeforeEvict func()
+
 	ks   *Keyspace
 	held Set
 
@@ -50,6 +53,8 @@ type View struct {
 	hintN int
 	hash  uint64
 
+	choice  choice    // of Evict
+	rnd     uint64    // state of random
 	due     names     // hashes with fields whose time is over
 	num     [20]byte  // text of an integer value
 	keys    []byte    // the bytes of recorded keys
@@ -90,7 +95,7 @@ const (
 )
 
 // NewView makes a view on ks.
-func NewView(ks *Keyspace) *View { return &View{ks: ks} }
+func NewView(ks *Keyspace) *View { return &View{ks: ks, rnd: ks.views.Add(1) * 0x2545f4914f6cdd1d} }
 
 // Keyspace is the keyspace that the view is on.
 func (v *View) Keyspace() *Keyspace { return v.ks }
@@ -486,7 +491,7 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	size := entrySize(len(key), valLen, at_ms != 0)
 	e := sh.arena.Alloc(size)
 	b := sh.arena.Bytes(e, size)
-	off := putHead(b, flags, v.ks.Clock.New(v.Now), len(key), valLen)
+	off := putHead(b, flags, v.admitted(sh, v.DB, h, at_ms != 0), len(key), valLen)
 	if at_ms != 0 {
 		putExpire(b, off, at_ms)
 	}

@@ -94,6 +94,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.view.BeforeFlush = ex.beforeFlush
 	ex.view.Waits = ex.whileWaiting
 	ex.asides.giveUp = srv.isBusy
+	ex.view.BeforeEvict = ex.listen
 	ex.ctx.ReadsAll = ex.readsAll
 	return ex
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"larder/eviction"
 	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/config"
@@ -36,10 +37,7 @@ func (srv *Server) followConfig() {
 		"list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes", "stream-node-max-entries", "hll-sparse-max-bytes")
 	follow(func() { srv.ks.SetMaxMemory(c.Maxmemory.Get()) }, "maxmemory")
 	follow(func() {
-		policy := c.MaxmemoryPolicy.Get()
-		p := policies[policy]
-		srv.policy.Store(&p)
-		srv.ks.Clock.LFU = policy == config.PolicyAllkeysLFU || policy == config.PolicyVolatileLFU
+		srv.ks.SetPolicy(eviction.ByName(c.MaxmemoryPolicy.Get().String()))
 		srv.ks.Clock.LogFactor = int(c.LFULogFactor.Get())
 		srv.ks.Clock.DecayTime = int(c.LFUDecayTime.Get())
 	}, "maxmemory-policy", "lfu-log-factor", "lfu-decay-time")

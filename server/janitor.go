@@ -218,6 +218,9 @@ func (j *janitor) look() {
 			j.upkeep |= 1 << i
 		}
 	}
+	if srv := j.srv; srv.ks.MaxMemory() > 0 && srv.ks.Policy.Evicts() {
+		srv.ks.CountKeys()
+	}
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()
 	}

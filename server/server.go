@@ -26,7 +26,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"larder/eviction"
 	"larder/keyspace"
 	"larder/persistence"
 	"larder/server/acl"
@@ -69,7 +68,6 @@ type Server struct {
 
 	access accessControl
 
-	policy        atomic.Pointer[eviction.Policy] // maxmemory-policy
 	outputLimits  atomic.Pointer[config.OutputLimits]
 	recording     atomic.Bool // every change is recorded, whatever the shards' interest
 	loading       atomic.Bool

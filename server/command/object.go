@@ -32,7 +32,7 @@ func objectFreq(c *Ctx) {
 	switch {
 	case !ok:
 		c.Reply.Null()
-	case !c.Clock().LFU:
+	case !c.Clock().LFU && !c.Clock().FIFO: // s3fifo counts, and has a clock as well
 		c.Fail(resp.ErrFreqWithoutLFU)
 	default:
 		c.Reply.Int(int64(c.Clock().Count(in.Access, c.Now)))

@@ -117,11 +117,14 @@ const (
 	PolicyVolatileLFU
 	PolicyVolatileRandom
 	PolicyVolatileTTL
+	PolicyAllkeysS3FIFO
+	PolicyVolatileS3FIFO
 )
 
 var maxmemoryPolicyWords = []word[MaxmemoryPolicy]{
 	{"volatile-lru", PolicyVolatileLRU}, {"volatile-lfu", PolicyVolatileLFU}, {"volatile-random", PolicyVolatileRandom}, {"volatile-ttl", PolicyVolatileTTL},
 	{"allkeys-lru", PolicyAllkeysLRU}, {"allkeys-lfu", PolicyAllkeysLFU}, {"allkeys-random", PolicyAllkeysRandom}, {"noeviction", PolicyNoEviction},
+	{"allkeys-s3fifo", PolicyAllkeysS3FIFO}, {"volatile-s3fifo", PolicyVolatileS3FIFO},
 }
 
 // String is the policy's name.

@@ -1,0 +1,219 @@
+package table
+
+import "larder/datatypes/arena"
+
+// A Hand stands between two entries, in the order in which their buckets follow each other; it goes round and round. The
+// zero Hand stands before the first. It stays about where it is however the table changes.
+type Hand struct {
+	pos  uint64 // a hash of the bucket that it stands in
+	slot uint8  // entries before this slot of the bucket have been passed
+}
+
+// handBuckets bounds how many buckets without an entry, and segments without one that is volatile, Next passes.
+const handBuckets = 2048
+
+// Next moves the hand over an entry and returns it; over the next one that is noted to have an expiry, if volatile is
+// set. It is false if there is none, or none near.
+func (t *Table) Next(h *Hand, volatile bool) (Slot, arena.Ref, bool) {
+	if t.Len() == 0 {
+		return Slot{}, 0, false
+	}
+	rounds := 0
+	for passed := 0; passed < handBuckets && rounds < 3; {
+		if volatile {
+			if page := t.firstTop(h.pos); page.minExpire == noExpiry {
+				passed++
+				h.slot = 0
+				if h.pos = (h.pos | (pageSpan(page.word) - 1)) + 1; h.pos == 0 {
+					rounds++
+				}
+				continue
+			}
+		}
+		s := t.segment(h.pos)
+		if !volatile || s.e.minExpire != noExpiry {
+			b, _ := homeOf(placeOf(h.pos, s.depth), s.n)
+			for ; b < s.n; b++ {
+				bk := s.at(b)
+				set := bk.used()
+				if volatile {
+					set &= bk.ttls()
+				}
+				if h.slot == 0 {
+					t.prefetch(bk, set)
+				}
+				if set = set >> h.slot << h.slot; set != 0 {
+					slot := s.slot(b)
+					slot.i = uint8(lowest(set))
+					h.pos = s.start + uint64(firstPlace(b<<8, s.n))<<(64-placeBits-s.depth)
+					h.slot = slot.i + 1
+					return slot, arena.Ref(bk.refs[slot.i]), true
+				}
+				h.slot = 0
+				passed++
+			}
+		}
+		passed++
+		h.slot = 0
+		if h.pos = s.next(); h.pos == 0 {
+			rounds++
+		}
+		if slot, e, ok := t.firstChained(&s, volatile); ok {
+			return slot, e, true
+		}
+	}
+	return Slot{}, 0, false
+}
+
+// firstChained is an entry of a segment's chain: all that is in it is passed at once.
+func (t *Table) firstChained(s *segment, volatile bool) (Slot, arena.Ref, bool) {
+	for c := s.e.chain; c != 0; c = t.link(c).next {
+		for line := range linkLines {
+			slot := chainSlot(s.dir, c, line, 0)
+			b := t.bucket(slot)
+			set := b.used()
+			if volatile {
+				set &= b.ttls()
+			}
+			if set != 0 {
+				slot.i = uint8(lowest(set))
+				return slot, arena.Ref(b.refs[slot.i]), true
+			}
+		}
+	}
+	return Slot{}, 0, false
+}
+
+// FindHash calls fn for the entries whose hash may be h, as far as the table knows: it does not read keys. It goes by the
+// leading 32 bits of h, as long as no segment is deeper than 19 bits.
+func (t *Table) FindHash(h uint64, fn func(s Slot, e arena.Ref)) {
+	s := t.segment(h)
+	home, tag := homeOf(placeOf(h, s.depth), s.n)
+	bk := s.at(home)
+	t.eachTagged(s.slot(home), bk, ^bk.meta, tag, fn)
+	if bk.overflow() == 0 {
+		return
+	}
+	other := alternate(home, tag, s.n)
+	bk = s.at(other)
+	t.eachTagged(s.slot(other), bk, bk.meta, tag, fn)
+}
+
+func (t *Table) eachTagged(slot Slot, b *bucket, eligible uint32, tag uint8, fn func(s Slot, e arena.Ref)) {
+	for m := b.match(tag) & eligible & slotMask; m != 0; m &= m - 1 {
+		slot.i = uint8(lowest(m))
+		if e := b.refs[slot.i]; e != 0 {
+			fn(slot, arena.Ref(e))
+		}
+	}
+}
+
+// soonestTries bounds how many segments Soonest looks into.
+const soonestTries = 24
+
+// Soonest is the entry that expires first, to about timeUnit ms, or one that expires early if that is hard to find: it is
+// when there are many that are farther away than times reach. deadline is the expiry of an entry. It reads the entries of a bucket or a few, and the directory's minima: a page, and an
+// entry for each 50000 of the table. It makes the minima that it comes by exact.
+func (t *Table) Soonest(deadline func(e arena.Ref) int64) (best Slot, ms int64, ok bool) {
+	ms = noExpiry
+	hd := t.header()
+	for range soonestTries {
+		page, start := t.leastPage()
+		if page.minExpire == noExpiry || page.minExpire >= ms-timeUnit {
+			break
+		}
+		pos := t.leastSegment(page, start)
+		s := t.segment(pos)
+		slot, at := t.soonestOf(&s, deadline)
+		if at < ms {
+			best, ms = slot, at
+		}
+		t.refreshPage(page)
+		hd.minExpire = t.leastOfPages()
+	}
+	return best, ms, ms != noExpiry
+}
+
+// leastPage is the page with the least minimum, and a hash of it.
+func (t *Table) leastPage() (least *topEntry, start uint64) {
+	hd := t.header()
+	for i := uint32(0); i < 1<<hd.topBits(); {
+		page := t.topSlot(hd, i)
+		if least == nil || page.minExpire < least.minExpire {
+			least, start = page, uint64(i)<<1<<(63-hd.topBits())
+		}
+		i += 1 << (hd.topBits() - topSkip(page.word))
+	}
+	return least, start
+}
+
+// leastSegment is a hash of the segment with the least minimum in a page.
+func (t *Table) leastSegment(page *topEntry, start uint64) uint64 {
+	skip, pageBits := topSkip(page.word), topBits(page.word)
+	entries := t.pageOf(page.word)
+	least := uint32(0)
+	for i := uint32(0); i < 1<<pageBits; i += 1 << (skip + pageBits - wordDepth(entries[i].word)) {
+		if entries[i].minExpire < entries[least].minExpire {
+			least = i
+		}
+	}
+	return start + uint64(least)<<1<<(63-skip-pageBits)
+}
+
+// refreshPage makes the minimum of a page that of its segments.
+func (t *Table) refreshPage(page *topEntry) {
+	skip, pageBits := topSkip(page.word), topBits(page.word)
+	entries := t.pageOf(page.word)
+	page.minExpire = noExpiry
+	for i := uint32(0); i < 1<<pageBits; i += 1 << (skip + pageBits - wordDepth(entries[i].word)) {
+		page.minExpire = min(page.minExpire, entries[i].minExpire)
+	}
+}
+
+// soonestOf is the entry that expires first in the bucket of a segment with the least bound, or in all of its buckets if
+// there are no bounds. The minimum of the segment is exact afterwards, as far as the bounds are.
+func (t *Table) soonestOf(s *segment, deadline func(e arena.Ref) int64) (best Slot, ms int64) {
+	ms = noExpiry
+	look := func(slot Slot) (least int64) {
+		b := t.bucket(slot)
+		least = noExpiry
+		for m := b.ttls() & b.used(); m != 0; m &= m - 1 {
+			slot.i = uint8(lowest(m))
+			at := deadline(arena.Ref(b.refs[slot.i]))
+			if at == 0 {
+				continue
+			}
+			least = min(least, at)
+			if at < ms {
+				best, ms = slot, at
+			}
+		}
+		return least
+	}
+	s.e.minExpire = noExpiry
+	if s.times == nil {
+		for b := range s.n {
+			s.e.minExpire = min(s.e.minExpire, look(s.slot(b)))
+		}
+	} else {
+		first := uint32(0)
+		for b := range s.n {
+			if s.times.codes[b] < s.times.codes[first] {
+				first = b
+			}
+		}
+		if bound := s.times.at(first); bound != noExpiry { // the least of all, and so as good a base as the one that is
+			s.times.rebase(s.n, bound)
+		}
+		s.times.set(first, s.n, look(s.slot(first)))
+		for b := range s.n {
+			s.e.minExpire = min(s.e.minExpire, s.times.at(b))
+		}
+	}
+	for c := s.e.chain; c != 0; c = t.link(c).next {
+		for line := range linkLines {
+			s.e.minExpire = min(s.e.minExpire, look(chainSlot(s.dir, c, line, 0)))
+		}
+	}
+	return best, ms
+}

@@ -197,9 +197,11 @@ func parseWords[T ~int32](words []word[T], args []string, several bool) (T, erro
 		ok = ok && found
 	}
 	if !ok {
-		names := make([]string, len(words))
-		for i, w := range words {
-			names[i] = w.name
+		var names []string
+		for _, w := range words {
+			if !strings.HasSuffix(w.name, "-s3fifo") { // of our own: the text is Redis's
+				names = append(names, w.name)
+			}
 		}
 		return 0, errors.New("argument(s) must be one of the following: " + strings.Join(names, ", "))
 	}

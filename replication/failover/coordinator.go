@@ -1,0 +1,260 @@
+package failover
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Coordinator is the leader's part: it grants the primary's lease, notices that nobody asks for it any more, asks
+// everybody how far they are, and names the next primary.
+//
+// Every member has one; it does something only between Lead and Follow. It proposes changes of the State one at a time:
+// what Tick returns is proposed, and Proposed is called when the outcome is known.
+type Coordinator struct {
+	self    string
+	profile Profile
+	newID   func() string // makes replication IDs
+
+	leading  bool
+	since    Moment // when it was seen at the latest that we lead
+	granted  Moment // when the last lease was granted
+	proposed bool   // an Op is on its way
+	crowning bool   // and it names a primary
+	void     uint64 // the epoch whose lease is known to be over: its primary was restarted or has given it up
+	heirOf   string // who the primary named when it gave up
+
+	polling   bool
+	pollSince Moment
+	round     uint64
+	asked     Moment
+	polled    map[string]Report
+
+	reports map[string]Report // the last of each node, in this time of leading
+	heard   map[string]Moment
+
+	wish      string // a planned switch to this member
+	wishOf    uint64
+	wishUntil Moment
+
+	passedOn Moment // when we last tried to give the lead away
+	offered  bool
+}
+
+// NewCoordinator makes the coordinator of a member. newID makes the replication ID of an epoch.
+func NewCoordinator(self string, p Profile, newID func() string) *Coordinator {
+	return &Coordinator{self: self, profile: p, newID: newID, reports: map[string]Report{}, heard: map[string]Moment{}}
+}
+
+// Lead begins a time of leading; everything that was agreed before is known. At now at the latest this member was
+// elected.
+func (c *Coordinator) Lead(now Moment) {
+	*c = Coordinator{self: c.self, profile: c.profile, newID: c.newID, round: c.round, reports: map[string]Report{}, heard: map[string]Moment{}}
+	c.leading, c.since, c.granted = true, now, -1
+}
+
+// Follow ends it.
+func (c *Coordinator) Follow() { c.leading, c.polling, c.wish = false, false, "" }
+
+// Leading tells whether this member coordinates.
+func (c *Coordinator) Leading() bool { return c.leading }
+
+// leaseOver tells whether the last primary can hold no lease any more.
+func (c *Coordinator) leaseOver(now Moment, s *State) bool {
+	if s.Epoch == 0 || c.void == s.Epoch {
+		return true
+	}
+	return now >= max(c.since, c.granted)+waitFor(s.longestLease())
+}
+
+// Heard takes a Report and returns the coordinator's part of the Answer.
+func (c *Coordinator) Heard(now Moment, s *State, r Report) (a Answer) {
+	if !c.leading {
+		return a
+	}
+	id := r.Member.ID
+	if before, ok := c.reports[id]; ok && before.Member.Boot > r.Member.Boot {
+		return a // a process that is no more
+	}
+	c.reports[id], c.heard[id] = r, now
+	a.Leading = true
+	a.Lease, a.Copies = s.Lease, s.Copies
+	if id != s.Primary {
+		return a
+	}
+	if r.Member.Boot > s.Boot { // the process that was primary is no more
+		c.void = s.Epoch
+		return a
+	}
+	if r.Member.Boot != s.Boot || r.Epoch != s.Epoch {
+		return a
+	}
+	if r.Released {
+		c.void, c.heirOf = s.Epoch, r.Heir
+		return a
+	}
+	if c.void == s.Epoch || c.crowning {
+		return a
+	}
+	c.polling = false // it is back before another was named
+	c.granted = now
+	a.Granted = s.Epoch
+	if c.wish != "" && c.wishOf == s.Epoch && now < c.wishUntil {
+		a.Heir = c.wish
+	}
+	return a
+}
+
+// Task is what the coordinator wants done.
+type Task struct {
+	Propose *Op
+	Poll    []string // members to be asked for a Report
+	Round   uint64   // to be given to Polled with it
+	PassOn  string   // give the lead to this member
+}
+
+// Tick says what is to be done now. It is called every now and then, and after Polled and Proposed. voters are the
+// members that Raft goes by.
+func (c *Coordinator) Tick(now Moment, s *State, voters []string) (t Task) {
+	if !c.leading || c.proposed {
+		return t
+	}
+	if op := c.housekeeping(s, voters); op != nil {
+		c.proposed = true
+		t.Propose = op
+		return t
+	}
+	if !c.leaseOver(now, s) {
+		c.polling = false
+		t.PassOn = c.passOn(now, s)
+		return t
+	}
+	nodes := s.DataNodes()
+	if len(nodes) == 0 || s.Epoch == 0 && len(s.Members) < len(voters) {
+		return t
+	}
+	if !c.polling {
+		c.polling, c.pollSince = true, now
+		c.polled = map[string]Report{}
+		c.asked = now - c.profile.Interval
+		c.round++
+	}
+	reports := make([]Report, 0, len(c.polled))
+	for _, id := range slices.Sorted(maps.Keys(c.polled)) {
+		reports = append(reports, c.polled[id])
+	}
+	if next := Choose(s, reports, c.heirOf, now-c.pollSince, c.profile); next != nil {
+		c.proposed, c.crowning = true, true
+		t.Propose = &Op{Crown: &Crown{
+			After: s.Epoch, Primary: next.Member.ID, Boot: next.Member.Boot, ReplID: c.newID(), Start: next.Position.Offset,
+		}}
+		return t
+	}
+	if now >= c.asked+c.profile.Interval {
+		c.asked = now
+		t.Round = c.round
+		for _, m := range nodes {
+			t.Poll = append(t.Poll, m.ID)
+		}
+	}
+	return t
+}
+
+// Polled takes what a member has answered to a poll of that round.
+func (c *Coordinator) Polled(round uint64, r Report) {
+	if c.leading && c.polling && round == c.round {
+		c.polled[r.Member.ID] = r
+	}
+}
+
+// Proposed says that the outcome of the last Op is known and the State up to date. Who has been named has the time of a
+// lease to ask for one.
+func (c *Coordinator) Proposed(now Moment) {
+	if c.crowning {
+		c.granted = max(c.granted, now)
+		c.polling, c.heirOf, c.wish = false, "", ""
+	}
+	c.proposed, c.crowning = false, false
+}
+
+// housekeeping is a change that Raft's configuration or the members' reports ask for: somebody who came, went or has
+// changed, or a guarantee to be noted.
+func (c *Coordinator) housekeeping(s *State, voters []string) *Op {
+	for _, id := range slices.Sorted(maps.Keys(c.reports)) {
+		r := c.reports[id]
+		if m := s.Members[id]; m != r.Member && r.Member.Boot >= m.Boot && slices.Contains(voters, id) {
+			return &Op{Join: &r.Member}
+		}
+		if id != s.Primary || r.Epoch != s.Epoch || r.Member.Boot != s.Boot {
+			continue
+		}
+		want := r.Copies
+		if want > 0 && s.Copies > 0 {
+			want = min(want, s.Copies)
+		}
+		if want != s.Copies {
+			return &Op{Copies: &Copies{Epoch: s.Epoch, Copies: want}}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Members)) {
+		if !slices.Contains(voters, id) && id != s.Primary {
+			return &Op{Leave: &id}
+		}
+	}
+	return nil
+}
+
+// Switch asks for a planned switch to a member, "" for the most advanced replica. The wish is dropped at the moment
+// until. It returns who it will be, "" if nobody can.
+func (c *Coordinator) Switch(now, until Moment, s *State, to string) string {
+	if !c.leading || c.leaseOver(now, s) {
+		return ""
+	}
+	var best *Report
+	for _, m := range s.DataNodes() {
+		r, ok := c.reports[m.ID]
+		if !ok || m.ID == s.Primary || to != "" && m.ID != to || now-c.heard[m.ID] > s.Lease || r.Member.Priority == 0 && to == "" {
+			continue
+		}
+		if best == nil || s.ahead(&r, best, to) {
+			best = &r
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	c.wish, c.wishOf, c.wishUntil = best.Member.ID, s.Epoch, until
+	return c.wish
+}
+
+// Wish is the planned switch that is under way, "" if there is none.
+func (c *Coordinator) Wish() string { return c.wish }
+
+// EndSwitch drops the wish.
+func (c *Coordinator) EndSwitch() { c.wish = "" }
+
+// passOnEvery is how often the coordinator tries to pass the lead on.
+const passOnEvery = 5 * time.Second
+
+// passOn names who should lead instead of the primary: losing both at once takes longer. A member is fit that has
+// been heard of lately.
+func (c *Coordinator) passOn(now Moment, s *State) string {
+	if s.Primary != c.self || now < c.since+c.profile.Lease || c.offered && now < c.passedOn+passOnEvery {
+		return ""
+	}
+	best := ""
+	for _, id := range slices.Sorted(maps.Keys(s.Members)) {
+		m := s.Members[id]
+		at, heard := c.heard[id]
+		if id == c.self || !heard || now-at > 2*c.profile.Interval {
+			continue
+		}
+		if best == "" || !m.Data && s.Members[best].Data {
+			best = id
+		}
+	}
+	if best != "" {
+		c.passedOn, c.offered = now, true
+	}
+	return best
+}

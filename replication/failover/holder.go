@@ -1,0 +1,122 @@
+package failover
+
+// Holder is a data node's side of the lease: whether it may write, and whether its data is complete.
+//
+// One round of Reports goes out each Interval. Begin starts a round, Answered takes what comes back; answers to older
+// rounds count for the moment at which those began.
+type Holder struct {
+	self string
+	boot uint64
+
+	epoch    uint64 // of which this process is primary; 0 if of none
+	released bool
+	copies   int    // that the coordinator goes by
+	until    Moment // the end of the lease
+
+	rounds map[uint64]*round
+	next   uint64
+
+	intact   bool
+	target   int64 // the primary's offset, asked for in this life; -1 if not known
+	targetOf uint64
+}
+
+type round struct {
+	began   Moment
+	epoch   uint64
+	answers map[string]Answer
+}
+
+// roundsKept is how many rounds are waited for at once.
+const roundsKept = 16
+
+// NewHolder is the holder of a process that has just started.
+func NewHolder(self string, boot uint64) *Holder {
+	return &Holder{self: self, boot: boot, rounds: map[uint64]*round{}, target: -1}
+}
+
+// Follow takes note of what was agreed: a primary that is replaced stops here, one that is named begins. It returns the
+// epoch of which this process is now primary, or 0.
+func (h *Holder) Follow(s *State) uint64 {
+	epoch := uint64(0)
+	if s.Primary == h.self && s.Boot == h.boot {
+		epoch = s.Epoch
+	}
+	if epoch != h.epoch {
+		h.epoch, h.until, h.released, h.copies = epoch, 0, false, 0
+		if epoch != 0 {
+			h.intact = true
+		}
+	}
+	return epoch
+}
+
+// Epoch is the epoch of which this process is primary, or 0.
+func (h *Holder) Epoch() uint64 { return h.epoch }
+
+// Until is the moment before which this process may write; 0 if it may not at all.
+func (h *Holder) Until() Moment {
+	if h.released || h.epoch == 0 {
+		return 0
+	}
+	return h.until
+}
+
+// Copies is what the coordinator goes by: it counts on every acknowledged write having that many copies; 0 for none.
+func (h *Holder) Copies() int { return h.copies }
+
+// Release gives the lease up for the rest of the epoch.
+func (h *Holder) Release() { h.released = true }
+
+// Released tells whether Release was called in this epoch.
+func (h *Holder) Released() bool { return h.released }
+
+// Intact tells whether the data can miss nothing that this node ever confirmed: it is primary, or has, since it was
+// started, once been as far as its primary.
+func (h *Holder) Intact() bool { return h.intact }
+
+// Begin starts a round of Reports and returns its number.
+func (h *Holder) Begin(now Moment) uint64 {
+	h.next++
+	h.rounds[h.next] = &round{began: now, epoch: h.epoch, answers: map[string]Answer{}}
+	delete(h.rounds, h.next-roundsKept)
+	return h.next
+}
+
+// Answered takes one answer to a round, the node's own among them.
+func (h *Holder) Answered(n uint64, a Answer) {
+	if a.Epoch != 0 && a.From != h.self {
+		h.target, h.targetOf = a.Offset, a.Epoch
+	}
+	r := h.rounds[n]
+	if r == nil || r.epoch == 0 || r.epoch != h.epoch {
+		return
+	}
+	r.answers[a.From] = a
+	for _, leader := range r.answers {
+		if !leader.Leading || leader.Granted != h.epoch {
+			continue
+		}
+		same := 0
+		for _, id := range leader.Voters {
+			if v, ok := r.answers[id]; ok && v.Term == leader.Term {
+				same++
+			}
+		}
+		if same > len(leader.Voters)/2 && r.began+leader.Lease > h.until {
+			h.until = r.began + leader.Lease
+			h.copies = leader.Copies
+		}
+	}
+}
+
+// CaughtUp takes note of how far the data goes: the epoch that it belongs to, and the offset, while the link to the
+// primary is up.
+func (h *Holder) CaughtUp(epoch uint64, offset int64) {
+	if h.target >= 0 && h.targetOf == epoch && offset >= h.target {
+		h.intact = true
+	}
+}
+
+// Replaced says that the data was replaced by another's as a whole, which makes what was missing no less missing.
+func (h *Holder) Replaced() { h.target = -1 }

@@ -59,9 +59,8 @@ func (s *State) ahead(a, b *Report, heir string) bool {
 // Choose names the next primary among those whose positions are known, nil if it has to wait for more. The positions
 // were read after the last lease was over. waited is for how long they have been asked for.
 //
-// Where writes are relied on to have copies, as many nodes must have answered that one of them has everything. Otherwise
-// whoever has the present epoch's data and was not restarted is good after the grace time. In any case all nodes are
-// enough.
+// All nodes are enough. After the grace time less is: where writes are relied on to have copies, as many nodes as make sure
+// that one of them has everything; otherwise one that has the present epoch's data and was not restarted.
 func Choose(s *State, reports []Report, heir string, waited time.Duration, p Profile) *Report {
 	nodes := len(s.DataNodes())
 	var best *Report
@@ -89,6 +88,8 @@ func Choose(s *State, reports []Report, heir string, waited time.Duration, p Pro
 		return best
 	case s.Epoch == 0:
 		return nil // the first choice is everybody's
+	case waited < p.Grace:
+		return nil
 	case s.Copies > 0:
 		if intact >= max(1, nodes-s.Copies) {
 			return best
@@ -96,7 +97,7 @@ func Choose(s *State, reports []Report, heir string, waited time.Duration, p Pro
 		return nil
 	case s.lineage(best.Position) != s.Epoch:
 		return nil // what the last primary wrote is elsewhere
-	case best.Position.Intact && waited >= p.Grace:
+	case best.Position.Intact:
 		return best
 	case waited >= p.Restart:
 		return best

@@ -258,3 +258,12 @@ func (c *Coordinator) passOn(now Moment, s *State) string {
 	}
 	return best
 }
+
+// Takeover is the Op that names a member primary whatever it lacks, nil while there may be a primary.
+func (c *Coordinator) Takeover(now Moment, s *State, r Report) *Op {
+	if !c.leading || c.proposed || !c.leaseOver(now, s) {
+		return nil
+	}
+	c.proposed, c.crowning = true, true
+	return &Op{Crown: &Crown{After: s.Epoch, Primary: r.Member.ID, Boot: r.Member.Boot, ReplID: c.newID(), Start: r.Position.Offset}}
+}

@@ -32,6 +32,7 @@ const reignsKept = 64
 
 // State is what the members have agreed on. It changes by Apply only, in the same order everywhere.
 type State struct {
+	Index   uint64 // of the last change in Raft's log
 	Group   string
 	Epoch   uint64 // 0 as long as there was no primary
 	Primary string // member ID

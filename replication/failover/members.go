@@ -1,0 +1,192 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// found makes this member part of a group if it belongs to none: of the one that its peers have, or of a new one as soon
+// as all of them are there and name the same members.
+func (n *Node) found() {
+	t := time.NewTicker(max(n.o.Profile.Interval, 50*time.Millisecond))
+	defer t.Stop()
+	told := ""
+	for len(n.voters()) == 0 {
+		if missing := n.tryFound(); missing != told && missing != "" {
+			told = missing
+			n.o.Log("Failover: group " + n.o.Group + " waits for " + missing)
+		}
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// tryFound returns who is missing, "" if nobody is.
+func (n *Node) tryFound() string {
+	initial := n.initial()
+	for _, id := range initial {
+		if id == n.o.ID {
+			continue
+		}
+		reply, err := n.port.ask(id, envelope{Status: &Status{}}, max(n.o.Profile.Call, time.Second))
+		switch {
+		case errors.Is(err, errHandshake):
+			n.o.Warn("Failover: " + id + ": " + err.Error())
+			return id
+		case err != nil || reply.Status == nil:
+			return id
+		case reply.Status.Formed:
+			if _, err := n.port.ask(id, envelope{Admin: &adminOrder{"add", n.o.ID}}, 5*time.Second); err != nil {
+				return "the group's consent: " + err.Error()
+			}
+			return ""
+		case !slices.Equal(reply.Status.Initial, initial):
+			return fmt.Sprintf("%s, which names other members (%v)", id, reply.Status.Initial)
+		}
+	}
+	var conf raft.Configuration
+	for _, id := range initial {
+		conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+	}
+	if err := n.raft.BootstrapCluster(conf).Error(); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		n.o.Warn("Failover: " + err.Error())
+	}
+	return ""
+}
+
+var (
+	errNoLeader = errors.New("no member coordinates the group at the moment")
+	errNobody   = errors.New("no replica can take over at the moment")
+	errNoMember = errors.New("there is no such member")
+	errPrimary  = errors.New("this member is the primary; switch to another one first")
+)
+
+// order has the coordinator do something.
+func (n *Node) order(ctx context.Context, o adminOrder) (string, error) {
+	_, id := n.raft.LeaderWithID()
+	switch string(id) {
+	case "":
+		return "", errNoLeader
+	case n.o.ID:
+		return n.administer(ctx, o)
+	}
+	timeout := 15 * time.Second
+	if end, ok := ctx.Deadline(); ok {
+		timeout = time.Until(end)
+	}
+	reply, err := n.port.ask(string(id), envelope{Admin: &o}, timeout)
+	return reply.Text, err
+}
+
+func (n *Node) administer(ctx context.Context, o adminOrder) (string, error) {
+	if n.raft.State() != raft.Leader {
+		if _, id := n.raft.LeaderWithID(); id == "" || string(id) == n.o.ID {
+			return "", errNoLeader
+		}
+		return n.order(ctx, o)
+	}
+	switch o.What {
+	case "add":
+		return "", n.raft.AddVoter(raft.ServerID(o.ID), raft.ServerAddress(o.ID), 0, 5*time.Second).Error()
+	case "remove":
+		switch {
+		case o.ID == n.State().Primary:
+			return "", errPrimary
+		case !slices.Contains(n.voters(), o.ID):
+			return "", errNoMember
+		}
+		return "", n.raft.RemoveServer(raft.ServerID(o.ID), 0, 5*time.Second).Error()
+	case "switch":
+		return n.switchTo(ctx, o.ID)
+	case "takeover":
+		return o.ID, n.takeover(o.ID)
+	}
+	return "", errors.New("what was ordered is not known here")
+}
+
+// switchTo is a planned switch: it returns when the new primary has been named.
+func (n *Node) switchTo(ctx context.Context, to string) (string, error) {
+	patience := max(8*n.o.Profile.Lease, 2*time.Second)
+	n.mu.Lock()
+	before := n.state.Epoch
+	if to != "" && to == n.state.Primary {
+		n.mu.Unlock()
+		return to, nil
+	}
+	heir := n.coord.Switch(Now(), Now()+patience, n.state, to)
+	n.mu.Unlock()
+	if heir == "" {
+		return "", errNobody
+	}
+	n.o.Log("Failover: planned switch to " + heir)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	t := time.NewTicker(10 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if s := n.State(); s.Epoch != before {
+			if s.Primary != heir {
+				return s.Primary, fmt.Errorf("%s was made primary instead", s.Primary)
+			}
+			return heir, nil
+		}
+		select {
+		case <-t.C:
+		case <-n.ctx.Done():
+			return "", errNoLeader
+		case <-ctx.Done():
+			n.mu.Lock()
+			n.coord.EndSwitch()
+			n.mu.Unlock()
+			return "", fmt.Errorf("%s did not catch up in time; the primary stays", heir)
+		}
+	}
+}
+
+// takeover makes a member primary whatever it lacks. The last lease has to be over.
+func (n *Node) takeover(id string) error {
+	r, err := n.pollOf(id)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	op := n.coord.Takeover(Now(), n.state, r)
+	n.mu.Unlock()
+	if op == nil {
+		return errors.New("there is a primary; use a planned switch")
+	}
+	n.perform(Task{Propose: op})
+	return nil
+}
+
+// Switch hands over to a member, "" for the most advanced replica, without a write being lost or refused. It returns
+// who is primary then.
+func (n *Node) Switch(ctx context.Context, to string) (string, error) {
+	return n.order(ctx, adminOrder{"switch", to})
+}
+
+// Add makes somebody a member; Remove ends that. A member that is started with peers that have a group adds itself.
+func (n *Node) Add(ctx context.Context, id string) error {
+	_, err := n.order(ctx, adminOrder{"add", id})
+	return err
+}
+
+// Remove takes a member out of the group. The primary has to hand over before.
+func (n *Node) Remove(ctx context.Context, id string) error {
+	_, err := n.order(ctx, adminOrder{"remove", id})
+	return err
+}
+
+// Takeover makes a member primary although it may lack writes, when those who have them do not come back.
+func (n *Node) Takeover(ctx context.Context, id string) error {
+	_, err := n.order(ctx, adminOrder{"takeover", id})
+	return err
+}

@@ -1,0 +1,285 @@
+package failover
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeData is a data node without data: it has everything that its primary has at once.
+type fakeData struct {
+	t      *testing.T
+	mu     sync.Mutex
+	id     string
+	host   string // of the primary that it follows
+	world  map[string]*fakeData
+	lines  []Line
+	offset int64
+	reigns uint64
+	of     string // its ID
+}
+
+func (f *fakeData) Report(r *Report) {
+	f.mu.Lock()
+	p := f.world[f.host]
+	f.mu.Unlock()
+	if p != nil {
+		p.mu.Lock()
+		lines, offset := slices.Clone(p.lines), p.offset
+		p.mu.Unlock()
+		f.mu.Lock()
+		if f.host == p.id {
+			f.lines, f.offset = lines, offset
+		}
+		f.mu.Unlock()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.Member.Host, r.Member.Port, r.Member.Priority = f.id, 1, 100
+	r.Position = Position{Lines: slices.Clone(f.lines), Offset: f.offset, Leading: f.of == ""}
+	r.Copies = 1
+}
+
+func (f *fakeData) Reign(epoch uint64, replID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reigns, f.of, f.host = epoch, "", ""
+	f.lines = append([]Line{{replID, -1}}, f.lines...)
+}
+
+func (f *fakeData) Follow(m Member) {
+	f.mu.Lock()
+	f.reigns, f.of, f.host = 0, m.ID, m.Host
+	f.mu.Unlock()
+}
+
+func (f *fakeData) Rest() {
+	f.mu.Lock()
+	f.reigns = 0
+	f.mu.Unlock()
+}
+
+func (f *fakeData) Drain(context.Context, Member) bool { return true }
+func (f *fakeData) Changed(*State)                     {}
+
+type testGroup struct {
+	t     *testing.T
+	dir   string
+	ids   []string
+	data  map[string]*fakeData
+	nodes map[string]*Node
+}
+
+func newTestGroup(t *testing.T, data, witnesses int) *testGroup {
+	g := &testGroup{t: t, dir: t.TempDir(), data: map[string]*fakeData{}, nodes: map[string]*Node{}}
+	var lns []net.Listener
+	for range data + witnesses {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lns = append(lns, ln)
+		g.ids = append(g.ids, ln.Addr().String())
+	}
+	for i, id := range g.ids {
+		if i < data {
+			g.data[id] = &fakeData{t: t, id: id, world: g.data, lines: []Line{{"own" + id, -1}}}
+		}
+	}
+	for i, id := range g.ids {
+		g.start(id, lns[i])
+	}
+	t.Cleanup(func() {
+		for _, n := range g.nodes {
+			n.Stop()
+		}
+	})
+	return g
+}
+
+func (g *testGroup) start(id string, ln net.Listener) {
+	g.t.Helper()
+	if ln == nil {
+		var err error
+		if ln, err = net.Listen("tcp", id); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	o := Options{
+		Group: "g", Secret: "s", ID: id, Dir: filepath.Join(g.dir, id[len(id)-5:]), Profile: Profiles["default"],
+		Log: func(s string) { g.t.Log(id, s) }, Warn: func(s string) { g.t.Log(id, s) },
+	}
+	for _, p := range g.ids {
+		if p != id {
+			o.Peers = append(o.Peers, p)
+		}
+	}
+	if f := g.data[id]; f != nil {
+		o.Local = f
+	}
+	n, err := Start(o, ln)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.nodes[id] = n
+}
+
+func (g *testGroup) stop(id string) {
+	g.nodes[id].Stop()
+	delete(g.nodes, id)
+}
+
+// primary waits until exactly one node holds the lease and has become primary, and all data nodes that run follow it.
+func (g *testGroup) primary() string {
+	g.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(20 * time.Second)
+	for {
+		who := ""
+		for id, n := range g.nodes {
+			if n.Holds(Now()) && g.data[id].reign() == n.Epoch() {
+				if who != "" {
+					g.t.Fatal("two primaries")
+				}
+				who = id
+			}
+		}
+		settled := who != ""
+		for id, n := range g.nodes {
+			if f := g.data[id]; f != nil && id != who && (f.follows() != who || !n.Intact()) {
+				settled = false
+			}
+		}
+		if settled {
+			return who
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			for id, n := range g.nodes {
+				g.t.Logf("%s: %+v", id, n.Status())
+			}
+			g.t.Fatal("no primary")
+		}
+	}
+}
+
+func (f *fakeData) reign() uint64 { f.mu.Lock(); defer f.mu.Unlock(); return f.reigns }
+
+func (f *fakeData) follows() string { f.mu.Lock(); defer f.mu.Unlock(); return f.of }
+
+func (g *testGroup) other(id string) string {
+	for _, o := range g.ids {
+		if o != id && g.data[o] != nil {
+			return o
+		}
+	}
+	return ""
+}
+
+// TestPair takes a pair with a witness through its life.
+func TestPair(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	second := g.other(first)
+
+	g.stop(first)
+	if p := g.primary(); p != second {
+		t.Fatalf("%s is primary, want %s", p, second)
+	}
+	g.start(first, nil)
+	if p := g.primary(); p != second {
+		t.Fatalf("%s took the lead back", p)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for id, n := range g.nodes { // any member can be asked
+		if id != first && id != second {
+			if who, err := n.Switch(ctx, ""); err != nil || who != first {
+				t.Fatalf("planned switch: %s, %v; want %s", who, err, first)
+			}
+		}
+	}
+	if p := g.primary(); p != first {
+		t.Fatalf("%s is primary after the switch, want %s", p, first)
+	}
+	for _, id := range g.ids {
+		g.stop(id)
+	}
+	for _, id := range []string{second, g.ids[2], first} {
+		g.start(id, nil)
+	}
+	if p := g.primary(); p != first {
+		t.Fatalf("%s is primary after all were restarted, want %s", p, first)
+	}
+}
+
+// TestMembersComeAndGo: a third data node joins by naming one that is there, and leaves again.
+func TestMembersComeAndGo(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := ln.Addr().String()
+	f := &fakeData{t: t, id: id, world: g.data, lines: []Line{{"own" + id, -1}}}
+	for _, d := range g.data {
+		d.mu.Lock()
+	}
+	world := map[string]*fakeData{id: f}
+	for k, d := range g.data {
+		world[k] = d
+		d.world = world
+		d.mu.Unlock()
+	}
+	f.world, g.data = world, world
+	g.ids = append(g.ids, id)
+	g.start(id, ln)
+	if p := g.primary(); p != first {
+		t.Fatalf("%s is primary, want %s", p, first)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(g.nodes[first].State().DataNodes()) != 3 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the third data node is not there: %+v", g.nodes[first].State())
+		}
+	}
+	if err := g.nodes[id].Remove(ctx, first); err == nil {
+		t.Fatal("the primary was removed")
+	}
+	if err := g.nodes[first].Remove(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	g.stop(id)
+	if p := g.primary(); p != first {
+		t.Fatalf("%s is primary, want %s", p, first)
+	}
+}
+
+// TestStrangersAreRefused: who has another secret does not get in.
+func TestStrangersAreRefused(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	for _, c := range []struct {
+		group, secret string
+		ok            bool
+	}{{"g", "s", true}, {"g", "wrong", false}, {"other", "s", false}} {
+		p := &port{group: c.group, secret: c.secret, call: time.Second, idle: map[string][]net.Conn{}}
+		_, err := p.ask(first, envelope{Status: &Status{}}, 5*time.Second)
+		if (err == nil) != c.ok {
+			t.Errorf("group %s, secret %s: %v", c.group, c.secret, err)
+		}
+		p.drop(first)
+	}
+}

@@ -432,6 +432,7 @@ func clientHelp(c *command.Ctx) {
 		"TRACKINGINFO", "Return how this connection is tracked.",
 		"UNBLOCK <clientid> [TIMEOUT|ERROR]", "End the waiting of a blocked client.",
 		"UNPAUSE", "End PAUSE.",
+		"WRITE-SAFETY [ASYNC|BOUNDED <milliseconds>|SYNC <replicas>|DEFAULT]", "Say or set when writes of this connection are acknowledged.",
 	)
 }
 

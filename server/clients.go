@@ -103,6 +103,7 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	defer ex.leave()
 	ex.setTime()
 	ex.forget(s)
+	ex.forgetFeed(s)
 	if s.link != nil {
 		s.link.closed(why)
 	}

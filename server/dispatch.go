@@ -85,6 +85,11 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if e := ex.replicaGates(s, row); e != "" {
 		return e
 	}
+	if srv.guard.on.Load() {
+		if e := ex.guardGates(s, row); e != "" {
+			return e
+		}
+	}
 	if s.restricted() && !allowedWhileSubscribed(row) {
 		return resp.NotAllowedInSubscriber(row.Name)
 	}

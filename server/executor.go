@@ -25,6 +25,12 @@ type executor struct {
 	mu   sync.Mutex
 	loop *netloop.Loop // nil for the janitor's
 
+	leadsAsked, leadsNow bool       // whether the lease holds, asked once in a turn
+	wroteFeed            []*session // have written in this turn what replicas get
+	feedHeld             []*session // have output that waits for replicas
+	feedHeldCount        atomic.Int64
+	feedPosted           atomic.Bool
+
 	now    int64 // Unix milliseconds, read when the turn began
 	nanos  int64 // the same moment on the monotonic clock
 	view   *keyspace.View

@@ -34,7 +34,12 @@ const (
 
 var failoverNames = [...]string{"no-failover", "waiting-for-sync", "failover-in-progress"}
 
-func (srv *Server) failing() bool { return srv.repl.failover.state.Load() != failoverNone }
+func (srv *Server) failing() bool {
+	if g := srv.group.Load(); g != nil && g.draining.Load() {
+		return true
+	}
+	return srv.repl.failover.state.Load() != failoverNone
+}
 
 // failoverPaused tells whether clients' writes wait for a failover.
 func (srv *Server) failoverPaused() bool { return srv.failing() }
@@ -66,6 +71,14 @@ func failoverCmd(c *command.Ctx) {
 		}
 	}
 	if !a.Done() {
+		return
+	}
+	if g := srv.group.Load(); g != nil && g.node != nil {
+		if abort || force {
+			c.Fail("ERR In a failover group a switch ends by itself; ABORT and FORCE are not for it.")
+			return
+		}
+		srv.switchGroup(s.ex, s, host, int(port))
 		return
 	}
 	f.mu.Lock()
@@ -184,7 +197,7 @@ func (srv *Server) abortFailover(ex *executor, why string) {
 	f := &srv.repl.failover
 	srv.log.Info("Aborting failover: " + why)
 	if f.state.Load() == failoverHanding {
-		srv.becomePrimary(ex)
+		srv.becomePrimary(ex, newRunID())
 	}
 	srv.endFailover()
 }
@@ -227,7 +240,7 @@ func (srv *Server) takeOver(ex *executor, id string) resp.Error {
 		return "ERR PSYNC FAILOVER replid must match my replid."
 	}
 	srv.log.Info("Failover request was accepted: this server is the primary now")
-	srv.becomePrimary(ex)
+	srv.becomePrimary(ex, newRunID())
 	return ""
 }
 

@@ -32,6 +32,12 @@ func (srv *Server) followConfig() {
 		srv.unauthLimits.Store(&un)
 	}, "proto-max-bulk-len", "client-query-buffer-limit")
 	follow(srv.publishCommandConf, "rdbcompression")
+	follow(func() {
+		srv.guard.update(srv)
+		if s := c.WriteSafety.Get(); s.Kind == config.SafetySync {
+			srv.guard.rely(s.Replicas)
+		}
+	}, "write-safety")
 	follow(srv.followEncoding, "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
 		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
 		"list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes", "stream-node-max-entries", "hll-sparse-max-bytes")

@@ -266,4 +266,8 @@ func (s *session) wrote(ends journalEnds) {
 		s.wroteLog = true
 		s.ex.holding.wrote = append(s.ex.holding.wrote, s)
 	}
+	if ends.feed != 0 && !s.wroteFeed && s.ex.loop != nil && s.srv.guard.on.Load() {
+		s.wroteFeed = true
+		s.ex.wroteFeed = append(s.ex.wroteFeed, s)
+	}
 }

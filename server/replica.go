@@ -149,9 +149,10 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 	srv.log.Info("Connecting to MASTER " + primary.String())
 }
 
-// becomePrimary ends what becomeReplica began: the server goes on by itself with the data that it has. The world is
+// becomePrimary ends what becomeReplica began: the server goes on by itself with the data that it has, as a history of its
+// own under the name id. The world is
 // stopped, all shards are held.
-func (srv *Server) becomePrimary(ex *executor) {
+func (srv *Server) becomePrimary(ex *executor, id string) {
 	r := &srv.repl
 	if !r.replica.Load() {
 		return
@@ -161,12 +162,18 @@ func (srv *Server) becomePrimary(ex *executor) {
 	r.replica.Store(false)
 	srv.setServeExpired()
 	srv.adoptReplicaOf("no one")
-	srv.dropPeers() // they learn of the new history when they come back, and lose nothing
-	h := r.history.Load().Fork(newRunID(), r.offset())
-	r.setHistory(h)
 	if b := r.backlog.Load(); b != nil {
 		srv.journal.attach(command.ToReplicas, backlogSink{b})
 	}
+	srv.renameHistory(id)
+}
+
+// renameHistory begins a history of this server's own, under the name id. The world is stopped, all shards are held.
+func (srv *Server) renameHistory(id string) {
+	r := &srv.repl
+	srv.dropPeers() // they learn of the new history when they come back, and lose nothing
+	h := r.history.Load().Fork(id, r.offset())
+	r.setHistory(h)
 	srv.log.Info("Setting secondary replication ID to " + h.ID2 + ", valid up to offset: " + itoa(h.SecondOffset()) + ". New replication ID is " + h.ID)
 }
 
@@ -240,6 +247,11 @@ func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 		return resp.ErrReplicaKeyspace
 	}
 	replica, least := r.replica.Load(), ex.srv.conf.MinReplicasToWrite.Get()
+	if replica && s.noted.redirect && (s.writes(row) || row.Has(spec.ReadOnly)) {
+		if l := r.link.Load(); l != nil && s.link == nil {
+			return redirectTo(l.addr)
+		}
+	}
 	e := r.refuse.Load()
 	if !replica && least == 0 && e == nil || !s.writes(row) {
 		return ""

@@ -22,11 +22,13 @@ func replicaof(c *command.Ctx) {
 	r := &srv.repl
 	host, word := string(a.Bytes()), string(a.Peek())
 	switch {
+	case srv.group.Load() != nil:
+		c.Fail("ERR The failover group says whom this server follows. Use FAILOVER to switch.")
 	case srv.failing():
 		c.Fail(resp.ErrReplicaOfFailover)
 	case strings.EqualFold(host, "no") && strings.EqualFold(word, "one"):
 		if r.replica.Load() {
-			srv.becomePrimary(s.ex)
+			srv.becomePrimary(s.ex, newRunID())
 			srv.log.Info("MASTER MODE enabled (user request from '" + s.conn.RemoteAddr() + "')")
 		}
 		c.Reply.OK()
@@ -166,6 +168,7 @@ func (s *session) acked(a *command.Args) {
 	}
 	srv.repl.count(srv)
 	srv.serveWaits()
+	srv.guard.poke(srv)
 	if srv.repl.failover.state.Load() == failoverWaiting {
 		srv.nudgeReplication()
 	}

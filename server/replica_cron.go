@@ -105,7 +105,7 @@ func (r *replicas) count(srv *Server) {
 func (srv *Server) expireBacklog(ex *executor) {
 	r := &srv.repl
 	ttl := srv.conf.ReplBacklogTTL.Get()
-	if len(r.list()) > 0 || r.replica.Load() || r.backlog.Load() == nil {
+	if len(r.list()) > 0 || r.replica.Load() || r.backlog.Load() == nil || srv.group.Load() != nil {
 		r.alone_ms = 0
 		return
 	}

@@ -40,6 +40,7 @@ func infoReplication(w *infoWriter) {
 	w.int("second_repl_offset", h.SecondOffset())
 	w.flag("repl_backlog_active", b != nil)
 	w.int("repl_backlog_size", conf.ReplBacklogSize.Get())
+	defer infoGroup(w)
 	if b == nil {
 		w.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 		return

@@ -52,6 +52,14 @@ type link struct {
 // retryEvery is how long a link that could not be made waits for the next attempt.
 const retryEvery = time.Second
 
+// retryLink is retryEvery, or less where a group waits for its members to find each other.
+func (srv *Server) retryLink() time.Duration {
+	if g := srv.group.Load(); g != nil {
+		return min(retryEvery, g.profile.Interval/2)
+	}
+	return retryEvery
+}
+
 func newLink(srv *Server, addr config.Address, handOver bool) *link {
 	l := &link{srv: srv, addr: addr, handOver: handOver, over: make(chan struct{}), lost: make(chan error, 1)}
 	l.before = srv.repl.last.Swap(l)
@@ -130,7 +138,7 @@ func (l *link) run() {
 		}
 		select {
 		case <-l.ctx.Done():
-		case <-time.After(retryEvery):
+		case <-time.After(srv.retryLink()):
 		}
 	}
 }
@@ -192,13 +200,10 @@ func (t timedReader) Read(p []byte) (int, error) {
 // converse holds the conversation up to its outcome.
 func (l *link) converse(nc net.Conn, in *bufio.Reader) (out replication.Outcome, err error) {
 	srv, conf := l.srv, l.srv.conf
-	port := int(srv.tcpPort())
-	if p := int(conf.ReplicaAnnouncePort.Get()); p != 0 {
-		port = p
-	}
+	host, port := srv.announced()
 	o := replication.LinkOptions{
 		User: conf.MasterUser.Get(), Password: conf.MasterAuth.Get(),
-		Port: port, AnnounceIP: conf.ReplicaAnnounceIP.Get(), Failover: l.handOver,
+		Port: port, AnnounceIP: host, Failover: l.handOver,
 	}
 	if srv.repl.backlog.Load() != nil {
 		o.ID, o.At = srv.repl.history.Load().ID, srv.repl.offset()

@@ -83,7 +83,7 @@ func (srv *Server) adoptSaved() {
 	srv.ks.Lock(srv.ks.All())
 	defer srv.ks.Unlock(srv.ks.All())
 	h := replication.NewHistory(p.id)
-	if srv.conf.ReplicaOf.Get().Host == "" {
+	if srv.conf.ReplicaOf.Get().Host == "" && srv.group.Load() == nil { // a group says later who goes on
 		h = h.Fork(newRunID(), p.at)
 	}
 	r.setHistory(h)

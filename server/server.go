@@ -88,6 +88,9 @@ type Server struct {
 	stray       sync.Mutex // held by a script that may touch keys which it did not declare
 
 	journal  journal
+	group    atomic.Pointer[group] // nil unless this server is a member of one
+	guard    guard
+	sentinel atomic.Pointer[sentinel]
 	disk     persistence.Disk
 	repl     replicas
 	keys     persistence.Keys // of encryption-key-file
@@ -228,9 +231,16 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.loading.Store(true) // from the first client on, until it is known what there is
 	srv.engine.Start()
 	go srv.endWith(ctx)
+	if err := srv.startGroup(); err != nil {
+		srv.engine.Stop(time.Second)
+		srv.removeFiles()
+		srv.ks.Close()
+		return err
+	}
 	err = srv.loadAtStart()
 	srv.loading.Store(false)
 	if err != nil {
+		srv.stopGroup()
 		srv.engine.Stop(time.Second)
 		srv.removeFiles()
 		srv.ks.Close()
@@ -239,11 +249,14 @@ func (srv *Server) Run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	helpers.Go(srv.keepHouse)
 	helpers.Go(srv.watchCertificates)
+	helpers.Go(srv.keepGuard)
+	srv.dataLoaded()
 	srv.followReplicaOf()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	<-srv.stopping
 	helpers.Wait()
+	srv.stopGroup()
 	srv.endLink()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)

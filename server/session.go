@@ -7,6 +7,7 @@ import (
 
 	"larder/server/acl"
 	"larder/server/command"
+	"larder/server/config"
 	"larder/server/netloop"
 	"larder/server/resp"
 )
@@ -60,6 +61,12 @@ type session struct {
 	holds    []hold // places in the output that wait for the log
 	heldTo   uint64 // up to where the output has been looked at for that
 	wroteLog bool   // stands in the executor's list of who wrote in this turn
+
+	safety     *config.Safety // CLIENT WRITE-SAFETY; nil: the server's
+	guarded    bool           // has seen or changed data in this turn
+	wroteFeed  bool           // stands in its executor's list of that name
+	feedHolds  []feedHold
+	feedHeldTo uint64 // the end of the output that waits for replicas
 
 	logEnd, feedEnd int64 // positions in the log and in what replicas are sent after the client's last write
 

@@ -172,6 +172,9 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.endTracking()
 	}
+	if ex.srv.guard.on.Load() {
+		ex.guardTurn()
+	}
 	if ex.srv.repl.wantAcks.Load() && ex.srv.repl.wantAcks.Swap(false) {
 		ex.srv.askForAcks()
 	}

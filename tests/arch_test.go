@@ -77,7 +77,12 @@ var outside = []struct {
 	{"github.com/spf13/cobra", "cmd/...", false},
 	{"go.uber.org/zap", "cmd/... server server/log", false},
 	{"github.com/tidwall/redcon", "server/resp", false},
-	{"golang.org/x/sys", "datatypes/arena server/netloop tests/...", true}, // the system's own calls: memory and sockets
+	{"golang.org/x/sys", "datatypes/arena server/netloop replication/failover tests/...", true}, // the system's own calls: memory and sockets
+	{"github.com/hashicorp/raft", "replication/failover", false},
+	{"github.com/hashicorp/raft-boltdb/v2", "replication/failover", false},
+	{"github.com/hashicorp/go-hclog", "replication/failover", false},
+	{"go.etcd.io/bbolt", "replication/failover", false},
+	{"github.com/anishathalye/porcupine", "tests/partition", false},
 	{"github.com/redis/go-redis/v9", "tests/...", false},
 	{"github.com/redis/rueidis", "tests/...", false},
 	{"github.com/yuin/gopher-lua", "server/script", false},

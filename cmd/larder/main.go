@@ -1,6 +1,7 @@
 // Larder is an in-memory cache server that any Redis client can talk to.
 //
 //	larder serve [redis.conf | -] [--directive value ...]     run the server
+//	larder witness --group NAME --listen ADDR --peers ADDR,ADDR the third voter of a pair
 //	larder version                                            say which version this is
 //	larder help [command]                                     what there is, with examples
 //
@@ -140,6 +141,6 @@ Then, from another terminal:
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(program, stdin, stdout, stderr), versionCommand(), directivesTopic())
+	root.AddCommand(serveCommand(program, stdin, stdout, stderr), witnessCommand(), versionCommand(), directivesTopic())
 	return root
 }

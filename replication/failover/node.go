@@ -38,6 +38,14 @@ type Local interface {
 	Changed(s *State)
 }
 
+// Watcher is what a witness has instead of a Local.
+type Watcher interface {
+	// Report fills in where clients find its sentinel port.
+	Report(*Report)
+	// Changed is called after every change of who is primary or who is there.
+	Changed(s *State)
+}
+
 // Options of a Node.
 type Options struct {
 	Group   string
@@ -46,7 +54,8 @@ type Options struct {
 	Peers   []string // the other members' addresses
 	Dir     string   // where it remembers who was primary
 	Profile Profile
-	Local   Local // nil for a witness
+	Local   Local   // nil for a witness
+	Watcher Watcher // of a witness, may be nil
 	Log     func(text string)
 	Warn    func(text string)
 }
@@ -129,6 +138,8 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	n.all.Go(n.lead)
 	if o.Local != nil {
 		n.all.Go(n.follow)
+	} else if o.Watcher != nil {
+		n.all.Go(n.look)
 	}
 	return n, nil
 }
@@ -148,6 +159,9 @@ func (n *Node) Stop() {
 
 // Holds tells whether this process may write at a moment.
 func (n *Node) Holds(now Moment) bool { return now < Moment(n.until.Load()) }
+
+// Held is what is left of the lease at a moment.
+func (n *Node) Held(now Moment) time.Duration { return max(0, Moment(n.until.Load())-now) }
 
 // Copies is what the coordinator goes by while this process is primary: every acknowledged write is on that many
 // replicas, 0 if that cannot be relied on.
@@ -277,6 +291,18 @@ func (n *Node) follow() {
 	}
 }
 
+// look tells a witness of changes.
+func (n *Node) look() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.roles:
+			n.o.Watcher.Changed(n.State())
+		}
+	}
+}
+
 // drain hands the lease over to an heir.
 func (n *Node) drain(epoch uint64, heir Member) {
 	ctx, cancel := context.WithTimeout(n.ctx, max(5*n.o.Profile.Lease, time.Second))
@@ -304,6 +330,8 @@ func (n *Node) ownReport() Report {
 	if n.o.Local != nil {
 		n.o.Local.Report(&r)
 		r.Member.Data = true
+	} else if n.o.Watcher != nil {
+		n.o.Watcher.Report(&r)
 	}
 	r.Member.ID, r.Member.Boot = n.o.ID, n.store.boot
 	n.mu.Lock()

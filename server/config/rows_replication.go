@@ -28,6 +28,15 @@ type Replication struct {
 	ReplBacklogSize              Int // bytes
 	ReplBacklogTTL               Int // seconds
 	PropagationErrorBehavior     Enum[PropagationError]
+	WriteSafety                  Value[Safety]
+	FailoverGroup                String
+	FailoverListen               String
+	FailoverAnnounce             String
+	FailoverPeers                Value[[]string]
+	FailoverSecret               String
+	FailoverProfile              Enum[Profile]
+	FailoverReads                Bool
+	SentinelPort                 Int
 }
 
 var replicationRows = []*Row{
@@ -55,4 +64,13 @@ var replicationRows = []*Row{
 	memory("repl-backlog-size", 1<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogSize }).clamp(16<<10, math.MaxInt64),
 	integer("repl-backlog-ttl", 3600, 0, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogTTL }),
 	enum("propagation-error-behavior", PropagationIgnore, propagationErrorWords, func(c *Config) *Enum[PropagationError] { return &c.PropagationErrorBehavior }).noEffect(notYet),
+	safetyRow(func(c *Config) *Value[Safety] { return &c.WriteSafety }).larder(),
+	optional("failover-group", func(c *Config) *String { return &c.FailoverGroup }).immutable().larder(),
+	optional("failover-listen", func(c *Config) *String { return &c.FailoverListen }).immutable().larder(),
+	optional("failover-announce", func(c *Config) *String { return &c.FailoverAnnounce }).immutable().larder(),
+	peersRow(func(c *Config) *Value[[]string] { return &c.FailoverPeers }).immutable().larder(),
+	optional("failover-secret", func(c *Config) *String { return &c.FailoverSecret }).sensitive().immutable().larder(),
+	enum("failover-profile", ProfileDefault, profileWords, func(c *Config) *Enum[Profile] { return &c.FailoverProfile }).immutable().larder(),
+	boolean("failover-reads", true, func(c *Config) *Bool { return &c.FailoverReads }).larder(),
+	integer("sentinel-port", 0, 0, 65535, func(c *Config) *Int { return &c.SentinelPort }).immutable().larder(),
 }

@@ -24,15 +24,16 @@ type Conn struct {
 	loop *Loop
 	out  resp.Writer
 
-	fd     int      // of an event loop, otherwise -1
-	slot   int      // in loop.conns
-	nc     net.Conn // of a portable loop
-	side   *side    // of a portable loop
-	peer   netip.AddrPort
-	mask   uint32 // what epoll watches
-	state  state
-	holdAt uint64 // output from here on waits; see HoldAfter
-	why    error  // why it closes
+	fd      int      // of an event loop, otherwise -1
+	slot    int      // in loop.conns
+	nc      net.Conn // of a portable loop
+	side    *side    // of a portable loop
+	peer    netip.AddrPort
+	mask    uint32 // what epoll watches
+	state   state
+	holdAt  uint64 // output from here on waits; see HoldAfter
+	holdToo uint64 // the same; see HoldToo
+	why     error  // why it closes
 
 	drainBelow int
 	drained    func(*Conn)
@@ -196,6 +197,19 @@ const noHold = math.MaxUint64
 // Release ends HoldAfter.
 func (c *Conn) Release() { c.HoldAfter(noHold) }
 
+// HoldToo is a second HoldAfter that knows nothing of the first, for somebody else who has replies wait: output leaves up
+// to the nearer of both places.
+func (c *Conn) HoldToo(place uint64) {
+	c.holdToo = place
+	c.touch()
+}
+
+// ReleaseToo ends HoldToo.
+func (c *Conn) ReleaseToo() { c.HoldToo(noHold) }
+
+// held is the place up to which output may leave, noHold if all may.
+func (c *Conn) held() uint64 { return min(c.holdAt, c.holdToo) }
+
 // WhenDrained calls fn once, at the end of a turn, as soon as no more than below bytes of output wait. It is not called
 // when the connection closes. A later call replaces it.
 func (c *Conn) WhenDrained(below int, fn func(*Conn)) {
@@ -260,7 +274,7 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 func (c *Conn) FD() int { return c.fd }
 
 func (e *Engine) newConn(l *Loop, ln *Listener) *Conn {
-	c := &Conn{ID: e.nextID.Add(1), Listener: ln, Created: time.Now(), loop: l, fd: -1, slot: -1, holdAt: noHold}
+	c := &Conn{ID: e.nextID.Add(1), Listener: ln, Created: time.Now(), loop: l, fd: -1, slot: -1, holdAt: noHold, holdToo: noHold}
 	c.out.Init(2, &l.pool)
 	return c
 }

@@ -261,11 +261,11 @@ func (l *Loop) flush(c *Conn) {
 	if limit == 0 || c.is(stBlocked) {
 		return
 	}
-	if c.holdAt != noHold {
-		if c.holdAt <= c.BytesOut {
+	if hold := c.held(); hold != noHold {
+		if hold <= c.BytesOut {
 			return
 		}
-		limit = int(min(uint64(limit), c.holdAt-c.BytesOut))
+		limit = int(min(uint64(limit), hold-c.BytesOut))
 	}
 	limit = min(limit, sendMost)
 	l.bufs = c.out.Buffers(l.bufs[:0], limit)

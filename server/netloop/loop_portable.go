@@ -180,12 +180,12 @@ func (c *Conn) pump(me int) {
 // sendable is the number of bytes that may leave.
 func (c *Conn) sendable() int {
 	n := c.out.Len()
-	if c.holdAt != noHold {
+	if hold := c.held(); hold != noHold {
 		sent := c.BytesOut + uint64(c.side.inFlight)
-		if c.holdAt <= sent {
+		if hold <= sent {
 			return 0
 		}
-		n = int(min(uint64(n), c.holdAt-sent))
+		n = int(min(uint64(n), hold-sent))
 	}
 	return n
 }

@@ -1,0 +1,333 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"larder/replication"
+	quorum "larder/replication/failover"
+	"larder/server/config"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// A failover group, as a data node sees it:
+//
+//	group.go        the member: what it reports, and how it becomes primary or replica when the group says so
+//	group_guard.go  writes are for who holds the lease; replies that wait for replicas
+//	safety.go       write-safety: the mode of the server and of each client
+//	sentinel.go     the port at which clients ask who is primary
+type group struct {
+	srv     *Server
+	node    *quorum.Node
+	id      string
+	profile quorum.Profile
+
+	loaded   atomic.Bool  // the data of the start is there
+	keys     atomic.Int64 // that it had
+	reigning atomic.Uint64
+	draining atomic.Bool // writes wait for a planned switch
+	state    atomic.Pointer[quorum.State]
+	ended    atomic.Bool
+}
+
+// Mistakes in the configuration of a group.
+var (
+	errFailoverListen = errors.New("failover-group needs failover-listen, an address like 10.0.0.1:7379")
+	errFailoverPeers  = errors.New("failover-group needs failover-peers, the addresses of the other members")
+	errFailoverFollow = errors.New("a member of a failover group is told by the group whom to follow: take replicaof out of the configuration")
+)
+
+// startGroup makes this server a member of its failover group, if it has one. Its data may still be loading.
+func (srv *Server) startGroup() error {
+	conf := srv.conf
+	name := conf.FailoverGroup.Get()
+	if name == "" {
+		return nil
+	}
+	listen, id := conf.FailoverListen.Get(), conf.FailoverAnnounce.Get()
+	switch {
+	case listen == "":
+		return errFailoverListen
+	case len(conf.FailoverPeers.Get()) == 0:
+		return errFailoverPeers
+	case conf.ReplicaOf.Get().Host != "":
+		return errFailoverFollow
+	}
+	if id == "" {
+		id = listen
+	}
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("failover-listen: %w", err)
+	}
+	g := &group{srv: srv, id: id, profile: quorum.Profiles[conf.FailoverProfile.Get().String()]}
+	g.state.Store(&quorum.State{})
+	srv.group.Store(g)
+	srv.guard.update(srv)
+	node, err := quorum.Start(quorum.Options{
+		Group: name, Secret: conf.FailoverSecret.Get(), ID: id, Peers: conf.FailoverPeers.Get(),
+		Dir: conf.Path("failover"), Profile: g.profile, Local: g,
+		Log: func(s string) { srv.log.Info(s) }, Warn: func(s string) { srv.log.Warn(s) },
+	}, ln)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	g.node = node
+	srv.guard.node.Store(node)
+	if port := int(conf.SentinelPort.Get()); port != 0 {
+		s := &sentinel{group: name, node: node, port: port, password: conf.RequirePass.Get}
+		if err := startSentinel(s, conf.Bind.Get()); err != nil {
+			srv.stopGroup()
+			return err
+		}
+		srv.sentinel.Store(s)
+	}
+	return nil
+}
+
+// dataLoaded lets the group know that what this server had on disk is there now.
+func (srv *Server) dataLoaded() {
+	g := srv.group.Load()
+	if g == nil {
+		return
+	}
+	keys := int64(0)
+	srv.ks.Lock(srv.ks.All())
+	for db := range srv.ks.Databases() {
+		n, _ := srv.ks.Counts(srv.ks.All(), db)
+		keys += int64(n)
+	}
+	srv.ks.Unlock(srv.ks.All())
+	g.keys.Store(keys)
+	g.loaded.Store(true)
+}
+
+// stopGroup leaves the group's work to the others.
+func (srv *Server) stopGroup() {
+	if s := srv.sentinel.Load(); s != nil {
+		s.stop()
+	}
+	if g := srv.group.Load(); g != nil {
+		g.ended.Store(true)
+		srv.guard.node.Store(nil)
+		if g.node != nil {
+			g.node.Stop()
+		}
+	}
+}
+
+// announced is the address that this server tells its primary, and the group.
+func (srv *Server) announced() (host string, port int) {
+	host, port = srv.conf.ReplicaAnnounceIP.Get(), int(srv.conf.ReplicaAnnouncePort.Get())
+	if g := srv.group.Load(); g != nil && host == "" {
+		host, _, _ = net.SplitHostPort(g.id)
+	}
+	if port == 0 {
+		port = int(srv.tcpPort())
+	}
+	return host, port
+}
+
+// Report is quorum.Local's.
+func (g *group) Report(r *quorum.Report) {
+	srv := g.srv
+	r.Member.Host, r.Member.Port = srv.announced()
+	r.Member.Sentinel = int(srv.conf.SentinelPort.Get())
+	r.Member.Priority = int(srv.conf.ReplicaPriority.Get())
+	r.Copies = srv.guard.copies()
+	p := &r.Position
+	p.Loading = !g.loaded.Load() || srv.loading.Load()
+	h := srv.repl.history.Load()
+	p.Offset = srv.repl.offset()
+	if again := srv.repl.history.Load(); again != h || srv.loading.Load() { // neither belongs to the other
+		p.Loading = true
+		h = again
+	}
+	p.Lines = []quorum.Line{{ReplID: h.ID, Upto: -1}}
+	if h.ID2 != replication.NoHistory {
+		p.Lines = append(p.Lines, quorum.Line{ReplID: h.ID2, Upto: h.End2})
+	}
+	p.Keys = g.keys.Load()
+	p.Leading = !srv.repl.replica.Load()
+}
+
+// Reign is quorum.Local's: this server is primary from now on.
+func (g *group) Reign(epoch uint64, replID string) {
+	srv := g.srv
+	srv.inWorldDo(func(ex *executor) {
+		if srv.repl.replica.Load() {
+			srv.becomePrimary(ex, replID)
+		} else {
+			srv.renameHistory(replID)
+		}
+		if srv.repl.backlog.Load() == nil {
+			srv.startBacklog(srv.repl.offset())
+		}
+		srv.guard.reset()
+		g.reigning.Store(epoch)
+		g.endDrain()
+	})
+}
+
+// Follow is quorum.Local's.
+func (g *group) Follow(m quorum.Member) {
+	srv := g.srv
+	srv.inWorldDo(func(ex *executor) {
+		was := g.reigning.Swap(0) != 0
+		srv.becomeReplica(ex, config.Address{Host: m.Host, Port: m.Port}, false)
+		srv.guard.reset()
+		if was {
+			g.sendAway()
+		}
+		g.endDrain()
+	})
+}
+
+// Rest is quorum.Local's.
+func (g *group) Rest() {
+	srv := g.srv
+	srv.inWorldDo(func(ex *executor) {
+		if g.reigning.Swap(0) != 0 {
+			g.sendAway()
+		}
+		srv.guard.reset()
+		g.endDrain()
+	})
+}
+
+// sendAway closes the clients of a primary that is one no more: they find the new one when they connect again, and none
+// goes on reading here as if nothing had happened. Those that understand a redirection stay.
+func (g *group) sendAway() {
+	for _, s := range g.srv.clients.all() {
+		if s.link == nil && s.peer == nil && (!s.noted.redirect || len(s.feedHolds) > 0) {
+			s.conn.Kill(netloop.ErrKilled)
+		}
+	}
+}
+
+// endDrain lets writes go on that wait for a switch. The world is stopped.
+func (g *group) endDrain() {
+	if g.draining.Swap(false) {
+		g.srv.setServeExpired()
+		g.srv.unparkAll()
+	}
+}
+
+// drainAsk is how often a replica that is to take over is asked how far it is.
+const drainAsk = 100 * time.Millisecond
+
+// Drain is quorum.Local's: writes wait until the heir has everything.
+func (g *group) Drain(ctx context.Context, heir quorum.Member) bool {
+	srv := g.srv
+	srv.inWorldDo(func(*executor) { // nobody is in the middle of a write
+		g.draining.Store(true)
+		srv.setServeExpired()
+	})
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	var asked time.Time
+	for {
+		if p := srv.findPeer(heir.Host, heir.Port); p != nil && p.isOnline() {
+			if p.acked.Load() == srv.repl.offset() {
+				return true
+			}
+			if now := time.Now(); now.Sub(asked) > drainAsk {
+				asked = now
+				srv.askNow()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			srv.inWorldDo(func(*executor) { g.endDrain() })
+			return false
+		case <-t.C:
+		}
+	}
+}
+
+// askNow asks the replicas what they have, from any goroutine.
+func (srv *Server) askNow() {
+	ex := srv.executors[0]
+	ex.post(func() {
+		srv.askForAcks()
+		ex.feedPeers()
+	})
+}
+
+// Changed is quorum.Local's.
+func (g *group) Changed(s *quorum.State) {
+	before := g.state.Swap(s)
+	if before.Primary != s.Primary || before.Members[before.Primary] != s.Members[s.Primary] {
+		if sp := g.srv.sentinel.Load(); sp != nil {
+			sp.switched(before, s)
+		}
+	}
+	g.srv.guard.poke(g.srv)
+}
+
+// memberAt finds the member whose clients' address is host and port.
+func memberAt(s *quorum.State, host string, port int) (quorum.Member, bool) {
+	for _, m := range s.Members {
+		if m.Data && m.Port == port && strings.EqualFold(m.Host, host) {
+			return m, true
+		}
+	}
+	return quorum.Member{}, false
+}
+
+// switchGroup is FAILOVER in a group: a planned switch. It may take some seconds.
+func (srv *Server) switchGroup(ex *executor, s *session, host string, port int) {
+	g := srv.group.Load()
+	to := ""
+	if host != "" {
+		m, ok := memberAt(g.state.Load(), host, port)
+		if !ok {
+			s.out().Error(resp.ErrFailoverTarget)
+			return
+		}
+		to = m.ID
+	}
+	ex.later(s, func() func(*resp.Writer) {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		_, err := g.node.Switch(ctx, to)
+		return func(w *resp.Writer) {
+			if err != nil {
+				w.Error(resp.Error("ERR " + err.Error()))
+				return
+			}
+			w.OK()
+		}
+	})
+}
+
+// infoGroup is what INFO replication says of the group.
+func infoGroup(w *infoWriter) {
+	g := w.srv.group.Load()
+	if g == nil {
+		return
+	}
+	st := g.state.Load()
+	p := st.Members[st.Primary]
+	w.text("failover_group", w.srv.conf.FailoverGroup.Get())
+	w.int("failover_epoch", int64(st.Epoch))
+	primary := ""
+	if st.Primary != "" {
+		primary = net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
+	}
+	w.text("failover_primary", primary)
+	w.int("failover_members", int64(len(st.Members)))
+	held := time.Duration(0)
+	if n := w.srv.guard.node.Load(); n != nil {
+		held = n.Held(quorum.Now())
+	}
+	w.int("failover_lease_ms", held.Milliseconds())
+}

@@ -1,0 +1,386 @@
+package server
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	quorum "larder/replication/failover"
+	"larder/server/command"
+	"larder/server/command/spec"
+	"larder/server/config"
+	"larder/server/netloop"
+	"larder/server/resp"
+)
+
+// The guard stands between clients and a primary that may not be one any more, or whose writes may not be anywhere else.
+//
+// Before a command it asks whether the lease holds and how old the oldest write is that no replica has. At the end of a
+// turn, before output leaves, it asks for the lease again: whatever was done in between was done by the primary. If the
+// lease is over, the turn's replies are not sent and their clients' connections closed: they cannot know what became of
+// their commands, and neither can we. Where a client's mode is sync, its output waits until enough replicas have all
+// that was written up to the end of the turn, also for reads: nobody is told of what may still be lost.
+type guard struct {
+	on   atomic.Bool // there is a group, or some mode is not async
+	node atomic.Pointer[quorum.Node]
+
+	modes atomic.Int64 // sessions with a mode of their own, ever
+	least atomic.Int64 // the least number of replicas that a session of its own mode relies on, 0 for none
+
+	oldest atomic.Int64 // when the oldest write was made that no replica has, on the clock of executor.nanos; 0: there is none
+	mu     sync.Mutex
+	ages   []writeAge // of what no replica has, the oldest first
+	asked  int64      // the end of the stream after replicas were last asked how far they are
+	noted  int64      // the end of the stream when it was last looked at
+}
+
+// writeAge is a moment, and the end of what was written from then on until the next one.
+type writeAge struct{ nanos, upto int64 }
+
+const (
+	errNoLease resp.Error = "READONLY This server is not sure to be the primary: it has no majority of its failover group at the moment."
+	errUnsafe  resp.Error = "NOREPLICAS The oldest write that no replica has is older than write-safety allows."
+)
+
+// redirectTo is the error for clients that follow redirections.
+func redirectTo(a config.Address) resp.Error {
+	return resp.Error("REDIRECT " + a.Host + ":" + itoa(int64(a.Port)))
+}
+
+// update follows the configuration.
+func (g *guard) update(srv *Server) {
+	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
+}
+
+// copies is how many replicas the coordinator may count on for every write that was acknowledged, 0 for none.
+func (g *guard) copies() int { return int(g.least.Load()) }
+
+// rely takes note that writes are acknowledged when so many replicas have them.
+func (g *guard) rely(replicas int) {
+	for {
+		old := g.least.Load()
+		if old != 0 && old <= int64(replicas) || g.least.CompareAndSwap(old, int64(replicas)) {
+			return
+		}
+	}
+}
+
+// reset forgets the ages of writes: the role has changed.
+func (g *guard) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ages, g.noted = g.ages[:0], 0
+	g.oldest.Store(0)
+}
+
+// safety is the session's mode.
+func (s *session) safetyMode() config.Safety {
+	if s.safety != nil {
+		return *s.safety
+	}
+	return s.srv.conf.WriteSafety.Get()
+}
+
+// leads tells whether this server may act as a primary now. Without a group it always may.
+func (srv *Server) leads() bool {
+	if srv.group.Load() == nil {
+		return true
+	}
+	n := srv.guard.node.Load()
+	return n != nil && n.Holds(quorum.Now())
+}
+
+// guardGates are the gates of the guard. They are asked only while it is on.
+func (ex *executor) guardGates(s *session, row *command.Row) resp.Error {
+	srv := ex.srv
+	if s.link != nil || s.peer != nil || srv.repl.replica.Load() {
+		return ""
+	}
+	writes := s.writes(row)
+	if !writes && !row.Has(spec.ReadOnly) && !row.Has(spec.MayReplicate) {
+		return ""
+	}
+	s.guarded = true
+	mode := s.safetyMode()
+	if !ex.leads() && (writes || mode.Kind == config.SafetySync || !srv.conf.FailoverReads.Get()) {
+		return errNoLease
+	}
+	if writes && mode.Kind == config.SafetyBounded {
+		if old := srv.guard.oldest.Load(); old != 0 && ex.nanos-old > mode.Bound_ms*int64(time.Millisecond) {
+			return errUnsafe
+		}
+	}
+	return ""
+}
+
+// leads asks for the lease once in a turn; the turn's end asks again.
+func (ex *executor) leads() bool {
+	if ex.leadsAsked {
+		return ex.leadsNow
+	}
+	ex.leadsAsked, ex.leadsNow = true, ex.srv.leads()
+	return ex.leadsNow
+}
+
+// feedHold is a place in a connection's output that waits for replicas.
+type feedHold struct {
+	place uint64 // of the output, see netloop.Conn.Written
+	end   int64  // of the stream
+	need  int    // replicas
+}
+
+// guardTurn runs at the end of a turn, before its output leaves.
+func (ex *executor) guardTurn() {
+	srv := ex.srv
+	g := &srv.guard
+	asked, led := ex.leadsAsked, ex.leadsNow
+	ex.leadsAsked = false
+	if srv.repl.replica.Load() {
+		ex.wroteFeed = ex.wroteFeed[:0]
+		return
+	}
+	lost := asked && led && !srv.leads()
+	end := srv.repl.offset()
+	g.noteWrites(ex, end)
+	for _, c := range ex.turnOf {
+		ex.guardClient(c.User.(*session), end, lost)
+	}
+	for _, s := range ex.wroteFeed {
+		s.wroteFeed, s.guarded = false, true
+		ex.guardClient(s, end, lost)
+	}
+	clear(ex.wroteFeed)
+	ex.wroteFeed = ex.wroteFeed[:0]
+	if len(ex.feedHeld) > 0 {
+		ex.releaseFeed()
+	}
+}
+
+func (ex *executor) guardClient(s *session, end int64, lost bool) {
+	if s == nil || !s.guarded {
+		return
+	}
+	s.guarded = false
+	if s.link != nil || s.peer != nil || s.conn.Closing() && s.conn.Pending() == 0 || s.conn.Pending() == 0 {
+		return
+	}
+	if lost {
+		s.conn.Close(netloop.ErrKilled)
+		return
+	}
+	mode := s.safetyMode()
+	if mode.Kind != config.SafetySync {
+		return
+	}
+	ex.srv.guard.rely(mode.Replicas)
+	if ex.srv.replicasHave(end, mode.Replicas) && len(s.feedHolds) == 0 {
+		return
+	}
+	place := max(s.feedHeldTo, s.conn.BytesOut)
+	s.feedHeldTo = s.conn.Written()
+	if n := len(s.feedHolds); n > 0 && s.feedHeldTo == place {
+		return
+	}
+	s.feedHolds = append(s.feedHolds, feedHold{place, end, mode.Replicas})
+	if len(s.feedHolds) == 1 {
+		s.conn.HoldToo(place)
+		ex.feedHeld = append(ex.feedHeld, s)
+		ex.feedHeldCount.Add(1)
+	}
+	ex.srv.askForAcksSoon(ex)
+}
+
+// askForAcksSoon asks the replicas how far they are, at most once for the same end of the stream.
+func (srv *Server) askForAcksSoon(ex *executor) {
+	g := &srv.guard
+	g.mu.Lock()
+	again := g.asked != srv.repl.offset()
+	if again {
+		srv.askForAcks()
+		g.asked = srv.repl.offset()
+	}
+	g.mu.Unlock()
+	if again {
+		ex.feedPeers()
+	}
+}
+
+// replicasHave tells whether n replicas have confirmed the stream up to end, and can be counted on. In a group those are
+// members, and the coordinator must know that they are counted on.
+func (srv *Server) replicasHave(end int64, n int) bool {
+	g := srv.group.Load()
+	if g != nil {
+		node := srv.guard.node.Load()
+		if node == nil {
+			return false
+		}
+		if c := node.Copies(); c == 0 || c > n {
+			return false
+		}
+	}
+	have := 0
+	for _, p := range srv.repl.list() {
+		if !p.isOnline() || p.acked.Load() < end {
+			continue
+		}
+		if g != nil {
+			host, port := p.address()
+			if _, ok := memberAt(g.state.Load(), host, port); !ok {
+				continue
+			}
+		}
+		if have++; have >= n {
+			return true
+		}
+	}
+	return false
+}
+
+// releaseFeed lets go what enough replicas have, while this server is primary for sure.
+func (ex *executor) releaseFeed() {
+	srv := ex.srv
+	if srv.repl.replica.Load() || !srv.leads() {
+		return
+	}
+	left := ex.feedHeld[:0]
+	for _, s := range ex.feedHeld {
+		n := 0
+		for n < len(s.feedHolds) && srv.replicasHave(s.feedHolds[n].end, s.feedHolds[n].need) {
+			n++
+		}
+		switch {
+		case n == len(s.feedHolds):
+			s.feedHolds = s.feedHolds[:0]
+			s.conn.ReleaseToo()
+			continue
+		case n > 0:
+			s.feedHolds = slices.Delete(s.feedHolds, 0, n)
+			s.conn.HoldToo(s.feedHolds[0].place)
+		}
+		left = append(left, s)
+	}
+	clear(ex.feedHeld[len(left):])
+	ex.feedHeldCount.Add(int64(len(left) - len(ex.feedHeld)))
+	ex.feedHeld = left
+}
+
+// forgetFeed is called when a client is gone.
+func (ex *executor) forgetFeed(s *session) {
+	if i := slices.Index(ex.feedHeld, s); i >= 0 {
+		ex.feedHeld = slices.Delete(ex.feedHeld, i, i+1)
+		ex.feedHeldCount.Add(-1)
+	}
+	if i := slices.Index(ex.wroteFeed, s); i >= 0 {
+		ex.wroteFeed = slices.Delete(ex.wroteFeed, i, i+1)
+	}
+}
+
+// poke makes the loops look again which replies may leave: a replica has said something, or the group has.
+func (g *guard) poke(srv *Server) {
+	if !g.on.Load() {
+		return
+	}
+	g.confirmed(srv)
+	for _, ex := range srv.executors {
+		if ex.loop != nil && ex.feedHeldCount.Load() > 0 && !ex.feedPosted.Swap(true) {
+			ex.post(func() {
+				ex.feedPosted.Store(false)
+				ex.releaseFeed()
+			})
+		}
+	}
+}
+
+// agesEvery is how finely the ages of writes are told apart.
+const agesEvery = int64(time.Millisecond)
+
+// noteWrites takes note that the stream has grown in this turn.
+func (g *guard) noteWrites(ex *executor, end int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if end <= g.noted {
+		return
+	}
+	g.noted = end
+	n := len(g.ages)
+	if n == 0 && ex.srv.confirmedByOne() >= end {
+		return
+	}
+	if n > 0 && ex.nanos-g.ages[n-1].nanos < agesEvery {
+		g.ages[n-1].upto = end
+		return
+	}
+	if n == 0 {
+		g.oldest.Store(max(1, ex.nanos))
+	}
+	g.ages = append(g.ages, writeAge{ex.nanos, end})
+}
+
+// confirmedByOne is up to where some replica has the stream.
+func (srv *Server) confirmedByOne() (at int64) {
+	for _, p := range srv.repl.list() {
+		if p.isOnline() {
+			at = max(at, p.acked.Load())
+		}
+	}
+	return at
+}
+
+// confirmed forgets the writes that a replica has.
+func (g *guard) confirmed(srv *Server) {
+	at := srv.confirmedByOne()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for n < len(g.ages) && g.ages[n].upto <= at {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	g.ages = slices.Delete(g.ages, 0, n)
+	if len(g.ages) == 0 {
+		g.oldest.Store(0)
+	} else {
+		g.oldest.Store(max(1, g.ages[0].nanos))
+	}
+}
+
+// guardTick asks replicas for what is not confirmed, while anybody wants to know. The janitor's helper calls it.
+func (srv *Server) guardTick() {
+	g := &srv.guard
+	if !g.on.Load() || srv.repl.replica.Load() {
+		return
+	}
+	held := false
+	for _, ex := range srv.executors {
+		held = held || ex.feedHeldCount.Load() > 0
+	}
+	if held || g.oldest.Load() != 0 {
+		for _, p := range srv.repl.list() {
+			if p.isOnline() {
+				srv.askNow()
+				break
+			}
+		}
+	}
+	g.poke(srv)
+}
+
+// guardEvery is how often the guard looks by itself.
+const guardEvery = 25 * time.Millisecond
+
+// keepGuard runs until the server stops.
+func (srv *Server) keepGuard() {
+	t := time.NewTicker(guardEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-srv.stopping:
+			return
+		case <-t.C:
+			srv.guardTick()
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,8 +83,8 @@ func (p *Payload) Read(b []byte) (n int, err error) {
 			return n, nil
 		}
 		room := len(p.hold)
-		p.hold = append(p.hold, make([]byte, payloadChunk)...)
-		got, err := p.r.Read(p.hold[room:])
+		p.hold = slices.Grow(p.hold, payloadChunk)
+		got, err := p.r.Read(p.hold[room : room+payloadChunk])
 		p.hold = p.hold[:room+got]
 		if got > 0 && bytes.HasSuffix(p.hold, []byte(p.h.Mark)) {
 			p.end = true

@@ -19,10 +19,11 @@ type Stream struct {
 	first, last *chunk
 	keep        int64
 	readers     int
+	free        [][]byte // memory of chunks that are gone
 	end         atomic.Int64
 }
 
-// chunk is a piece of the stream. Its bytes never change once they are written.
+// chunk is a piece of the stream. Its bytes never change once they are written, until it is gone and nobody is in it.
 type chunk struct {
 	at      int64 // position of the first byte
 	data    []byte
@@ -34,7 +35,7 @@ func (c *chunk) end() int64 { return c.at + int64(len(c.data)) }
 
 // Chunks have a part of what is kept, so that what is kept is about that, within bounds.
 const (
-	chunkLeast = 16 << 10
+	chunkLeast = 16 << 10 // as the least that repl-backlog-size may be
 	chunkMost  = 256 << 10
 	chunkPart  = 16
 )
@@ -56,7 +57,7 @@ func (s *Stream) Append(p []byte) (end int64) {
 	for len(p) > 0 {
 		room := cap(s.last.data) - len(s.last.data)
 		if room == 0 {
-			c := &chunk{at: s.last.end(), data: make([]byte, 0, max(chunkLeast, min(s.keep/chunkPart, chunkMost)))}
+			c := &chunk{at: s.last.end(), data: s.memory()}
 			s.last.next, s.last = c, c
 			room = cap(c.data)
 		}
@@ -74,8 +75,24 @@ func (s *Stream) trim() {
 	end := s.end.Load()
 	for c := s.first; c.readers == 0 && c.next != nil && end-c.end() >= s.keep; c = s.first {
 		s.first = c.next
+		if len(s.free) < freeMost && cap(c.data) > 0 {
+			s.free = append(s.free, c.data[:0])
+		}
 	}
 }
+
+// memory is room for a chunk.
+func (s *Stream) memory() []byte {
+	if n := len(s.free); n > 0 {
+		b := s.free[n-1]
+		s.free = s.free[:n-1]
+		return b
+	}
+	return make([]byte, 0, max(chunkLeast, min(s.keep/chunkPart, chunkMost)))
+}
+
+// freeMost is how many chunks' memory is kept for the next ones.
+const freeMost = 16
 
 // SetKeep changes how many bytes are kept.
 func (s *Stream) SetKeep(keep int64) {
@@ -83,6 +100,7 @@ func (s *Stream) SetKeep(keep int64) {
 	defer s.mu.Unlock()
 	s.keep = keep
 	s.trim()
+	s.free = nil // of another size
 }
 
 // End is the position after the last byte.
@@ -162,8 +180,8 @@ func (s *Stream) Reader(at int64) *Reader {
 	return &Reader{s: s, c: c, off: int(at - c.at)}
 }
 
-// Next is up to most bytes that come next, none if the reader is at the end. They stay as they are for good. The reader
-// is behind them afterwards.
+// Next is up to most bytes that come next, none if the reader is at the end. They stay as they are until the next call, or
+// Close. The reader is behind them afterwards.
 func (r *Reader) Next(most int) []byte {
 	s := r.s
 	s.mu.Lock()

@@ -68,6 +68,7 @@ type AppendLog struct {
 	syncing  atomic.Int64 // since when the disk is waited for, Unix milliseconds, 0: it is not
 	suspect  atomic.Bool
 	failing  atomic.Bool
+	delay    atomic.Int64
 	held     atomic.Bool // SyncEverysec does not wait for the disk
 	wake     chan struct{}
 	syncWake chan struct{}
@@ -215,6 +216,9 @@ func (l *AppendLog) Drop(f *LogFile) {
 	signal(l.wake)
 }
 
+// SetDelay makes the log wait before each write, for tests.
+func (l *AppendLog) SetDelay(d time.Duration) { l.delay.Store(int64(d)) }
+
 // HoldSync keeps SyncEverysec from waiting for the disk, for as long as it is on.
 func (l *AppendLog) HoldSync(on bool) { l.held.Store(on) }
 
@@ -317,6 +321,9 @@ func (l *AppendLog) write() {
 		l.queue = nil
 		l.mu.Unlock()
 		if len(batch) > 0 {
+			if d := l.delay.Load(); d > 0 {
+				time.Sleep(time.Duration(d))
+			}
 			l.writeBatch(batch)
 			continue
 		}

@@ -17,13 +17,15 @@ type LoadOptions struct {
 	Checksum    bool // compare the checksum if the file has one
 	KeepExpired bool // keys whose time is over are loaded too: the file belongs to a primary or to a log
 	Replace     bool // a key that is there already is replaced; else it is an error
+	Discard     bool // every value is read and none is kept
 	Workers     int  // how many goroutines fill the shards, if the loader takes them; 0 or 1: none but the caller's
 
-	Function func(code []byte) error  // is given each library of functions; nil ignores them
-	Aux      func(name, value string) // is given what the file says of itself
-	Lapsed   func(db int, key []byte) // is given the keys that are left out because their time is over
-	Skipped  func(key []byte)         // is given the keys of empty collections, which are left out
-	Progress func(read int64) error   // is called about every Every bytes; an error ends the loading
+	Function func(code []byte) error                           // is given each library of functions; nil ignores them
+	Aux      func(name, value string)                          // is given what the file says of itself
+	Seen     func(key []byte, typ byte, expire_ms, size int64) // is given each key that was read, its expiry or -1, and its bytes
+	Skipped  func(key []byte)                                  // is given the keys of empty collections, which are left out
+	Progress func(read int64) error                            // is called about every Every bytes; an error ends the loading
+	Lapsed   func(db int, key []byte)                          // is given the keys that are left out because their time is over
 	Every    int64
 	KeyDelay time.Duration // is waited after each key, for tests
 }

@@ -27,7 +27,12 @@ func (p *placer) place(typ byte, f facts) error {
 	if err := p.readKey(typ); err != nil {
 		return err
 	}
-	return p.placeValue(typ, p.ks.Hash(p.key), f)
+	at := p.r.Pos()
+	err := p.placeValue(typ, p.ks.Hash(p.key), f)
+	if err == nil && p.o.Seen != nil {
+		p.o.Seen(p.key, typ, f.expire, p.r.Pos()-at+int64(len(p.key)))
+	}
+	return err
 }
 
 // readKey reads the key of a value of type typ.
@@ -54,7 +59,7 @@ func (p *placer) placeValue(typ byte, h uint64, f facts) error {
 	if f.expire == 0 { // at the beginning of time: long over, but not "never"
 		how.Expire_ms = 1
 	}
-	over := f.expire != -1 && f.expire < p.o.Now_ms && !p.o.KeepExpired
+	over := f.expire != -1 && f.expire < p.o.Now_ms && !p.o.KeepExpired || p.o.Discard
 	switch clock := v.Clock(); {
 	case clock.LFU && f.freq >= 0:
 		how.Access, how.HasAccess = clock.FreqWord(uint8(f.freq), p.o.Now_ms), true
@@ -131,8 +136,12 @@ func (p *placer) text(how keyspace.Loaded, over bool) error {
 	return nil
 }
 
-// lapsed leaves a key out whose time is over.
+// lapsed leaves a key out whose time is over, or that nobody wants.
 func (p *placer) lapsed() {
+	if p.o.Discard {
+		p.res.Keys++
+		return
+	}
 	p.res.Expired++
 	if p.o.Lapsed != nil {
 		p.o.Lapsed(p.v.DB, p.key)

@@ -49,6 +49,7 @@ type SnapshotOptions struct {
 	Aux        []Aux         // more to say of the file
 	Functions  [][]byte      // the source of each library of functions
 	Commands   bool          // not a snapshot but commands that make the same
+	Stamp      bool          // they begin with a line that says when
 	KeyDelay   time.Duration // a job waits that long for each key, for tests
 }
 
@@ -99,6 +100,9 @@ func NewSnapshot(out io.Writer, ks *keyspace.Keyspace, o SnapshotOptions) *Snaps
 	sum := &summed{out: out, on: o.Checksum}
 	s := &Snapshot{recordWriter{w: codec.NewWriter(sum, o.Options), opt: &o, clock: &ks.Clock, db: -1}, sum}
 	if o.Commands {
+		if o.Stamp {
+			s.w.Raw(fmt.Appendf(nil, "#TS:%d\r\n", o.Created.Unix()))
+		}
 		for _, code := range o.Functions {
 			s.functionCommand(code)
 		}

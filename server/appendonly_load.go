@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,8 +15,12 @@ import (
 	"larder/persistence"
 )
 
-// errLogDamaged ends a loading whose reason has been logged.
-var errLogDamaged = errors.New("the append-only files cannot be loaded")
+// logDamage is why the append-only files cannot be loaded: the last word of a server that cannot start for that.
+type logDamage string
+
+func (d logDamage) Error() string { return string(d) }
+
+func damaged(format string, args ...any) error { return logDamage(fmt.Sprintf(format, args...)) }
 
 // loadLogAtStart loads the append-only files and begins the log behind them. It tells whether there was anything to load.
 func (srv *Server) loadLogAtStart() error {
@@ -38,7 +42,7 @@ func (srv *Server) loadLogAtStart() error {
 			return nil
 		}
 		if err != nil {
-			return errLoading
+			return err
 		}
 		srv.log.Info(fmt.Sprintf("DB loaded from append only file: %.3f seconds", time.Since(began).Seconds()))
 	}
@@ -117,8 +121,7 @@ func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
 	for _, f := range files {
 		info, err := os.Stat(srv.logPath(f.Name))
 		if err != nil {
-			srv.log.Warn("The append log file "+f.Name+" doesn't exist: "+reason(err), zap.Error(err))
-			return tail, errLogDamaged
+			return tail, damaged("The append log file %s doesn't exist: %s", f.Name, reason(err))
 		}
 		total += info.Size()
 	}
@@ -183,8 +186,7 @@ func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err er
 	srv, path := ld.srv, ld.srv.logPath(name)
 	f, in, size, err := srv.openSealed(path)
 	if err != nil {
-		srv.log.Warn("Fatal error: can't open the append log file "+name+" for reading: "+reason(err), zap.Error(err))
-		return tail, errLogDamaged
+		return tail, damaged("Fatal error: can't open the append log file %s for reading: %s", name, reason(err))
 	}
 	defer f.Close()
 	defer func() { ld.done += size }()
@@ -221,8 +223,7 @@ func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64,
 			what = "preamble"
 		}
 		if !errors.Is(err, errStopped) {
-			srv.log.Warn(fmt.Sprintf("Error reading the RDB %s of the AOF file %s, AOF loading aborted", what, name))
-			return 0, errLogDamaged
+			return 0, damaged("Error reading the RDB %s of the AOF file %s, AOF loading aborted", what, name)
 		}
 		return 0, err
 	}
@@ -240,16 +241,15 @@ func (ld *logLoader) commands(path, name string, from int64, last bool) (tail pe
 	switch {
 	case errors.As(err, &damage):
 		if !srv.conf.AOFSalvage.Get() {
-			srv.log.Warn(fmt.Sprintf("Bad file format reading the append only file %s: %s. Make a backup of your AOF file, then use "+
-				"\"larder check aof --fix %s\", or start once with aof-salvage yes to keep the %d bytes before.", name, damage.Error(), name, res.End))
-			return tail, errLogDamaged
+			return tail, damaged("Bad file format reading the append only file %s: %s. Make a backup of your AOF file, then use "+
+				"\"larder check aof --fix %s\", or start once with aof-salvage yes to keep the %d bytes before.", name, damage.Error(), name, res.End)
 		}
 		srv.log.Warn(fmt.Sprintf("!!! The append only file %s is %s. aof-salvage is on: %d bytes before are loaded, %d bytes are left out !!!",
 			name, damage.Error(), res.End, res.Cut()))
 		ld.salvaged = true
 	case err != nil:
 		if !errors.Is(err, errStopped) {
-			srv.log.Warn("Unrecoverable error reading the append only file "+name+": "+reason(err), zap.Error(err))
+			err = damaged("Unrecoverable error reading the append only file %s: %s", name, reason(err))
 		}
 		return tail, err
 	}
@@ -263,20 +263,17 @@ func (ld *logLoader) commands(path, name string, from int64, last bool) (tail pe
 		srv.log.Warn("Revert incomplete MULTI/EXEC transaction in AOF file " + name)
 	}
 	if !srv.conf.AOFLoadTruncated.Get() {
-		srv.log.Warn(fmt.Sprintf("Unexpected end of file reading the append only file %s: %s, at byte %d of %d. You can: "+
+		return tail, damaged("Unexpected end of file reading the append only file %s: %s, at byte %d of %d. You can: "+
 			"1) Make a backup of your AOF file, then use \"larder check aof --fix\". "+
-			"2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.", name, res.Torn, res.End, res.Size))
-		return tail, errLogDamaged
+			"2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.", name, res.Torn, res.End, res.Size)
 	}
 	srv.log.Warn("!!! Warning: short read while loading the AOF file " + name + "!!!")
 	srv.log.Warn(fmt.Sprintf("!!! Truncating the AOF %s at offset %d !!!", name, res.End))
 	if !last {
-		srv.log.Warn("Fatal error: the truncated file is not the last file")
-		return tail, errLogDamaged
+		return tail, damaged("Fatal error: the truncated file is not the last file")
 	}
 	if err := persistence.CutFile(srv.disk, path, res.End); err != nil {
-		srv.log.Warn("Error truncating the AOF file "+name+": "+reason(err), zap.Error(err))
-		return tail, errLogDamaged
+		return tail, damaged("Error truncating the AOF file %s: %s", name, reason(err))
 	}
 	srv.log.Warn(fmt.Sprintf("AOF %s loaded anyway because aof-load-truncated is enabled: %s, %d bytes were cut off", name, res.Torn, res.Cut()))
 	return res.Tail, nil
@@ -313,8 +310,7 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 		if err := ld.re.do(it.Argv, it.Raw); err != nil {
 			var unknown unknownInLog
 			if errors.As(err, &unknown) {
-				ld.srv.log.Warn(fmt.Sprintf("Unknown command '%s' reading the append only file %s", string(unknown), path[strings.LastIndexByte(path, '/')+1:]))
-				return errLogDamaged
+				return damaged("Unknown command '%s' reading the append only file %s", string(unknown), filepath.Base(path))
 			}
 			return err
 		}

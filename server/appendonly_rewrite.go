@@ -42,6 +42,7 @@ func (srv *Server) writeStoppedBase(f *persistence.File) error {
 func (srv *Server) baseOptions() persistence.SnapshotOptions {
 	o := srv.snapshotOptions()
 	o.AOFBase = true
+	o.Stamp = srv.conf.AOFTimestampEnabled.Get()
 	o.Commands = !srv.conf.AOFUseRDBPreamble.Get()
 	return o
 }
@@ -146,6 +147,9 @@ func (srv *Server) changeFile() error {
 func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOptions, keep int) {
 	a := &srv.aof
 	err := srv.writeBase(job, o, keep)
+	if err == nil {
+		srv.removeHistory()
+	}
 	if l := a.log.Load(); l != nil {
 		l.HoldSync(false)
 	}
@@ -164,7 +168,6 @@ func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOption
 	a.failed.Store(false)
 	a.failures.Store(0)
 	srv.log.Info("Background AOF rewrite terminated with success")
-	srv.removeHistory()
 	srv.log.Info("Background AOF rewrite finished successfully")
 }
 
@@ -386,6 +389,16 @@ func (srv *Server) rewritesLimited(now_s int64) bool {
 
 func init() {
 	register(command.New("bgrewriteaof", command.AllOfThem, bgrewriteaof))
+	debugCommands["aof-flush-sleep"] = debugCommand{1, 1, "AOF-FLUSH-SLEEP <microseconds>", "Wait before each write to the append-only file.", func(c *command.Ctx, srv *Server) {
+		us := c.Args.Int()
+		if !c.Args.Done() {
+			return
+		}
+		if l := srv.aof.log.Load(); l != nil {
+			l.SetDelay(time.Duration(us) * time.Microsecond)
+		}
+		c.Reply.OK()
+	}}
 	debugCommands["loadaof"] = debugCommand{0, 0, "LOADAOF", "Forget the data and load the append-only file.", debugLoadAOF}
 }
 
@@ -406,6 +419,7 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 	s.ex.view.Dirty = dirty // nothing of it is a change
 	s.ex.view.ResetEvents()
 	if err != nil {
+		srv.log.Warn(err.Error())
 		c.Fail("ERR Error trying to load the AOF files, check server logs.")
 		return
 	}

@@ -75,6 +75,7 @@ func (srv *Server) followConfig() {
 	c.OnChange(srv.relistenFor("Failed to bind to specified addresses.", portTCP, portTLS), "bind")
 	c.OnChange(srv.followTLS, tlsDirectives...)
 	c.OnChange(srv.relistenTLS, "tls-port")
+	c.OnChange(srv.followBackupConfig, "backup-schedule")
 	c.OnChange(func() error { srv.followLogConfig(); return nil }, "appendfsync", "aof-timestamp-enabled")
 	c.OnChange(func() error { return srv.setAppendonly(srv.setter, c.Appendonly.Get()) }, "appendonly")
 }

@@ -57,6 +57,7 @@ func infoPersistence(w *infoWriter) {
 		w.flag("aof_pending_bio_fsync", l.Syncing())
 		w.uint("aof_delayed_fsync", l.Delayed())
 	}
+	infoBackups(w)
 	if loading || w.srv.loadingAside.Load() {
 		infoLoading(w, &st.loaded)
 	}

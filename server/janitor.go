@@ -97,6 +97,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	ex.handIn()
 	j.srv.followSavePoints(ex)
 	j.srv.followRewrites(ex)
+	j.srv.followBackups(ex)
 	j.srv.replicationCron(ex)
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()

@@ -175,6 +175,10 @@ func (srv *Server) loadAtStart() error {
 		srv.log.Warn(err.Error())
 		return errLoading
 	}
+	if err := srv.followBackupConfig(); err != nil {
+		srv.log.Warn(err.Error())
+		return errLoading
+	}
 	if srv.conf.Appendonly.Get() {
 		if err := srv.loadLogAtStart(); err != nil {
 			return err

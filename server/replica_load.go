@@ -133,6 +133,7 @@ func (srv *Server) empty() bool {
 func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	srv.abortSave()
 	srv.abortRewrite()
+	srv.abortBackup()
 	v := ex.view
 	v.Flushed(true)
 	srv.ks.Exchange(other)

@@ -191,7 +191,7 @@ func (srv *Server) flushedAll(ex *executor) {
 // base is written.
 func (srv *Server) saving() *persistence.Job {
 	job := srv.saver.job.Load()
-	if job == srv.aof.rewriting.Load() {
+	if job == srv.aof.rewriting.Load() || job == srv.backup.job.Load() {
 		return nil
 	}
 	return job
@@ -293,6 +293,7 @@ func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
 		srv.log.Warn("Errors trying to shut down the server. Check the logs for more information.")
 		return false
 	}
+	srv.abortBackup()
 	srv.endLog()
 	if srv.loading.Load() || how&config.ShutdownNosave != 0 {
 		return true

@@ -96,6 +96,7 @@ type Server struct {
 	keys     persistence.Keys // of encryption-key-file
 	saver    snapshots
 	aof      appendOnly
+	backup   backups
 	setter   *executor // of who changes the configuration, while the world is stopped
 	hubs     hubs
 	tracker  tracker
@@ -238,6 +239,10 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	err = srv.loadAtStart()
+	if err != nil {
+		srv.ended.Store(true) // what could not be loaded must never be replaced by what was
+		srv.shutdown()
+	}
 	srv.loading.Store(false)
 	if err != nil {
 		srv.stopGroup()
@@ -273,6 +278,9 @@ func (srv *Server) Ready() <-chan struct{} { return srv.ready }
 // Shutdown ends the server as SHUTDOWN does: it writes the last snapshot if the save points or how ask for one, then Run
 // returns. If the snapshot cannot be written, and how does not insist, the server goes on.
 func (srv *Server) Shutdown(how config.Shutdown) {
+	if srv.ended.Load() {
+		return
+	}
 	ex := srv.janitor
 	ex.enter()
 	defer ex.leave()

@@ -76,6 +76,7 @@ var outside = []struct {
 }{
 	{"github.com/spf13/cobra", "cmd/...", false},
 	{"go.uber.org/zap", "cmd/... server server/log", false},
+	{"github.com/robfig/cron/v3", "server", false},
 	{"github.com/tidwall/redcon", "server/resp", false},
 	{"golang.org/x/sys", "datatypes/arena server/netloop replication/failover tests/...", true}, // the system's own calls: memory and sockets
 	{"github.com/hashicorp/raft", "replication/failover", false},

@@ -2,6 +2,7 @@
 //
 //	larder serve [redis.conf | -] [--directive value ...]     run the server
 //	larder witness --group NAME --listen ADDR --peers ADDR,ADDR the third voter of a pair
+//	larder check rdb|aof FILE [--fix]                         verify and repair files
 //	larder version                                            say which version this is
 //	larder help [command]                                     what there is, with examples
 //
@@ -9,8 +10,8 @@
 // does the binary under the name redis-server, whatever its arguments.
 //
 // main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
-// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process; directives.go lists the
-// configuration for those who ask.
+// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process; check*.go look at files;
+// directives.go lists the configuration for those who ask.
 package main
 
 import (
@@ -141,6 +142,6 @@ Then, from another terminal:
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(program, stdin, stdout, stderr), witnessCommand(), versionCommand(), directivesTopic())
+	root.AddCommand(serveCommand(program, stdin, stdout, stderr), checkCommand(stdout, stderr), witnessCommand(), versionCommand(), directivesTopic())
 	return root
 }

@@ -29,6 +29,9 @@ type Persistence struct {
 	AOFDisableAutoGC                  Bool
 	AOFSalvage                        Bool
 	EncryptionKeyFile                 String
+	BackupSchedule                    String
+	BackupDir                         String
+	BackupRetention                   Int // backups that stay, 0 for all
 }
 
 var persistenceRows = []*Row{
@@ -57,4 +60,7 @@ var persistenceRows = []*Row{
 	boolean("aof-disable-auto-gc", false, func(c *Config) *Bool { return &c.AOFDisableAutoGC }).hidden(),
 	boolean("aof-salvage", false, func(c *Config) *Bool { return &c.AOFSalvage }).larder(),
 	optional("encryption-key-file", func(c *Config) *String { return &c.EncryptionKeyFile }).immutable().larder(),
+	optional("backup-schedule", func(c *Config) *String { return &c.BackupSchedule }).larder(),
+	text("backup-dir", "backups", func(c *Config) *String { return &c.BackupDir }).protected().larder(),
+	integer("backup-retention", 7, 0, math.MaxInt32, func(c *Config) *Int { return &c.BackupRetention }).larder(),
 }

@@ -1,0 +1,158 @@
+package persistence
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"os"
+	"time"
+
+	"larder/datatypes"
+	"larder/keyspace"
+	"larder/persistence/codec"
+)
+
+// SnapshotReport is what Verify has found in a snapshot.
+type SnapshotReport struct {
+	LoadResult
+	Size      int64 // of the file
+	Sealed    bool
+	Aux       []Aux
+	Functions int
+	Volatile  int64 // keys that expire
+	Over      int64 // of those, before now
+	Types     [datatypes.TypeStream + 1]TypeReport
+}
+
+// TypeReport counts the keys of one type.
+type TypeReport struct {
+	Keys    int64
+	Bytes   int64 // in the file, keys included
+	Largest int64
+	Key     string // of the largest
+}
+
+// VerifyOptions say how a file is looked at.
+type VerifyOptions struct {
+	Keys     Keys
+	Progress func(read, size int64) error
+}
+
+// Verify reads a snapshot as if it were loaded, every value and the checksum, and keeps nothing of it. The report is
+// filled as far as that went.
+func Verify(path string, o VerifyOptions) (rep SnapshotReport, err error) {
+	ks, err := scratch()
+	if err != nil {
+		return rep, err
+	}
+	defer ks.Close()
+	return rep, readInto(ks, path, o, &rep, true)
+}
+
+// Repair writes those keys of a damaged snapshot that stand before the damage as a new snapshot to the same path. What
+// was there stays under another name, which is returned. All the keys have to fit into memory.
+func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old string, err error) {
+	ks, err := scratch()
+	if err != nil {
+		return rep, "", err
+	}
+	defer ks.Close()
+	damage := readInto(ks, path, o, &rep, false)
+	if damage == nil {
+		return rep, "", nil
+	}
+	if rep.Version == 0 {
+		return rep, "", damage
+	}
+	if old, err = setAside(disk, path); err != nil {
+		return rep, "", err
+	}
+	err = WriteFile(disk, path, "temp-repair.rdb", false, func(f *File) error {
+		so := SnapshotOptions{Checksum: true, Created: time.Now(), Aux: rep.Aux}
+		so.Options = codec.Options{Version: codec.Version70, Compress: true}
+		if so.Version < rep.Version && rep.Version <= codec.Version74 {
+			so.Version = rep.Version
+		}
+		var out io.Writer = f
+		if rep.Sealed {
+			w, err := NewSealWriter(f, o.Keys.Current())
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			out = w
+		}
+		_, err := WriteStopped(out, ks, so)
+		return err
+	})
+	return rep, old, err
+}
+
+// setAside gives a file that is going to be replaced another name, by which it is found then.
+func setAside(disk Disk, path string) (string, error) {
+	for i := 1; ; i++ {
+		to := fmt.Sprintf("%s.damaged-%d", path, i)
+		if _, err := os.Lstat(to); errors.Is(err, os.ErrNotExist) {
+			return to, os.Link(path, to)
+		}
+	}
+}
+
+func scratch() (*keyspace.Keyspace, error) {
+	seed := maphash.MakeSeed()
+	return keyspace.New(keyspace.Options{Shards: 1, Databases: 1 << 16, Hash: func(key []byte) uint64 { return maphash.Bytes(seed, key) }})
+}
+
+func readInto(ks *keyspace.Keyspace, path string, o VerifyOptions, rep *SnapshotReport, discard bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	rep.Size = info.Size()
+	open, err := OpenSealed(bufio.NewReaderSize(f, 256<<10), o.Keys)
+	if err != nil {
+		return err
+	}
+	rep.Sealed = open.Sealed()
+	now := time.Now().UnixMilli()
+	lo := LoadOptions{
+		Now_ms: now, Checksum: true, KeepExpired: true, Replace: true, Discard: discard,
+		Function: func([]byte) error { rep.Functions++; return nil },
+		Aux:      func(name, value string) { rep.Aux = append(rep.Aux, Aux{name, value}) },
+		Every:    1 << 20,
+		Seen: func(key []byte, typ byte, expire_ms, size int64) {
+			t, _ := codec.KindOf(typ)
+			tr := &rep.Types[t]
+			tr.Keys++
+			tr.Bytes += size
+			if size > tr.Largest {
+				tr.Largest, tr.Key = size, string(key)
+			}
+			if expire_ms >= 0 {
+				rep.Volatile++
+				if expire_ms < now {
+					rep.Over++
+				}
+			}
+		},
+	}
+	if o.Progress != nil {
+		lo.Progress = func(read int64) error { return o.Progress(read, rep.Size) }
+	}
+	v := keyspace.NewView(ks)
+	v.Now = now
+	rep.LoadResult, err = Load(open, rep.Size, v, lo)
+	if err == nil && open.Sealed() {
+		if _, e := open.Read(make([]byte, 1)); e != io.EOF {
+			err = fmt.Errorf("bytes behind the end: %w", e)
+		}
+	}
+	return err
+}

@@ -1,0 +1,506 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"larder/persistence"
+	"larder/server/config"
+)
+
+// fillAll makes keys of every type in two databases.
+func fillAll(c *testClient) {
+	for db := range 2 {
+		c.do("select", strconv.Itoa(db))
+		for i := range 50 {
+			n := strconv.Itoa(i)
+			c.do("set", "s"+n, strings.Repeat("v", i*40))
+			c.do("set", "i"+n, n, "px", "10000000")
+			c.do("rpush", "l", n, strings.Repeat("x", i))
+			c.do("sadd", "m", "m"+n)
+			c.do("sadd", "ints", n)
+			c.do("zadd", "z", n+".25", "m"+n)
+			c.do("hset", "h", "f"+n, n)
+			c.do("xadd", "x", "*", "f", n)
+		}
+		c.do("hpexpire", "h", "10000000", "fields", "1", "f7")
+		c.do("xgroup", "create", "x", "g", "0")
+		c.do("xreadgroup", "group", "g", "alice", "count", "7", "streams", "x", ">")
+		c.do("xdel", "x", "1-1")
+		c.do("spop", "m", "3")
+		c.do("multi")
+		c.do("incr", "counter")
+		c.do("lpush", "l", "first")
+		c.do("exec")
+		c.do("del", "s3")
+	}
+	c.do("select", "0")
+}
+
+func digest(c *testClient) string { return c.text("debug", "digest") }
+
+func rewriteLog(t *testing.T, c *testClient) {
+	t.Helper()
+	before := c.number("persistence", "aof_rewrites")
+	c.do("bgrewriteaof")
+	eventually(t, "the rewrite", func() bool {
+		return c.number("persistence", "aof_rewrites") > before && c.info("persistence", "aof_rewrite_in_progress") == "0"
+	})
+	if got := c.info("persistence", "aof_last_bgrewrite_status"); got != "ok" {
+		t.Fatalf("the rewrite ended with %s", got)
+	}
+}
+
+func manifestOf(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "appendonlydir", "appendonly.aof.manifest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// failsToStart runs a server that is expected not to come up, and returns its log.
+func failsToStart(t *testing.T, options ...string) {
+	t.Helper()
+	conf := config.New()
+	args := append([]string{"--port", "0", "--shards", "4"}, options...)
+	if err := conf.Load(config.ParseArgs(args), strings.NewReader("")); err != nil {
+		t.Fatal(err)
+	}
+	srv, err := New(conf, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-srv.Ready()
+		cancel() // it should not be
+	}()
+	if err := srv.Run(ctx); err == nil {
+		t.Error("the server has started")
+	}
+	cancel()
+}
+
+// TestAppendOnlyRestart: what was written is there after a restart, whatever the files look like.
+func TestAppendOnlyRestart(t *testing.T) {
+	for _, options := range [][]string{
+		{"--appendfsync", "always"},
+		{"--appendfsync", "everysec", "--aof-timestamp-enabled", "yes"},
+		{"--appendfsync", "no", "--aof-use-rdb-preamble", "no"},
+	} {
+		t.Run(options[1], func(t *testing.T) {
+			dir := t.TempDir()
+			options = append(options, "--dir", dir, "--appendonly", "yes")
+			ts := startServer(t, options...)
+			c := ts.dial()
+			fillAll(c)
+			want := digest(c)
+			c.want("debug loadaof", "OK")
+			if got := digest(c); got != want {
+				t.Fatal("DEBUG LOADAOF changes the data")
+			}
+			ts.stop()
+
+			ts = startServer(t, options...)
+			c = ts.dial()
+			if got := digest(c); got != want {
+				t.Fatal("the data differs after a restart")
+			}
+			rewriteLog(t, c)
+			if got := digest(c); got != want {
+				t.Fatal("a rewrite changes the data")
+			}
+			ext := "rdb"
+			if options[1] == "no" {
+				ext = "aof"
+			}
+			if got := manifestOf(t, dir); got != "file appendonly.aof.2.base."+ext+" seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n" {
+				t.Errorf("the manifest is %s", got)
+			}
+			files, _ := os.ReadDir(filepath.Join(dir, "appendonlydir"))
+			if len(files) != 3 {
+				t.Errorf("%d files are left", len(files))
+			}
+			c.want("set later 1", "OK")
+			want = digest(c)
+			ts.stop()
+
+			ts = startServer(t, options...)
+			if got := digest(ts.dial()); got != want {
+				t.Error("the data differs after a rewrite and a restart")
+			}
+		})
+	}
+}
+
+// TestRewriteUnderWrites rewrites while others write: base and what follows it are parted at one moment.
+func TestRewriteUnderWrites(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--appendfsync", "no"}
+	ts := startServer(t, options...)
+	c := ts.dial()
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for w := range 2 {
+		writer := ts.dial()
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				writer.do("incr", fmt.Sprintf("n%d", i%500))
+				writer.do("rpush", fmt.Sprintf("l%d", w), strconv.Itoa(i))
+				writer.do("eval", "redis.call('incr', KEYS[1]) redis.call('incr', KEYS[2])", "2", "a", "b")
+			}
+		})
+	}
+	for range 5 {
+		eventually(t, "growth", func() bool {
+			return c.number("persistence", "aof_current_size") > c.number("persistence", "aof_base_size")+20000
+		})
+		rewriteLog(t, c)
+	}
+	close(stop)
+	all.Wait()
+	want := digest(c)
+	ts.stop()
+	ts = startServer(t, options...)
+	c = ts.dial()
+	if got := digest(c); got != want {
+		t.Error("the data differs")
+	}
+	if a, b := c.do("get a"), c.do("get b"); a != b || a == nil {
+		t.Errorf("%v and %v were counted together", a, b)
+	}
+}
+
+// TestAppendOnlySwitch switches the log on and off while the server runs.
+func TestAppendOnlySwitch(t *testing.T) {
+	dir := t.TempDir()
+	ts := startServer(t, "--dir", dir)
+	c := ts.dial()
+	fillAll(c)
+	c.want("config set appendonly yes", "OK")
+	c.want("set during 1", "OK")
+	eventually(t, "the first base", func() bool { return c.info("persistence", "aof_pending_rewrite") == "0" })
+	c.want("set after 1", "OK")
+	c.want("config set appendonly no", "OK")
+	if got := c.info("persistence", "aof_enabled"); got != "0" {
+		t.Errorf("aof_enabled is %s", got)
+	}
+	want := digest(c)
+	c.want("debug loadaof", "OK")
+	if digest(c) != want {
+		t.Error("the files differ from the data")
+	}
+	c.want("set unlogged 1", "OK")
+	c.want("config set appendonly yes", "OK")
+	eventually(t, "the next base", func() bool { return c.info("persistence", "aof_pending_rewrite") == "0" })
+	want = digest(c)
+	ts.stop()
+	ts = startServer(t, "--dir", dir, "--appendonly", "yes")
+	if digest(ts.dial()) != want {
+		t.Error("the data differs after a restart")
+	}
+}
+
+// TestAppendOnlyUpgrade takes the single file of an older server over.
+func TestAppendOnlyUpgrade(t *testing.T) {
+	dir := t.TempDir()
+	old := "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n*1\r\n$5\r\nMULTI\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n"
+	if err := os.WriteFile(filepath.Join(dir, "appendonly.aof"), []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServer(t, "--dir", dir, "--appendonly", "yes")
+	c := ts.dial()
+	c.want("get a", "1")
+	c.want("select 1", "OK")
+	c.want("get b", "2")
+	if got := manifestOf(t, dir); got != "file appendonly.aof seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n" {
+		t.Errorf("the manifest is %s", got)
+	}
+	rewriteLog(t, c)
+	if _, err := os.Stat(filepath.Join(dir, "appendonlydir", "appendonly.aof")); err == nil {
+		t.Error("the old file is still there")
+	}
+}
+
+// TestAppendOnlyDamage: a torn end is cut off, a damaged middle is refused or, if that is wanted, what is before it kept.
+func TestAppendOnlyDamage(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--appendfsync", "always"}
+	ts := startServer(t, options...)
+	c := ts.dial()
+	for i := range 1000 {
+		c.do("set", fmt.Sprintf("k%d", i), strings.Repeat("v", 50))
+	}
+	ts.stop()
+	file := filepath.Join(dir, "appendonlydir", "appendonly.aof.1.incr.aof")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(b []byte) {
+		if err := os.WriteFile(file, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(append(bytes.Clone(whole), "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$1\r\n1\r\n"...))
+	failsToStart(t, append(options, "--aof-load-truncated", "no")...)
+	ts = startServer(t, options...)
+	c = ts.dial()
+	c.want("dbsize", 1000)
+	c.want("set next 1", "OK")
+	ts.stop()
+	ts = startServer(t, options...)
+	ts.dial().want("dbsize", 1001)
+	ts.stop()
+
+	write(append(bytes.Clone(whole), make([]byte, 5000)...))
+	ts = startServer(t, options...)
+	ts.dial().want("dbsize", 1000)
+	ts.stop()
+
+	bad := bytes.Clone(whole)
+	bad[len(bad)/2] ^= 1
+	write(bad)
+	failsToStart(t, options...)
+	ts = startServer(t, append(options, "--aof-salvage", "yes")...)
+	c = ts.dial()
+	n := c.do("dbsize").(int64)
+	if n < 300 || n > 700 {
+		t.Errorf("%d keys were saved", n)
+	}
+	eventually(t, "a new base", func() bool {
+		return c.number("persistence", "aof_rewrites") > 0 && c.info("persistence", "aof_rewrite_in_progress") == "0"
+	})
+	ts.stop()
+	ts = startServer(t, options...)
+	ts.dial().want("dbsize", int(n))
+}
+
+// badDisk fails or stops when it is told to.
+type badDisk struct {
+	persistence.Disk
+	mu   sync.Mutex
+	gone *sync.Cond
+	fail func(op, name string) error // may wait on gone
+}
+
+func newBadDisk(t *testing.T) *badDisk {
+	d := &badDisk{Disk: persistence.OS}
+	d.gone = sync.NewCond(&d.mu)
+	persistence.OS = d
+	t.Cleanup(func() { persistence.OS = d.Disk })
+	return d
+}
+
+func (d *badDisk) set(fail func(op, name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
+	d.gone.Broadcast()
+}
+
+func (d *badDisk) check(op, name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail == nil {
+		return nil
+	}
+	return d.fail(op, name)
+}
+
+func (d *badDisk) OpenFile(name string, flag int, perm fs.FileMode) (persistence.DiskFile, error) {
+	if err := d.check("open", name); err != nil {
+		return nil, err
+	}
+	f, err := d.Disk.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return badFile{f, d}, nil
+}
+
+type badFile struct {
+	persistence.DiskFile
+	d *badDisk
+}
+
+func (f badFile) Write(p []byte) (int, error) {
+	if err := f.d.check("write", f.Name()); err != nil {
+		return 0, err
+	}
+	return f.DiskFile.Write(p)
+}
+
+func (f badFile) Sync() error {
+	if err := f.d.check("sync", f.Name()); err != nil {
+		return err
+	}
+	return f.DiskFile.Sync()
+}
+
+// TestFullDisk: while nothing can be written reads go on and writes are refused; everything recovers by itself.
+func TestFullDisk(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	for _, policy := range []string{"everysec", "always"} {
+		options := []string{"--dir", dir, "--appendonly", "yes", "--appendfsync", policy}
+		ts := startServer(t, options...)
+		c, w := ts.dial(), ts.dial()
+		c.want("set k before", "OK")
+		disk.set(func(op, name string) error {
+			if op == "write" && strings.Contains(name, "incr") {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		w.send("set k full")
+		eventually(t, "the fault", func() bool { return c.info("persistence", "aof_last_write_status") == "err" })
+		c.want("set k more", replyError("MISCONF Errors writing to the AOF file: No space left on device"))
+		c.want("ping", replyError("MISCONF Errors writing to the AOF file: No space left on device"))
+		c.want("get k", "full")
+		disk.set(nil)
+		eventually(t, "recovery", func() bool { return c.info("persistence", "aof_last_write_status") == "ok" })
+		if got := w.read(); got != "OK" {
+			t.Errorf("the write that met the fault answers %v", got)
+		}
+		c.want("set k after", "OK")
+		ts.stop()
+		ts = startServer(t, options...)
+		ts.dial().want("get k", "after")
+		ts.stop()
+	}
+}
+
+// TestSlowDisk: under appendfsync always the reply waits for the disk, and nobody else does.
+func TestSlowDisk(t *testing.T) {
+	disk := newBadDisk(t)
+	ts := startServer(t, "--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "always")
+	w, r := ts.dial(), ts.dial()
+	w.want("set k 1", "OK")
+	stuck := true
+	disk.set(func(op, name string) error {
+		for op == "sync" && stuck {
+			disk.gone.Wait()
+		}
+		return nil
+	})
+	w.send("set k 2")
+	w.send("get k")
+	eventually(t, "the write", func() bool { return r.do("get k") == "2" })
+	for range 100 {
+		r.want("get k", "2")
+	}
+	held := int64(0)
+	for _, ex := range ts.executors {
+		held += ex.heldCount.Load()
+	}
+	if held != 1 {
+		t.Errorf("the replies of %d clients wait", held)
+	}
+	disk.mu.Lock()
+	stuck = false
+	disk.gone.Broadcast()
+	disk.mu.Unlock()
+	if a, b := w.read(), w.read(); a != "OK" || b != "2" {
+		t.Errorf("replies %v, %v", a, b)
+	}
+	w.want("waitaof 1 0 0", []any{int64(1), int64(0)})
+}
+
+// TestSealedFiles encrypts snapshot and log, and changes the key.
+func TestSealedFiles(t *testing.T) {
+	dir := t.TempDir()
+	key := func(name string, lines ...string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	first, second := "one "+strings.Repeat("ab", 32), "two "+strings.Repeat("cd", 32)
+	one, two, other := key("one", first), key("two", second, first), key("other", "one "+strings.Repeat("00", 32))
+	options := []string{"--dir", dir, "--appendonly", "yes", "--encryption-key-file"}
+	ts := startServer(t, append(options, one)...)
+	c := ts.dial()
+	fillAll(c)
+	c.do("set", "secret", "a long and rather secret text")
+	c.want("save", "OK")
+	want := digest(c)
+	ts.stop()
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if b, err := os.ReadFile(path); err == nil && (bytes.Contains(b, []byte("rather secret")) || bytes.Contains(b, []byte("counter"))) {
+			t.Errorf("%s is not encrypted", path)
+		}
+		return nil
+	})
+	failsToStart(t, append(options, other)...)
+	failsToStart(t, options[:4]...)
+
+	ts = startServer(t, append(options, two)...)
+	c = ts.dial()
+	if digest(c) != want {
+		t.Fatal("the data differs")
+	}
+	rewriteLog(t, c)
+	ts.stop()
+	new := key("new", second)
+	ts = startServer(t, append(options, new)...)
+	if digest(ts.dial()) != want {
+		t.Fatal("the data differs with the new key")
+	}
+	ts.stop()
+	ts = startServer(t, "--dir", dir, "--encryption-key-file", two) // the snapshot has the second one by now
+	c = ts.dial()
+	if digest(c) != want {
+		t.Errorf("the data of the snapshot differs: %v keys", c.do("dbsize"))
+	}
+}
+
+// TestBackups writes them on schedule, and keeps as many as wanted.
+func TestBackups(t *testing.T) {
+	dir := t.TempDir()
+	ts := startServer(t, "--dir", dir, "--backup-retention", "2", "--backup-schedule", "@every 1s")
+	c := ts.dial()
+	fillAll(c)
+	want := digest(c)
+	var names []string
+	seen := map[string]bool{}
+	eventually(t, "three backups", func() bool {
+		names, _ = filepath.Glob(filepath.Join(dir, "backups", "*"))
+		for _, n := range names {
+			seen[n] = true
+		}
+		return len(seen) > 3
+	})
+	eventually(t, "the removal of old ones", func() bool {
+		names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
+		return len(names) == 2
+	})
+	if got := c.info("persistence", "backup_last_status"); got != "ok" || c.number("persistence", "backup_last_time") == 0 {
+		t.Errorf("the last backup is %s", got)
+	}
+	c.want("config set backup-schedule wrong", replyError("ERR CONFIG SET failed (possibly related to argument 'backup-schedule') - backup-schedule: expected exactly 5 fields, found 1: [wrong]"))
+	ts.stop()
+	names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
+	ts = startServer(t, "--dir", filepath.Join(dir, "backups"), "--dbfilename", filepath.Base(names[0]))
+	if digest(ts.dial()) != want {
+		t.Error("the backup has other data")
+	}
+}

@@ -115,7 +115,7 @@ func (l *Link) Line(line string) (send []byte, err error) {
 		return l.sayPort(), nil
 	case stepAuth:
 		if line[0] == '-' {
-			return nil, refused("AUTH", line)
+			return nil, fmt.Errorf("%w: Unable to AUTH to MASTER: %s", ErrRefused, line)
 		}
 		return l.sayPort(), nil
 	case stepPort:

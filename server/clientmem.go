@@ -121,3 +121,30 @@ func (ex *executor) condemn(s *session) {
 		s.conn.Kill(netloop.ErrKilled)
 	}
 }
+
+// What a client may owe before its next command is run, in bytes: as a rule, and while all clients together owe much.
+const (
+	owedByOne      = 32 << 20
+	owedByOneTight = 256 << 10
+	owedByAll      = 8       // of the machine's memory all clients may owe this part until that happens
+	owedLeast      = 1 << 30 // but no less than this
+)
+
+// tightenOutputs looks at what all clients owe: each of a thousand that read nothing may be owed little.
+func (srv *Server) tightenOutputs() {
+	most := srv.owedMost.Load()
+	if most == 0 {
+		most = max(systemMemory()/owedByAll, owedLeast)
+		srv.owedMost.Store(most)
+	}
+	owed := srv.clientMemory()
+	switch tight := srv.tight.Load(); {
+	case !tight && owed > most:
+		srv.engine.SetOutputPause(owedByOneTight)
+		srv.tight.Store(true)
+		srv.log.Warn("Clients are owed much output that they do not read; they are served with less of it", zap.Int64("bytes", owed))
+	case tight && owed < most/2:
+		srv.engine.SetOutputPause(owedByOne)
+		srv.tight.Store(false)
+	}
+}

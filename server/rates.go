@@ -56,6 +56,7 @@ func (r *rates) reset() {
 // sample takes a sample of everything.
 func (srv *Server) sample() {
 	srv.notePeak()
+	srv.tightenOutputs()
 	t := srv.engine.Traffic()
 	turns := srv.busiest()
 	st := &srv.stats

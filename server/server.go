@@ -65,6 +65,8 @@ type Server struct {
 	tcp, tls []*netloop.Listener
 	unix     *netloop.Listener
 	secure   secureState
+	owedMost atomic.Int64 // see tightenOutputs
+	tight    atomic.Bool
 
 	access accessControl
 

@@ -1,16 +1,20 @@
 // Package glob matches names against patterns, as KEYS, PSUBSCRIBE and CONFIG GET have them.
 package glob
 
+import "bytes"
+
 // Match tells whether name fits a glob pattern as KEYS has it: * any run, ? any byte, [abc] [a-c] [^a] one of a set,
 // \\ takes the next byte as it is. With fold the case of ASCII letters does not count.
 //
 // It remembers only the last star, so its cost is at most the product of the two lengths, whatever the pattern. As in
-// Redis, where each star is one level of a recursion that is bounded, more than maxStars of them match nothing.
+// Redis, where each star is one level of a recursion that is bounded, more than maxStars of them match nothing. Nor does a
+// pattern that is not decided after a number of steps which only one made for that purpose needs: patterns come from
+// clients, and nobody else is served meanwhile.
 func Match(pattern, name []byte, fold bool) bool {
 	if len(name) == 0 { // not even a star fits an empty name, as in Redis
 		return len(pattern) == 0
 	}
-	p, n := 0, 0
+	p, n, steps := 0, 0, maxSteps+stepsPerByte*len(name)
 	star, mark, stars := -1, 0, 0
 	for n < len(name) {
 		if p < len(pattern) && pattern[p] == '*' {
@@ -22,9 +26,27 @@ func Match(pattern, name []byte, fold bool) bool {
 			}
 			star, mark = p, n
 			p++
+			if p == len(pattern) {
+				return true
+			}
+			if length, last := segment(pattern[p:]); last { // it can only be the end of the name
+				if n = len(name) - length; n < mark {
+					return false
+				}
+				star = -1
+				continue
+			}
+			if mark = seek(pattern[p:], name, mark, fold); mark < 0 {
+				return false
+			}
+			n = mark
 			continue
 		}
-		if next, ok := matchOne(pattern, p, name[n], fold); ok {
+		next, ok := matchOne(pattern, p, name[n], fold)
+		if steps -= 1 + next - p; steps < 0 {
+			return false
+		}
+		if ok {
 			p = next
 			n++
 			continue
@@ -32,14 +54,53 @@ func Match(pattern, name []byte, fold bool) bool {
 		if star < 0 {
 			return false
 		}
-		mark++
-		p, n = star+1, mark
+		p = star + 1
+		if mark = seek(pattern[p:], name, mark+1, fold); mark < 0 {
+			return false
+		}
+		n = mark
 	}
 	for p < len(pattern) && pattern[p] == '*' {
 		p++
 	}
 	return p == len(pattern)
 }
+
+// segment is how many bytes of a name a pattern takes up to its first star, and whether it has none.
+func segment(pattern []byte) (length int, last bool) {
+	for p := 0; p < len(pattern); length++ {
+		if pattern[p] == '*' {
+			return length, false
+		}
+		p, _ = matchOne(pattern, p, 0, false)
+	}
+	return length, true
+}
+
+// seek is where what follows a star may begin in the name, from a place on: where the plain text stands that the pattern
+// begins with. It is -1 if that stands nowhere.
+func seek(pattern, name []byte, from int, fold bool) int {
+	text := pattern[:min(len(pattern), seekMost)]
+	if i := bytes.IndexAny(pattern[:min(len(pattern), seekMost)], `*?[\`); i >= 0 {
+		text = pattern[:i]
+	} else {
+		text = pattern[:min(len(pattern), seekMost)]
+	}
+	if fold || len(text) == 0 || from >= len(name) {
+		return from
+	}
+	i := bytes.Index(name[from:], text)
+	if i < 0 {
+		return -1
+	}
+	return from + i
+}
+
+const (
+	maxSteps     = 16 << 20 // some tens of milliseconds
+	stepsPerByte = 8        // of the name
+	seekMost     = 32       // bytes of text that are looked for at once
+)
 
 const maxStars = 1000
 

@@ -100,6 +100,10 @@ var debugCommands = map[string]debugCommand{
 		}
 		c.Reply.OK()
 	}},
+	"set-disable-deny-scripts": {1, 1, "SET-DISABLE-DENY-SCRIPTS <0|1>", "Let scripts call commands that are not for them.", func(c *command.Ctx, srv *Server) {
+		srv.allowNoScript.Store(string(c.Args.Bytes()) == "1")
+		c.Reply.OK()
+	}},
 	"set-active-expire": {1, 1, "SET-ACTIVE-EXPIRE <0|1>", "Stop, or go on with, removing expired keys that nobody asks for.", func(c *command.Ctx, srv *Server) {
 		debugSwitch(c, func(on bool) { srv.activeExpire.Store(on) })
 	}},

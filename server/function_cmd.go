@@ -37,12 +37,12 @@ func (f *functions) load(srv *Server, code []byte, limit time.Duration) (*script
 }
 
 // addFunctions loads a library that a file or a primary brings into a set.
-func (srv *Server) addFunctions(set *script.Libraries, code []byte) (*script.Libraries, error) {
+func (srv *Server) addFunctions(set *script.Libraries, code []byte, replace bool) (*script.Libraries, error) {
 	lib, err := srv.functions.load(srv, code, 0)
 	if err != nil {
 		return nil, err
 	}
-	return set.With(lib, false)
+	return set.With(lib, replace)
 }
 
 // functionCodes is the text of each library.

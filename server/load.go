@@ -14,7 +14,6 @@ import (
 	"larder/keyspace"
 	"larder/persistence"
 	"larder/server/command"
-	"larder/server/script"
 )
 
 // loadState is how far the loading of a file is, or how the last one ended.
@@ -88,16 +87,18 @@ func (srv *Server) loadOptions(began time.Time) persistence.LoadOptions {
 // loadRDB reads a snapshot.
 func (srv *Server) loadRDB(in io.Reader, size int64, v *keyspace.View, o persistence.LoadOptions) (persistence.LoadResult, error) {
 	st := &srv.saver.loaded
-	libraries := &script.Libraries{}
+	libraries := srv.functions.set.Load() // none, unless DEBUG RELOAD is to keep what is there
 	o.Function = func(code []byte) error {
-		set, err := srv.addFunctions(libraries, code)
+		set, err := srv.addFunctions(libraries, code, o.Replace)
 		if err == nil {
 			libraries = set
 		}
 		return err
 	}
 	res, err := persistence.Load(in, size, v, o)
-	srv.functions.set.Store(libraries)
+	if err == nil {
+		srv.functions.set.Store(libraries)
+	}
 	st.keys.Store(res.Keys)
 	st.expired.Store(res.Expired)
 	if err != nil {

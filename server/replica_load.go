@@ -261,7 +261,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err er
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		KeepExpired: true,
 		Function: func(code []byte) error {
-			set, err := srv.addFunctions(libraries, code)
+			set, err := srv.addFunctions(libraries, code, false)
 			if err == nil {
 				libraries = set
 			}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -110,15 +111,27 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 			r.oom = !ex.makeRoom()
 		}
 	}
-	if r.flags&script.Compat != 0 || r.obey {
+	if r.flags&script.Compat != 0 {
+		if srv.stale() {
+			return resp.ErrMasterDown
+		}
 		return ""
 	}
-	if r.oom && r.flags&(script.AllowOOM|script.NoWrites) == 0 {
+	if r.oom && !r.obey && r.flags&(script.AllowOOM|script.NoWrites) == 0 {
 		return resp.ErrOOM
+	}
+	if srv.stale() && r.flags&script.AllowStale == 0 {
+		return resp.ErrScriptStale
 	}
 	if r.flags&script.NoWrites != 0 {
 		r.readOnly = true
 		return ""
+	}
+	if r.obey {
+		return ""
+	}
+	if srv.repl.replica.Load() && srv.conf.ReplicaReadOnly.Get() {
+		return resp.ErrScriptReadOnly
 	}
 	if srv.writesRefused() {
 		return resp.ErrMisconfScript
@@ -126,8 +139,11 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	if r.readOnly {
 		return resp.ErrScriptReadWrite
 	}
-	return ""
+	return ex.replicaGates(r.s, writeLike)
 }
+
+// writeLike is a command that writes, to ask the gates about.
+var writeLike = &command.Row{Spec: spec.Must("set")}
 
 // Call runs a command for the script.
 func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
@@ -173,12 +189,16 @@ func (ex *executor) reach(missing keyspace.Set) { ex.view.TakeMore(missing) }
 func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte) resp.Error {
 	srv := ex.srv
 	switch {
+	case row == nil && ex.knownButAbsent(argv):
+		return "ERR This Redis command is not allowed from script"
 	case row == nil || row.Run == nil:
 		return "ERR Unknown Redis command called from script"
 	case !row.ArityOK(len(argv)):
 		return "ERR Wrong number of args calling Redis command from script"
-	case row.Has(spec.NoScript) || row.Locks == command.World:
+	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && row.Locks != command.World):
 		return "ERR This Redis command is not allowed from script"
+	case !row.Has(spec.Stale) && srv.stale():
+		return "ERR Can not execute the command on a stale replica"
 	}
 	if u := r.s.user; u != nil && !u.Free() && !r.obey {
 		if e := ex.checkScript(r.s, row, argv); e != "" {
@@ -191,13 +211,30 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 	if r.obey || r.wrote.Load() {
 		return "" // it cannot be left halfway
 	}
-	if row.Has(spec.Write) && srv.writesRefused() {
-		return resp.ErrMisconfRDB
+	if row.Has(spec.Write) {
+		if srv.writesRefused() {
+			return resp.ErrMisconfRDB
+		}
+		if e := ex.replicaGates(r.s, row); e != "" {
+			return e
+		}
 	}
 	if r.oom && row.Has(spec.DenyOOM) && r.flags&script.AllowOOM == 0 {
 		return resp.ErrOOM
 	}
 	return ""
+}
+
+// knownButAbsent tells whether a command that is not there would be refused to scripts if it were.
+func (ex *executor) knownButAbsent(argv [][]byte) bool {
+	name := strings.ToLower(string(argv[0]))
+	s, known := spec.Lookup(name)
+	if known && len(argv) > 1 {
+		if sub, is := spec.Lookup(name + "|" + strings.ToLower(string(argv[1]))); is {
+			s = sub
+		}
+	}
+	return known && s.Has(spec.NoScript)
 }
 
 // Log writes a script's line to the log.

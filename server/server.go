@@ -78,6 +78,7 @@ type Server struct {
 	activeExpire  atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
 	cronPaused    atomic.Bool // DEBUG PAUSE-CRON
 	skipChecksums atomic.Bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION
+	allowNoScript atomic.Bool // DEBUG SET-DISABLE-DENY-SCRIPTS
 	timeAll       atomic.Bool // every command is timed, not only now and then
 	dirty         atomic.Int64
 	arrivals      atomic.Uint64 // of blocked clients

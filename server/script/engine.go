@@ -3,7 +3,7 @@ package script
 import (
 	"context"
 	"math/rand/v2"
-	"regexp"
+	"strconv"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -47,9 +47,9 @@ type Engine struct {
 	loadEnv *lua.LTable // the same while a library is loaded
 	missing *lua.LTable // metatable of what has to be there
 	locked  map[*lua.LTable]*lua.LTable
-	fail    *lua.LFunction // makes an error table of whatever was raised
 
 	host        Host
+	running     *lua.FunctionProto // the text that runs
 	proto       int
 	ignoreStats bool
 	failed      bool // the last command replied an error
@@ -195,11 +195,12 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 	L := e.L
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2
+	e.running = fn.Proto
 	L.Push(fn)
 	for _, a := range args {
 		L.Push(a)
 	}
-	err := L.PCall(len(args), 1, e.fail)
+	err := L.PCall(len(args), 1, nil)
 	e.checkPanic(err)
 	if err == nil {
 		v := L.Get(-1)
@@ -208,7 +209,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 		e.write(out, v, 0)
 		r.Failed, r.Counted = out.ErrCount != errs, e.ignoreStats
 	} else {
-		text, counted := e.describe(err, name)
+		text, counted := e.describe(err, name, fn.Proto)
 		out.Error(resp.Error(newlines.Replace(text)))
 		r = Result{Failed: true, Counted: counted, Killed: e.stop != nil}
 	}
@@ -227,43 +228,25 @@ func (e *Engine) checkPanic(err error) {
 }
 
 // describe words an error that has ended a script.
-func (e *Engine) describe(err error, name string) (text string, counted bool) {
-	ae, ok := err.(*lua.ApiError)
-	if !ok {
-		return "ERR Error running script " + name + ", " + err.Error(), false
-	}
-	t, ok := ae.Object.(*lua.LTable)
-	if !ok {
-		msg := "execution failure"
-		if ae.Object != nil {
-			msg = ae.Object.String()
+func (e *Engine) describe(err error, name string, proto *lua.FunctionProto) (text string, counted bool) {
+	f := failureOf(err, proto)
+	t, isTable := f.value.(*lua.LTable)
+	switch {
+	case e.stop != nil:
+		text = "ERR " + e.killText()
+	case isTable:
+		t = e.real(t)
+		if v := t.RawGetString("err"); lua.LVCanConvToString(v) {
+			text = textOf(v)
 		}
-		return "ERR Error running script " + name + ", " + msg, false
+		counted = t.RawGetString("ignore_error_stats_update") == lua.LTrue
+	default:
+		text = "ERR " + toText2(e.L, f.value)
 	}
-	text = lua.LVAsString(t.RawGetString("err"))
-	line, source := t.RawGetString("line"), t.RawGetString("source")
-	if lua.LVCanConvToString(line) && lua.LVCanConvToString(source) {
-		text += " script: " + name + ", on " + lua.LVAsString(source) + ":" + lua.LVAsString(line) + "."
+	if f.source != "" {
+		text += " script: " + name + ", on @" + f.source + ":" + strconv.Itoa(f.line) + "."
 	}
-	return text, t.RawGetString("ignore_error_stats_update") == lua.LTrue
-}
-
-// handle is called with what was raised, while the stack still stands: it makes a table of it and adds the place.
-func (e *Engine) handle(L *lua.LState) int {
-	v := L.Get(1)
-	t, ok := v.(*lua.LTable)
-	if e.stop != nil {
-		t = single("err", lua.LString("ERR "+e.killText()))
-	} else if !ok {
-		t = single("err", lua.LString("ERR "+translate(toText2(L, v))))
-	}
-	t = e.real(t)
-	if line, source, ok := e.where(L); ok {
-		t.RawSetString("source", lua.LString(source))
-		t.RawSetString("line", lua.LNumber(line))
-	}
-	L.Push(t)
-	return 1
+	return text, counted
 }
 
 // killText is why a script was ended.
@@ -272,50 +255,6 @@ func (e *Engine) killText() string {
 		return e.host.KillText()
 	}
 	return errKilled.Error()
-}
-
-// where is the line of the innermost Lua function that runs.
-func (e *Engine) where(L *lua.LState) (line int, source string, ok bool) {
-	for level := 1; ; level++ {
-		d, ok := L.GetStack(level)
-		if !ok {
-			return 0, "", false
-		}
-		if _, err := L.GetInfo("Sl", d, lua.LNil); err != nil {
-			return 0, "", false
-		}
-		if d.CurrentLine > 0 {
-			return d.CurrentLine, "@" + d.Source, true
-		}
-	}
-}
-
-// What the interpreter says, and what Lua says.
-var phrases = []struct {
-	re   *regexp.Regexp
-	with string
-}{
-	{regexp.MustCompile(`^(\S+:\d+:) attempt to index a non-table object\((\w+)\) with key '.*'$`), "$1 attempt to index a $2 value"},
-	{regexp.MustCompile(`^(\S+:\d+:) attempt to call a non-function object$`), "$1 attempt to call a nil value"},
-	{regexp.MustCompile(`^(\S+:\d+:) cannot perform concat operation between (?:string|number) and (\w+)$`), "$1 attempt to concatenate a $2 value"},
-	{regexp.MustCompile(`^(\S+:\d+:) cannot perform concat operation between (\w+) and \w+$`), "$1 attempt to concatenate a $2 value"},
-	{regexp.MustCompile(`^(\S+:\d+:) cannot perform \w+ operation between number and (\w+)$`), "$1 attempt to perform arithmetic on a $2 value"},
-	{regexp.MustCompile(`^(\S+:\d+:) cannot perform \w+ operation between (\w+) and \w+$`), "$1 attempt to perform arithmetic on a $2 value"},
-	{regexp.MustCompile(`^(\S+:\d+:) __unm undefined$`), "$1 attempt to perform arithmetic on a nil value"},
-	{regexp.MustCompile(`^(\S+:\d+:) __len undefined$`), "$1 attempt to get length of a nil value"},
-	{regexp.MustCompile(`^(\S+:\d+:) attempt to compare (\w+) with (\w+)$`), "$1 attempt to compare $2 with $3"},
-	{regexp.MustCompile(`^(\S+:\d+:) bad argument #(\d+) to ([\w.]+) \(`), "$1 bad argument #$2 to '$3' ("},
-	{regexp.MustCompile(`^(\S+:\d+:) registry overflow$`), "$1 stack overflow"},
-}
-
-// translate words the interpreter's errors as Lua does.
-func translate(msg string) string {
-	for _, p := range phrases {
-		if p.re.MatchString(msg) {
-			return p.re.ReplaceAllString(msg, p.with)
-		}
-	}
-	return msg
 }
 
 // toText2 is tostring for what was raised.

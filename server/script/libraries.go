@@ -3,16 +3,22 @@ package script
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Libraries is a set of libraries. It never changes: whoever adds or removes something gets another set.
 type Libraries struct {
 	libs      map[string]*Library
-	functions map[string]*Function
+	functions map[string]*Function // by name in small letters
 }
 
-// Function finds a function by its name, nil if there is none.
-func (s *Libraries) Function(name []byte) *Function { return s.functions[string(name)] }
+// Function finds a function by its name in any case, nil if there is none.
+func (s *Libraries) Function(name []byte) *Function {
+	if f := s.functions[string(name)]; f != nil {
+		return f
+	}
+	return s.functions[strings.ToLower(string(name))]
+}
 
 // Count is the number of libraries and of functions.
 func (s *Libraries) Count() (libraries, functions int) { return len(s.libs), len(s.functions) }
@@ -35,7 +41,7 @@ func (s *Libraries) Without(name string) *Libraries {
 	if lib := n.libs[name]; lib != nil {
 		delete(n.libs, name)
 		for _, f := range lib.Functions {
-			delete(n.functions, f.Name)
+			delete(n.functions, strings.ToLower(f.Name))
 		}
 	}
 	return n
@@ -51,13 +57,13 @@ func (s *Libraries) With(lib *Library, replace bool) (*Libraries, error) {
 		n.libs, n.functions = map[string]*Library{}, map[string]*Function{}
 	}
 	for _, f := range lib.Functions {
-		if n.functions[f.Name] != nil {
+		if n.functions[strings.ToLower(f.Name)] != nil {
 			return nil, faultf("Function %s already exists", f.Name)
 		}
 	}
 	n.libs[lib.Name] = lib
 	for _, f := range lib.Functions {
-		n.functions[f.Name] = f
+		n.functions[strings.ToLower(f.Name)] = f
 	}
 	return n, nil
 }

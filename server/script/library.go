@@ -52,6 +52,16 @@ type fault string
 
 func (f fault) Error() string { return string(f) }
 
+// has tells whether a function of this name, in any case, was registered.
+func (ld *loader) has(name string) bool {
+	for n := range ld.functions {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // What is wrong with a library, in Redis's words and without a code.
 const (
 	errNoMetadata  fault = "Missing library metadata"
@@ -133,13 +143,11 @@ func splitWords(line string) (words []string, ok bool) {
 // LoadLibrary runs a library's text and collects what it registers. The time it may take is not bounded if limit is 0.
 func (e *Engine) LoadLibrary(code []byte, limit time.Duration) (*Library, error) {
 	name, engine, rest, err := metadata(string(code))
-	switch {
-	case err != nil:
+	if err == nil {
+		err = checkNames(name, engine)
+	}
+	if err != nil {
 		return nil, err
-	case !validName(name):
-		return nil, errName
-	case !strings.EqualFold(engine, "lua"):
-		return nil, faultf("Engine '%s' not found", engine)
 	}
 	_, proto, err := compile(rest, "user_function")
 	if err != nil {
@@ -181,7 +189,7 @@ func (e *Engine) runLibrary(lib *Library, ld *loader) error {
 		return fault("Error registering functions: FUNCTION LOAD timeout")
 	}
 	msg := ""
-	switch v := raised(err).(type) {
+	switch v := failureOf(err, lib.proto).value.(type) {
 	case *lua.LTable:
 		msg = lua.LVAsString(v.RawGetString("err"))
 	default:
@@ -343,7 +351,7 @@ func (e *Engine) registerFunction(L *lua.LState) int {
 	switch {
 	case !validName(f.Name):
 		raise(L, "ERR "+errName.Error())
-	case ld.functions[f.Name] != nil:
+	case ld.has(f.Name):
 		raise(L, "ERR Function already exists in the library")
 	}
 	ld.functions[f.Name], ld.values[f.Name] = f, fn
@@ -403,6 +411,20 @@ func (f *Function) readNamed(L *lua.LState) (fn *lua.LFunction) {
 
 // LibraryName reads the name from a library's first line.
 func LibraryName(code []byte) (string, error) {
-	name, _, _, err := metadata(string(code))
+	name, engine, _, err := metadata(string(code))
+	if err == nil {
+		err = checkNames(name, engine)
+	}
 	return name, err
+}
+
+// checkNames is what can be said of a library before its text is compiled.
+func checkNames(name, engine string) error {
+	switch {
+	case !validName(name):
+		return errName
+	case !strings.EqualFold(engine, "lua"):
+		return faultf("Engine '%s' not found", engine)
+	}
+	return nil
 }

@@ -50,6 +50,7 @@ func (e *Engine) furnish() {
 	str := opened.RawGetString("string").(*lua.LTable)
 	str.RawSetString("format", L.NewFunction(e.format))
 	str.RawSetString("rep", L.NewFunction(e.rep))
+	str.RawSetString("dump", lua.LNil) // and no other way to compiled text
 	str.RawSetString("gfind", str.RawGetString("gmatch"))
 	tab := opened.RawGetString("table").(*lua.LTable)
 	e.guardTableLibrary(tab)
@@ -75,7 +76,6 @@ func (e *Engine) furnish() {
 	g.Metatable = mt
 	e.missing = mt
 	e.loadEnv = e.libraryGlobals(redis)
-	e.fail = L.NewFunction(e.handle)
 	for _, fn := range g2functions(g) {
 		fn.Env = e.env
 	}
@@ -238,7 +238,7 @@ func (e *Engine) pcall(L *lua.LState) int {
 		L.Insert(lua.LTrue, 1)
 		return L.GetTop()
 	}
-	v := raised(err)
+	v := failureOf(err, e.running).value
 	if t, ok := v.(*lua.LTable); ok {
 		if s := t.RawGetString("err"); lua.LVCanConvToString(s) {
 			v = s
@@ -250,38 +250,21 @@ func (e *Engine) pcall(L *lua.LState) int {
 	return 2
 }
 
-// raised is what an error was raised with, in Lua's words.
-func raised(err error) lua.LValue {
-	ae, ok := err.(*lua.ApiError)
-	if !ok || ae.Object == nil {
-		return lua.LString(err.Error())
-	}
-	if s, ok := ae.Object.(lua.LString); ok {
-		return lua.LString(translate(string(s)))
-	}
-	return ae.Object
-}
-
 func (e *Engine) xpcall(L *lua.LState) int {
 	handler := L.CheckFunction(2)
 	L.Push(L.Get(1))
-	err := L.PCall(0, lua.MultRet, L.NewFunction(func(L *lua.LState) int {
-		v := L.Get(1)
-		if s, ok := v.(lua.LString); ok {
-			v = lua.LString(translate(string(s)))
-		}
-		L.Push(handler)
-		L.Push(v)
-		L.Call(1, 1)
-		return 1
-	}))
+	err := L.PCall(0, lua.MultRet, nil)
 	e.checkPanic(err)
 	if err == nil {
 		L.Insert(lua.LTrue, 3)
 		return L.GetTop() - 2
 	}
+	v := failureOf(err, e.running).value
+	L.SetTop(0)
 	L.Push(lua.LFalse)
-	L.Push(raised(err))
+	L.Push(handler)
+	L.Push(v)
+	L.Call(1, 1)
 	return 2
 }
 

@@ -154,6 +154,7 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
 	}
+	proto.IsVarArg &^= lua.VarArgNeedsArg // a text has no table arg, and making one for each call costs more than the call
 	return chunk, proto, nil
 }
 

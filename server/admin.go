@@ -10,6 +10,9 @@ import (
 
 func timeNow(c *command.Ctx) {
 	now := time.Now()
+	if s, ok := c.Client.(*session); ok && s.ex.scripting.run != nil { // a script's time stands still
+		now = s.ex.scripting.run.start
+	}
 	c.Reply.Array(2)
 	c.Reply.BulkInt(now.Unix())
 	c.Reply.BulkInt(int64(now.Nanosecond() / 1000))

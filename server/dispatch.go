@@ -31,7 +31,7 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
-	if ex.pausedFor(s, row) {
+	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(row, argv)) {
 		ex.park(s, rq)
 		return
 	}

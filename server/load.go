@@ -14,6 +14,7 @@ import (
 	"larder/keyspace"
 	"larder/persistence"
 	"larder/server/command"
+	"larder/server/script"
 )
 
 // loadState is how far the loading of a file is, or how the last one ended.
@@ -251,6 +252,7 @@ func (srv *Server) forgetAll(ex *executor) {
 	for db := range srv.ks.Databases() {
 		v.Flush(db)
 	}
+	srv.functions.set.Store(&script.Libraries{})
 	v.BeforeFlush = ex.beforeFlush
 	v.ResetEvents()
 	for i := range srv.ks.Shards() {

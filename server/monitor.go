@@ -62,6 +62,9 @@ func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
 	if s.conn.Listener != nil && s.conn.Listener.Network == "unix" {
 		from = "unix:" + s.conn.Listener.Addr
 	}
+	if ex.scripting.run != nil {
+		from = "lua"
+	}
 	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", ex.now/1000, ex.now%1000*1000, s.db, from)
 	for i, a := range argv {
 		line = append(line, ' ')

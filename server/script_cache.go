@@ -135,3 +135,21 @@ func (srv *Server) keyFinder(name string, argc int, open bool) (first, last, ste
 	}
 	return first, last, step, true
 }
+
+// scriptFigures is what INFO says of scripts and functions; sizes in bytes.
+type scriptFigures struct{ engines, shared, scripts, texts, cached, functions, libraries int64 }
+
+// scriptMemory adds up what scripts and functions take, about.
+func (srv *Server) scriptMemory() (m scriptFigures) {
+	cached, scripts := srv.scripts.size()
+	set := srv.functions.set.Load()
+	libraries, functions := set.Count()
+	m = scriptFigures{
+		engines: int64(srv.engines.Load()) * script.EngineMemory, scripts: int64(scripts), texts: int64(set.Bytes()),
+		cached: int64(cached), functions: int64(functions), libraries: int64(libraries),
+	}
+	if libraries > 0 {
+		m.shared = script.EngineMemory // the one in which they were tried
+	}
+	return m
+}

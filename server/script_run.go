@@ -121,7 +121,7 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 		return resp.ErrOOM
 	}
 	if srv.stale() && r.flags&script.AllowStale == 0 {
-		return resp.ErrScriptStale
+		return resp.ErrMasterDown
 	}
 	if r.flags&script.NoWrites != 0 {
 		r.readOnly = true
@@ -130,16 +130,16 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	if r.obey {
 		return ""
 	}
-	if srv.repl.replica.Load() && srv.conf.ReplicaReadOnly.Get() {
-		return resp.ErrScriptReadOnly
-	}
 	if srv.writesRefused() {
-		return resp.ErrMisconfScript
+		return resp.ErrMisconfRDB
+	}
+	if e := ex.replicaGates(r.s, writeLike); e != "" {
+		return e
 	}
 	if r.readOnly {
 		return resp.ErrScriptReadWrite
 	}
-	return ex.replicaGates(r.s, writeLike)
+	return ""
 }
 
 // writeLike is a command that writes, to ask the gates about.
@@ -195,7 +195,7 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 		return "ERR Unknown Redis command called from script"
 	case !row.ArityOK(len(argv)):
 		return "ERR Wrong number of args calling Redis command from script"
-	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && row.Locks != command.World):
+	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && (row.Locks != command.World || row.Declared.Name == "debug")):
 		return "ERR This Redis command is not allowed from script"
 	case !row.Has(spec.Stale) && srv.stale():
 		return "ERR Can not execute the command on a stale replica"
@@ -287,6 +287,22 @@ func (h *scriptHost) KillText() string {
 	return "Script killed by user with SCRIPT KILL..."
 }
 
+// onlyReads tells whether a request runs a script that promises not to write.
+func (ex *executor) onlyReads(row *command.Row, argv [][]byte) bool {
+	switch row.Declared.Name {
+	case "eval":
+		flags, _, err := script.Shebang(string(argv[1]))
+		return err == nil && flags&script.NoWrites != 0
+	case "evalsha":
+		s := ex.scriptNamed(argv[1])
+		return s != nil && s.Flags&script.NoWrites != 0
+	case "fcall":
+		f := ex.srv.functions.set.Load().Function(argv[1])
+		return f != nil && f.Flags&script.NoWrites != 0
+	}
+	return false
+}
+
 // engineFor is the engine in which a script runs.
 func (ex *executor) engineFor(r *scriptRun) *script.Engine {
 	at := &ex.scripting.engine
@@ -301,6 +317,7 @@ func (ex *executor) engineFor(r *scriptRun) *script.Engine {
 
 // newEngine makes an engine with what the server calls itself.
 func (srv *Server) newEngine() *script.Engine {
+	srv.engines.Add(1)
 	return script.New(script.Options{Version: RedisVersion, VersionNum: 0x00070204})
 }
 

@@ -85,6 +85,7 @@ type Server struct {
 
 	defrag defragPlan
 
+	engines     atomic.Int32 // in which scripts run
 	busyScripts atomic.Int32 // that have run for too long
 	scripts     scriptCache
 	functions   functions

@@ -275,12 +275,8 @@ func (e *Engine) fits(L *lua.LState, n int) {
 	}
 }
 
-// Memory is about what the engine's state takes, in bytes.
-func (e *Engine) Memory() int {
-	return baseMemory + len(e.scripts)*functionMemory
-}
+// EngineMemory is about what an engine takes, in bytes.
+const EngineMemory = 60 << 10
 
-const (
-	baseMemory     = 60 << 10
-	functionMemory = 200
-)
+// functionMemory is about what a function takes in it.
+const functionMemory = 200

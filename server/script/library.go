@@ -94,8 +94,8 @@ func metadata(code string) (name, engine, rest string, err error) {
 	if !found {
 		return "", "", "", errBadMetadata
 	}
-	words, ok := splitWords(line)
-	if !ok || len(words) == 0 || line[0] == ' ' {
+	words, ok := splitWords("#!" + line)
+	if !ok {
 		return "", "", "", errBadMetadata
 	}
 	named := false
@@ -111,7 +111,7 @@ func metadata(code string) (name, engine, rest string, err error) {
 	if !named {
 		return "", "", "", errNoName
 	}
-	return name, words[0], "\n" + rest, nil
+	return name, strings.TrimPrefix(words[0], "#!"), "\n" + rest, nil
 }
 
 // splitWords parts a line at blanks; quotation marks keep words together.

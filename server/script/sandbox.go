@@ -372,14 +372,14 @@ func tonumber(L *lua.LState) int {
 }
 
 func gcinfo(L *lua.LState) int {
-	L.Push(lua.LNumber(baseMemory / 1024))
+	L.Push(lua.LNumber(EngineMemory / 1024))
 	return 1
 }
 
 func collectgarbage(L *lua.LState) int {
 	switch what := L.OptString(1, "collect"); what {
 	case "count":
-		L.Push(lua.LNumber(baseMemory / 1024))
+		L.Push(lua.LNumber(EngineMemory / 1024))
 	case "collect", "stop", "restart", "step", "setpause", "setstepmul":
 		L.Push(lua.LNumber(0))
 	default:

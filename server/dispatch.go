@@ -36,6 +36,10 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		return
 	}
 	if s.multi != nil && !runsInMulti(row) {
+		if e := ex.gatesOfQueued(s, row, argv); e != "" {
+			ex.reject(s, row, e)
+			return
+		}
 		s.enqueue(row, argv)
 		return
 	}

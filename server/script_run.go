@@ -86,6 +86,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	ex.noted = noted
 	if res.Failed && res.Counted {
 		ex.noted++
+		ex.note(row).failed++
 	}
 	if own {
 		s.wrote(ex.release())
@@ -289,18 +290,35 @@ func (h *scriptHost) KillText() string {
 
 // onlyReads tells whether a request runs a script that promises not to write.
 func (ex *executor) onlyReads(row *command.Row, argv [][]byte) bool {
+	flags, ok := ex.flagsOf(row, argv)
+	return ok && flags&script.NoWrites != 0
+}
+
+// flagsOf is what the script that a request runs says of itself. ok is false if it says nothing, or if there is none.
+func (ex *executor) flagsOf(row *command.Row, argv [][]byte) (flags script.Flags, ok bool) {
 	switch row.Declared.Name {
-	case "eval":
+	case "eval", "eval_ro":
 		flags, _, err := script.Shebang(string(argv[1]))
-		return err == nil && flags&script.NoWrites != 0
-	case "evalsha":
-		s := ex.scriptNamed(argv[1])
-		return s != nil && s.Flags&script.NoWrites != 0
-	case "fcall":
-		f := ex.srv.functions.set.Load().Function(argv[1])
-		return f != nil && f.Flags&script.NoWrites != 0
+		return flags, err == nil && flags&script.Compat == 0
+	case "evalsha", "evalsha_ro":
+		if s := ex.scriptNamed(argv[1]); s != nil {
+			return s.Flags, s.Flags&script.Compat == 0
+		}
+	case "fcall", "fcall_ro":
+		if f := ex.srv.functions.set.Load().Function(argv[1]); f != nil {
+			return f.Flags, true
+		}
 	}
-	return false
+	return 0, false
+}
+
+// gatesOfQueued are the gates for a script that is about to be queued: what it says of itself is known already.
+func (ex *executor) gatesOfQueued(s *session, row *command.Row, argv [][]byte) resp.Error {
+	flags, ok := ex.flagsOf(row, argv)
+	if !ok || flags&script.NoWrites != 0 {
+		return ""
+	}
+	return ex.replicaGates(s, writeLike)
 }
 
 // engineFor is the engine in which a script runs.

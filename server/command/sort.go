@@ -101,7 +101,7 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 	case datatypes.TypeSet:
 		x, _ := c.ReadSet(key)
 		x.Each(func(m []byte) bool { add(m); return true })
-		if s.unsorted && s.store != nil { // what is stored may not depend on the order in which a table stands
+		if s.unsorted && (s.store != nil || c.Script) { // what is stored may not depend on the order in which a table stands
 			s.unsorted, s.alpha, s.by = false, true, nil
 		}
 	case datatypes.TypeZSet:

@@ -73,7 +73,7 @@ type Engine struct {
 
 const (
 	callDepth     = 20000   // of Lua functions
-	registryFirst = 4 << 10 // values on the stack
+	registryFirst = 1 << 10 // values on the stack
 	registryMost  = 1 << 20
 	registryStep  = 32 << 10
 	tickMask      = 1<<12 - 1
@@ -276,7 +276,7 @@ func (e *Engine) fits(L *lua.LState, n int) {
 }
 
 // EngineMemory is about what an engine takes, in bytes.
-const EngineMemory = 60 << 10
+const EngineMemory = 30 << 10
 
 // functionMemory is about what a function takes in it.
 const functionMemory = 200

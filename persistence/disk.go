@@ -31,7 +31,7 @@ type DiskFile interface {
 }
 
 // OS is the file system of the machine.
-var OS Disk = systemDisk{}
+var OS Disk = withFailpoints(systemDisk{})
 
 type systemDisk struct{}
 

@@ -1,0 +1,6 @@
+//go:build !failpoints
+
+package persistence
+
+// withFailpoints is the disk as it is; see failpoint_on.go.
+func withFailpoints(d Disk) Disk { return d }

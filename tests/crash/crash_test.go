@@ -1,0 +1,280 @@
+// Package crash kills a real server, again and again, and looks whether it has kept its word: under appendfsync always
+// everything that was acknowledged is there after a restart, a transaction is there as a whole or not at all, and the
+// server always starts.
+//
+// Half of the rounds kill at a random moment; the others at a random point before or after a wait for the disk, a rename
+// or a removal, in a build with the tag failpoints, and every second of those loses what the disk had not been waited
+// for, as when the power goes. The folder goes from round to round.
+//
+//	go test ./tests/crash                        50 rounds
+//	go test ./tests/crash -rounds 1000 -v        by hand
+package crash
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"larder/tests/internal/peer"
+	"larder/tests/internal/wire"
+)
+
+var rounds = flag.Int("rounds", 50, "how often the server is killed")
+
+// server is a process and its folder.
+type server struct {
+	t      *testing.T
+	binary string
+	dir    string
+	port   string
+	cmd    *exec.Cmd
+	gone   chan struct{}
+}
+
+// start starts the server and waits until it answers. env are variables of its own.
+func (s *server) start(env ...string) bool {
+	s.t.Helper()
+	out, err := os.OpenFile(filepath.Join(s.dir, "out.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	s.cmd = exec.Command(s.binary, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes",
+		"--appendfsync", "always", "--auto-aof-rewrite-min-size", "64kb", "--auto-aof-rewrite-percentage", "30", "--shards", "8")
+	s.cmd.Env = append(os.Environ(), env...)
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.gone = make(chan struct{})
+	go func() {
+		s.cmd.Wait()
+		close(s.gone)
+	}()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		select {
+		case <-s.gone:
+			return false
+		default:
+		}
+		if c, err := wire.Dial("127.0.0.1:" + s.port); err == nil {
+			v, err := c.Do("PING")
+			c.Close()
+			if err == nil && !v.IsError() {
+				return true
+			}
+		}
+	}
+	s.t.Fatal("the server does not answer")
+	return false
+}
+
+func (s *server) kill() {
+	s.cmd.Process.Signal(syscall.SIGKILL)
+	<-s.gone
+}
+
+// log is the end of what the server has said.
+func (s *server) log() string {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "out.log"))
+	return string(b[max(0, len(b)-2000):])
+}
+
+// model is what was acknowledged, by key the number that was written last.
+type model struct {
+	mu    sync.Mutex
+	acked map[string]int
+	pairs int // transactions
+}
+
+func (m *model) ack(key string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acked[key] = n
+}
+
+// write writes until the connection breaks: numbers that grow, list items, and pairs of counters in transactions.
+func (m *model) write(addr string, id, from int) {
+	c, err := wire.Dial(addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	rnd := rand.New(rand.NewPCG(uint64(id), uint64(from)))
+	for n := from; ; n++ {
+		text := strconv.Itoa(n)
+		key := fmt.Sprintf("w%d:%d", id, rnd.IntN(200))
+		if v, err := c.Do("SET", key, text); err != nil || v.IsError() {
+			return
+		}
+		m.ack(key, n)
+		list := fmt.Sprintf("l%d", id)
+		if v, err := c.Do("RPUSH", list, text); err != nil || v.IsError() {
+			return
+		}
+		m.ack(list, n)
+		for _, cmd := range [][]string{{"MULTI"}, {"INCR", "pair:a"}, {"INCR", "pair:b"}, {"EXEC"}} {
+			if v, err := c.Do(cmd...); err != nil || v.IsError() {
+				return
+			}
+		}
+		m.mu.Lock()
+		m.pairs++
+		m.mu.Unlock()
+		if rnd.IntN(50) == 0 { // the list must not grow for ever
+			if _, err := c.Do("LTRIM", list, "-5", "-1"); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// disturb asks for rewrites and snapshots, and switches the policy.
+func disturb(addr string, seed uint64) {
+	c, err := wire.Dial(addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	for {
+		cmd := [][]string{{"BGREWRITEAOF"}, {"BGSAVE"}, {"PING"}, {"PING"}}[rnd.IntN(4)]
+		if _, err := c.Do(cmd...); err != nil {
+			return
+		}
+		if pending, err := c.Pending(time.Duration(rnd.IntN(40)) * time.Millisecond); pending || err != nil {
+			return
+		}
+	}
+}
+
+// check compares the server with what it has acknowledged.
+func (m *model) check(t *testing.T, addr string) {
+	t.Helper()
+	c, err := wire.Dial(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	get := func(args ...string) int {
+		v, err := c.Do(args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.Atoi(v.String())
+		if v.IsNil() {
+			n = -1
+		}
+		return n
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, n := range m.acked {
+		cmd := []string{"GET", key}
+		if key[0] == 'l' {
+			cmd = []string{"LINDEX", key, "-1"}
+		}
+		if got := get(cmd...); got < n {
+			t.Errorf("%s has %d, %d was acknowledged", key, got, n)
+		}
+	}
+	a, b := max(0, get("GET", "pair:a")), max(0, get("GET", "pair:b"))
+	if a != b || a < m.pairs {
+		t.Errorf("the counters have %d and %d after %d transactions", a, b, m.pairs)
+	}
+	m.pairs = a
+}
+
+// build builds the server with failpoints.
+func build(t *testing.T) string {
+	t.Helper()
+	root, err := peer.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "larder")
+	cmd := exec.Command("go", "build", "-tags", "failpoints", "-o", path, "./cmd/larder")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func freePort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+}
+
+func TestNothingAcknowledgedIsLost(t *testing.T) {
+	n := *rounds
+	if testing.Short() {
+		n = min(n, 10)
+	}
+	s := &server{t: t, binary: build(t), dir: t.TempDir(), port: freePort(t)}
+	addr := "127.0.0.1:" + s.port
+	m := &model{acked: map[string]int{}}
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	t.Logf("seed %d", seed)
+	killed := map[string]int{}
+	for round := range n {
+		var env []string
+		kind := "at a moment"
+		if round%2 == 1 {
+			env = append(env, fmt.Sprintf("LARDER_FAILPOINT=%d", 1+rnd.IntN(300)))
+			kind = "at a point"
+			if round%4 == 3 {
+				env = append(env, "LARDER_POWER_LOSS=1")
+				kind = "at a point, without power"
+			}
+		}
+		killed[kind]++
+		if s.start(env...) {
+			var all sync.WaitGroup
+			for id := range 4 {
+				all.Go(func() { m.write(addr, id, round*1_000_000) })
+			}
+			all.Go(func() { disturb(addr, seed+uint64(round)) })
+			wait := time.NewTimer(time.Duration(30+rnd.IntN(400)) * time.Millisecond)
+			select {
+			case <-s.gone:
+			case <-wait.C:
+				s.kill()
+			}
+			wait.Stop()
+			all.Wait()
+		} else if env == nil {
+			t.Fatalf("round %d: the server does not start\n%s", round, s.log())
+		}
+		if !s.start() {
+			t.Fatalf("round %d: the server does not start\n%s", round, s.log())
+		}
+		m.check(t, addr)
+		s.kill()
+		if t.Failed() {
+			files, _ := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*"))
+			t.Fatalf("round %d, killed %s\n%s\n%s", round, kind, strings.Join(files, "\n"), s.log())
+		}
+	}
+	if m.pairs == 0 {
+		t.Error("nothing was written")
+	}
+	t.Logf("%d keys, %d transactions, killed %v", len(m.acked), m.pairs, killed)
+}

@@ -46,7 +46,12 @@ func shutdown(c *command.Ctx) {
 		return
 	}
 	if abort {
-		c.Fail(resp.ErrNoShutdown)
+		if srv := c.Client.(*session).srv; srv.stayOpen() {
+			srv.log.Info("Shutdown manually aborted.")
+			c.Reply.OK()
+		} else {
+			c.Fail(resp.ErrNoShutdown)
+		}
 		return
 	}
 	var how config.Shutdown
@@ -58,6 +63,9 @@ func shutdown(c *command.Ctx) {
 		}
 	}
 	s := c.Client.(*session)
+	if s.srv.closeLater(s.ex, how, s) {
+		return
+	}
 	if !s.srv.end(s.ex, how) {
 		c.Fail(resp.ErrShutdownFailed)
 		return

@@ -41,8 +41,10 @@ func (srv *Server) failing() bool {
 	return srv.repl.failover.state.Load() != failoverNone
 }
 
-// failoverPaused tells whether clients' writes wait for a failover.
-func (srv *Server) failoverPaused() bool { return srv.failing() }
+// failoverPaused tells whether clients' writes wait for a failover, or a shutdown that waits for replicas.
+func (srv *Server) failoverPaused() bool {
+	return srv.failing() || srv.repl.closing.until_ms.Load() != 0
+}
 
 func failoverCmd(c *command.Ctx) {
 	s := c.Client.(*session)

@@ -41,6 +41,9 @@ func infoServer(w *infoWriter) {
 	w.text("executable", executable())
 	w.text("config_file", srv.conf.File())
 	w.int("io_threads_active", 0)
+	if until := srv.repl.closing.until_ms.Load(); until != 0 {
+		w.int("shutdown_in_milliseconds", max(0, until-w.now))
+	}
 	for i, l := range srv.listenerLines() {
 		w.text("listener"+strconv.Itoa(i), l)
 	}

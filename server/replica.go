@@ -55,6 +55,7 @@ type replicas struct {
 	refuse atomic.Pointer[resp.Error] // why clients may not write, nil: they may; see refuseWrites
 
 	failover failover
+	closing  closing
 
 	saved savedPosition
 

@@ -15,6 +15,7 @@ import (
 func (srv *Server) replicationCron(ex *executor) {
 	r := &srv.repl
 	srv.failoverCron(ex)
+	srv.closeCron(ex)
 	for _, p := range r.list() {
 		if p.phase.Load() == peerWaitStart {
 			ex.view.Take(srv.ks.All())

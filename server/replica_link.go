@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -188,13 +189,17 @@ type timedReader struct {
 }
 
 func (t timedReader) Read(p []byte) (int, error) {
-	t.nc.SetReadDeadline(time.Now().Add(time.Duration(t.l.srv.conf.ReplTimeout.Get()) * time.Second))
-	n, err := t.nc.Read(p)
-	if n > 0 {
-		t.l.heard.Store(time.Now().UnixMilli())
-		t.l.srv.repl.bytesIn.Add(uint64(n))
+	for began := time.Now(); ; {
+		t.nc.SetReadDeadline(time.Now().Add(time.Second)) // repl-timeout may change meanwhile
+		n, err := t.nc.Read(p)
+		if n > 0 {
+			t.l.heard.Store(time.Now().UnixMilli())
+			t.l.srv.repl.bytesIn.Add(uint64(n))
+		} else if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(began) < time.Duration(t.l.srv.conf.ReplTimeout.Get())*time.Second {
+			continue
+		}
+		return n, err
 	}
-	return n, err
 }
 
 // converse holds the conversation up to its outcome.

@@ -293,7 +293,9 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	ex.setTime()
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()
-	srv.end(ex, how)
+	if !srv.closeLater(ex, how, nil) {
+		srv.end(ex, how)
+	}
 }
 
 // end is Shutdown for a caller that has stopped the world and holds all shards. It tells whether the server ends.
@@ -314,7 +316,7 @@ func (srv *Server) end(ex *executor, how config.Shutdown) bool {
 func (srv *Server) endWith(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-		srv.Shutdown(config.ShutdownForce)
+		srv.Shutdown(config.ShutdownForce | config.ShutdownNow)
 	case <-srv.stopping:
 	}
 }

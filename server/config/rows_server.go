@@ -103,7 +103,7 @@ var serverRows = []*Row{
 	enum("enable-module-command", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableModuleCommand }).immutable().noEffect(noModules),
 	valid(flagWords("shutdown-on-sigint", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigint }), checkShutdown),
 	valid(flagWords("shutdown-on-sigterm", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigterm }), checkShutdown),
-	integer("shutdown-timeout", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.ShutdownTimeout }).noEffect(notYet),
+	integer("shutdown-timeout", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.ShutdownTimeout }),
 	integer("slowlog-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogMaxLen }),
 	integer("slowlog-log-slower-than", 10000, -1, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogLogSlowerThan }),
 	integer("latency-monitor-threshold", 0, 0, math.MaxInt64, func(c *Config) *Int { return &c.LatencyMonitorThreshold }),

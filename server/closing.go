@@ -1,0 +1,111 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"larder/server/config"
+	"larder/server/resp"
+)
+
+// closing is a shutdown that waits for replicas: a primary with replicas that have not everything yet lets its clients'
+// writes wait, for shutdown-timeout at most, and ends as soon as they have.
+type closing struct {
+	until_ms atomic.Int64 // 0: there is none
+	mu       sync.Mutex
+	how      config.Shutdown
+	waiting  []*session // clients that have said SHUTDOWN
+}
+
+// behind is how many replicas have not everything that they were sent, of how many.
+func (r *replicas) behind() (n, all int) {
+	end := r.offset()
+	for _, p := range r.list() {
+		if p.isOnline() && !p.caps.old {
+			all++
+			if p.acked.Load() != end {
+				n++
+			}
+		}
+	}
+	return n, all
+}
+
+// closeLater begins to wait if there is something to wait for. s is the client that wants the shutdown, nil if it is a
+// signal. The world is stopped, all shards are held.
+func (srv *Server) closeLater(ex *executor, how config.Shutdown, s *session) bool {
+	r := &srv.repl
+	timeout := srv.conf.ShutdownTimeout.Get() * 1000
+	if n, _ := r.behind(); n == 0 || how&config.ShutdownNow != 0 || timeout == 0 || r.replica.Load() || srv.loading.Load() {
+		return false
+	}
+	c := &r.closing
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.how = how
+	if s != nil {
+		c.waiting = append(c.waiting, s)
+		s.conn.Suspend()
+	}
+	if c.until_ms.Load() == 0 {
+		c.until_ms.Store(ex.now + timeout)
+		srv.log.Info("Waiting for replicas before shutting down.")
+	}
+	srv.askForAcks()
+	srv.nudgeReplication()
+	return true
+}
+
+// closeCron ends the server when there is nothing left to wait for. The janitor calls it, without shards.
+func (srv *Server) closeCron(ex *executor) {
+	c := &srv.repl.closing
+	until := c.until_ms.Load()
+	if until == 0 {
+		return
+	}
+	n, all := srv.repl.behind()
+	if n > 0 && ex.now < until {
+		return
+	}
+	srv.inWorldOf(ex, func() {
+		if c.until_ms.Load() == 0 {
+			return
+		}
+		for _, p := range srv.repl.list() {
+			if lag := srv.repl.offset() - p.acked.Load(); lag != 0 && p.isOnline() {
+				srv.log.Info("Lagging replica " + p.name() + " reported offset " + itoa(lag) + " behind master, lag=" +
+					itoa((ex.now-p.heard_ms.Load())/1000) + ", state=" + peerStates[p.phase.Load()] + ".")
+			}
+		}
+		if all > 0 {
+			srv.log.Info(itoa(int64(all-n)) + " of " + itoa(int64(all)) + " replicas are in sync when shutting down.")
+		}
+		c.mu.Lock()
+		how := c.how
+		c.mu.Unlock()
+		if !srv.end(ex, how) {
+			srv.stayOpen()
+		}
+	})
+}
+
+// stayOpen ends the waiting; the server goes on, and the clients that wanted its end are told so. It tells whether there
+// was one.
+func (srv *Server) stayOpen() bool {
+	c := &srv.repl.closing
+	c.mu.Lock()
+	waiting := c.waiting
+	c.waiting = nil
+	was := c.until_ms.Swap(0) != 0
+	c.mu.Unlock()
+	for _, s := range waiting {
+		s.ex.post(func() {
+			if !s.conn.Closing() {
+				s.out().Error(resp.ErrShutdownFailed)
+				s.conn.Resume()
+			}
+		})
+	}
+	srv.unparkAll()
+	return was
+}

@@ -95,7 +95,9 @@ func goRedis(t *testing.T, proto int) {
 	})
 	if proto == 3 {
 		try(t, library, "RESP3", func(t *testing.T) {
-			same(t, must[map[string]any](t)(r.Hello(ctx, 3, "", "", "").Result())["proto"], int64(3))
+			c := r.Conn()
+			defer c.Close()
+			same(t, must[map[string]any](t)(c.Hello(ctx, 3, "", "", "").Result())["proto"], int64(3))
 			r.ZAdd(ctx, "z", redis.Z{Score: 1.5, Member: "x"})
 			same(t, must[any](t)(r.Do(ctx, "ZSCORE", "z", "x").Result()), 1.5)
 			same(t, must[any](t)(r.Do(ctx, "HGETALL", "h").Result()), map[any]any{"a": "1", "b": "2"})

@@ -10,7 +10,7 @@ var redacted = []byte("(redacted)")
 
 // isSecret tells whether argument i of a request may be a secret: a password, or what tells of users.
 func isSecret(row *command.Row, argv [][]byte, i int) bool {
-	switch row.Name {
+	switch row.Declared.Name {
 	case "auth":
 		return i >= 1
 	case "acl|setuser", "acl|getuser", "acl|deluser":

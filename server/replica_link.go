@@ -317,7 +317,7 @@ func (srv *Server) dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // opened makes the session of a connection to a primary.
 func (l *link) opened(s *session) {
-	s.link, s.authed = l, true
+	s.link, s.authed, s.user = l, true, nil // the primary has checked what its clients may do
 	l.srv.repl.mu.Lock()
 	s.db = l.srv.repl.streamDB
 	l.srv.repl.mu.Unlock()

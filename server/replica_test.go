@@ -39,6 +39,20 @@ func (ts *testServer) breakLink() {
 	}
 }
 
+// What a primary sends is not asked whether the replica's default user may do it.
+func TestReplicationPastAccessRules(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	b := startServer(t, "--repl-diskless-sync-delay", "0")
+	b.follow(a)
+	r := b.dial()
+	r.want("acl setuser ann on nopass ~* +@all", "OK")
+	r.want("auth ann x", "OK")
+	r.want("acl setuser default -@all resetkeys", "OK")
+	c := a.dial()
+	c.want("set k v", "OK")
+	eventually(t, "the write arrives", func() bool { return r.do("get", "k") == "v" })
+}
+
 func TestReplication(t *testing.T) {
 	a, b, d := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
 	c := a.dial()

@@ -146,12 +146,10 @@ func (c *Config) server(t *tls.Config, o *Options, own tls.Certificate, cas *x50
 	return t
 }
 
-// limitSessions makes sessions that began too long ago begin anew: tickets carry the time of the first handshake.
+// limitSessions makes sessions whose ticket is too old begin anew: tickets carry the time at which they were given.
 func limitSessions(t *tls.Config, most time.Duration, now func() time.Time) {
 	t.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-		if len(ss.Extra) == 0 {
-			ss.Extra = [][]byte{binary.BigEndian.AppendUint64(nil, uint64(now().UnixMilli()))}
-		}
+		ss.Extra = [][]byte{binary.BigEndian.AppendUint64(nil, uint64(now().UnixMilli()))}
 		return t.EncryptTicket(cs, ss)
 	}
 	t.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {

@@ -22,6 +22,9 @@ import (
 // asideEvery is how often a loop looks aside while something takes long.
 const asideEvery = time.Millisecond
 
+// heapEvery is how many looks at a script go by from one measuring of the heap to the next: some milliseconds.
+const heapEvery = 16
+
 // asides is what an executor has for serving clients in the midst of something else.
 type asides struct {
 	on      bool         // it is doing so: the executor's lock is held already
@@ -111,6 +114,15 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 	if limit := time.Duration(ex.srv.conf.ScriptTimeLimit.Get()) * time.Millisecond; limit > 0 && took > limit && !r.obey && !r.wrote.Load() {
 		r.late = true
 		return true
+	}
+	if r.looks++; r.looks%heapEvery == 0 {
+		heap := int64(readMetrics("/memory/classes/heap/objects:bytes")[0])
+		if r.heap == 0 {
+			r.heap = heap
+		} else if limit := ex.srv.conf.ScriptMemoryLimit.Get(); limit > 0 && heap-r.heap > limit && !r.obey {
+			r.large = true
+			return true
+		}
 	}
 	threshold := time.Duration(ex.srv.conf.BusyReplyThreshold.Get()) * time.Millisecond
 	if threshold <= 0 || took < threshold {

@@ -31,6 +31,9 @@ type scriptRun struct {
 	to    command.Target // where its effects go
 	wrote atomic.Bool
 	kill  atomic.Bool
+	looks int         // how often it was looked after
+	heap  int64       // bytes in use on the Go heap when it was first measured
+	large bool        // it has made the heap grow by more than script-memory-limit
 	late  bool        // it has taken longer than script-time-limit
 	busy  atomic.Bool // it has taken longer than busy-reply-threshold
 }
@@ -282,6 +285,9 @@ func (h *scriptHost) Interrupt() (kill bool) {
 
 // KillText is what a script that was ended tells its client.
 func (h *scriptHost) KillText() string {
+	if h.scripting.run.large {
+		return "Script killed: not enough memory (script-memory-limit)..."
+	}
 	if h.scripting.run.late {
 		return "Script killed: it ran for longer than script-time-limit..."
 	}

@@ -55,6 +55,7 @@ type Server struct {
 	LatencyTrackingInfoPercentiles Value[[]float64]
 	NotifyKeyspaceEvents           Enum[Events]
 	ScriptTimeLimit                Int // milliseconds after which a script that has written nothing is ended, 0: never
+	ScriptMemoryLimit              Int // bytes that a script may make the heap grow by, 0: any
 	BusyReplyThreshold             Int // milliseconds that a script may run alone
 	TrackingTableMaxKeys           Int
 }
@@ -110,6 +111,7 @@ var serverRows = []*Row{
 	boolean("latency-tracking", true, func(c *Config) *Bool { return &c.LatencyTracking }),
 	percentilesRow(func(c *Config) *Value[[]float64] { return &c.LatencyTrackingInfoPercentiles }),
 	eventsRow(func(c *Config) *Enum[Events] { return &c.NotifyKeyspaceEvents }),
+	memory("script-memory-limit", 1<<30, 0, math.MaxInt64, func(c *Config) *Int { return &c.ScriptMemoryLimit }).larder(),
 	integer("script-time-limit", 0, 0, math.MaxInt64, func(c *Config) *Int { return &c.ScriptTimeLimit }).larder(),
 	integer("busy-reply-threshold", 5000, 0, math.MaxInt64, func(c *Config) *Int { return &c.BusyReplyThreshold }).alias("lua-time-limit"),
 	unsigned("tracking-table-max-keys", 1000000, 0, math.MaxInt64, func(c *Config) *Int { return &c.TrackingTableMaxKeys }),

@@ -42,10 +42,11 @@ type Engine struct {
 	L   *lua.LState
 	opt Options
 
-	globals *lua.LTable // what is there
-	env     *lua.LTable // what scripts see as their globals: nothing in it can be changed
-	loadEnv *lua.LTable // the same while a library is loaded
-	missing *lua.LTable // metatable of what has to be there
+	globals *lua.LTable    // what is there
+	env     *lua.LTable    // what scripts see as their globals: nothing in it can be changed
+	loadEnv *lua.LTable    // the same while a library is loaded
+	raise   *lua.LFunction // error
+	missing *lua.LTable    // metatable of what has to be there
 	locked  map[*lua.LTable]*lua.LTable
 
 	host        Host
@@ -72,7 +73,7 @@ type Engine struct {
 }
 
 const (
-	callDepth     = 20000   // of Lua functions
+	callDepth     = 5000    // of Lua functions; the trace of an error takes time by its square
 	registryFirst = 1 << 10 // values on the stack
 	registryMost  = 1 << 20
 	registryStep  = 32 << 10

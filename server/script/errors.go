@@ -32,6 +32,9 @@ func failureOf(err error, protos ...*lua.FunctionProto) failure {
 		f.source = m[1]
 		f.line, _ = strconv.Atoi(m[2])
 	}
+	if f.value == lua.LString("lua callstack overflow") {
+		f.value = lua.LString(f.source + ":" + strconv.Itoa(f.line) + ": stack overflow")
+	}
 	if s, ok := f.value.(lua.LString); ok {
 		f.value = lua.LString(translate(string(s), func() string {
 			for _, p := range protos {

@@ -39,6 +39,7 @@ func (e *Engine) furnish() {
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
+	e.raise = g.RawGetString("error").(*lua.LFunction)
 	next := g.RawGetString("next")
 	g.RawSetString("pairs", L.NewFunction(func(L *lua.LState) int {
 		t := L.CheckTable(1)
@@ -117,7 +118,7 @@ func (e *Engine) real(t *lua.LTable) *lua.LTable {
 func (e *Engine) checkWritable(L *lua.LState, i int) *lua.LTable {
 	t := L.CheckTable(i)
 	if e.locked[t] != nil {
-		L.RaiseError(readOnlyText)
+		L.Error(lua.LString(readOnlyText), 0)
 	}
 	return t
 }
@@ -231,7 +232,15 @@ func (e *Engine) setfenv(L *lua.LState) int {
 
 // pcall is Redis's: of an error table it gives the text.
 func (e *Engine) pcall(L *lua.LState) int {
-	L.CheckAny(1)
+	if fn, ok := L.CheckAny(1).(*lua.LFunction); ok && fn == e.raise && L.GetTop() == 2 { // no function has called error
+		v := L.Get(2)
+		if t, ok := v.(*lua.LTable); ok && lua.LVCanConvToString(t.RawGetString("err")) {
+			v = t.RawGetString("err")
+		}
+		L.Push(lua.LFalse)
+		L.Push(v)
+		return 2
+	}
 	err := L.PCall(L.GetTop()-1, lua.MultRet, nil)
 	e.checkPanic(err)
 	if err == nil {

@@ -1,0 +1,209 @@
+package script
+
+import (
+	"strings"
+	"testing"
+
+	"larder/server/resp"
+)
+
+// testHost answers every command with its words.
+type testHost struct{ kill bool }
+
+func (h *testHost) Call(argv [][]byte, w *resp.Writer) resp.Error {
+	if string(argv[0]) == "refuse" {
+		return "ERR refused"
+	}
+	w.Array(len(argv))
+	for _, a := range argv {
+		w.Bulk(a)
+	}
+	return ""
+}
+func (h *testHost) Log(int, string)               {}
+func (h *testHost) Replicate(int)                 {}
+func (h *testHost) Allowed([][]byte) (bool, bool) { return true, true }
+func (h *testHost) Interrupt() bool               { return h.kill }
+func (h *testHost) KillText() string              { return "killed" }
+
+// run is the reply to a script.
+func run(t testing.TB, e *Engine, h Host, code string, keys ...string) string {
+	t.Helper()
+	s, err := Compile([]byte(code), nil)
+	if err != nil {
+		return "-" + err.Error()
+	}
+	var list [][]byte
+	for _, k := range keys {
+		list = append(list, []byte(k))
+	}
+	out := &resp.Writer{Proto: 2}
+	e.Eval(h, s, list, nil, out)
+	return strings.TrimSuffix(string(out.Bytes()), "\r\n")
+}
+
+func TestEngineGoesOnAfterErrors(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"return 1", ":1"},
+		{"error('x')", "-ERR user_script:1: x script: "},
+		{"return redis.call('refuse')", "-ERR refused script: "},
+		{"local function f() return f() + 1 end f()", "-ERR user_script:1: stack overflow"},
+		{"return string.rep('x', 2^40)", "-ERR user_script:1: not enough memory"},
+		{"return {", "-Error compiling script (new function): user_script:1:"},
+		{"return #KEYS", ":1"},
+	} {
+		if got := run(t, e, &testHost{}, c.code, "k"); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+	if got := run(t, e, &testHost{kill: true}, "while true do end"); !strings.HasPrefix(got, "-ERR killed") {
+		t.Errorf("a killed script: %q", got)
+	}
+	if got := run(t, e, &testHost{}, "return KEYS[1]", "again"); got != "$5\r\nagain" {
+		t.Errorf("after that: %q", got)
+	}
+}
+
+// TestDeclared says which scripts are proven to touch declared keys only.
+func TestDeclared(t *testing.T) {
+	find := func(name string, argc int, open bool) (first, last, step int, ok bool) {
+		switch name {
+		case "get", "set":
+			return 1, 1, 1, true
+		case "del":
+			return 1, argc - 1, 1, !open
+		case "time":
+			return 1, 0, 1, true
+		}
+		return 0, 0, 0, false
+	}
+	for _, c := range []struct {
+		code string
+		want bool
+	}{
+		{"return redis.call('get', KEYS[1])", true},
+		{"return redis.pcall('set', KEYS[2], ARGV[1], unpack(ARGV))", true},
+		{"local k = KEYS[1] return redis.call('get', k)", true},
+		{"local k = KEYS[1] k = 'x' return redis.call('get', k)", false},
+		{"local call = redis.call return call('get', KEYS[1])", true},
+		{"local call = redis.call return call('get', ARGV[1])", false},
+		{"for i, k in ipairs(KEYS) do redis.call('del', k) end", true},
+		{"for i = 1, #KEYS do redis.call('del', KEYS[i]) end", true},
+		{"return redis.call('del', unpack(KEYS))", false},
+		{"return redis.call('get', KEYS[1] .. 'x')", false},
+		{"return redis.call('get', 'x')", false},
+		{"return redis.call(ARGV[1], KEYS[1])", false},
+		{"return redis.call('keys', '*')", false},
+		{"return redis.call('time')", true},
+		{"KEYS[1] = 'x' return redis.call('get', KEYS[1])", false},
+		{"KEYS = {'x'} return redis.call('get', KEYS[1])", false},
+		{"local K = KEYS K[1] = 'x' return redis.call('get', KEYS[1])", false},
+		{"table.insert(KEYS, 1, 'x') return redis.call('get', KEYS[1])", false},
+		{"local f = redis.call return pcall(f, 'get', 'x')", false},
+		{"return pcall(redis.call, 'get', 'x')", false},
+		{"local r = redis return r.call('get', 'x')", false},
+		{"return redis['call']('get', 'x')", false},
+		{"return _G.redis.call('get', 'x')", false},
+		{"return loadstring(\"return redis.call('get', 'x')\")()", false},
+		{"local function f(k) return redis.call('get', k) end return f('x')", false},
+		{"local k = KEYS[1] local function f(k) return redis.call('get', k) end return f('x')", false},
+		{"local redis = {call = redis.call} return redis.call('get', 'x')", false},
+		{"return 1", true},
+	} {
+		s, err := Compile([]byte(c.code), find)
+		if err != nil {
+			t.Fatal(c.code, err)
+		}
+		if s.Declared != c.want {
+			t.Errorf("%s: %v, want %v", c.code, s.Declared, c.want)
+		}
+	}
+}
+
+func TestShebang(t *testing.T) {
+	for _, c := range []struct{ body, want string }{
+		{"return 1", ""},
+		{"#!lua\nreturn 1", ""},
+		{"#!lua flags=no-writes,allow-stale\nreturn 1", "no-writes allow-stale"},
+		{"#!lua", "Invalid script shebang"},
+		{"#!sh\nreturn 1", "Unexpected engine in script shebang: #!sh"},
+		{"#!lua flags=x\nreturn 1", "Unexpected flag in script shebang: x"},
+		{"#!lua a=b\nreturn 1", "Unknown lua shebang option: a=b"},
+	} {
+		flags, rest, err := Shebang(c.body)
+		got := strings.Join(flags.Words(), " ")
+		if err != nil {
+			got = err.Error()
+		} else if strings.Count(rest, "\n") != strings.Count(c.body, "\n") {
+			t.Errorf("%q loses lines: %q", c.body, rest)
+		}
+		if got != c.want {
+			t.Errorf("%q: %q, want %q", c.body, got, c.want)
+		}
+	}
+}
+
+func TestStateful(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct {
+		code string
+		want bool
+	}{
+		{"redis.register_function('f', function() return 1 end)", false},
+		{"local n = 5 redis.register_function('f', function() return n end)", false},
+		{"local n = 0 redis.register_function('f', function() n = n + 1 return n end)", true},
+		{"local t = {} redis.register_function('f', function() return t end)", true},
+		{"local function g() return 1 end redis.register_function('f', function() return g() end)", false},
+		{"local r = redis redis.register_function('f', function() return r end)", false},
+	} {
+		lib, err := e.LoadLibrary([]byte("#!lua name=x\n"+c.code), 0)
+		if err != nil {
+			t.Fatal(c.code, err)
+		}
+		if lib.Stateful != c.want {
+			t.Errorf("%s: %v, want %v", c.code, lib.Stateful, c.want)
+		}
+	}
+}
+
+// FuzzDecoders feeds the decoders anything: whatever they accept they write again, and read the same.
+func FuzzDecoders(f *testing.F) {
+	for _, s := range []string{`{"a":[1,2.5,"x",null]}`, "\x93\x01\x02\xa1x", "\xdf\xff\xff\xff\xff", `"\ud83d\ude00"`, "[[[[", "\x81\xc0\x01"} {
+		f.Add(s, "<i4s", s)
+	}
+	e := New(Options{MaxString: 1 << 20})
+	code := func(body string) *Script {
+		s, err := Compile([]byte(body), nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return s
+	}
+	json := code("local ok, v = pcall(cjson.decode, ARGV[1]) if not ok then return 1 end local ok, s = pcall(cjson.encode, v) if not ok then return 1 end return cjson.encode(cjson.decode(s)) == s and 1 or 0")
+	pack := code("local ok, v = pcall(cmsgpack.unpack_one, ARGV[1]) if not ok then return 1 end local _, x = cmsgpack.unpack_one(ARGV[1]) local s = cmsgpack.pack(x) local _, y = cmsgpack.unpack_one(s) return #cmsgpack.pack(y) == #s and 1 or 0")
+	unpack := code("pcall(struct.unpack, ARGV[2], ARGV[3]) pcall(struct.size, ARGV[2]) pcall(struct.pack, ARGV[2], 1, 'a', 2, 'b') return 1")
+	f.Fuzz(func(t *testing.T, data, format, bytes string) {
+		for name, s := range map[string]*Script{"cjson": json, "cmsgpack": pack, "struct": unpack} {
+			out := &resp.Writer{Proto: 2}
+			e.Eval(&testHost{}, s, nil, [][]byte{[]byte(data), []byte(format), []byte(bytes)}, out)
+			if got := string(out.Bytes()); got != ":1\r\n" {
+				t.Errorf("%s of %q: %q", name, data, got)
+			}
+		}
+	})
+}
+
+// BenchmarkGet is a script with one command: what running it costs besides the command.
+func BenchmarkGet(b *testing.B) {
+	s, err := Compile([]byte("return redis.call('get', KEYS[1])"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, out, keys := New(Options{}), &resp.Writer{Proto: 2}, [][]byte{[]byte("foo")}
+	b.ReportAllocs()
+	for b.Loop() {
+		out.Empty()
+		e.Eval(&testHost{}, s, keys, nil, out)
+	}
+}

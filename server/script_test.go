@@ -1,0 +1,257 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"larder/server/command"
+)
+
+const endless = "while true do end"
+
+// busy starts a script that does not end and waits until the server says that it is busy.
+func (ts *testServer) busy(words ...string) *testClient {
+	ts.t.Helper()
+	c, other := ts.dial(), ts.dial()
+	c.send(words...)
+	eventually(ts.t, "the server is busy", func() bool {
+		e, is := other.do("PING").(replyError)
+		return is && strings.HasPrefix(string(e), "BUSY ")
+	})
+	return c
+}
+
+func isError(v any, prefix string) bool {
+	e, ok := v.(replyError)
+	return ok && strings.HasPrefix(string(e), prefix)
+}
+
+func TestBusyServerAnswersEverybody(t *testing.T) {
+	ts := startServer(t, "--busy-reply-threshold", "5", "--event-loops", "2")
+	clients := make([]*testClient, 8) // on both loops
+	for i := range clients {
+		clients[i] = ts.dial()
+		clients[i].do("PING")
+	}
+	c := ts.busy("EVAL", endless, "0")
+	for _, o := range clients {
+		for _, request := range []string{"GET x", "SET x 1", "FLUSHALL", "CLIENT LIST", "KEYS *", "EVAL return 0"} {
+			words := strings.Fields(request)
+			if words[0] == "EVAL" {
+				words = []string{"EVAL", "return 1", "0"}
+			}
+			if v := o.do(words...); !isError(v, "BUSY ") {
+				t.Errorf("%s: %v", request, v)
+			}
+		}
+		if v := o.do("MULTI"); v != "OK" {
+			t.Errorf("MULTI: %v", v)
+		}
+		if v := o.do("INCR", "x"); !isError(v, "BUSY ") {
+			t.Errorf("a queued command: %v", v)
+		}
+		if v := o.do("EXEC"); !isError(v, "EXECABORT ") {
+			t.Errorf("EXEC: %v", v)
+		}
+		if v := o.do("FUNCTION", "KILL"); !isError(v, "BUSY ") {
+			t.Errorf("FUNCTION KILL of a script: %v", v)
+		}
+	}
+	late := ts.dial() // accepted while the script runs
+	if v := late.do("GET", "x"); !isError(v, "BUSY ") {
+		t.Errorf("a new client: %v", v)
+	}
+	if v := late.do("SCRIPT", "KILL"); v != "OK" {
+		t.Errorf("SCRIPT KILL: %v", v)
+	}
+	if v := c.read(); !isError(v, "ERR Script killed by user with SCRIPT KILL") {
+		t.Errorf("the script: %v", v)
+	}
+	eventually(t, "the server answers again", func() bool { return late.do("PING") == "PONG" })
+	if v := late.do("SCRIPT", "KILL"); !isError(v, "NOTBUSY ") {
+		t.Errorf("SCRIPT KILL of nothing: %v", v)
+	}
+}
+
+func TestScriptThatCatchesEverythingCanBeKilled(t *testing.T) {
+	ts := startServer(t, "--busy-reply-threshold", "5")
+	c := ts.busy("EVAL", "while true do pcall(function() while true do end end) end", "0")
+	if v := ts.dial().do("SCRIPT", "KILL"); v != "OK" {
+		t.Fatal(v)
+	}
+	if v := c.read(); !isError(v, "ERR Script killed by user") {
+		t.Error(v)
+	}
+	c = ts.busy("EVAL", "local f = coroutine.wrap(function() while true do end end) f()", "0")
+	if v := ts.dial().do("SCRIPT", "KILL"); v != "OK" {
+		t.Fatal(v)
+	}
+	if v := c.read(); !isError(v, "ERR Script killed by user") {
+		t.Error(v)
+	}
+}
+
+func TestScriptThatHasWrittenIsNotKilled(t *testing.T) {
+	ts := startServer(t, "--busy-reply-threshold", "5")
+	ts.busy("EVAL", "redis.call('SET', KEYS[1], '1') "+endless, "1", "x")
+	c := ts.dial()
+	if v := c.do("SCRIPT", "KILL"); !isError(v, "UNKILLABLE ") {
+		t.Fatal(v)
+	}
+	if v := c.do("SHUTDOWN"); !isError(v, "BUSY ") {
+		t.Fatal(v)
+	}
+	c.send("SHUTDOWN", "NOSAVE")
+	<-ts.stopped
+}
+
+func TestScriptLimits(t *testing.T) {
+	ts := startServer(t, "--script-time-limit", "20")
+	c := ts.dial()
+	if v := c.do("EVAL", endless, "0"); !isError(v, "ERR Script killed: it ran for longer than script-time-limit") {
+		t.Error(v)
+	}
+	c.do("CONFIG", "SET", "script-time-limit", "0", "script-memory-limit", "16mb")
+	if v := c.do("EVAL", "local t = {} while true do t[#t+1] = {} end", "0"); !isError(v, "ERR Script killed: not enough memory") {
+		t.Error(v)
+	}
+	if v := c.do("EVAL", "return string.rep('x', 1000000000)", "0"); !isError(v, "ERR user_script:1: not enough memory") {
+		t.Error(v)
+	}
+}
+
+// TestStrayingScriptsAreAtomic runs scripts that touch keys which they do not declare beside others that declare theirs,
+// transactions and commands on many keys, all against each other.
+func TestStrayingScriptsAreAtomic(t *testing.T) {
+	ts := startServer(t, "--event-loops", "4")
+	const keys, rounds = 12, 150
+	name := func(i int) string { return fmt.Sprintf("k%d", i%keys) }
+	setup := ts.dial()
+	for i := range keys {
+		setup.do("SET", name(i), "1000")
+	}
+	move := "redis.call('DECRBY', %s, 1) redis.call('INCRBY', %s, 1) return 1"
+	var all sync.WaitGroup
+	for n := range 8 {
+		c := ts.dial()
+		all.Go(func() {
+			for i := range rounds {
+				a, b := name(i*7+n), name(i*5+n*3+1)
+				switch n % 4 {
+				case 0: // nothing is declared
+					c.do("EVAL", fmt.Sprintf(move, "ARGV[1]", "ARGV[2]"), "0", a, b)
+				case 1: // the second key is not declared, and found after a write
+					c.do("EVAL", fmt.Sprintf(move, "KEYS[1]", "ARGV[1]"), "1", a, b)
+				case 2:
+					c.do("EVAL", fmt.Sprintf(move, "KEYS[1]", "KEYS[2]"), "2", a, b)
+				case 3:
+					c.do("MULTI")
+					c.do("DECRBY", a, "1")
+					c.do("INCRBY", b, "1")
+					c.do("EXEC")
+				}
+			}
+		})
+	}
+	check := ts.dial()
+	sum := "local n = 0 for i = 0, 11 do n = n + redis.call('GET', 'k' .. i) end return n"
+	for range rounds {
+		if v := check.do("EVAL", sum, "0"); v != int64(1000*keys) {
+			t.Fatalf("a script sees a sum of %v", v)
+		}
+	}
+	all.Wait()
+	if v := check.do("EVAL", sum, "0"); v != int64(1000*keys) {
+		t.Fatalf("the sum is %v in the end", v)
+	}
+}
+
+// TestDeclaredScriptsRunBesideEachOther lets one script hold its shard, and others run meanwhile.
+func TestDeclaredScriptsRunBesideEachOther(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "0")
+	a, b := "a", ""
+	for i := 0; ; i++ { // keys of different shards
+		b = fmt.Sprint("b", i)
+		if ts.ks.ShardOf(ts.ks.Hash([]byte(a))) != ts.ks.ShardOf(ts.ks.Hash([]byte(b))) {
+			break
+		}
+	}
+	first, second := ts.dial(), ts.dial()
+	for first.loopOf(ts) == second.loopOf(ts) {
+		second = ts.dial()
+	}
+	first.send("EVAL", "redis.call('SET', KEYS[1], '1') "+endless, "1", a)
+	eventually(t, "the first script runs", func() bool {
+		for _, ex := range ts.executors {
+			if r := ex.running.Load(); r != nil && r.wrote.Load() {
+				return true
+			}
+		}
+		return false
+	})
+	if v := second.do("EVAL", "return redis.call('INCR', KEYS[1])", "1", b); v != int64(1) {
+		t.Errorf("the second script: %v", v)
+	}
+	running := false
+	for _, ex := range ts.executors {
+		if r := ex.running.Load(); r != nil {
+			running = true
+			r.kill.Store(true)
+		}
+	}
+	if !running {
+		t.Error("the first script is over")
+	}
+	if v := first.read(); !isError(v, "ERR Script killed") {
+		t.Error(v)
+	}
+}
+
+// loopOf is the executor that serves the client.
+func (c *testClient) loopOf(ts *testServer) *executor {
+	c.t.Helper()
+	id := c.do("CLIENT", "ID").(int64)
+	return ts.clients.find(id).ex
+}
+
+func TestFunctionsKeepTheirState(t *testing.T) {
+	ts := startServer(t, "--event-loops", "4")
+	c := ts.dial()
+	c.do("FUNCTION", "LOAD", "#!lua name=counter\nlocal n = 0\nredis.register_function('count', function() n = n + 1 return n end)")
+	for i := range 12 {
+		if v := ts.dial().do("FCALL", "count", "0"); v != int64(i+1) {
+			t.Fatalf("call %d gives %v", i, v)
+		}
+	}
+	c.do("MULTI")
+	c.do("FCALL", "count", "0")
+	c.do("FCALL", "count", "0")
+	if v := fmt.Sprint(c.do("EXEC")); v != "[13 14]" {
+		t.Error(v)
+	}
+}
+
+func TestEffectsOfScripts(t *testing.T) {
+	ts := startServer(t)
+	c, log := ts.dial(), ts.attachSink(command.ToLog)
+	for _, step := range []struct {
+		send []string
+		want string
+	}{
+		{[]string{"EVAL", "redis.call('SET', KEYS[1], '1') redis.call('GET', KEYS[1]) redis.call('INCR', KEYS[1])", "1", "x"}, "MULTI\nSELECT 0\nSET x 1\nINCR x\nEXEC"},
+		{[]string{"EVAL", "redis.set_repl(redis.REPL_NONE) redis.call('SET', KEYS[1], '2')", "1", "x"}, ""},
+		{[]string{"EVAL", "return redis.call('GET', KEYS[1])", "1", "x"}, ""},
+		{[]string{"EVAL", "redis.call('SET', KEYS[1], '3') error('late')", "1", "x"}, "SET x 3"},
+		{[]string{"FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function(k) return redis.call('DEL', k[1]) end)"},
+			"FUNCTION LOAD #!lua name=l\nredis.register_function('f', function(k) return redis.call('DEL', k[1]) end)"},
+		{[]string{"FCALL", "f", "1", "x"}, "DEL x"},
+		{[]string{"FUNCTION", "FLUSH"}, "FUNCTION FLUSH"},
+	} {
+		c.do(step.send...)
+		if got := words(t, log.take()); got != step.want {
+			t.Errorf("%q gives %q, want %q", step.send, got, step.want)
+		}
+	}
+}

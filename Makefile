@@ -8,6 +8,7 @@
 #   make fuzz           every fuzz target for FUZZTIME (10s)
 #   make test-compat    larder next to a real redis-server, which is installed if it is missing (Debian, root)
 #   make bench          the load generator, next to every server of the kind that is on the PATH
+#   make pair           a primary, a replica and a witness; the primary is killed under load, and a chart shows the gap
 
 GO       ?= go
 VERSION  ?= 0.1.0
@@ -17,7 +18,7 @@ ARGS     ?=
 
 LDFLAGS = -X larder/server.Version=$(VERSION) -X larder/server.Commit=$(COMMIT)
 
-.PHONY: build run test lint race fuzz test-compat bench clean
+.PHONY: build run test lint race fuzz test-compat bench pair clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/larder ./cmd/larder
@@ -47,6 +48,9 @@ test-compat:
 
 bench: build
 	$(GO) run ./tests/bench $(ARGS)
+
+pair: build
+	$(GO) run ./tests/pair $(ARGS)
 
 clean:
 	rm -rf bin

@@ -136,6 +136,15 @@ func (srv *Server) announced() (host string, port int) {
 	return host, port
 }
 
+// syncDelay_ms is how long a full synchronization waits for more replicas. In a group it does not: there is one less to
+// take over meanwhile.
+func (srv *Server) syncDelay_ms() int64 {
+	if srv.group.Load() != nil {
+		return 0
+	}
+	return srv.conf.ReplDisklessSyncDelay.Get() * 1000
+}
+
 // Report is quorum.Local's.
 func (g *group) Report(r *quorum.Report) {
 	srv := g.srv

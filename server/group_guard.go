@@ -106,6 +106,9 @@ func (ex *executor) guardGates(s *session, row *command.Row) resp.Error {
 	if !ex.leads() && (writes || mode.Kind == config.SafetySync || !srv.conf.FailoverReads.Get()) {
 		return errNoLease
 	}
+	if writes && mode.Kind == config.SafetySync && srv.online() < mode.Replicas {
+		return resp.ErrNoReplicas
+	}
 	if writes && mode.Kind == config.SafetyBounded {
 		if old := srv.guard.oldest.Load(); old != 0 && ex.nanos-old > mode.Bound_ms*int64(time.Millisecond) {
 			return errUnsafe
@@ -235,6 +238,16 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 		}
 	}
 	return false
+}
+
+// online is how many replicas have a link that works.
+func (srv *Server) online() (n int) {
+	for _, p := range srv.repl.list() {
+		if p.isOnline() {
+			n++
+		}
+	}
+	return n
 }
 
 // releaseFeed lets go what enough replicas have, while this server is primary for sure.

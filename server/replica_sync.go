@@ -127,7 +127,7 @@ func (srv *Server) waitingPeers(now_ms int64) (list []*peer) {
 	if len(list) == 0 || !srv.diskless(list[0]) {
 		return list
 	}
-	delay, most := srv.conf.ReplDisklessSyncDelay.Get()*1000, srv.conf.ReplDisklessSyncMaxReplicas.Get()
+	delay, most := srv.syncDelay_ms(), srv.conf.ReplDisklessSyncMaxReplicas.Get()
 	if longest < delay && (most == 0 || int64(len(list)) < most) {
 		return nil
 	}

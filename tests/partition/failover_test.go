@@ -1,0 +1,190 @@
+package partition
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var rounds = flag.Int("rounds", 5, "how often the primary is killed")
+
+// TestFailoverTime kills the primary again and again and measures until the next one accepts a write.
+func TestFailoverTime(t *testing.T) {
+	for _, c := range []struct {
+		profile string
+		limit   time.Duration
+	}{{"default", 1500 * time.Millisecond}, {"tight", 500 * time.Millisecond}} {
+		t.Run(c.profile, func(t *testing.T) {
+			g := newGroup(t, 2, 1, c.profile, "async", false)
+			var took []time.Duration
+			for i := range *rounds {
+				p := g.settled(1)
+				other := g.nodes[1-p.n]
+				oc := other.client()
+				ready(t, g, oc)
+				p.kill()
+				killed := time.Now()
+				g.wait("the next primary", func() bool { return oc.Set(t.Context(), "round", i, 0).Err() == nil })
+				took = append(took, time.Since(killed))
+				oc.Close()
+				p.start()
+			}
+			slices.Sort(took)
+			p99 := took[(len(took)*99+99)/100-1]
+			t.Logf("%s: killed %d times; the next primary accepted a write after %v in the middle, %v at most (p99 %v)", c.profile, len(took), took[len(took)/2], took[len(took)-1], p99)
+			if took[len(took)/2] > c.limit {
+				t.Errorf("failover takes %v, more than %v", took[len(took)/2], c.limit)
+			}
+		})
+	}
+}
+
+// ready waits until a replica has its primary's data for good, so that it may take over.
+func ready(t *testing.T, g *group, c *redis.Client) {
+	t.Helper()
+	since := time.Now()
+	g.wait("the replica's link", func() bool {
+		v, err := c.InfoMap(t.Context(), "replication").Result()
+		if err != nil || v["Replication"]["master_link_status"] != "up" {
+			since = time.Now()
+		}
+		return time.Since(since) > 700*time.Millisecond // it reports several times meanwhile
+	})
+}
+
+// TestSentinelClientFollows: a go-redis client that knows only Sentinel follows a killed primary and a planned switch,
+// and in the switch not one of its writes fails.
+func TestSentinelClientFollows(t *testing.T) {
+	g := newGroup(t, 2, 1, "default", "async", false)
+	var addrs []string
+	for _, n := range g.nodes {
+		addrs = append(addrs, net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)))
+	}
+	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: addrs, MaxRetries: 20, MaxRetryBackoff: 100 * time.Millisecond})
+	defer c.Close()
+	ctx := t.Context()
+	var wrote atomic.Int64
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if err := c.Incr(ctx, "counter").Err(); err != nil {
+				done <- err
+				return
+			}
+			wrote.Add(1)
+		}
+	}()
+	before := g.settled(1)
+	oc := g.nodes[1-before.n].client()
+	ready(t, g, oc)
+	oc.Close()
+	s := redis.NewSentinelClient(&redis.Options{Addr: addrs[2], ReadTimeout: 20 * time.Second})
+	defer s.Close()
+	if err := s.Failover(ctx, "main").Err(); err != nil {
+		t.Fatalf("planned switch: %v", err)
+	}
+	at := wrote.Load()
+	g.wait("writes after the switch", func() bool { return wrote.Load() > at+200 })
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatalf("a write failed in the planned switch: %v", err)
+	}
+	now := g.settled(1)
+	if now == before {
+		t.Fatal("the primary is the same")
+	}
+	if n, err := c.Get(ctx, "counter").Int64(); err != nil || n != wrote.Load() {
+		t.Fatalf("the counter is %d (%v) after %d increments", n, err, wrote.Load())
+	}
+	oc = before.client()
+	ready(t, g, oc)
+	oc.Close()
+	now.kill()
+	g.wait("the client to follow", func() bool { return c.Set(ctx, "after", "kill", 0).Err() == nil })
+	if v, err := c.Get(ctx, "after").Result(); err != nil || v != "kill" {
+		t.Fatalf("read %q, %v", v, err)
+	}
+}
+
+// TestBounded: what is lost with a primary that was cut off was written in the time of the bound.
+func TestBounded(t *testing.T) {
+	const bound = 300 * time.Millisecond
+	g := newGroup(t, 2, 1, "default", fmt.Sprintf("bounded %d", bound.Milliseconds()), true)
+	if g.bridge == "" {
+		t.Skip("needs network namespaces")
+	}
+	p := g.settled(1)
+	other := g.nodes[1-p.n]
+	oc := other.client()
+	defer oc.Close()
+	ready(t, g, oc)
+	pc := p.client()
+	defer pc.Close()
+	type ack struct {
+		n  int
+		at time.Time
+	}
+	var acked []ack
+	cutAt := time.Now().Add(time.Second)
+	cut, refused := false, false
+	for n := 0; time.Since(cutAt) < 4*time.Second; n++ {
+		if !cut && time.Now().After(cutAt) {
+			cut = true
+			for _, o := range g.nodes {
+				g.cut(p, o)
+				g.cut(o, p)
+			}
+			cutAt = time.Now()
+		}
+		err := pc.SAdd(t.Context(), "set", n).Err()
+		if err == nil {
+			acked = append(acked, ack{n, time.Now()})
+		} else if refused = true; cut {
+			if oc.SAdd(t.Context(), "set", "new").Err() == nil {
+				break
+			}
+		}
+	}
+	if !refused {
+		t.Error("the primary that was cut off never refused a write")
+	}
+	g.wait("the other primary", func() bool { return oc.SAdd(t.Context(), "set", "new").Err() == nil })
+	have := map[string]bool{}
+	for _, m := range oc.SMembers(t.Context(), "set").Val() {
+		have[m] = true
+	}
+	var first, last time.Time
+	lost := 0
+	for _, a := range acked {
+		if !have[strconv.Itoa(a.n)] {
+			if lost == 0 {
+				first = a.at
+			}
+			last = a.at
+			lost++
+		}
+	}
+	t.Logf("%d writes acknowledged, %d lost, of %v", len(acked), lost, last.Sub(first))
+	if span := last.Sub(first); span > bound+100*time.Millisecond {
+		t.Errorf("writes of %v were lost, the bound is %v", span, bound)
+	}
+	g.heal()
+	g.settled(1)
+	if err := oc.Ping(context.Background()).Err(); err != nil {
+		t.Error(err)
+	}
+}

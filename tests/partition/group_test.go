@@ -1,0 +1,282 @@
+// Package partition runs failover groups of real processes and takes their network, their processes and their time away,
+// while clients write down what they were told: nothing that was acknowledged may be lost, and what they saw must be
+// explained by one history.
+//
+// As root on Linux each process has a network namespace of its own on a bridge, and partitions are routes that lead
+// nowhere, in one direction or both. Where that is not permitted all run on the loopback, and what is taken away are
+// processes only: kill -9, SIGSTOP.
+package partition
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"larder/tests/internal/peer"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	program, err := peer.Build()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = program.Path
+	os.Exit(m.Run())
+}
+
+// group is a failover group of processes.
+type group struct {
+	t       *testing.T
+	dir     string
+	bridge  string // "" without namespaces
+	profile string
+	safety  string
+	nodes   []*node
+}
+
+// node is one member. What it remembers stands in its folder.
+type node struct {
+	g        *group
+	n        int
+	data     bool
+	host     string
+	port     int // for clients
+	failover int
+	sentinel int
+	space    string // network namespace
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+var groups int
+
+// newGroup starts a group and waits for its primary. wanted says whether the test is about partitions.
+func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted bool) *group {
+	t.Helper()
+	groups++
+	g := &group{t: t, dir: t.TempDir(), profile: profile, safety: safety}
+	if wanted {
+		g.bridge = fmt.Sprintf("lrd%d-%d", os.Getpid()%10000, groups)
+		if out, err := run("ip", "link", "add", g.bridge, "type", "bridge"); err != nil {
+			t.Logf("no network namespaces here, only processes are taken away: %s", out)
+			g.bridge = ""
+		} else {
+			t.Cleanup(func() { run("ip", "link", "del", g.bridge) })
+			g.must("ip", "addr", "add", g.address(254)+"/24", "dev", g.bridge)
+			g.must("ip", "link", "set", g.bridge, "up")
+		}
+	}
+	for i := range data + witnesses {
+		n := &node{g: g, n: i, data: i < data, host: "127.0.0.1", port: freePort(t), failover: freePort(t), sentinel: freePort(t)}
+		if g.bridge != "" {
+			n.host, n.space = g.address(i+1), fmt.Sprintf("%s-%d", g.bridge, i)
+			g.must("ip", "netns", "add", n.space)
+			t.Cleanup(func() { run("ip", "netns", "del", n.space) })
+			outer, inner := fmt.Sprintf("v%s%d", g.bridge[3:], i), "eth0"
+			g.must("ip", "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", n.space)
+			g.must("ip", "link", "set", outer, "master", g.bridge, "up")
+			g.must("ip", "-n", n.space, "addr", "add", n.host+"/24", "dev", inner)
+			g.must("ip", "-n", n.space, "link", "set", inner, "up")
+			g.must("ip", "-n", n.space, "link", "set", "lo", "up")
+		}
+		if err := os.Mkdir(filepath.Join(g.dir, strconv.Itoa(i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		g.nodes = append(g.nodes, n)
+	}
+	t.Cleanup(func() {
+		for _, n := range g.nodes {
+			n.kill()
+			if t.Failed() {
+				log, _ := os.ReadFile(filepath.Join(n.dir(), "log"))
+				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[max(0, len(log)-4000):])
+			}
+		}
+	})
+	for _, n := range g.nodes {
+		n.start()
+	}
+	g.settled(data - 1)
+	return g
+}
+
+func (g *group) address(last int) string { return fmt.Sprintf("10.213.%d.%d", groups%250, last) }
+
+func (g *group) must(words ...string) {
+	g.t.Helper()
+	if out, err := run(words...); err != nil {
+		g.t.Fatalf("%s: %v: %s", strings.Join(words, " "), err, out)
+	}
+}
+
+func run(words ...string) (string, error) {
+	out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
+	return string(out), err
+}
+
+func freePort(t *testing.T) int {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+func (n *node) dir() string  { return filepath.Join(n.g.dir, strconv.Itoa(n.n)) }
+func (n *node) id() string   { return net.JoinHostPort(n.host, strconv.Itoa(n.failover)) }
+func (n *node) addr() string { return net.JoinHostPort(n.host, strconv.Itoa(n.port)) }
+
+func (n *node) start() {
+	n.g.t.Helper()
+	var peers []string
+	for _, o := range n.g.nodes {
+		if o != n {
+			peers = append(peers, o.id())
+		}
+	}
+	var args []string
+	if n.data {
+		args = []string{
+			binary, "serve", "--port", strconv.Itoa(n.port), "--bind", n.host, "--protected-mode", "no", "--dir", n.dir(), "--save", "", "--event-loops", "1",
+			"--failover-group", "main", "--failover-listen", n.id(), "--failover-peers", strings.Join(peers, " "), "--sentinel-port", strconv.Itoa(n.sentinel),
+			"--failover-profile", n.g.profile, "--write-safety", n.g.safety, "--failover-secret", "s3cret",
+		}
+	} else {
+		args = []string{
+			binary, "witness", "--group", "main", "--listen", n.id(), "--peers", strings.Join(peers, ","), "--dir", n.dir(),
+			"--sentinel-port", strconv.Itoa(n.sentinel), "--bind", n.host, "--profile", n.g.profile,
+		}
+	}
+	if n.space != "" {
+		args = append([]string{"ip", "netns", "exec", n.space}, args...)
+	}
+	log, err := os.OpenFile(filepath.Join(n.dir(), "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		n.g.t.Error(err)
+		return
+	}
+	defer log.Close()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "LARDER_FAILOVER_SECRET=s3cret", "GOMAXPROCS=2")
+	if err := cmd.Start(); err != nil {
+		n.g.t.Error(err)
+		return
+	}
+	n.mu.Lock()
+	n.cmd = cmd
+	n.mu.Unlock()
+}
+
+// kill is kill -9. `ip netns exec` has become the server itself.
+func (n *node) kill() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd != nil {
+		_ = n.cmd.Process.Kill()
+		_ = n.cmd.Wait() // says how it ended, which is known
+		n.cmd = nil
+	}
+}
+
+func (n *node) signal(sig syscall.Signal) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd != nil {
+		_ = n.cmd.Process.Signal(sig)
+	}
+}
+
+// cut makes what n sends to o go nowhere.
+func (g *group) cut(n, o *node) {
+	if n.space != "" && n != o {
+		run("ip", "-n", n.space, "route", "add", "blackhole", o.host+"/32")
+	}
+}
+
+func (g *group) heal() {
+	for _, n := range g.nodes {
+		for _, o := range g.nodes {
+			if n.space != "" && n != o {
+				run("ip", "-n", n.space, "route", "del", "blackhole", o.host+"/32")
+			}
+		}
+	}
+}
+
+// primary asks the members who is primary and returns the answer of the latest epoch, nil if nobody knows.
+func (g *group) primary() *node {
+	var best *node
+	epoch := int64(-1)
+	for _, n := range g.nodes {
+		c := redis.NewSentinelClient(&redis.Options{
+			Addr: net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)), DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
+		})
+		m, err := c.Master(context.Background(), "main").Result()
+		c.Close()
+		if err != nil {
+			continue
+		}
+		if e, _ := strconv.ParseInt(m["config-epoch"], 10, 64); e > epoch {
+			for _, o := range g.nodes {
+				if o.host == m["ip"] && strconv.Itoa(o.port) == m["port"] {
+					best, epoch = o, e
+				}
+			}
+		}
+	}
+	return best
+}
+
+// client talks to one node, with nothing done again by itself.
+func (n *node) client() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: n.addr(), MaxRetries: -1, DialerRetries: 1, DialTimeout: 500 * time.Millisecond, ReadTimeout: time.Second, WriteTimeout: time.Second, Protocol: 2, DisableIdentity: true,
+	})
+}
+
+// settled waits for a primary with so many replicas that have everything, and returns it.
+func (g *group) settled(replicas int) *node {
+	g.t.Helper()
+	var p *node
+	g.wait("a primary with its replicas", func() bool {
+		if p = g.primary(); p == nil {
+			return false
+		}
+		c := p.client()
+		defer c.Close()
+		info, err := c.Info(context.Background(), "replication").Result()
+		return err == nil && strings.Contains(info, "role:master") && !strings.Contains(info, "failover_lease_ms:0\r") &&
+			strings.Count(info, "state=online") >= replicas
+	})
+	return p
+}
+
+func (g *group) wait(what string, ok func() bool) {
+	g.t.Helper()
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for end := time.After(60 * time.Second); !ok(); {
+		select {
+		case <-t.C:
+		case <-end:
+			g.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

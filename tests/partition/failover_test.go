@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var rounds = flag.Int("rounds", 5, "how often the primary is killed")
+var rounds = flag.Int("rounds", 3, "how often the primary is killed")
 
 // TestFailoverTime kills the primary again and again and measures until the next one accepts a write.
 func TestFailoverTime(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var trouble = flag.Duration("trouble", 12*time.Second, "how long a group is troubled")
+var trouble = flag.Duration("trouble", 8*time.Second, "how long a group is troubled")
 
 // op is one command on a register: SET, GET or INCR.
 type op struct {

@@ -201,7 +201,7 @@ func TestLogGroups(t *testing.T) {
 
 // model is a user as plainly as can be: what is allowed stands in a map, rules are kept in a list.
 type model struct {
-	on, nopass  bool
+	on          bool
 	commands    map[string]bool
 	keys        []string // "~x", "%R~x"
 	channels    []string

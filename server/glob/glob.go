@@ -81,10 +81,8 @@ func segment(pattern []byte) (length int, last bool) {
 // begins with. It is -1 if that stands nowhere.
 func seek(pattern, name []byte, from int, fold bool) int {
 	text := pattern[:min(len(pattern), seekMost)]
-	if i := bytes.IndexAny(pattern[:min(len(pattern), seekMost)], `*?[\`); i >= 0 {
-		text = pattern[:i]
-	} else {
-		text = pattern[:min(len(pattern), seekMost)]
+	if i := bytes.IndexAny(text, `*?[\`); i >= 0 {
+		text = text[:i]
 	}
 	if fold || len(text) == 0 || from >= len(name) {
 		return from

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
@@ -233,6 +235,42 @@ func speedRows() []row {
 		t.expect("setex", atLeast("SET EX / SET", 0.85))
 		return nil
 	}})
+	return append(rows, scriptRows()...)
+}
+
+// scriptRows are a script and a function of one GET each, next to what the GET alone costs.
+func scriptRows() []row {
+	const script, library = "return redis.call('get', KEYS[1])",
+		"#!lua name=bench\nredis.register_function{function_name='get', callback=function(keys) return redis.call('get', keys[1]) end, flags={'no-writes'}}"
+	sum := sha1.Sum([]byte(script))
+	sha := hex.EncodeToString(sum[:])
+	prepare := func(s *peer.Server, _ int) error {
+		c, err := wire.Dial(s.Addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for _, args := range [][]string{{"SCRIPT", "LOAD", script}, {"FUNCTION", "LOAD", "REPLACE", library}} {
+			if v, err := c.Do(args...); err != nil || v.IsError() {
+				return fmt.Errorf("%s: %v %v", args[0], v, err)
+			}
+		}
+		return nil
+	}
+	var rows []row
+	for _, op := range [][]string{{"EVALSHA", sha}, {"FCALL", "get"}} {
+		for _, depth := range []int{1, 16} {
+			w := &speed{
+				section: "A script and a function of one GET", row: fmt.Sprintf("script/%s/P%d", op[0], depth),
+				fleet: speedFleet, pipeline: depth, data: speedFleet, fill: fillSpeed, fixed: true, prepare: prepare,
+				request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {
+					return words(b, op[0], op[1], "1", string(randomKey(r, speedKeys)))
+				},
+				targets: []target{ratioAtLeast("requests/s", 1), ratioAtMost("server CPU us/request", 1)},
+			}
+			rows = append(rows, row{name: w.row, measure: w.measure})
+		}
+	}
 	return rows
 }
 

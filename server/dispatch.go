@@ -86,7 +86,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if e := ex.replicaGates(s, row); e != "" {
+	if e := ex.replicaGates(s, row); e != "" && !ex.inTransaction { // EXEC has been asked for all that it runs
 		return e
 	}
 	if srv.guard.on.Load() {
@@ -258,7 +258,7 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()
-	if s := ex.current; s != nil && s.tracks != nil {
+	if s := ex.current; s != nil && s.tracks != nil && !row.Has(spec.NoMandatoryKeys) { // what a script reads counts, not what it declares
 		ex.remember(s, row, argv)
 	}
 	if !c.Wait.Set { // else it is counted when it is over

@@ -299,19 +299,19 @@ var familyTexts = []struct {
 		SELECT 0 ; DEL l0 ; 2!BLPOP l0 0 ; SELECT 1 ; DEL l0 ; RPUSH l0 {item}+ ; MOVE l0 0 ; SELECT 0 ; 2<
 		SELECT 0 ; DEL l0 l1 ; 2!BRPOPLPUSH l0 l1 0 ; RPUSH l1 3 1 2 ; SORT l1 STORE l0 ; 2<`},
 	{"script", 6, 700, `
-		EVAL "return&redis.call('set',KEYS[1],ARGV[1])" 1 {string} {val}
-		EVAL "return&redis.call('get',KEYS[1])" 1 {string}
-		EVAL "return&redis.pcall('incr',KEYS[1])" 1 {string}
+		EVAL "return&redis.call('set',KEYS[1],ARGV[1])" 1 {str} {val}
+		EVAL "return&redis.call('get',KEYS[1])" 1 {str}
+		EVAL "return&redis.pcall('incr',KEYS[1])" 1 {str}
 		EVAL "redis.call('rpush',KEYS[1],ARGV[1])&return&redis.call('lrange',KEYS[1],0,-1)" 1 {list} {item}
 		EVAL "local&v=redis.call('hget',KEYS[1],ARGV[1])&return&redis.call('hset',KEYS[1],ARGV[1],(v&or&'')..'x')" 1 {hash} {field}
 		EVAL "return&{redis.call('zadd',KEYS[1],ARGV[1],ARGV[2]),redis.call('zscore',KEYS[1],ARGV[2])}" 1 {zset} {score} {member}
-		EVAL "redis.call('del',ARGV[1])&return&redis.call('exists',KEYS[1])" 1 {string} {string}
+		EVAL "redis.call('del',ARGV[1])&return&redis.call('exists',KEYS[1])" 1 {str} {str}
 		EVAL "return&#redis.call('keys','*')" 0
-		EVAL_RO "return&redis.call('strlen',KEYS[1])" 1 {string}
-		EVAL_RO "return&redis.call('set',KEYS[1],'x')" 1 {string}
-		EVAL "return&cjson.encode({redis.call('type',KEYS[1]),ARGV[1]})" 1 {string} {val}
-		EVAL "return&cmsgpack.pack({redis.call('exists',KEYS[1]),ARGV[1]})" 1 {string} {val}
-		MULTI ; EVAL "return&redis.call('append',KEYS[1],ARGV[1])" 1 {string} {val} ; EVAL "return&redis.call('strlen',ARGV[1])" 0 {string} ; EXEC
+		EVAL_RO "return&redis.call('strlen',KEYS[1])" 1 {str}
+		EVAL_RO "return&redis.call('set',KEYS[1],'x')" 1 {str}
+		EVAL "return&cjson.encode({redis.call('type',KEYS[1]),ARGV[1]})" 1 {str} {val}
+		EVAL "return&cmsgpack.pack({redis.call('exists',KEYS[1]),ARGV[1]})" 1 {str} {val}
+		MULTI ; EVAL "return&redis.call('append',KEYS[1],ARGV[1])" 1 {str} {val} ; EVAL "return&redis.call('strlen',ARGV[1])" 0 {str} ; EXEC
 		SCRIPT EXISTS 0000000000000000000000000000000000000000`},
 	{"newer", 3, 702, `
 		ZRANK {zset} {member} WITHSCORE

@@ -8,7 +8,11 @@ import (
 
 // dialRaw opens a blocking socket that the Go runtime knows nothing of. A read that waits for more than half a minute
 // fails.
-func dialRaw(addr string) (int, error) {
+func dialRaw(addr string) (int, error) { return dialFrom(0, addr) }
+
+// dialFrom is dialRaw from a loopback address of its own, 127.0.0.source, if source is not 0: an address has some
+// 28,000 ports to connect from.
+func dialFrom(source byte, addr string) (int, error) {
 	ip, port, err := hostPort(addr)
 	if err != nil {
 		return 0, err
@@ -16,6 +20,16 @@ func dialRaw(addr string) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
+	}
+	if source != 0 {
+		err = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, source}})
+		}
+		if err != nil {
+			unix.Close(fd)
+			return 0, err
+		}
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: ip}); err != nil {
 		unix.Close(fd)

@@ -23,6 +23,9 @@ func dialRaw(addr string) (int, error) {
 	return fd, syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 }
 
+// dialFrom does not choose its address: not every system has more than one for the loopback interface.
+func dialFrom(_ byte, addr string) (int, error) { return dialRaw(addr) }
+
 func closeRaw(fd int) { syscall.Close(fd) }
 
 func readRaw(fd int, b []byte) (int, error) { return syscall.Read(fd, b) }

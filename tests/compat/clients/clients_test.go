@@ -2,7 +2,7 @@
 //
 //	go test ./tests/compat/clients                the Go libraries, and those that Debian has installed
 //	go test ./tests/compat/clients -live          also those of npm, fetched into a temporary folder
-//	go test ./tests/compat/clients -live -table   prints the matrix that README shows
+//	go test -v ./tests/compat/clients -live -table   prints the matrix that README shows
 //	go test ./tests/compat/clients -on redis-server   runs them on another server: do the programs say the truth?
 //
 // Each library has a program that does what applications do with it, feature by feature, against a server that was

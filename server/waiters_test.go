@@ -1,0 +1,59 @@
+package server
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// A queue is in the order of arrival whoever leaves it, and counts who has to hear that the key is gone.
+func TestWaitQueue(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	q := &waitQueue{}
+	var model []*place
+	for n := range 5000 {
+		if len(model) == 0 || rnd.IntN(5) < 3 {
+			p := &place{w: &waiter{number: uint64(n), onNoKey: rnd.IntN(3) == 0}}
+			q.add(p)
+			model = append(model, p)
+		} else {
+			i := rnd.IntN(len(model))
+			q.remove(model[i])
+			model = append(model[:i], model[i+1:]...)
+		}
+		onNoKey, at := 0, q.first
+		for i, p := range model {
+			if at != p || p.queue != q || i > 0 && p.prev != model[i-1] {
+				t.Fatalf("place %d is wrong after %d steps", i, n)
+			}
+			if p.w.onNoKey {
+				onNoKey++
+			}
+			at = at.next
+		}
+		if at != nil || q.onNoKey != onNoKey || len(model) > 0 && q.last != model[len(model)-1] {
+			t.Fatalf("the end is wrong after %d steps", n)
+		}
+	}
+}
+
+// One element goes to the client that came first, and all others still wait.
+func TestManyBlockedOnOneKey(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	c := ts.dial()
+	const many = 50
+	var waiting []*testClient
+	for i := range many {
+		w := ts.dial()
+		w.send("blpop k k other 0")
+		waiting = append(waiting, w)
+		eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == int64(i+1) })
+	}
+	for i, w := range waiting {
+		c.want("rpush k x", 1)
+		got, _ := w.read().([]any)
+		if len(got) != 2 || got[0] != "k" || got[1] != "x" {
+			t.Fatalf("client %d got %v", i, got)
+		}
+		eventually(t, "serving", func() bool { return c.number("clients", "blocked_clients") == int64(many-i-1) })
+	}
+}

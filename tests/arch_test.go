@@ -40,6 +40,7 @@ var arrows = []struct{ from, to string }{
 	{"server/config", "server/glob"},
 	{"server/log", ""},
 	{"server/tlsconf", "server/tlsconf/testcert"}, // its tests make certificates
+	{"server/metrics", ""},
 	{"server/tlsconf/testcert", ""},
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
@@ -87,6 +88,9 @@ var outside = []struct {
 	{"github.com/redis/go-redis/v9", "tests/...", false},
 	{"github.com/redis/rueidis", "tests/...", false},
 	{"github.com/yuin/gopher-lua", "server/script", false},
+	{"github.com/prometheus/client_golang", "server/metrics", false},
+	{"github.com/prometheus/common", "", true}, // reads what the above has written
+	{"github.com/prometheus/client_model", "", true},
 	{"pgregory.net/rapid", "", true},
 	{"github.com/klauspost/compress", "tests/bench/hitratio", false}, // traces come compressed
 	{"github.com/ulikunitz/xz", "tests/bench/hitratio", false},

@@ -21,6 +21,8 @@ type Network struct {
 	MaxmemoryClients             Int                 // bytes of all clients; -n is n percent of maxmemory; 0 is no limit
 	MaxNewConnectionsPerCycle    Int
 	MaxNewTLSConnectionsPerCycle Int
+	MetricsPort                  Int                // HTTP port of /metrics, /healthz and /readyz; 0 does not listen
+	MetricsBind                  Value[[]string]    // addresses for it, as in Bind
 	AllowFrom                    Value[[]AllowRule] // where connections may come from; none: from anywhere
 }
 
@@ -43,4 +45,6 @@ var networkRows = []*Row{
 	unsigned("max-new-connections-per-cycle", 10, 1, 1000, func(c *Config) *Int { return &c.MaxNewConnectionsPerCycle }).noEffect("a loop accepts all that is waiting"),
 	unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000, func(c *Config) *Int { return &c.MaxNewTLSConnectionsPerCycle }).noEffect("handshakes do not stand in the way of commands"),
 	allowFromRow(func(c *Config) *Value[[]AllowRule] { return &c.AllowFrom }).larder(),
+	integer("metrics-port", 0, 0, 65535, func(c *Config) *Int { return &c.MetricsPort }).larder(),
+	special("metrics-bind", []string{"127.0.0.1", "-::1"}, func(c *Config) *Value[[]string] { return &c.MetricsBind }, parseBind, joinWords).multi().larder(),
 }

@@ -42,6 +42,22 @@ func readMetrics(names ...string) []int64 {
 	return out
 }
 
+// readSeconds reads figures of the Go runtime that are times, in seconds.
+func readSeconds(names ...string) []float64 {
+	samples := make([]metrics.Sample, len(names))
+	for i, n := range names {
+		samples[i].Name = n
+	}
+	metrics.Read(samples)
+	out := make([]float64, len(names))
+	for i, s := range samples {
+		if s.Value.Kind() == metrics.KindFloat64 {
+			out[i] = s.Value.Float64()
+		}
+	}
+	return out
+}
+
 // memoryFigures is where the memory is, in bytes.
 type memoryFigures struct {
 	used, peak, startup int64

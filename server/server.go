@@ -109,6 +109,7 @@ type Server struct {
 	clients  clientList
 	stats    stats
 
+	observer  observer
 	futile_ms atomic.Int64 // until then no client is looked for that could be evicted
 
 	peak    atomic.Int64 // memory, in bytes
@@ -225,6 +226,9 @@ func (srv *Server) Run(ctx context.Context) error {
 	if err == nil {
 		err = srv.listen()
 	}
+	if err == nil {
+		err = srv.observe()
+	}
 	if err != nil {
 		srv.ks.Close()
 		return err
@@ -251,6 +255,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	if err != nil {
 		srv.stopGroup()
 		srv.engine.Stop(time.Second)
+		srv.stopObserving()
 		srv.removeFiles()
 		srv.ks.Close()
 		return err
@@ -269,6 +274,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.endLink()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
+	srv.stopObserving()
 	srv.closeLog()
 	srv.removeFiles()
 	srv.log.Warn("Redis is now ready to exit, bye bye...")

@@ -41,9 +41,11 @@ type Server struct {
 	mux       *http.ServeMux
 	collector *collector
 
-	mu        sync.Mutex
-	listening *http.Server
-	ports     []net.Listener
+	mu      sync.Mutex
+	serving *http.Server
+	ports   []net.Listener
+	hosts   []string // where ports listen, as asked for
+	port    int
 }
 
 // New makes a Server.
@@ -84,12 +86,36 @@ func (s *Server) Listen(hosts []string, port int) error {
 		s.close()
 		return nil
 	}
-	held := map[string]net.Listener{} // what is open already stays open
-	for _, ln := range s.ports {
-		held[ln.Addr().String()] = ln
+	if port == s.port { // "*" and an address of this machine exclude each other at one port: the old ones have to go first
+		s.shut()
 	}
-	var ports []net.Listener
-	var opened []net.Listener
+	ports, err := open(hosts, port)
+	if err != nil {
+		if port != s.port {
+			return err
+		}
+		hosts = s.hosts
+		var again error
+		if ports, again = open(hosts, port); again != nil {
+			return errors.Join(err, again)
+		}
+	}
+	s.shut()
+	if s.serving == nil {
+		s.serving = &http.Server{
+			Handler: s.mux, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+			MaxHeaderBytes: maxHeader,
+		}
+	}
+	for _, ln := range ports {
+		go func(srv *http.Server) { _ = srv.Serve(ln) }(s.serving) // ends when the listener is closed
+	}
+	s.ports, s.hosts, s.port = ports, hosts, port
+	return err
+}
+
+// open listens at addresses, all of them or none.
+func open(hosts []string, port int) (ports []net.Listener, err error) {
 	for _, host := range hosts {
 		host, optional := strings.CutPrefix(host, "-")
 		network := "tcp"
@@ -101,42 +127,30 @@ func (s *Server) Listen(hosts []string, port int) error {
 		case strings.Contains(host, ":"):
 			network = "tcp6"
 		}
-		address := net.JoinHostPort(host, strconv.Itoa(port))
-		if ln := held[address]; ln != nil {
-			ports = append(ports, ln)
-			delete(held, address)
+		ln, err := net.Listen(network, net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil && optional {
 			continue
 		}
-		ln, err := net.Listen(network, address)
 		if err != nil {
-			if optional {
-				continue
-			}
-			for _, ln := range opened {
+			for _, ln := range ports {
 				ln.Close()
 			}
-			return err
+			return nil, err
 		}
-		ln = &counted{Listener: ln, room: make(chan struct{}, maxConns)}
-		ports, opened = append(ports, ln), append(opened, ln)
+		ports = append(ports, &counted{Listener: ln, room: make(chan struct{}, maxConns)})
 	}
 	if len(ports) == 0 {
-		return errors.New("no address to listen on")
+		return nil, errors.New("no address to listen on")
 	}
-	if s.listening == nil {
-		s.listening = &http.Server{
-			Handler: s.mux, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-			MaxHeaderBytes: maxHeader,
-		}
-	}
-	for _, ln := range opened {
-		go func(srv *http.Server) { _ = srv.Serve(ln) }(s.listening) // ends when the listener is closed
-	}
-	for _, ln := range held {
+	return ports, nil
+}
+
+// shut closes the listeners.
+func (s *Server) shut() {
+	for _, ln := range s.ports {
 		ln.Close()
 	}
-	s.ports = ports
-	return nil
+	s.ports = nil
 }
 
 // Addr is where the Server listens first, "" if nowhere.
@@ -152,25 +166,23 @@ func (s *Server) Addr() string {
 // Close ends everything. Nobody looks at the server any more when it returns.
 func (s *Server) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.close()
+	s.mu.Unlock()
 	s.collector.end()
 }
 
 // close stops listening. Requests that came before are still answered; it does not wait for that.
 func (s *Server) close() {
-	if s.listening == nil {
+	if s.serving == nil {
 		return
 	}
-	for _, ln := range s.ports {
-		ln.Close()
-	}
+	s.shut()
 	go func(old *http.Server) {
 		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 		defer cancel()
 		_ = old.Shutdown(ctx)
-	}(s.listening)
-	s.listening, s.ports = nil, nil
+	}(s.serving)
+	s.serving, s.hosts, s.port = nil, nil, 0
 }
 
 // counted serves no more than maxConns connections at a time and hangs up on others.

@@ -95,7 +95,6 @@ type Limits struct {
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int
 	ListMaxListpackSize    int // > 0: items per block; -1..-5: 4, 8, 16, 32, 64 KiB per block
-	ListCompressDepth      int // accepted and reported; blocks are not compressed
 	StreamNodeMaxBytes     int
 	StreamNodeMaxEntries   int
 	HLLSparseMaxBytes      int

@@ -104,7 +104,6 @@ func (srv *Server) followEncoding() {
 		{&l.ZSetMaxListpackEntries, &c.ZsetMaxListpackEntries},
 		{&l.ZSetMaxListpackValue, &c.ZsetMaxListpackValue},
 		{&l.ListMaxListpackSize, &c.ListMaxListpackSize},
-		{&l.ListCompressDepth, &c.ListCompressDepth},
 		{&l.StreamNodeMaxBytes, &c.StreamNodeMaxBytes},
 		{&l.StreamNodeMaxEntries, &c.StreamNodeMaxEntries},
 		{&l.HLLSparseMaxBytes, &c.HLLSparseMaxBytes},

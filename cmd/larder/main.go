@@ -3,6 +3,7 @@
 //	larder serve [redis.conf | -] [--directive value ...]     run the server
 //	larder witness --group NAME --listen ADDR --peers ADDR,ADDR the third voter of a pair
 //	larder check rdb|aof FILE [--fix]                         verify and repair files
+//	larder ping [--addr host:port]                          ask a running server for a sign of life
 //	larder version                                            say which version this is
 //	larder help [command]                                     what there is, with examples
 //
@@ -142,6 +143,6 @@ Then, from another terminal:
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(program, stdin, stdout, stderr), checkCommand(stdout, stderr), witnessCommand(), versionCommand(), directivesTopic())
+	root.AddCommand(serveCommand(program, stdin, stdout, stderr), checkCommand(stdout, stderr), witnessCommand(), pingCommand(stdout), versionCommand(), directivesTopic())
 	return root
 }

@@ -39,7 +39,7 @@ func TestWhatHasAnEffect(t *testing.T) {
 			t.Errorf("the field of %s was not found in the tables", r.Name)
 			continue
 		}
-		read := regexp.MustCompile(`\.` + field + `\.Get\(`).MatchString(source.String())
+		read := regexp.MustCompile(`\.` + field + `\.Get\(|&c\.` + field + `\}`).MatchString(source.String())
 		switch {
 		case !read && r.NoEffect == "":
 			t.Errorf("nobody reads %s (field %s), and the table does not say why it has no effect", r.Name, field)

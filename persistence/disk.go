@@ -40,8 +40,12 @@ func (systemDisk) OpenFile(name string, flag int, perm fs.FileMode) (DiskFile, e
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return systemFile{f}, nil
 }
+
+// systemFile is a file of the system whose Sync waits for its bytes and its length, and for nothing else that the
+// system knows about it.
+type systemFile struct{ *os.File }
 
 func (systemDisk) Rename(from, to string) error { return os.Rename(from, to) }
 func (systemDisk) Remove(name string) error     { return os.Remove(name) }

@@ -281,15 +281,16 @@ func (ld *logLoader) commands(path, name string, from int64, last bool) (tail pe
 
 // run does the commands of a file that has been looked through.
 func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) error {
-	f, in, size, err := ld.srv.openSealed(path)
+	f, in, _, err := ld.srv.openSealed(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	size := int64(-1)
 	if in == io.Reader(f) {
 		in, size = io.NewSectionReader(f, from, res.End-from), res.End
 	} else {
-		in, size = &firstBytes{in, res.Content}, -1
+		in = &firstBytes{in, res.Content}
 	}
 	if ld.re == nil {
 		ld.re = newReplay(ld.srv, ld.ex)

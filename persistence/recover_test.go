@@ -112,6 +112,9 @@ func TestScanDamaged(t *testing.T) {
 			if key != nil && res.Torn != NotTorn && err == nil {
 				continue // a length that points behind the end
 			}
+			if err == nil && at >= bytes.LastIndex(text, []byte("#SUM:")) {
+				continue // of the last line: it may be an annotation of another kind now, or know less of the disk
+			}
 			if err == nil && bytes.Equal(regexpSynced.ReplaceAll(bad, []byte("${1}")), regexpSynced.ReplaceAll(text, []byte("${1}"))) {
 				continue // what the disk is known to have
 			}

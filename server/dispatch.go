@@ -97,7 +97,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if s.restricted() && !allowedWhileSubscribed(row) {
 		return resp.NotAllowedInSubscriber(row.Name)
 	}
-	if !row.Has(spec.Stale) && srv.stale() {
+	if srv.stale() && !ex.inTransaction && s.needsFresh(row) {
 		return resp.ErrMasterDown
 	}
 	if srv.loading.Load() && !row.Has(spec.Loading) {
@@ -107,6 +107,19 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.ErrLoading
 	}
 	return ""
+}
+
+// needsFresh tells whether a request may not be answered from data that may be old: for EXEC, whether anything that was
+// queued may not.
+func (s *session) needsFresh(row *command.Row) bool {
+	if row.Name == "exec" && s.multi != nil {
+		for _, q := range s.multi.queue {
+			if !q.row.Has(spec.Stale) {
+				return true
+			}
+		}
+	}
+	return !row.Has(spec.Stale)
 }
 
 // mayGrow tells whether a request may need memory: for EXEC, whether anything that was queued may; and what is queued

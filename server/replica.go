@@ -9,6 +9,7 @@ import (
 	"larder/server/command/spec"
 	"larder/server/config"
 	"larder/server/resp"
+	"larder/server/script"
 )
 
 // Replication, as the server sees it:
@@ -276,6 +277,9 @@ func (s *session) writes(row *command.Row) bool {
 	if row.Name == "exec" && s.multi != nil {
 		for _, q := range s.multi.queue {
 			if q.row.Has(spec.Write) {
+				return true
+			}
+			if flags, ok := s.ex.flagsOf(q.row, q.argv); ok && flags&script.NoWrites == 0 {
 				return true
 			}
 		}

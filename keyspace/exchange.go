@@ -43,6 +43,7 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.dbs, b.dbs = b.dbs, a.dbs
 		a.grave, b.grave = b.grave, a.grave
 		a.lastUsed, b.lastUsed = b.lastUsed, a.lastUsed
+		a.lastHeld, b.lastHeld = b.lastHeld, a.lastHeld
 		due := a.lastDue
 		a.setDue(b.lastDue)
 		b.setDue(due)
@@ -59,6 +60,9 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 	used := ks.used.Load()
 	ks.used.Store(o.used.Load())
 	o.used.Store(used)
+	held := ks.resident.Load()
+	ks.resident.Store(o.resident.Load())
+	o.resident.Store(held)
 	ks.wakeSweeper()
 }
 

@@ -59,6 +59,7 @@ type Keyspace struct {
 	policyBytes atomic.Int64  // what the policy keeps, as it is part of used
 	walks       WalkID        // the last one that was begun
 	used        atomic.Int64  // of all shards; see Shard.noteUsed
+	resident    atomic.Int64  // memory that the shards hold from the system
 
 	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds
 	wake   chan struct{}
@@ -159,6 +160,10 @@ const (
 // Used is the bytes that the data takes, up to a few KiB for each shard: what is in the arenas, and what shards and
 // databases take when they are empty. It may be called without holding a shard.
 func (ks *Keyspace) Used() int64 { return ks.used.Load() }
+
+// Resident is the memory that the data holds from the system: pages in use, with the gaps in them, and free pages that
+// were not given back. It may be called without holding a shard.
+func (ks *Keyspace) Resident() int64 { return ks.resident.Load() + ks.policyBytes.Load() }
 
 // fixed is about what shards and databases take on the Go heap.
 func (ks *Keyspace) fixed() int64 {

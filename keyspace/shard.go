@@ -30,6 +30,7 @@ type Shard struct {
 	Stats ShardStats
 
 	lastUsed int64        // what the keyspace's sum of used bytes has of this shard
+	lastHeld int64        // the same of resident bytes
 	lastDue  int64        // what due was last set to
 	due      atomic.Int64 // lower bound of the time at which something expires here; the largest int64 if nothing does
 	peeked   item         // the entry that a value is bound to for a look at it
@@ -90,6 +91,10 @@ func (s *Shard) noteUsed() {
 		s.lastUsed += n
 		s.ks.used.Add(n)
 	}
+	if n := s.arena.ResidentBytes() - s.lastHeld; n != 0 {
+		s.lastHeld += n
+		s.ks.resident.Add(n)
+	}
 }
 
 // SyncUsed makes the shard's part of Keyspace.Used exact. The shard is held.
@@ -97,6 +102,9 @@ func (s *Shard) SyncUsed() {
 	n := s.arena.LiveBytes()
 	s.ks.used.Add(n - s.lastUsed)
 	s.lastUsed = n
+	held := s.arena.ResidentBytes()
+	s.ks.resident.Add(held - s.lastHeld)
+	s.lastHeld = held
 }
 
 // usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes.

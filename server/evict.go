@@ -1,7 +1,106 @@
 package server
 
-// evictAtOnce bounds how many keys one command makes room by: what is still too much is left to the next ones.
-const evictAtOnce = 64
+import (
+	"os"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+)
+
+// What maxmemory bounds. The data may take that much; and so may the process as a whole:
+//
+//	data        bytes of keys and values, tables and what the policy keeps
+//	clients     their buffers, unless maxmemory-clients gives them an account of their own
+//	resident    pages that hold the data, with the gaps in between, and free pages
+//	program     what the process takes besides
+//
+// The replication backlog and the buffers of the append-only file have limits of their own and are not counted. Keys go
+// when data and clients are too much, as in Redis; if that is because of clients the log says so, and the memory doctor.
+// When only the pages are too many, entries move closer together first (keyspace.View.Squeeze), and keys go when that is not
+// enough.
+const (
+	evictAtOnce   = 64 // steps by which one command makes room at most: what is still too much is left to the next ones
+	squeezeAtOnce = 4  // of them, those that do not remove a key
+
+	// A process of less than smallLimit is mostly program: there the data alone counts. From largeLimit on all does.
+	smallLimit = 32 << 20
+	largeLimit = 96 << 20
+
+	// mostBase is the part of the Go heap at the start that counts as used memory. The rest is the program's, as its code
+	// is, and shows in the resident set.
+	mostBase = 1 << 20
+)
+
+// outOfMemory tells whether the data, or the process, has passed maxmemory.
+func (srv *Server) outOfMemory() bool { return srv.dataOver() || srv.processOver() }
+
+func (srv *Server) dataOver() bool {
+	limit := srv.ks.MaxMemory()
+	return limit > 0 && srv.ks.Used()+srv.base+srv.countedClients() > limit
+}
+
+// countedClients is what clients take, if that counts.
+func (srv *Server) countedClients() int64 {
+	if srv.conf.MaxmemoryClients.Get() != 0 {
+		return 0
+	}
+	return srv.clientMemory()
+}
+
+// processOver tells whether the pages that hold the data, and the program, are more than maxmemory.
+func (srv *Server) processOver() bool {
+	limit := srv.ks.MaxMemory()
+	if limit <= smallLimit {
+		return false
+	}
+	used, clients := srv.ks.Used(), srv.countedClients()
+	extra := srv.ks.Resident() + srv.program.Load() - used
+	return used+clients+extra > limit && used+clients+extra/1024*min(1024, (limit-smallLimit)/((largeLimit-smallLimit)/1024)) > limit
+}
+
+// blameClients writes to the log, once a minute at most, that keys go because of clients.
+func (srv *Server) blameClients(now_ms int64) {
+	clients := srv.countedClients()
+	if clients <= clientsSeen || srv.ks.Used()+srv.base > srv.ks.MaxMemory() {
+		return
+	}
+	srv.stats.evictedForClients.Add(1)
+	if last := srv.blamed_ms.Load(); now_ms-last > 60_000 && srv.blamed_ms.CompareAndSwap(last, now_ms) {
+		srv.log.Warn("Keys are evicted because clients take memory: maxmemory-clients would bound it", zap.Int64("client_bytes", clients))
+	}
+}
+
+// clientsSeen is how much clients take before they are blamed.
+const clientsSeen = 1 << 20
+
+// noteProgram measures what the process takes besides the data and the clients.
+func (srv *Server) noteProgram() {
+	heap := goHeapHeld()
+	if srv.programStart == 0 { // at the start
+		srv.heapStart = heap
+		srv.programStart = max(1, residentMemory()-srv.ks.Resident())
+	}
+	srv.program.Store(srv.programStart + max(0, heap-srv.heapStart-srv.clientMemory()))
+}
+
+// goHeapHeld is the memory that the Go runtime holds from the system.
+func goHeapHeld() int64 {
+	m := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes")
+	return m[0] - m[1] - ballastSize
+}
+
+// boundGarbage has the Go heap collected earlier when the process has a limit: with the ballast about 14 MB may wait to be
+// collected then, instead of 70.
+func (srv *Server) boundGarbage() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	percent := 100
+	if srv.ks.MaxMemory() > 0 {
+		percent = 20
+	}
+	debug.SetGCPercent(percent)
+}
 
 // makeRoom evicts keys while the data is beyond maxmemory, and tells whether there is room for more: it is within the
 // limit, or it was possible to evict as many as one command should. No shard is held before.
@@ -13,11 +112,24 @@ func (ex *executor) makeRoom() bool {
 	if srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() {
 		return true
 	}
-	if !srv.ks.Policy.Evicts() || srv.pause.active(ex.now) || srv.failoverPaused() {
-		return false
-	}
+	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.now) && !srv.failoverPaused()
 	samples := int(srv.conf.MaxmemorySamples.Get())
+	squeezed := 0
 	for range evictAtOnce {
+		if squeezed < squeezeAtOnce && !srv.dataOver() {
+			squeezed++
+			if ex.view.Squeeze() {
+				if !srv.outOfMemory() {
+					return true
+				}
+				continue
+			}
+			squeezed = squeezeAtOnce
+		}
+		if !evicts {
+			return !srv.dataOver() && squeezed < squeezeAtOnce
+		}
+		srv.blameClients(ex.now)
 		if !ex.view.Evict(samples) {
 			return false
 		}

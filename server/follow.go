@@ -41,7 +41,10 @@ func (srv *Server) followConfig() {
 	follow(srv.followEncoding, "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
 		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
 		"list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes", "stream-node-max-entries", "hll-sparse-max-bytes")
-	follow(func() { srv.ks.SetMaxMemory(c.Maxmemory.Get()) }, "maxmemory")
+	follow(func() {
+		srv.ks.SetMaxMemory(c.Maxmemory.Get())
+		srv.boundGarbage()
+	}, "maxmemory")
 	follow(func() {
 		srv.ks.SetPolicy(eviction.ByName(c.MaxmemoryPolicy.Get().String()))
 		srv.ks.Clock.LogFactor = int(c.LFULogFactor.Get())
@@ -128,12 +131,6 @@ func (srv *Server) followTimes() {
 	srv.latency.threshold.Store(threshold)
 	srv.tracking.Store(c.LatencyTracking.Get())
 	srv.timeAll.Store(slow >= 0 && slow < preciseBelow || threshold > 0)
-}
-
-// outOfMemory tells whether the data has passed maxmemory.
-func (srv *Server) outOfMemory() bool {
-	limit := srv.ks.MaxMemory()
-	return limit > 0 && srv.usedMemory() > limit
 }
 
 // renameCommand applies a rename-command line: the command is known by another name, or not at all.

@@ -147,6 +147,7 @@ func infoStats(w *infoWriter) {
 	w.uint("client_query_buffer_limit_disconnections", st.queryBufferKills.Load())
 	w.uint("client_output_buffer_limit_disconnections", st.outputKills.Load())
 	w.int("expire_lag_ms", keys.ExpireLag_ms)
+	w.uint("evicted_keys_for_clients", st.evictedForClients.Load())
 	w.uint("expired_subkeys", keys.FieldsExpired)
 	w.uint("accept_errors", t.AcceptErrors)
 	w.uint("rejected_by_allow_from", st.keptOut.Load())

@@ -221,6 +221,7 @@ func (j *janitor) look() {
 	}
 	if srv := j.srv; srv.ks.MaxMemory() > 0 && srv.ks.Policy.Evicts() {
 		srv.ks.CountKeys()
+		srv.noteProgram()
 	}
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()

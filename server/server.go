@@ -112,9 +112,12 @@ type Server struct {
 	observer  observer
 	futile_ms atomic.Int64 // until then no client is looked for that could be evicted
 
-	peak    atomic.Int64 // memory, in bytes
-	base    int64        // of that, the Go heap at the start
-	startup int64        // all of it at the start
+	peak                    atomic.Int64 // memory, in bytes
+	base                    int64        // of that, the Go heap at the start
+	startup                 int64        // all of it at the start
+	program                 atomic.Int64 // what the process takes besides the data and its clients; see noteProgram
+	blamed_ms               atomic.Int64 // when the log said last that keys go because of clients
+	programStart, heapStart int64        // the same, and the Go heap, at the start
 
 	slowlog    slowLog
 	latency    latencyMonitor
@@ -234,9 +237,10 @@ func (srv *Server) Run(ctx context.Context) error {
 		return err
 	}
 	srv.writePidFile()
-	runtime.GC()                                                         // until the first one it is not known what is garbage
-	srv.base = max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize) // which takes no memory
+	runtime.GC()                                                                        // until the first one it is not known what is garbage
+	srv.base = min(max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize), mostBase) // the ballast takes no memory
 	srv.startup = srv.notePeak()
+	srv.noteProgram()
 	srv.loading.Store(true) // from the first client on, until it is known what there is
 	srv.engine.Start()
 	go srv.endWith(ctx)

@@ -13,6 +13,7 @@ type stats struct {
 	connections, rejected, commands atomic.Uint64
 	queryBufferKills, outputKills   atomic.Uint64
 	authFailures, evictedClients    atomic.Uint64
+	evictedForClients               atomic.Uint64 // keys
 	deniedCommands, deniedKeys      atomic.Uint64 // by access rules
 	deniedChannels, deniedDBs       atomic.Uint64
 	keptOut                         atomic.Uint64 // by allow-from
@@ -54,7 +55,7 @@ func (srv *Server) resetStats() {
 	st := &srv.stats
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
-		&st.evictedClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
+		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
 		&st.keptOut, &srv.secure.handshakes, &srv.secure.failed,
 	} {
 		n.Store(0)

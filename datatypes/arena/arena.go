@@ -98,6 +98,8 @@ type Arena struct {
 	tight     bool // address space is short: cut slabs as short as possible
 	evac      evacuation
 	ahead     ahead
+	squeezes  uint32             // calls of Squeeze
+	stuck     [classCount]uint32 // the call that could not empty a slab of the class
 	debug     debug
 }
 

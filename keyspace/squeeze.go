@@ -1,0 +1,82 @@
+package keyspace
+
+import (
+	"encoding/binary"
+
+	"larder/datatypes/arena"
+)
+
+// Squeeze makes the next shard in turn hold less memory without giving up data: it gives free pages back, or else moves
+// the entries of a sparse slab together so that there are some. The view holds no shard. It returns whether it got anywhere.
+// It is for when memory is short now; defragmentation does the same for more and at leisure.
+func (v *View) Squeeze() bool {
+	ks := v.ks
+	for range min(squeezeShards, len(ks.shards)) {
+		i := int(ks.evictTurn.Add(1)) & (len(ks.shards) - 1)
+		v.Take(1 << i)
+		s := ks.shards[i]
+		had := s.arena.ResidentBytes()
+		gained := false
+		for range squeezeSlabs {
+			freed, tried := s.arena.Squeeze(s.moveEntry)
+			if gained = gained || freed; freed || !tried {
+				break
+			}
+		}
+		s.arena.Trim(0, squeezeTrim)
+		gained = gained || s.arena.ResidentBytes() < had
+		v.Release()
+		if gained {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	squeezeShards = 4       // shards that are asked before it is given up
+	squeezeSlabs  = 3       // slabs of one that are tried
+	squeezeTrim   = 1 << 20 // bytes given back at once
+)
+
+// moveEntry moves the allocation r of a slab, if it is an entry: it is if the table of a database names it under the key
+// that would stand there.
+func (s *Shard) moveEntry(r arena.Ref, slot int) bool {
+	b := s.arena.Bytes(r, slot)
+	if slot < 8 {
+		return false
+	}
+	k, n := binary.Uvarint(b[4:])
+	if n <= 0 || k > uint64(slot) {
+		return false
+	}
+	val, m := binary.Uvarint(b[4+n:])
+	if m <= 0 || val > uint64(slot) {
+		return false
+	}
+	off := 4 + n + m
+	if b[0]&ttlBit != 0 {
+		off += 8
+	}
+	size := off + int(k) + int(val)
+	if size > slot {
+		return false
+	}
+	key := b[off : off+int(k)]
+	h := s.ks.hash(key)
+	for i := range s.dbs {
+		d := &s.dbs[i]
+		if !d.ready {
+			continue
+		}
+		if at, ok := d.t.Find(h, key); ok && d.t.Entry(at) == r {
+			e := s.arena.Move(r, size)
+			if e != r {
+				d.t.SetEntry(at, e)
+				d.gen++
+			}
+			return e != r
+		}
+	}
+	return false
+}

@@ -76,6 +76,15 @@ func (ks *Keyspace) SetPolicy(p *eviction.Named) {
 	ks.forgetKeys()
 }
 
+// AccessMatters tells whether memory has a limit and what leaves then is chosen by accesses.
+func (ks *Keyspace) AccessMatters() bool {
+	switch ks.Policy.Name {
+	case "noeviction", "allkeys-random", "volatile-random", "volatile-ttl":
+		return false
+	}
+	return ks.MaxMemory() > 0
+}
+
 // forgetKeys forgets what is known of the databases as a whole.
 func (ks *Keyspace) forgetKeys() {
 	for i := range ks.census {

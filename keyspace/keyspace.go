@@ -56,6 +56,7 @@ type Keyspace struct {
 	census      []census      // by database
 	evictTurn   atomic.Uint32 // of the shards, to lose a key
 	evictions   atomic.Uint32 // that were tried
+	grain       atomic.Int64  // by how much a shard may change before it tells; see usedGrain
 	policyBytes atomic.Int64  // what the policy keeps, as it is part of used
 	walks       WalkID        // the last one that was begun
 	used        atomic.Int64  // of all shards; see Shard.noteUsed
@@ -92,6 +93,7 @@ func New(o Options) (*Keyspace, error) {
 		ks.shards = append(ks.shards, newShard(ks, i, a, rand.NewPCG(o.Seed, uint64(i))))
 	}
 	ks.used.Store(ks.fixed())
+	ks.SetMaxMemory(0)
 	return ks, nil
 }
 
@@ -176,7 +178,14 @@ const (
 )
 
 // SetMaxMemory sets the limit in bytes, 0 for none.
-func (ks *Keyspace) SetMaxMemory(n int64) { ks.maxMemory.Store(n) }
+func (ks *Keyspace) SetMaxMemory(n int64) {
+	ks.maxMemory.Store(n)
+	grain := int64(usedGrain)
+	if n > 0 {
+		grain = max(1, min(grain, n>>20))
+	}
+	ks.grain.Store(grain)
+}
 
 // MaxMemory is the limit in bytes, 0 for none.
 func (ks *Keyspace) MaxMemory() int64 { return ks.maxMemory.Load() }

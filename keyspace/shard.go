@@ -87,7 +87,7 @@ func (s *Shard) Env() *datatypes.Env { return &s.env }
 // noteUsed lets Keyspace.Used know, before the shard is released, if what the shard takes has changed by more than a
 // little: the sum is one word for all.
 func (s *Shard) noteUsed() {
-	if n := s.arena.LiveBytes() - s.lastUsed; n >= usedGrain || n <= -usedGrain {
+	if n := s.arena.LiveBytes() - s.lastUsed; n >= s.ks.grain.Load() || n <= -s.ks.grain.Load() {
 		s.lastUsed += n
 		s.ks.used.Add(n)
 	}
@@ -107,7 +107,7 @@ func (s *Shard) SyncUsed() {
 	s.lastHeld = held
 }
 
-// usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes.
+// usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes; less under a small limit.
 const usedGrain = 4096
 
 // never is later than every expiry.

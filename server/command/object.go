@@ -40,7 +40,7 @@ func objectFreq(c *Ctx) {
 }
 
 // objectRefcount answers 1: values are never shared here. The integers below 10000 answer what they do in Redis, where
-// they are shared objects.
+// they are shared objects unless the policy at maxmemory goes by accesses.
 func objectRefcount(c *Ctx) {
 	key := c.Args.Key()
 	in, ok := c.Stat(key)
@@ -48,7 +48,7 @@ func objectRefcount(c *Ctx) {
 	case !ok:
 		c.Reply.Null()
 	case in.Type == datatypes.TypeString && in.Enc == datatypes.EncInt:
-		if val, _ := c.PeekString(key); len(val) < 5 && val[0] != '-' {
+		if val, _ := c.PeekString(key); len(val) < 5 && val[0] != '-' && !c.Keyspace().AccessMatters() {
 			c.Reply.Int(math.MaxInt32)
 			return
 		}

@@ -59,7 +59,8 @@ func (srv *Server) readUsers() (*acl.Users, error) {
 	file := srv.conf.ACLFile.Get()
 	text, err := os.ReadFile(srv.conf.Path(file))
 	if err != nil {
-		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %w", file, config.SystemError(err)) //lint:ignore ST1005 clients read this text
+		//lint:ignore ST1005 clients read this text
+		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %w", file, config.SystemError(err))
 	}
 	return srv.access.users.Parse(file, string(text))
 }

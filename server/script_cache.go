@@ -1,8 +1,6 @@
 package server
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,24 +55,12 @@ func (sc *scriptCache) size() (count, bytes int) {
 	return len(sc.bySHA), sc.bytes
 }
 
-// all is the scripts in the order of their names.
-func (sc *scriptCache) all() []*script.Script {
-	sc.mu.RLock()
-	defer sc.mu.RUnlock()
-	list := make([]*script.Script, 0, len(sc.bySHA))
-	for _, sha := range slices.Sorted(maps.Keys(sc.bySHA)) {
-		list = append(list, sc.bySHA[sha])
-	}
-	return list
-}
-
 // scripting is what an executor has for scripts.
 type scripting struct {
 	engine *script.Engine
 	epoch  uint64
 	known  map[string]*script.Script // by SHA as clients write it
 	run    *scriptRun                // that runs now
-	runs   []*scriptRun
 }
 
 // scriptNamed finds a script by the name that a client gives it, nil if there is none.

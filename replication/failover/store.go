@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // store is what a member remembers over restarts: Raft's log, term and vote, and how often it was started.
@@ -31,7 +32,7 @@ func openStore(dir string, log io.Writer) (*store, error) {
 	path := filepath.Join(dir, "raft.db")
 	db, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: time.Second}})
 	if err != nil {
-		if errors.Is(err, bbolt.ErrTimeout) {
+		if errors.Is(err, bbolterrors.ErrTimeout) {
 			err = errors.New("another process has it open")
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -6,7 +6,7 @@ import "container/heap"
 type result struct {
 	hits, requests       int
 	hitBytes, totalBytes int64
-	evictions, slots     int
+	evictions            int
 }
 
 func (r *result) note(a access, hit bool) {

@@ -368,6 +368,7 @@ func (srv *Server) kill(f *filter) int {
 			s.conn.CloseAfterReply()
 		} else {
 			f.self.ex.condemn(s)
+			s.conn.Sever() // whoever is told that it is killed may rely on that it is
 		}
 	}
 	return n

@@ -179,6 +179,14 @@ func (c *Conn) Close(why error) {
 	}
 }
 
+// Sever ends the conversation at once, before the loop comes to close the connection: the other end hears of it now. The
+// caller makes sure that the loop is between two callbacks, and that Closed has not been called.
+func (c *Conn) Sever() {
+	if c.fd >= 0 {
+		shutdownSocket(c.fd)
+	}
+}
+
 // Closing says whether the connection closes or is closed.
 func (c *Conn) Closing() bool { return c.state&(stClosing|stClosed|stLast) != 0 }
 

@@ -29,3 +29,5 @@ func (l *Loop) main() {
 func newBig() resp.Big { return nil }
 
 func localAddr(int) netip.AddrPort { return netip.AddrPort{} }
+
+func shutdownSocket(int) {}

@@ -50,3 +50,6 @@ func waitEvents(ep int, events []unix.EpollEvent, ms int) (int, syscall.Errno) {
 	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(ms), 0, 0)
 	return int(n), e
 }
+
+// shutdownSocket ends both directions of a connection.
+func shutdownSocket(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) }

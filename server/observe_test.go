@@ -100,7 +100,7 @@ larder_gc_cpu_seconds_total larder_snapshot_progress_ratio larder_loading_progre
 larder_replication_silence_seconds larder_writes_refused larder_metrics_seconds_total go_goroutines process_open_fds`
 
 func TestMetrics(t *testing.T) {
-	ts := startServer(t, "--metrics-port", freePort(t), "--databases", "4", "--maxmemory", "100mb", "--latency-monitor-threshold", "1", "--shards", "4")
+	ts := startServer(t, "--metrics-port", freePort(t), "--databases", "4", "--maxmemory", "8gb", "--latency-monitor-threshold", "1", "--shards", "4")
 	c := ts.dial()
 	for i := range 50 {
 		c.want(fmt.Sprint("set key", i, " v"), "OK")
@@ -131,7 +131,7 @@ func TestMetrics(t *testing.T) {
 	m.want(t, 1, "redis_db_keys_expiring", "db", "db0")
 	m.want(t, 1, "redis_db_keys", "db", "db3")
 	m.want(t, 1, "redis_expired_keys_total")
-	m.want(t, 100<<20, "redis_memory_max_bytes")
+	m.want(t, 8<<30, "redis_memory_max_bytes")
 	m.want(t, 1, "redis_connected_clients")
 	m.want(t, 1, "redis_instance_info", "role", "master", "redis_version", RedisVersion, "redis_mode", "standalone", "maxmemory_policy", "noeviction", "run_id", ts.runID)
 	if ttl, _ := m.value("redis_db_avg_ttl_seconds", "db", "db0"); ttl < 80 || ttl > 100 {

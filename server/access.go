@@ -36,13 +36,11 @@ func (srv *Server) loadUsers() error {
 		}
 	}
 	if file != "" && len(lines) > 0 {
-		//lint:ignore ST1005 operators search logs for this text
 		return fmt.Errorf("Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.")
 	}
 	if file != "" {
 		next, err := srv.readUsers()
 		if err != nil {
-			return fmt.Errorf("Aborting Redis startup because of ACL errors: %w", err) //lint:ignore ST1005 operators search logs for this text
 		}
 		users.Replace(next, func(*acl.User) {})
 	}
@@ -59,7 +57,6 @@ func (srv *Server) readUsers() (*acl.Users, error) {
 	file := srv.conf.ACLFile.Get()
 	text, err := os.ReadFile(srv.conf.Path(file))
 	if err != nil {
-		//lint:ignore ST1005 clients read this text
 		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %w", file, config.SystemError(err))
 	}
 	return srv.access.users.Parse(file, string(text))

@@ -21,7 +21,6 @@ func DumpFunctions(codes [][]byte, o Options) []byte {
 // What is wrong with a payload of functions, in the words of FUNCTION RESTORE.
 var (
 	errFunctionPayload = errors.New("DUMP payload version or checksum are wrong")
-	//lint:ignore ST1005 Redis's text
 	errFunctionOld   = errors.New("Pre-GA function format not supported")
 	errFunctionType  = errors.New("given type is not a function")
 	errFunctionShort = errors.New("failed loading the given functions payload")

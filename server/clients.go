@@ -122,6 +122,7 @@ func (ex *executor) forget(s *session) {
 	ex.stopTracking(s)
 	ex.unparkOne(s)
 	ex.srv.endAckWait(s)
+	ex.srv.forgetClosing(s)
 	if s.peer != nil {
 		ex.srv.endPeer(s.peer)
 	}

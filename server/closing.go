@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -46,6 +47,7 @@ func (srv *Server) closeLater(ex *executor, how config.Shutdown, s *session) boo
 	if s != nil {
 		c.waiting = append(c.waiting, s)
 		s.conn.Suspend()
+		srv.stats.blocked.Add(1)
 	}
 	if c.until_ms.Load() == 0 {
 		c.until_ms.Store(ex.now + timeout)
@@ -89,6 +91,20 @@ func (srv *Server) closeCron(ex *executor) {
 	})
 }
 
+// forgetClosing takes a client out that is gone.
+func (srv *Server) forgetClosing(s *session) {
+	c := &srv.repl.closing
+	if c.until_ms.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.waiting, s); i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+		srv.stats.blocked.Add(-1)
+	}
+}
+
 // stayOpen ends the waiting; the server goes on, and the clients that wanted its end are told so. It tells whether there
 // was one.
 func (srv *Server) stayOpen() bool {
@@ -99,6 +115,7 @@ func (srv *Server) stayOpen() bool {
 	was := c.until_ms.Swap(0) != 0
 	c.mu.Unlock()
 	for _, s := range waiting {
+		srv.stats.blocked.Add(-1)
 		s.ex.post(func() {
 			if !s.conn.Closing() {
 				s.out().Error(resp.ErrShutdownFailed)

@@ -93,6 +93,16 @@ var debugCommands = map[string]debugCommand{
 		}
 		c.Reply.OK()
 	}},
+	"replicate": {1, -1, "REPLICATE <command> [<argument> ...]", "Give a command to the replicas that nobody has run.", func(c *command.Ctx, srv *Server) {
+		var w resp.Writer
+		args := c.Args.Rest()
+		w.Array(len(args))
+		for _, a := range args {
+			w.Bulk(a)
+		}
+		srv.say(string(w.Bytes()))
+		c.Reply.OK()
+	}},
 	"replybuffer": {2, 2, "REPLYBUFFER (PEAK-RESET-TIME <milliseconds>|RESIZING <0|1>)", "Accepted: a buffer goes back as soon as it is empty.", func(c *command.Ctx, _ *Server) {
 		if a := &c.Args; !a.Is("PEAK-RESET-TIME") && !a.Is("RESIZING") {
 			c.Fail(resp.ErrSyntax)
@@ -144,6 +154,8 @@ func debugSleep(c *command.Ctx, _ *Server) {
 
 func debugObject(c *command.Ctx, _ *Server) {
 	key := c.Args.Bytes()
+	c.AllLive = true // what is there, whether or not clients may see it
+	defer func() { c.AllLive = false }()
 	in, ok := c.Stat(key)
 	if !ok {
 		c.Fail(resp.ErrNoSuchKey)

@@ -185,6 +185,9 @@ func (srv *Server) setServeExpired() {
 		ex.setServeExpired()
 	}
 	srv.ks.WakeAt(0)
+	if srv.RoleChanged != nil {
+		srv.RoleChanged(srv.repl.replica.Load())
+	}
 }
 
 func (ex *executor) setServeExpired() {

@@ -126,6 +126,8 @@ type Server struct {
 
 	ballast []byte // never touched; see ballastSize
 
+	RoleChanged func(replica bool) // is called when the server becomes a replica, or a primary; set before Run
+
 	ready    chan struct{} // closed when clients can connect
 	stopping chan struct{} // closed by shutdown
 	stopOnce sync.Once

@@ -160,6 +160,13 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 	if err != nil {
 		return err
 	}
+	srv.RoleChanged = func(replica bool) {
+		if replica {
+			control.SetRole('S')
+		} else {
+			control.SetRole('M')
+		}
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	defer handleSignals(logger, control, srv.ReloadTLS, func(sig os.Signal) {

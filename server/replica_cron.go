@@ -28,6 +28,9 @@ func (srv *Server) replicationCron(ex *executor) {
 		srv.checkPeerOutput(p, ex.now)
 	}
 	srv.checkTransfer()
+	if srv.aof.state.Load() == logOff {
+		srv.serveWaits()
+	}
 	srv.expireLocal(ex)
 	ex.feedPeers()
 	if ex.now-r.cron_ms < 1000 {

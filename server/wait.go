@@ -125,8 +125,9 @@ func (srv *Server) serveWaits() {
 	r := &srv.repl
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	off := srv.aof.state.Load() == logOff // then nobody need wait for the disk: there is an error to be replied
 	for _, w := range r.waits {
-		if srv.has(&w.need).enough(&w.need) {
+		if srv.has(&w.need).enough(&w.need) || off && w.need.local > 0 {
 			s := w.s
 			s.ex.post(func() {
 				if s.acks == w && s.wait != nil {

@@ -104,8 +104,6 @@ func (srv *Server) readiness() error {
 		if state := l.State(); state != replication.StateConnected {
 			return fmt.Errorf("a replica whose link to its primary is down: %s", state)
 		}
-	} else if e := srv.repl.refuse.Load(); e != nil {
-		return errors.New("writes are refused: " + string(*e))
 	}
 	return nil
 }
@@ -278,10 +276,10 @@ func (srv *Server) tellReplicas(p *metrics.Page, now_ms int64) {
 	p.Gauge("larder_replication_silence_seconds", "Time since the replica was heard of that has been silent for longest", float64(max(0, lag))/1e3)
 	p.Gauge("larder_replication_good_replicas", "Replicas that are online and not late (min-replicas-max-lag)", float64(r.good.Load()))
 	refused := 0.0
-	if r.refuse.Load() != nil {
+	if srv.writesRefused() {
 		refused = 1
 	}
-	p.Gauge("larder_writes_refused", "Whether clients' writes are refused, to keep what was acknowledged", refused)
+	p.Gauge("larder_writes_refused", "Whether clients' writes are refused because they could not be saved", refused)
 }
 
 // stopObserving ends the readers of metrics; it must not be called while a shard is held.

@@ -53,8 +53,6 @@ type replicas struct {
 	ping_ms  int64 // when the replicas were last pinged; of the janitor
 	nudge    chan struct{}
 
-	refuse atomic.Pointer[resp.Error] // why clients may not write, nil: they may; see refuseWrites
-
 	failover failover
 	closing  closing
 
@@ -222,16 +220,6 @@ func (srv *Server) unblockAll(e resp.Error) {
 	}
 }
 
-// refuseWrites makes every write of a client fail with e, from the next command on, or ends that with "". Any goroutine
-// may call it. Clients that write at this moment are let through; who must know that there are none stops the world.
-func (srv *Server) refuseWrites(e resp.Error) {
-	if e == "" {
-		srv.repl.refuse.Store(nil)
-	} else {
-		srv.repl.refuse.Store(&e)
-	}
-}
-
 // inWorldDo calls fn in a stopped world with all shards held. It must not be called by a command or a loop.
 func (srv *Server) inWorldDo(fn func(ex *executor)) {
 	ex := srv.linker
@@ -257,15 +245,12 @@ func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 			return redirectTo(l.addr)
 		}
 	}
-	e := r.refuse.Load()
-	if !replica && least == 0 && e == nil || !s.writes(row) {
+	if !replica && least == 0 || !s.writes(row) {
 		return ""
 	}
 	switch {
 	case replica && ex.srv.conf.ReplicaReadOnly.Get():
 		return resp.ErrReadOnly
-	case e != nil:
-		return *e
 	case !replica && least > 0 && ex.srv.conf.MinReplicasMaxLag.Get() > 0 && int64(r.good.Load()) < least:
 		return resp.ErrNoReplicas
 	}
@@ -294,4 +279,12 @@ func (s *session) writes(row *command.Row) bool {
 func (srv *Server) stale() bool {
 	l := srv.repl.link.Load()
 	return l != nil && l.State() != replication.StateConnected && !srv.conf.ReplicaServeStaleData.Get()
+}
+
+// list is all replicas as of now. It must not be changed.
+func (r *replicas) list() []*peer {
+	if l := r.online.Load(); l != nil {
+		return *l
+	}
+	return nil
 }

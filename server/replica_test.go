@@ -91,3 +91,54 @@ func TestReplication(t *testing.T) {
 		t.Errorf("%d snapshots were sent by the new primary", n)
 	}
 }
+
+// TestWaitAndFailover lets a replica take over by FAILOVER, and waits for writes on replicas.
+func TestWaitAndFailover(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	c, r := a.dial(), b.dial()
+	c.want("wait 1 10", 0)
+	c.want("failover", replyError("ERR FAILOVER requires connected replicas."))
+	b.follow(a)
+	r.want("wait 1 10", replyError("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated."))
+	c.want("set k v", "OK")
+	c.want("wait 1 0", 1)
+	c.want("wait 2 20", 1)
+	c.want("failover", "OK")
+	eventually(t, "the exchange of roles", func() bool {
+		return c.info("replication", "role") == "slave" && c.info("replication", "master_link_status") == "up" && r.info("replication", "role") == "master"
+	})
+	c.want("set k x", replyError("READONLY You can't write against a read only replica."))
+	r.want("set k x", "OK")
+	r.want("wait 1 0", 1)
+	same(t, b, a)
+	if n := r.number("stats", "sync_full"); n != 0 {
+		t.Errorf("%d snapshots were sent to the old primary", n)
+	}
+}
+
+// TestSwapdb keeps old data while a replica loads, and has the new data all at once.
+func TestSwapdb(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-load", "swapdb")
+	c, r := a.dial(), b.dial()
+	c.want("debug populate 2000 new", "OK")
+	r.want("set old v", "OK")
+	b.follow(a)
+	same(t, a, b)
+	r.want("exists old", 0)
+}
+
+// TestWritableReplica looks at keys that only the replica knows of, and at those that only the primary removes.
+func TestWritableReplica(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--replica-read-only", "no")
+	c, r := a.dial(), b.dial()
+	b.follow(a)
+	c.want("debug set-active-expire 0", "OK")
+	c.want("set theirs v px 20", "OK")
+	c.want("wait 1 0", 1)
+	r.want("set own v px 20", "OK")
+	eventually(t, "the end of the replica's own key", func() bool { return r.do("dbsize") == int64(1) })
+	eventually(t, "the end of the other", func() bool { return r.do("get theirs") == nil })
+	r.want("dbsize", 1)
+	r.want("incr theirs", 1) // as a client's write it finds the key gone
+	r.want("ttl theirs", -1)
+}

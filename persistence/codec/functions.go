@@ -21,9 +21,9 @@ func DumpFunctions(codes [][]byte, o Options) []byte {
 // What is wrong with a payload of functions, in the words of FUNCTION RESTORE.
 var (
 	errFunctionPayload = errors.New("DUMP payload version or checksum are wrong")
-	errFunctionOld   = errors.New("Pre-GA function format not supported")
-	errFunctionType  = errors.New("given type is not a function")
-	errFunctionShort = errors.New("failed loading the given functions payload")
+	errFunctionOld     = errors.New("Pre-GA function format not supported")
+	errFunctionType    = errors.New("given type is not a function")
+	errFunctionShort   = errors.New("failed loading the given functions payload")
 )
 
 // RestoreFunctions reads what DumpFunctions, or a Redis, has written. unchecked leaves the checksum out.

@@ -212,6 +212,14 @@ func (g *group) Rest() {
 	})
 }
 
+// resting tells whether this server is a member of a group that neither is its primary nor follows it: it was started,
+// or has lost its majority. Whoever took its data now might give up more recent data for it: a primary that was killed and
+// is back with what its disk had looks to its replicas as if it had never been away.
+func (srv *Server) resting() bool {
+	g := srv.group.Load()
+	return g != nil && g.reigning.Load() == 0 && !srv.repl.replica.Load()
+}
+
 // sendAway closes the clients of a primary that is one no more: they find the new one when they connect again, and none
 // goes on reading here as if nothing had happened. Those that understand a redirection stay.
 func (g *group) sendAway() {

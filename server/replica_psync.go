@@ -71,6 +71,8 @@ func (srv *Server) mayFeed(s *session, partial bool) resp.Error {
 		return resp.ErrNoMasterFail
 	case r.replica.Load() && (l == nil || l.State() != replication.StateConnected):
 		return resp.ErrNoMasterLink
+	case srv.resting():
+		return resp.ErrNoMasterLink
 	case s.conn.Pending() > 0:
 		return resp.ErrPendingOutput
 	}

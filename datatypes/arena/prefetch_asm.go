@@ -8,3 +8,8 @@ const canPrefetch = true
 //
 //go:noescape
 func prefetch(p uintptr)
+
+// prefetchTwo does the same with the line at p and that of the byte 56 further on.
+//
+//go:noescape
+func prefetchTwo(p uintptr)

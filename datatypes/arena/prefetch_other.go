@@ -5,3 +5,5 @@ package arena
 const canPrefetch = false
 
 func prefetch(uintptr) {}
+
+func prefetchTwo(uintptr) {}

@@ -94,7 +94,7 @@ func (b *Batch) Load() {
 	}
 	for i := range probes {
 		p := &probes[i]
-		p.a.Prefetch(p.next)
+		p.a.PrefetchEntry(p.next)
 	}
 	away := 0
 	for i := range probes {
@@ -107,7 +107,7 @@ func (b *Batch) Load() {
 	}
 	for i := range probes[:away] {
 		p := &probes[i]
-		p.a.Prefetch(p.next)
+		p.a.PrefetchEntry(p.next)
 	}
 }
 

@@ -85,6 +85,7 @@ func (srv *Server) beginRewrite(ex *executor) error {
 	}
 	ex.handIn()
 	o := srv.baseOptions()
+	srv.stats.snapshots.Add(1)
 	job := persistence.Begin(srv.ks, o)
 	a.rewriting.Store(job)
 	srv.saver.job.Store(job)

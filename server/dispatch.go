@@ -31,7 +31,7 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
-	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(row, argv)) {
+	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv)) {
 		ex.park(s, rq)
 		return
 	}
@@ -56,8 +56,10 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if row.Run == nil {
 		return resp.WrongArgs(row.Name)
 	}
-	if row.Has(spec.Protected) && !srv.conf.EnableDebugCommand.Get().Allows(isLocal(s.conn)) {
-		return resp.NotEnabled("DEBUG", "enable-debug-command")
+	if row.Has(spec.Protected) {
+		if e := srv.protects(s, row); e != "" {
+			return e
+		}
 	}
 	if !s.authed && !row.Has(spec.NoAuth) && !srv.openToAll() {
 		return resp.ErrNoAuth
@@ -107,6 +109,18 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.ErrLoading
 	}
 	return ""
+}
+
+// protects is what a client is told that may not use DEBUG, or add modules, from where it is.
+func (srv *Server) protects(s *session, row *command.Row) resp.Error {
+	name, option, allow := "DEBUG", "enable-debug-command", srv.conf.EnableDebugCommand.Get()
+	if row.Declared.Container != nil && row.Declared.Container.Name == "module" {
+		name, option, allow = "MODULE", "enable-module-command", srv.conf.EnableModuleCommand.Get()
+	}
+	if allow.Allows(isLocal(s.conn)) {
+		return ""
+	}
+	return resp.NotEnabled(name, option)
 }
 
 // needsFresh tells whether a request may not be answered from data that may be old: for EXEC, whether anything that was
@@ -210,7 +224,10 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	}
 	ex.current, ex.requestSize = s, rq.Size()
 	ex.run(row, rq.Args, rq.raw)
-	if len(ex.unit.ops) > 0 {
+	switch {
+	case len(ex.unit.ops) > 1 && row.Has(spec.ArbitraryKeys):
+		s.wrote(ex.commitApart())
+	case len(ex.unit.ops) > 0:
 		s.wrote(ex.commit())
 	}
 	if s.link != nil {
@@ -267,7 +284,7 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	if local {
 		ex.wroteLocally(row, argv)
 	}
-	if ex.current != nil && !c.Again && ex.srv.monitors.count.Load() > 0 {
+	if ex.current != nil && !c.Again && ex.srv.monitors.count.Load() > 0 && !row.Has(spec.SkipMonitor) { // else it shows itself
 		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()

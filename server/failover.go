@@ -41,9 +41,9 @@ func (srv *Server) failing() bool {
 	return srv.repl.failover.state.Load() != failoverNone
 }
 
-// failoverPaused tells whether clients' writes wait for a failover, or a shutdown that waits for replicas.
+// failoverPaused tells whether clients' writes wait for a failover, a shutdown that waits for replicas, or keys that move.
 func (srv *Server) failoverPaused() bool {
-	return srv.failing() || srv.repl.closing.until_ms.Load() != 0
+	return srv.failing() || srv.repl.closing.until_ms.Load() != 0 || srv.moves.pausing.Load() > 0
 }
 
 func failoverCmd(c *command.Ctx) {

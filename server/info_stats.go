@@ -114,7 +114,9 @@ func infoStats(w *infoWriter) {
 	w.int("pubsub_channels", int64(channels))
 	w.int("pubsub_patterns", int64(patterns))
 	w.int("pubsubshard_channels", int64(sharded))
-	w.zeros("latest_fork_usec", "total_forks", "migrate_cached_sockets")
+	w.zeros("latest_fork_usec")
+	w.uint("total_forks", st.snapshots.Load()) // there is no fork, but who waits for a snapshot to begin looks at this
+	w.int("migrate_cached_sockets", int64(srv.moves.kept()))
 	w.int("slave_expires_tracked_keys", int64(srv.repl.tracked()))
 	w.uint("active_defrag_hits", defrag.Moved)
 	w.uint("active_defrag_misses", defrag.Looked)

@@ -252,6 +252,16 @@ func (ex *executor) commit() (ends journalEnds) {
 	return ends
 }
 
+// commitApart is commit for a command that came upon keys at random: that several of them are gone belongs to no whole.
+func (ex *executor) commitApart() (ends journalEnds) {
+	ex.unit.keep()
+	for i := range ex.unit.ops {
+		ends = ex.srv.journal.commit(ex.unit.ops[i:i+1], ex.mute)
+	}
+	ex.unit.reset()
+	return ends
+}
+
 // release commits the unit and gives the shards back.
 func (ex *executor) release() (ends journalEnds) {
 	ends = ex.commit()

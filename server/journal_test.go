@@ -79,6 +79,11 @@ func TestJournalUnits(t *testing.T) {
 		{"select 3\nset a 1\nselect 0\nset a 4", "SELECT 3\nset a 1\nSELECT 0\nset a 4"},
 		{"multi\nselect 2\nset x 1\nselect 0\nset y 1\nexec", "MULTI\nSELECT 2\nset x 1\nSELECT 0\nset y 1\nEXEC"},
 		{"sadd s 1 2 3\nspop s 3", "sadd s 1 2 3\nDEL s"},
+		{"set b x pxat 9000000000000", "SET b x pxat 9000000000000"},
+		{"rpush l 1\nblmove l m left Right 0\ndel m", "rpush l 1\nLMOVE l m left Right\ndel m"},
+		{"config set lazyfree-lazy-server-del yes lazyfree-lazy-expire yes", ""},
+		{"sadd s 1 2 3\nspop s 3\nset a 1\nexpire a -1", "sadd s 1 2 3\nUNLINK s\nset a 1\nUNLINK a"},
+		{"config set lazyfree-lazy-server-del no lazyfree-lazy-expire no", ""},
 		{"publish ch hello", "publish ch hello"},
 		{"psetex gone 1 x", "SET gone x PXAT *"},
 		{"flushall", "flushall"},
@@ -117,6 +122,16 @@ func TestJournalUnits(t *testing.T) {
 	eventually(t, "the end of the key's time", func() bool { return c.do("set e new nx") == "OK" })
 	if got := words(t, feed.take()); got != "MULTI\nDEL e\nset e new nx\nEXEC" {
 		t.Errorf("a command on an expired key gives %q", got)
+	}
+
+	// Keys that RANDOMKEY finds expired belong to no whole.
+	c.do("flushall")
+	c.do("psetex e 1 x")
+	c.do("psetex f 1 x")
+	feed.take()
+	eventually(t, "the end of the keys' times", func() bool { return c.do("randomkey") == nil })
+	if got := words(t, feed.take()); got != "DEL e\nDEL f" && got != "DEL f\nDEL e" {
+		t.Errorf("two expired keys give %q", got)
 	}
 
 	// A blocked client's effect follows the one that served it.

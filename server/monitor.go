@@ -52,10 +52,9 @@ func (ex *executor) stopMonitor(s *session) {
 	m.count.Store(int32(len(m.list)))
 }
 
-// show tells the monitors of a command that is about to run. Commands of operators are not shown, nor what may hold
-// a password.
+// show tells the monitors of a command. Commands of operators are not shown, nor what may hold a password.
 func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
-	if row.Has(spec.SkipMonitor) || row.Has(spec.Admin) {
+	if row.Has(spec.Admin) {
 		return
 	}
 	from := s.conn.RemoteAddr()

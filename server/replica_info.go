@@ -65,7 +65,7 @@ func infoLink(w *infoWriter, l *link) {
 		w.int("master_last_io_seconds_ago", -1)
 	}
 	w.flag("master_sync_in_progress", state == replication.StateTransfer)
-	w.int("slave_read_repl_offset", at)
+	w.int("slave_read_repl_offset", max(at, l.got.Load()))
 	w.int("slave_repl_offset", at)
 	if state == replication.StateTransfer {
 		total, read := l.total.Load(), l.read.Load()

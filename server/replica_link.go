@@ -40,6 +40,8 @@ type link struct {
 	down    atomic.Int64 // since when the link is down, Unix milliseconds
 	session atomic.Pointer[session]
 
+	got atomic.Int64 // the position up to which the stream has been read; what is obeyed may be less
+
 	// Of the snapshot that is coming, in bytes; total -1 if it is not known.
 	total, read atomic.Int64
 
@@ -154,7 +156,7 @@ func (l *link) once() error {
 	l.setState(replication.StateConnecting)
 	l.heard.Store(time.Now().UnixMilli())
 	ctx, cancel := context.WithTimeout(l.ctx, timeout)
-	nc, err := srv.dial(ctx, net.JoinHostPort(l.addr.Host, strconv.Itoa(l.addr.Port)))
+	nc, err := srv.dial(ctx, net.JoinHostPort(l.addr.Host, strconv.Itoa(l.addr.Port)), srv.conf.TLSReplication.Get())
 	cancel()
 	if err != nil {
 		return fmt.Errorf("error condition on socket for SYNC: %w", err)
@@ -280,6 +282,7 @@ func (c *linkConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := c.Conn.Read(p)
+	c.link.got.Add(int64(n))
 	c.link.srv.repl.bytesIn.Add(uint64(n))
 	return n, err
 }
@@ -288,6 +291,7 @@ func (c *linkConn) Read(p []byte) (int, error) {
 func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 	rest, _ := in.Peek(in.Buffered())
 	nc.SetDeadline(time.Time{})
+	l.got.Store(l.srv.repl.offset() + int64(len(rest)))
 	if l.srv.conf.ReplDisableTCPNodelay.Get() {
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetNoDelay(false) // a matter of taste
@@ -302,8 +306,8 @@ func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 	return errLinkLost
 }
 
-// dial connects to another server of the kind.
-func (srv *Server) dial(ctx context.Context, addr string) (net.Conn, error) {
+// dial connects to another server of the kind, by TLS if secure is set.
+func (srv *Server) dial(ctx context.Context, addr string, secure bool) (net.Conn, error) {
 	var d net.Dialer
 	if from := srv.conf.BindSourceAddr.Get(); from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
@@ -312,7 +316,7 @@ func (srv *Server) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return srv.secureLink(ctx, nc)
+	return srv.secureLink(ctx, nc, secure)
 }
 
 // opened makes the session of a connection to a primary.

@@ -171,6 +171,7 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 		srv.journal.reselect(command.ToReplicas)
 	}
 	if !first.caps.noKeys {
+		srv.stats.snapshots.Add(1)
 		t.job = persistence.Begin(srv.ks, o)
 		srv.saver.job.Store(t.job)
 		srv.saver.lastTry.Store(time.Now().UnixMilli())

@@ -106,6 +106,7 @@ func (srv *Server) bgsave(ex *executor) {
 	st.saves.Add(1)
 	st.lastTry.Store(time.Now().UnixMilli())
 	st.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
+	srv.stats.snapshots.Add(1)
 	job := persistence.Begin(srv.ks, srv.snapshotOptions())
 	st.job.Store(job)
 	dirty := srv.dirty.Load()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -294,8 +295,12 @@ func (h *scriptHost) KillText() string {
 	return "Script killed by user with SCRIPT KILL..."
 }
 
-// onlyReads tells whether a request runs a script that promises not to write.
-func (ex *executor) onlyReads(row *command.Row, argv [][]byte) bool {
+// onlyReads tells whether what a request may change is up to scripts that promise not to write: its own, or for EXEC those
+// that were queued.
+func (ex *executor) onlyReads(s *session, row *command.Row, argv [][]byte) bool {
+	if row.Name == "exec" && s.multi != nil {
+		return !slices.ContainsFunc(s.multi.queue, func(q queued) bool { return s.mayWrite(q.row) && !ex.onlyReads(s, q.row, q.argv) })
+	}
 	flags, ok := ex.flagsOf(row, argv)
 	return ok && flags&script.NoWrites != 0
 }

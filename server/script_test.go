@@ -255,3 +255,19 @@ func TestEffectsOfScripts(t *testing.T) {
 		}
 	}
 }
+
+// MONITOR shows a script before what it calls.
+func TestMonitorShowsScripts(t *testing.T) {
+	ts := startServer(t)
+	c, m := ts.dial(), ts.dial()
+	c.do("function", "load", "#!lua name=l\nredis.register_function('f', function() return redis.call('get', 'k') end)")
+	m.want("monitor", "OK")
+	c.do("eval", "return redis.call('get', KEYS[1])", "1", "k")
+	c.want("fcall f 0", nil)
+	c.want("ping", "PONG")
+	for _, want := range []string{`"eval" "return`, `lua] "get" "k"`, `"fcall" "f"`, `lua] "get" "k"`, `"ping"`} {
+		if got := m.read().(string); !strings.Contains(got, want) {
+			t.Errorf("MONITOR shows %q, not %q", got, want)
+		}
+	}
+}

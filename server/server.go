@@ -101,6 +101,7 @@ type Server struct {
 	keys     persistence.Keys // of encryption-key-file
 	saver    snapshots
 	aof      appendOnly
+	moves    moves
 	backup   backups
 	setter   *executor // of who changes the configuration, while the world is stopped
 	hubs     hubs
@@ -282,6 +283,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	helpers.Wait()
 	srv.stopGroup()
 	srv.endLink()
+	srv.moves.end()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
 	srv.stopObserving()

@@ -14,6 +14,7 @@ type stats struct {
 	queryBufferKills, outputKills   atomic.Uint64
 	authFailures, evictedClients    atomic.Uint64
 	evictedForClients               atomic.Uint64 // keys
+	snapshots                       atomic.Uint64 // that were begun in the background, of any kind
 	deniedCommands, deniedKeys      atomic.Uint64 // by access rules
 	deniedChannels, deniedDBs       atomic.Uint64
 	keptOut                         atomic.Uint64 // by allow-from

@@ -24,7 +24,7 @@ type secureState struct {
 
 // tlsDirectives are those that make a new TLS configuration. Files are read again also when their names stay.
 var tlsDirectives = []string{
-	"tls-replication", "tls-auth-clients", "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file",
+	"tls-replication", "tls-cluster", "tls-auth-clients", "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file",
 	"tls-client-key-file", "tls-client-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-protocols", "tls-ciphers",
 	"tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching", "tls-session-cache-timeout", "tls-sni-certs",
 }
@@ -48,7 +48,7 @@ func (srv *Server) tlsOptions() tlsconf.Options {
 		Client:        tlsconf.Pair{Cert: path(c.TLSClientCertFile.Get()), Key: path(c.TLSClientKeyFile.Get()), Password: c.TLSClientKeyFilePass.Get()},
 		CAFile:        path(c.TLSCACertFile.Get()),
 		CADir:         path(c.TLSCACertDir.Get()),
-		NeedCA:        c.TLSReplication.Get(),
+		NeedCA:        c.TLSReplication.Get() || c.TLSCluster.Get(),
 		Protocols:     c.TLSProtocols.Get(),
 		Ciphers:       c.TLSCiphers.Get(),
 		CipherSuites:  c.TLSCiphersuites.Get(),
@@ -71,7 +71,7 @@ func (srv *Server) tlsOptions() tlsconf.Options {
 
 // configureTLS reads certificates and keys if anything uses them. If something is wrong what was read before stays.
 func (srv *Server) configureTLS() error {
-	if srv.conf.TLSPort.Get() == 0 && !srv.conf.TLSReplication.Get() {
+	if srv.conf.TLSPort.Get() == 0 && !srv.conf.TLSReplication.Get() && !srv.conf.TLSCluster.Get() {
 		srv.secure.conf.Store(nil)
 		return nil
 	}
@@ -157,10 +157,10 @@ func (srv *Server) shakeHands(nc net.Conn) (net.Conn, error) {
 	return t, nil
 }
 
-// secureLink makes a connection to another server one of TLS if the directive tls-replication asks for that. When it fails
-// nc is closed.
-func (srv *Server) secureLink(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	if !srv.conf.TLSReplication.Get() {
+// secureLink makes a connection to another server one of TLS if the directive for its kind, tls-replication or tls-cluster,
+// asks for that. When it fails nc is closed.
+func (srv *Server) secureLink(ctx context.Context, nc net.Conn, secure bool) (net.Conn, error) {
+	if !secure {
 		return nc, nil
 	}
 	c := srv.secure.conf.Load()

@@ -349,7 +349,7 @@ func TestTLSLink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return srv.secureLink(context.Background(), nc)
+		return srv.secureLink(context.Background(), nc, srv.conf.TLSReplication.Get())
 	}
 	nc, err := dial(w.Server)
 	if err != nil {

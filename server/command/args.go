@@ -102,6 +102,18 @@ func (a *Args) IsWith(word string, n int) bool { return a.Left() > n && a.Is(wor
 // Int reads a 64-bit integer.
 func (a *Args) Int() int64 { return a.IntOr(resp.ErrNotInteger) }
 
+// IntAt is Int for argument i, whichever is the next one.
+func (a *Args) IntAt(i int) int64 {
+	if a.err != "" {
+		return 0
+	}
+	n, ok := datatypes.ParseInt(a.argv[i])
+	if !ok {
+		a.Wrong(resp.ErrNotInteger)
+	}
+	return n
+}
+
 // IntOr is Int with another error text.
 func (a *Args) IntOr(text resp.Error) int64 {
 	b := a.Bytes()

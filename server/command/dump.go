@@ -31,10 +31,26 @@ func dump(c *Ctx) {
 		c.Reply.Null()
 		return
 	}
+	c.Reply.Bulk(c.payload(&e))
+	c.dumper().w.Reset()
+}
+
+// payload is a value as DUMP replies it, until the writer is reset.
+func (c *Ctx) payload(e *keyspace.Entry) []byte {
 	w := c.dumper().w
 	w.Options = c.Conf.Dump
-	c.Reply.Bulk(w.Dump(e.Type(), e.Env(), e.Holder()))
-	w.Reset()
+	return w.Dump(e.Type(), e.Env(), e.Holder())
+}
+
+// Dumped gives fn the value at key as DUMP replies it, and its absolute expiry, 0 for none; it is false if there is none.
+// The payload is fn's only while it runs.
+func (c *Ctx) Dumped(key []byte, fn func(payload []byte, at_ms int64)) bool {
+	e, ok := c.Read(key)
+	if ok {
+		fn(c.payload(&e), e.Expire_ms())
+		c.dumper().w.Reset()
+	}
+	return ok
 }
 
 // What is said of payloads that RESTORE refuses.
@@ -142,7 +158,7 @@ func restore(c *Ctx) {
 		c.Discard(o.key, t, &d.holder)
 		if removed {
 			c.Gone(o.key, "del")
-			c.Rewrite([]byte("DEL"), o.key)
+			c.rewriteRemoval(o.key, c.Keyspace().LazyFree.ServerDel)
 		}
 		c.Reply.OK()
 		return

@@ -21,6 +21,15 @@ func del(c *Ctx) {
 	c.Reply.Int(n)
 }
 
+// rewriteRemoval makes the removal of a key the command's effect, by a name that tells a replica how to free it.
+func (c *Ctx) rewriteRemoval(key []byte, lazy bool) {
+	name := []byte("DEL")
+	if lazy {
+		name = []byte("UNLINK")
+	}
+	c.Rewrite(name, key)
+}
+
 func exists(c *Ctx) {
 	n := int64(0)
 	for _, key := range c.Args.Rest() {
@@ -372,7 +381,7 @@ func expireIn(unit int64, absolute bool) func(*Ctx) {
 		if at_ms <= c.Now && !c.ServeExpired {
 			c.Delete(key)
 			c.Gone(key, "del")
-			c.Rewrite([]byte("DEL"), key)
+			c.rewriteRemoval(key, c.Keyspace().LazyFree.Expire)
 		} else {
 			c.SetExpire(key, max(at_ms, 1))
 			c.Changed(key, "expire")

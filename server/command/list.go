@@ -16,14 +16,6 @@ const (
 	tail side = false
 )
 
-// word is the side as LMOVE names it.
-func (s side) word() []byte {
-	if s == head {
-		return []byte("LEFT")
-	}
-	return []byte("RIGHT")
-}
-
 func (s side) pushed() string {
 	if s == head {
 		return "lpush"
@@ -370,7 +362,7 @@ func (c *Ctx) moveItem(src, dst []byte, from, to side) (found, ok bool) {
 	c.Changed(src, from.popped())
 	switch c.Row.Name {
 	case "blmove":
-		c.Rewrite([]byte("LMOVE"), src, dst, from.word(), to.word())
+		c.Rewrite([]byte("LMOVE"), src, dst, c.Args.At(3), c.Args.At(4))
 	case "brpoplpush":
 		c.Rewrite([]byte("RPOPLPUSH"), src, dst)
 	}

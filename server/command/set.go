@@ -223,9 +223,7 @@ func (c *Ctx) spopMany(key []byte, n int64) {
 		c.Delete(key)
 		c.Gone(key, "del")
 		c.Dirty--
-		if c.WantEffects {
-			c.Rewrite([]byte("DEL"), key)
-		}
+		c.rewriteRemoval(key, c.Keyspace().LazyFree.ServerDel)
 		return
 	}
 	count := int(n)

@@ -14,6 +14,7 @@ type expiry struct {
 	at_ms int64 // absolute; 0 none, keyspace.KeepTTL the one it has
 	given bool
 	kind  expiryKind
+	word  []byte // the option itself
 	text  []byte // the time of an option that expireTime has not read yet
 }
 
@@ -74,7 +75,8 @@ func (c *Ctx) expireOption(e *expiry) bool {
 	if e.given && e.kind != k {
 		a.Syntax()
 	}
-	*e = expiry{given: true, kind: k, text: a.Bytes()}
+	word := a.At(a.Len() - a.Left() - 1)
+	*e = expiry{given: true, kind: k, word: word, text: a.Bytes()}
 	return true
 }
 
@@ -179,7 +181,11 @@ func (c *Ctx) put(key, val []byte, exp expiry) {
 	if exp.at_ms > 0 {
 		c.Event(key, "expire")
 		if c.WantEffects {
-			c.Rewrite([]byte("SET"), key, val, []byte("PXAT"), strconv.AppendInt(nil, exp.at_ms, 10))
+			word := []byte("PXAT")
+			if exp.kind.absolute && exp.kind.unit == 1 { // as the client has it
+				word = exp.word
+			}
+			c.Rewrite([]byte("SET"), key, val, word, strconv.AppendInt(nil, exp.at_ms, 10))
 		}
 	}
 }
@@ -277,7 +283,7 @@ func getex(c *Ctx) {
 	case exp.at_ms <= c.Now && !c.ServeExpired:
 		c.Delete(key)
 		c.Gone(key, "del")
-		c.Rewrite([]byte("DEL"), key)
+		c.rewriteRemoval(key, c.Keyspace().LazyFree.Expire)
 	default:
 		c.SetExpire(key, exp.at_ms)
 		c.Changed(key, "expire")

@@ -101,7 +101,7 @@ var serverRows = []*Row{
 	boolean("extended-redis-compatibility", false, func(c *Config) *Bool { return &c.ExtendedRedisCompatibility }).noEffect("Larder always answers as Redis"),
 	enum("enable-protected-configs", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableProtectedConfigs }).immutable(),
 	enum("enable-debug-command", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableDebugCommand }).immutable(),
-	enum("enable-module-command", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableModuleCommand }).immutable().noEffect(noModules),
+	enum("enable-module-command", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableModuleCommand }).immutable(),
 	valid(flagWords("shutdown-on-sigint", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigint }), checkShutdown),
 	valid(flagWords("shutdown-on-sigterm", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigterm }), checkShutdown),
 	integer("shutdown-timeout", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.ShutdownTimeout }),

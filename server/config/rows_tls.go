@@ -30,7 +30,7 @@ type TLS struct {
 
 var tlsRows = []*Row{
 	integer("tls-port", 0, 0, 65535, func(c *Config) *Int { return &c.TLSPort }),
-	boolean("tls-cluster", false, func(c *Config) *Bool { return &c.TLSCluster }).noEffect(noCluster),
+	boolean("tls-cluster", false, func(c *Config) *Bool { return &c.TLSCluster }),
 	boolean("tls-replication", false, func(c *Config) *Bool { return &c.TLSReplication }),
 	enum("tls-auth-clients", TLSAuthYes, tlsAuthWords, func(c *Config) *Enum[TLSAuth] { return &c.TLSAuthClients }),
 	optional("tls-cert-file", func(c *Config) *String { return &c.TLSCertFile }).reread(),

@@ -1,0 +1,45 @@
+package server
+
+import "testing"
+
+// CLIENT PAUSE WRITE lets scripts go that promise not to write, also in a transaction.
+func TestPausedWritesLetReadingScriptsGo(t *testing.T) {
+	ts := startServer(t)
+	c, reads, writes := ts.dial(), ts.dial(), ts.dial()
+	for _, request := range [][]string{{"MULTI"}, {"EVAL", "#!lua flags=no-writes\nreturn 12", "0"}, {"EVAL", "#!lua\nreturn 13", "0"}} {
+		writes.do(request...)
+	}
+	c.want("client pause 60000 write", "OK")
+	for _, request := range [][]string{{"MULTI"}, {"GET", "a"}, {"EVAL", "#!lua flags=no-writes\nreturn 12", "0"}} {
+		reads.do(request...)
+	}
+	if got := reads.list("EXEC"); len(got) != 2 || got[1] != int64(12) {
+		t.Errorf("EXEC answers %v", got)
+	}
+	writes.send("EXEC")
+	eventually(t, "the transaction's waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	c.want("client unpause", "OK")
+	if got := writes.read().([]any); len(got) != 2 || got[1] != int64(13) {
+		t.Errorf("EXEC answers %v after the pause", got)
+	}
+}
+
+// A replica that is paused takes what its primary sends, and obeys it later.
+func TestPausedReplica(t *testing.T) {
+	primary := startServer(t)
+	replica := startServer(t)
+	p, r := primary.dial(), replica.dial()
+	r.want("replicaof 127.0.0.1 "+primary.addr[len("127.0.0.1:"):], "OK")
+	p.want("set a 1", "OK")
+	eventually(t, "the first write", func() bool { return r.do("get a") == "1" })
+	r.want("client pause 60000 write", "OK")
+	p.want("set a 2", "OK")
+	end := p.number("replication", "master_repl_offset")
+	eventually(t, "the reading", func() bool { return r.number("replication", "slave_read_repl_offset") >= end })
+	if at := r.number("replication", "slave_repl_offset"); at >= end {
+		t.Errorf("the replica is at %d of %d", at, end)
+	}
+	r.want("get a", "1")
+	r.want("client unpause", "OK")
+	eventually(t, "the second write", func() bool { return r.do("get a") == "2" })
+}

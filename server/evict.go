@@ -36,8 +36,11 @@ func (srv *Server) outOfMemory() bool { return srv.dataOver() || srv.processOver
 
 func (srv *Server) dataOver() bool {
 	limit := srv.ks.MaxMemory()
-	return limit > 0 && srv.ks.Used()+srv.base+srv.countedClients() > limit
+	return limit > 0 && srv.countedMemory() > limit
 }
+
+// countedMemory is what is compared with maxmemory before the process as a whole is.
+func (srv *Server) countedMemory() int64 { return srv.ks.Used() + srv.base + srv.countedClients() }
 
 // countedClients is what clients take, if that counts.
 func (srv *Server) countedClients() int64 {

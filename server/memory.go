@@ -8,7 +8,7 @@ import (
 	"larder/keyspace"
 )
 
-// usedMemory is what the data takes, in bytes, up to a few KiB per shard: what maxmemory is compared with.
+// usedMemory is what the data takes, in bytes, up to a few KiB per shard.
 func (srv *Server) usedMemory() int64 { return srv.ks.Used() }
 
 // processMemory is what the server takes apart from the data: what it took when it started, and its clients. What else
@@ -104,7 +104,7 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 			d.sampleTTL(sh, db, now)
 		}
 	})
-	m.counted = srv.usedMemory()
+	m.counted = srv.countedMemory()
 	m.used = srv.notePeak()
 	m.peak, m.startup = srv.peak.Load(), srv.startup
 	m.clients = srv.clientMemory()

@@ -161,7 +161,6 @@ func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
 	}
 	ex.deadline.remove(w)
 	s.wait = nil
-	ex.srv.stats.blocked.Add(-1)
 	if write != nil {
 		write(w)
 		ex.resume(s)
@@ -210,7 +209,6 @@ func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds
 		s.wrote(ends)
 		s.wait = nil
 		ex.deadline.remove(w)
-		ex.srv.stats.blocked.Add(-1)
 		s.conn.Out().Raw(reply)
 		ex.resume(s)
 		return
@@ -223,7 +221,6 @@ func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds
 		s.wrote(ends)
 		s.wait = nil
 		s.ex.deadline.remove(w)
-		s.srv.stats.blocked.Add(-1)
 		s.conn.Out().Raw(b)
 		s.ex.resume(s)
 	})

@@ -67,7 +67,8 @@ func (ex *executor) line(w *waiter) {
 	}
 }
 
-// leaveQueues takes a waiter out of the queues of its keys, whose shards are held.
+// leaveQueues takes a waiter out of the queues of its keys, whose shards are held. From now on it does not count as blocked:
+// who has made its key ready and asks then how many are blocked wants to see that.
 func (ex *executor) leaveQueues(w *waiter) {
 	for i, k := range w.keys {
 		sh := ex.view.ShardOf([]byte(k))
@@ -79,6 +80,7 @@ func (ex *executor) leaveQueues(w *waiter) {
 		sh.Interest--
 	}
 	w.done = true
+	ex.srv.stats.blocked.Add(-1)
 }
 
 // distinct drops keys that were named before. It works in place.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -19,20 +20,36 @@ type oomScore struct {
 	conf    *config.Store
 	log     *zap.Logger
 	path    string
+	mu      sync.Mutex
 	base    int // the score before we changed it
 	changed bool
+	replica bool
 }
 
-// followOOMScore keeps the process's score at what oom-score-adj and oom-score-adj-values say.
-func followOOMScore(conf *config.Store, logger *zap.Logger) error {
+// followOOMScore keeps the process's score at what oom-score-adj and oom-score-adj-values say for the role that setRole was
+// last told.
+func followOOMScore(conf *config.Store, logger *zap.Logger) (setRole func(replica bool), err error) {
 	o := &oomScore{conf: conf, log: logger, path: oomScorePath}
 	conf.OnChange(o.apply, "oom-score-adj", "oom-score-adj-values")
 	_ = o.apply() // a system that forbids it is no reason not to serve; the log has it
-	return nil
+	return o.setRole, nil
+}
+
+// setRole chooses the score of a replica, or of a primary.
+func (o *oomScore) setRole(replica bool) {
+	o.mu.Lock()
+	changes := o.replica != replica
+	o.replica = replica
+	o.mu.Unlock()
+	if changes {
+		_ = o.apply()
+	}
 }
 
 // apply writes the score that the configuration asks for.
 func (o *oomScore) apply() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	mode := o.conf.OOMScoreAdj.Get()
 	if mode == config.OOMNo && !o.changed {
 		return nil
@@ -49,7 +66,11 @@ func (o *oomScore) apply() error {
 	}
 	score := o.base
 	if mode != config.OOMNo {
-		score = o.conf.OOMScoreAdjValues.Get()[0] // a primary's: this version knows no replicas and no child processes
+		values := o.conf.OOMScoreAdjValues.Get() // the third is for child processes, of which there are none
+		score = values[0]
+		if o.replica {
+			score = values[1]
+		}
 		if mode == config.OOMRelative {
 			score += o.base
 		}

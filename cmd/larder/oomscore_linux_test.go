@@ -53,6 +53,21 @@ func TestOOMScore(t *testing.T) {
 			t.Errorf("after %q the score is %s, want %s", c.set, got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		replica bool
+		want    string
+	}{{true, "120"}, {true, "120"}, {false, "110"}} {
+		if err := set("oom-score-adj", "yes", "oom-score-adj-values", "10 20 30"); err != nil {
+			t.Fatal(err)
+		}
+		o.setRole(c.replica)
+		if got := score(); got != c.want {
+			t.Errorf("the score is %s, want %s", got, c.want)
+		}
+	}
+	if err := set("oom-score-adj", "no"); err != nil {
+		t.Fatal(err)
+	}
 	o.path = filepath.Join(path, "not-there")
 	err := set("oom-score-adj", "yes")
 	if err == nil || !strings.HasSuffix(err.Error(), "Failed to set current oom_score_adj. Check server logs.") {

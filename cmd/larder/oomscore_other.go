@@ -11,7 +11,7 @@ import (
 )
 
 // followOOMScore refuses oom-score-adj: only Linux has a score.
-func followOOMScore(conf *config.Store, _ *zap.Logger) error {
+func followOOMScore(conf *config.Store, _ *zap.Logger) (setRole func(replica bool), err error) {
 	apply := func() error {
 		if conf.OOMScoreAdj.Get() != config.OOMNo {
 			return errors.New("oom-score-adj is only known to Linux")
@@ -19,5 +19,5 @@ func followOOMScore(conf *config.Store, _ *zap.Logger) error {
 		return nil
 	}
 	conf.OnChange(apply, "oom-score-adj")
-	return apply()
+	return func(bool) {}, apply()
 }

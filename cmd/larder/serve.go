@@ -148,7 +148,8 @@ func isTerminal(w io.Writer) bool {
 
 // runServer serves until a signal or a client ends it.
 func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, manager config.SupervisedMode) error {
-	if err := followOOMScore(conf, logger); err != nil {
+	scoreRole, err := followOOMScore(conf, logger)
+	if err != nil {
 		return err
 	}
 	if conf.Daemonize.Get() && conf.PidFile.Get() == "" {
@@ -166,6 +167,7 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 		} else {
 			control.SetRole('M')
 		}
+		scoreRole(replica)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

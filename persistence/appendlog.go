@@ -30,6 +30,10 @@ const (
 //	                                   +--> Sync (always)      Synced moves
 //	                     syncer ----------> Sync (everysec)    Synced moves
 //
+// A wait for the disk costs the same for one unit and for a thousand, and clients that wait for a reply send nothing
+// meanwhile. So under SyncAlways the writer gives those who have just been answered a moment to come back before it
+// begins the next wait; see gather.
+//
 // A disk that fails loses nothing: what was not written is kept and tried again, what was written but perhaps not kept
 // by the disk is cut off and written again under SyncAlways; under the other policies Suspect tells that the files have
 // to be rewritten. Err is the fault for as long as it lasts.
@@ -51,6 +55,8 @@ type AppendLog struct {
 	free     []*logChunk
 	file     *LogFile // where what is appended goes
 	end      int64    // position of what was appended last
+	units    int      // in queue
+	hurry    int      // calls of Flush
 	writing  *LogFile // where the writer is; changed by the writer, under mu
 	stamp    int64    // second that was noted last
 	cuts     int      // times that something written was cut off
@@ -68,6 +74,10 @@ type AppendLog struct {
 	syncing  atomic.Int64 // since when the disk is waited for, Unix milliseconds, 0: it is not
 	suspect  atomic.Bool
 	failing  atomic.Bool
+	stalled  atomic.Bool
+	stall    *time.Timer  // runs while a batch is being written
+	crowd    atomic.Int64 // units that gather waits for, 0: it does not wait
+	together gathering    // the writer's
 	delay    atomic.Int64
 	held     atomic.Bool // SyncEverysec does not wait for the disk
 	wake     chan struct{}
@@ -84,6 +94,7 @@ type LogOptions struct {
 	Report   func(what string, err error) // faults of the disk and the end of them, for the server's log
 	Retry    time.Duration                // how long a fault is left alone; 0 is 100 ms
 	Every    time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
+	Stall    time.Duration                // after which a write that is not done is said to be stalled; 0 is 10 ms
 }
 
 const (
@@ -105,6 +116,14 @@ type logChunk struct {
 
 // NewAppendLog starts a log into a file. Close has to follow.
 func NewAppendLog(file *LogFile, o LogOptions) *AppendLog {
+	l := newAppendLog(file, o)
+	l.running.Go(l.write)
+	l.running.Go(l.sync)
+	return l
+}
+
+// newAppendLog makes a log that writes nothing yet.
+func newAppendLog(file *LogFile, o LogOptions) *AppendLog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -120,13 +139,16 @@ func NewAppendLog(file *LogFile, o LogOptions) *AppendLog {
 	if o.Every == 0 {
 		o.Every = time.Second
 	}
+	if o.Stall == 0 {
+		o.Stall = 10 * time.Millisecond
+	}
 	l := &AppendLog{opt: o, file: file, writing: file, wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1)}
 	l.moved = sync.NewCond(&l.mu)
 	l.policy.Store(int32(o.Policy))
 	l.stamps.Store(o.Stamps)
 	l.size.Store(file.size)
-	l.running.Go(l.write)
-	l.running.Go(l.sync)
+	l.stall = time.AfterFunc(time.Hour, l.noteStall)
+	l.stall.Stop()
 	return l
 }
 
@@ -141,6 +163,7 @@ func (l *AppendLog) Append(p []byte) (end int64) {
 		}
 	}
 	l.add(p, nil)
+	l.units++
 	end = l.end
 	l.mu.Unlock()
 	if l.pending.Load() > kickAbove {
@@ -177,9 +200,19 @@ func (l *AppendLog) newChunk() *logChunk {
 
 // Kick has everything that was appended written.
 func (l *AppendLog) Kick() {
-	if l.pending.Load() > 0 {
-		signal(l.wake)
+	if l.pending.Load() == 0 {
+		return
 	}
+	if crowd := l.crowd.Load(); crowd > 0 && !l.gathered(crowd) {
+		return
+	}
+	signal(l.wake)
+}
+
+func (l *AppendLog) gathered(crowd int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(l.units) >= crowd
 }
 
 func signal(c chan struct{}) {
@@ -256,6 +289,10 @@ func (l *AppendLog) Delayed() uint64 { return l.delayed.Load() }
 // Syncing tells whether the disk is being waited for in the background.
 func (l *AppendLog) Syncing() bool { return l.syncing.Load() != 0 }
 
+// Stalled tells whether what is being written has not come through for long enough that nobody should wait for it who
+// does not have to: Written stands still. It ends with the first write that comes through in time.
+func (l *AppendLog) Stalled() bool { return l.stalled.Load() }
+
 // Failing tells whether Err is set, without a lock.
 func (l *AppendLog) Failing() bool { return l.failing.Load() }
 
@@ -284,6 +321,8 @@ func (l *AppendLog) err() error {
 func (l *AppendLog) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.hurry++
+	defer func() { l.hurry-- }()
 	want, tries := l.end, l.tries
 	for l.synced.Load() < want && !l.ended {
 		if err := l.err(); err != nil && l.tries > tries+1 {
@@ -316,15 +355,22 @@ func (l *AppendLog) write() {
 	tick := time.NewTicker(l.opt.Every)
 	defer tick.Stop()
 	for {
+		l.gather()
 		l.mu.Lock()
-		batch, closed := l.queue, l.closed
-		l.queue = nil
+		batch, units, closed := l.queue, l.units, l.closed
+		l.queue, l.units = nil, 0
 		l.mu.Unlock()
 		if len(batch) > 0 {
+			l.stall.Reset(l.opt.Stall)
 			if d := l.delay.Load(); d > 0 {
 				time.Sleep(time.Duration(d))
 			}
+			began := time.Now()
 			l.writeBatch(batch)
+			l.together.spare, l.together.units = min(time.Since(began)/4, gatherAtMost), units
+			if l.stall.Stop() {
+				l.stalled.Store(false)
+			}
 			continue
 		}
 		if closed {
@@ -340,6 +386,12 @@ func (l *AppendLog) write() {
 			l.syncOnce()
 		}
 	}
+}
+
+// noteStall says that a batch takes long.
+func (l *AppendLog) noteStall() {
+	l.stalled.Store(true)
+	l.opt.Advanced()
 }
 
 // writeBatch brings chunks to their files, however long that takes.

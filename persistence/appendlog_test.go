@@ -150,6 +150,92 @@ func TestAppendTogether(t *testing.T) {
 	})
 }
 
+// TestGather has the writer wait for clients that come back, and not for those that do not.
+func TestGather(t *testing.T) {
+	w := newLogWorld(t, LogOptions{}, nil)
+	unhurried := func(units int, spare time.Duration) *AppendLog {
+		l := newAppendLog(w.file("other"), LogOptions{Policy: SyncAlways})
+		t.Cleanup(func() { l.file.Close() })
+		l.together.units, l.together.spare = units, spare
+		l.Append(unit("SET", "k", "v"))
+		l.Kick()
+		return l
+	}
+	begun := func(l *AppendLog) (done chan struct{}) {
+		done = make(chan struct{})
+		go func() {
+			l.gather()
+			close(done)
+		}()
+		eventually(t, "waiting", func() bool { return l.crowd.Load() > 0 })
+		return done
+	}
+
+	l := unhurried(15, time.Hour) // and one that came meanwhile: 16, of which two may dawdle
+	done := begun(l)
+	for range 12 {
+		l.Append(unit("SET", "k", "v"))
+		l.Kick()
+	}
+	select {
+	case <-done:
+		t.Fatal("13 of 16 were enough")
+	case <-time.After(10 * time.Millisecond):
+	}
+	l.Append(unit("SET", "k", "v"))
+	l.Kick()
+	<-done
+	if l.together.pass != 0 || l.crowd.Load() != 0 {
+		t.Errorf("it has helped, and %d batches go without", l.together.pass)
+	}
+
+	l = unhurried(15, time.Hour)
+	done = begun(l)
+	go l.Flush()
+	<-done // Flush does not wait for anybody to come back
+	l.mu.Lock()
+	l.ended = true
+	l.moved.Broadcast()
+	l.mu.Unlock()
+
+	l = unhurried(15, time.Microsecond)
+	for fails := range 3 {
+		l.together.units = 15
+		l.gather()
+		if l.together.pass != 1<<fails {
+			t.Fatalf("nobody came for the %dth time, and %d batches go without", fails+1, l.together.pass)
+		}
+		for l.together.pass > 0 {
+			l.together.units = 15
+			l.gather()
+		}
+	}
+}
+
+// TestStall tells that a write takes long, and when one has come through in time again.
+func TestStall(t *testing.T) {
+	told := make(chan struct{}, 1)
+	w := newLogWorld(t, LogOptions{Stall: 20 * time.Millisecond, Advanced: func() { signal(told) }}, nil)
+	stuck := make(chan struct{})
+	w.disk.set(func(op, name string) error {
+		if op == "write" {
+			<-stuck
+		}
+		return nil
+	})
+	w.log.Append(unit("SET", "k", "v"))
+	w.log.Kick()
+	<-told
+	if !w.log.Stalled() || w.log.Written() != 0 {
+		t.Errorf("stalled: %v, written %d", w.log.Stalled(), w.log.Written())
+	}
+	close(stuck)
+	eventually(t, "a write in time", func() bool {
+		w.log.Append(unit("SET", "k", "v"))
+		return w.log.Flush() == nil && !w.log.Stalled()
+	})
+}
+
 // TestAppendEverysec waits for the disk by itself, and not at all under SyncNo.
 func TestAppendEverysec(t *testing.T) {
 	w := newLogWorld(t, LogOptions{Policy: SyncEverysec}, nil)

@@ -9,8 +9,9 @@ import (
 // from the first such reply of a turn on; what a client sends further goes on being served, and its replies follow in
 // order.
 //
-// Under everysec and no, a disk that is busy holds nobody up for longer than a tick: then the reply leaves before the
-// system has the write, as it does in redis-server when an fsync is slow.
+// Under everysec and no, a disk that is busy holds nobody up: when a write has not come through within some milliseconds
+// (persistence.LogOptions.Stall), replies leave before the system has what they are about, as they do in redis-server when
+// an fsync is slow, until one has come through in time again.
 
 // hold is a place in a connection's output that waits for the log.
 type hold struct {
@@ -22,7 +23,6 @@ type hold struct {
 type holding struct {
 	wrote []*session // in this turn, to the log
 	held  []*session // have output that waits
-	since int64      // the time of the last tick that found some, Unix milliseconds
 }
 
 // logReached is the position up to which replies may leave.
@@ -34,7 +34,7 @@ func (srv *Server) logReached() (at int64, all bool) {
 	case srv.conf.Appendfsync.Get() == config.FsyncAlways:
 		return l.Synced(), srv.aof.state.Load() != logOn
 	}
-	return l.Written(), false
+	return l.Written(), l.Stalled()
 }
 
 // endHolds runs at the end of a turn, before its output leaves.
@@ -68,10 +68,6 @@ func (ex *executor) endHolds() {
 // releaseHeld lets go what the log has reached.
 func (ex *executor) releaseHeld() {
 	at, all := ex.srv.logReached()
-	ex.releaseUpTo(at, all)
-}
-
-func (ex *executor) releaseUpTo(at int64, all bool) {
 	h := &ex.holding
 	left := h.held[:0]
 	for _, s := range h.held {
@@ -93,23 +89,6 @@ func (ex *executor) releaseUpTo(at int64, all bool) {
 	clear(h.held[len(left):])
 	ex.heldCount.Add(int64(len(left) - len(h.held)))
 	h.held = left
-	if len(left) == 0 {
-		h.since = 0
-	}
-}
-
-// tickHolds lets replies go that a slow disk has held up since the last tick, unless the disk is what was asked for.
-func (ex *executor) tickHolds() {
-	h := &ex.holding
-	if len(h.held) == 0 {
-		return
-	}
-	if h.since != 0 && ex.srv.conf.Appendfsync.Get() != config.FsyncAlways {
-		ex.releaseUpTo(0, true)
-		return
-	}
-	h.since = ex.now
-	ex.releaseHeld()
 }
 
 // logAdvanced is called by the log when it has come further.

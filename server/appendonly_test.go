@@ -424,6 +424,32 @@ func TestSlowDisk(t *testing.T) {
 	w.want("waitaof 1 0 0", []any{int64(1), int64(0)})
 }
 
+// TestStalledDisk: under appendfsync everysec a write that does not come through holds nobody up.
+func TestStalledDisk(t *testing.T) {
+	disk := newBadDisk(t)
+	ts := startServer(t, "--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "everysec")
+	c := ts.dial()
+	stuck := true
+	disk.set(func(op, name string) error {
+		for op == "write" && stuck {
+			disk.gone.Wait()
+		}
+		return nil
+	})
+	c.want("incr k", int64(1)) // when the log has seen that it takes long
+	if _, all := ts.logReached(); !all {
+		t.Error("replies still wait for the disk")
+	}
+	for i := range 1000 {
+		c.want("incr k", int64(i+2))
+	}
+	disk.mu.Lock()
+	stuck = false
+	disk.gone.Broadcast()
+	disk.mu.Unlock()
+	c.want("waitaof 1 0 0", []any{int64(1), int64(0)})
+}
+
 // TestSealedFiles encrypts snapshot and log, and changes the key.
 func TestSealedFiles(t *testing.T) {
 	dir := t.TempDir()

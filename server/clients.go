@@ -149,7 +149,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.beginTurn()
 	ex.timeouts()
 	ex.unpark()
-	ex.tickHolds()
+	ex.releaseHeld()
 	ex.closeIdle()
 	ex.checkOutputs()
 	ex.handIn()

@@ -31,7 +31,7 @@ func (f *fleet) close() {
 
 // open returns the fleet of that name, started when it is first asked for; others are stopped, for their memory.
 // memcached is part of it only where it can do the same.
-func (s *settings) open(name string, memcached bool) (*fleet, error) {
+func (s *settings) open(name string, memcached bool, directives ...string) (*fleet, error) {
 	if f := fleets[name]; f != nil {
 		return f, nil
 	}
@@ -41,7 +41,7 @@ func (s *settings) open(name string, memcached bool) (*fleet, error) {
 		if p.Speak == peer.Memcached && !memcached {
 			continue
 		}
-		server, err := s.start(p)
+		server, err := s.start(p, directives...)
 		if err != nil {
 			f.close()
 			return nil, err

@@ -198,6 +198,7 @@ func allRows(s *settings) []row {
 	rows = append(rows, valueRows()...)
 	rows = append(rows, memoryRows()...)
 	rows = append(rows, tlsRows()...)
+	rows = append(rows, logRows()...)
 	rows = append(rows, clientRows()...)
 	rows = append(rows, otherRows()...)
 	return rows

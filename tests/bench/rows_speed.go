@@ -27,14 +27,15 @@ type speed struct {
 	fill         func(s *peer.Server) error
 	prepare      func(s *peer.Server, requests int) error // before each measurement
 	request      func(b []byte, speak peer.Protocol, r *rand.Rand) []byte
-	fixed        bool // all replies have the length of the first
-	memcached    bool // memcached can do it, too
-	ringSize     int  // requests to build; 0: 200,000
+	fixed        bool     // all replies have the length of the first
+	memcached    bool     // memcached can do it, too
+	ringSize     int      // requests to build; 0: 200,000
+	directives   []string // of the fleet's servers
 	targets      []target
 }
 
 func (w *speed) measure(s *settings, t *table) error {
-	f, err := s.open(w.fleet, w.memcached || w.fleet == speedFleet)
+	f, err := s.open(w.fleet, w.memcached || w.fleet == speedFleet, w.directives...)
 	if err != nil {
 		return err
 	}

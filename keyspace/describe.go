@@ -96,18 +96,27 @@ func (s *Shard) TableBytes(db int) int {
 }
 
 // SampleTTL looks at some keys of database db at random and adds up the milliseconds that those with an expiry have
-// left. n is their number.
+// left. n is their number, which is not 0 as long as there is one, give or take those whose time is over.
 func (s *Shard) SampleTTL(db int, rnd uint64, now_ms int64) (sum_ms int64, n int) {
 	d := &s.dbs[db]
 	if !d.ready || d.ttls == 0 {
 		return 0, 0
 	}
-	d.t.Sample(rnd, func(_ table.Slot, e arena.Ref) {
+	add := func(_ table.Slot, e arena.Ref) {
 		if at := expireOf(s.arena, e); at > now_ms {
 			sum_ms += min(at-now_ms, maxTTL_ms)
 			n++
 		}
-	})
+	}
+	d.t.Sample(rnd, add)
+	if n > 0 {
+		return sum_ms, n
+	}
+	// Where few keys have an expiry chance may miss them all.
+	var h table.Hand
+	if slot, e, ok := d.t.Next(&h, true); ok {
+		add(slot, e)
+	}
 	return sum_ms, n
 }
 

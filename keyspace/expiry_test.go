@@ -56,6 +56,23 @@ func TestDueTellsWhenToSweep(t *testing.T) {
 	}
 }
 
+func TestASampleOfTimesMeetsTheOnlyOne(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	for i := range 2000 {
+		w.hold(0, func(v *View) { v.SetString([]byte(strconv.Itoa(i)), []byte("x"), 0) }, strconv.Itoa(i))
+	}
+	sh := w.ks.Shard(0)
+	if sum, n := sh.SampleTTL(0, 1, w.v.Now); sum != 0 || n != 0 {
+		t.Fatalf("%d ms of %d keys, and none expires", sum, n)
+	}
+	w.hold(0, func(v *View) { v.SetString([]byte("volatile"), []byte("x"), w.v.Now+1234) }, "volatile")
+	for rnd := range uint64(50) {
+		if sum, n := sh.SampleTTL(0, rnd, w.v.Now); sum != 1234 || n != 1 {
+			t.Fatalf("%d ms of %d keys", sum, n)
+		}
+	}
+}
+
 func TestWhoExpiresEarlierWakesTheSweeper(t *testing.T) {
 	w := newWorld(t, 4, 1)
 	woken := func() bool {

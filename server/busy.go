@@ -27,7 +27,7 @@ const heapEvery = 16
 
 // asides is what an executor has for serving clients in the midst of something else.
 type asides struct {
-	on      bool         // it is doing so: the executor's lock is held already
+	on      bool         // it is doing so
 	last    time.Time    // when it did so last
 	args    resp.Args    //
 	ctx     *command.Ctx // the other one is in use

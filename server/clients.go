@@ -61,8 +61,6 @@ func (l *clientList) find(id int64) *session {
 // Opened makes a session for a new connection, or refuses it.
 func (srv *Server) Opened(c *netloop.Conn) {
 	ex := c.Loop().User.(*executor)
-	ex.enter()
-	defer ex.leave()
 	ex.setTime()
 	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2}
 	srv.welcome(s)
@@ -99,8 +97,6 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 		return
 	}
 	ex := s.ex
-	ex.enter()
-	defer ex.leave()
 	ex.setTime()
 	ex.forget(s)
 	ex.forgetFeed(s)
@@ -131,8 +127,6 @@ func (ex *executor) forget(s *session) {
 // Woken hands a session what others have left for it.
 func (srv *Server) Woken(c *netloop.Conn) {
 	s := c.User.(*session)
-	s.ex.enter()
-	defer s.ex.leave()
 	s.takeInbox()
 	if s.peer != nil {
 		s.ex.setTime()
@@ -143,8 +137,6 @@ func (srv *Server) Woken(c *netloop.Conn) {
 // Tick looks after what happens without a request: the ends of waits, and clients that have been idle for too long.
 func (srv *Server) Tick(l *netloop.Loop) {
 	ex := l.User.(*executor)
-	ex.enter()
-	defer ex.leave()
 	ex.setTime()
 	ex.beginTurn()
 	ex.timeouts()

@@ -17,9 +17,9 @@ import (
 
 // An executor runs the commands of one loop. The janitor has one too, without a loop, for what it does to keys.
 //
-// Its lock is held while any of the loop's callbacks runs. Nobody waits for it but who stops the world: a command
-// that looks at other clients (command.World) takes the locks of all executors, so that it finds every session at
-// rest between two callbacks.
+// Its lock is held while the loop is not waiting. Nobody waits for it but who stops the world: a command that looks at
+// other clients (command.World) takes the locks of all executors, so that it finds every session and every connection
+// at rest between two turns.
 type executor struct {
 	srv  *Server
 	mu   sync.Mutex
@@ -105,30 +105,23 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	return ex
 }
 
-// enter takes the executor for one callback of its loop.
-func (ex *executor) enter() {
-	if !ex.asides.on {
-		ex.mu.Lock()
-	}
-}
+// Enter and Leave are netloop.Handler's: a loop works from the one to the other.
+func (srv *Server) Enter(l *netloop.Loop) { l.User.(*executor).enter() }
+func (srv *Server) Leave(l *netloop.Loop) { l.User.(*executor).leave() }
 
-func (ex *executor) leave() {
-	if !ex.asides.on {
-		ex.mu.Unlock()
-	}
-}
+// enter takes the executor for work that its loop has not called for.
+func (ex *executor) enter() { ex.mu.Lock() }
+func (ex *executor) leave() { ex.mu.Unlock() }
 
-// post makes the executor's loop call fn, between two other callbacks. Any goroutine may call it.
+// post makes the executor's loop call fn at the beginning of a turn. Any goroutine may call it.
 func (ex *executor) post(fn func()) {
 	ex.loop.Post(func() {
-		ex.enter()
-		defer ex.leave()
 		ex.setTime()
 		fn()
 	})
 }
 
-// stopWorld waits until every other executor is between two callbacks and keeps them all there. The executor's own
+// stopWorld waits until every other executor is between two turns and keeps them all there. The executor's own
 // lock is given up meanwhile, so two that stop the world at once do not wait for each other.
 func (ex *executor) stopWorld() {
 	if ex.inWorld {

@@ -31,8 +31,6 @@ const batchMax = keyspace.BatchSize
 // Turn runs what the ready connections have sent: batch by batch, cut all, stage all, run all.
 func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex := l.User.(*executor)
-	ex.enter()
-	defer ex.leave()
 	if srv.ended.Load() {
 		return
 	}
@@ -168,7 +166,6 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 // TurnEnd runs before the turn's output is sent.
 func (srv *Server) TurnEnd(l *netloop.Loop) {
 	ex := l.User.(*executor)
-	ex.enter()
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.endTracking()
 	}
@@ -188,5 +185,4 @@ func (srv *Server) TurnEnd(l *netloop.Loop) {
 	ex.handIn()
 	ex.endHolds()
 	ex.endTurn()
-	ex.leave()
 }

@@ -96,6 +96,7 @@ func (l *Loop) main() {
 	l.nextTick = l.eng.tickAfter(time.Now())
 	for !l.finished() {
 		n := l.fetch()
+		l.h.Enter(l)
 		worked := l.begin()
 		used := 0
 		for i := range l.events[:n] {
@@ -115,6 +116,7 @@ func (l *Loop) main() {
 		}
 		l.run(worked)
 		l.end(l.flush)
+		l.h.Leave(l)
 		if l.now.Sub(l.yielded) >= yieldEvery {
 			l.yielded = l.now
 			runtime.Gosched()

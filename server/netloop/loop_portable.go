@@ -41,10 +41,21 @@ func (l *Loop) kickPortable() {
 	}
 }
 
-func (l *Loop) mainPortable() {
+// hold takes the loop for a turn, or for a look at one of its connections.
+func (l *Loop) hold() {
 	l.mu.Lock()
-	l.nextTick = l.eng.tickAfter(time.Now())
+	l.h.Enter(l)
+}
+
+func (l *Loop) letGo() {
+	l.h.Leave(l)
 	l.mu.Unlock()
+}
+
+func (l *Loop) mainPortable() {
+	l.hold()
+	l.nextTick = l.eng.tickAfter(time.Now())
+	l.letGo()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -52,12 +63,12 @@ func (l *Loop) mainPortable() {
 		case <-l.kick:
 		case <-timer.C:
 		}
-		l.mu.Lock()
+		l.hold()
 		l.turn(nil, nil)
 		l.Each(func(c *Conn) { l.relieve(c) })
 		done := l.finished()
 		next := l.nextTick
-		l.mu.Unlock()
+		l.letGo()
 		if done {
 			return
 		}
@@ -101,10 +112,10 @@ func (l *Loop) endPortable(c *Conn) {
 			d.side.writing, d.side.pumping = true, false
 			go func() {
 				defer l.eng.running.Done()
-				l.mu.Lock()
+				l.hold()
 				d.side.writing = false
 				d.write(-1)
-				l.mu.Unlock()
+				l.letGo()
 			}()
 		}
 	})
@@ -118,8 +129,8 @@ func (l *Loop) serve(c *Conn, nc net.Conn) {
 	defer l.eng.running.Done()
 	c.nc = nc
 	c.side = &side{wake: make(chan struct{}, 1)}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.hold()
+	defer l.letGo()
 	if l.box.ended || !l.stopAt.IsZero() {
 		l.count.Add(-1)
 		nc.Close()
@@ -143,14 +154,14 @@ func (c *Conn) pump(me int) {
 			return
 		}
 		reading := c.reading()
-		l.mu.Unlock()
+		l.letGo()
 		if !reading {
 			<-c.side.wake
-			l.mu.Lock()
+			l.hold()
 			continue
 		}
 		n, err := c.nc.Read(buf)
-		l.mu.Lock()
+		l.hold()
 		switch {
 		case c.is(stClosed):
 			return
@@ -201,14 +212,14 @@ func (c *Conn) write(me int) {
 		}
 		s.bufs = c.out.Take(s.bufs[:0], n)
 		s.writing, s.since, s.pumping, s.inFlight = true, time.Now(), me == s.reader, n
-		l.mu.Unlock()
+		l.letGo()
 		var err error
 		for _, b := range s.bufs {
 			if _, err = c.nc.Write(b); err != nil {
 				break
 			}
 		}
-		l.mu.Lock()
+		l.hold()
 		for i, b := range s.bufs {
 			l.pool.Put(b)
 			s.bufs[i] = nil
@@ -240,8 +251,8 @@ func (l *Loop) relieve(c *Conn) {
 	l.eng.running.Add(1)
 	go func() {
 		defer l.eng.running.Done()
-		l.mu.Lock()
-		defer l.mu.Unlock()
+		l.hold()
+		defer l.letGo()
 		c.pump(me)
 	}()
 }

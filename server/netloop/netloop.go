@@ -37,6 +37,10 @@ import (
 
 // Handler is the server.
 type Handler interface {
+	// Enter is called before a loop touches its connections and before it calls anything else below, Leave when it waits
+	// again. Whoever keeps a loop from returning from Enter finds all its connections at rest.
+	Enter(l *Loop)
+	Leave(l *Loop)
 	// Opened is called once per connection, before anything else about it. It may write (a refusal) and close.
 	Opened(c *Conn)
 	// Turn hands over every connection that has something new to cut: bytes that came in, or bytes left over when it

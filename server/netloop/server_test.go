@@ -46,10 +46,11 @@ type testServer struct {
 	big                                         []byte
 }
 
-// loopState is what the server keeps per loop; inside says that a method of the Handler runs.
+// loopState is what the server keeps per loop; inside says that a method of the Handler runs, works that the loop is
+// between Enter and Leave.
 type loopState struct {
-	inside atomic.Bool
-	args   resp.Args
+	inside, works atomic.Bool
+	args          resp.Args
 }
 
 type connState struct {
@@ -64,12 +65,28 @@ func newTestServer(t *testing.T) *testServer {
 	return &testServer{t: t, lim: resp.DefaultLimits(), big: bigText}
 }
 
-// enter checks that no two methods of the Handler run at once for one loop.
-func (s *testServer) enter(l *Loop) *loopState {
+// Enter and Leave check that they take turns.
+func (s *testServer) Enter(l *Loop) {
 	if l.User == nil {
 		l.User = new(loopState)
 	}
+	if !l.User.(*loopState).works.CompareAndSwap(false, true) {
+		s.t.Error("the handler is entered twice")
+	}
+}
+
+func (s *testServer) Leave(l *Loop) {
+	if !l.User.(*loopState).works.CompareAndSwap(true, false) {
+		s.t.Error("the handler is left without having been entered")
+	}
+}
+
+// enter checks that no two methods of the Handler run at once for one loop, and none outside of Enter and Leave.
+func (s *testServer) enter(l *Loop) *loopState {
 	st := l.User.(*loopState)
+	if !st.works.Load() {
+		s.t.Error("a method of the handler runs without Enter")
+	}
 	if !st.inside.CompareAndSwap(false, true) {
 		s.t.Error("two methods of the handler run at once")
 	}

@@ -107,7 +107,7 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	if o.ignoreEncoding || o.kept != "" {
 		rules["OBJECT"] = sameKind
 		known = append(known, difference{"compact sorted sets forget the sign of -0, large ones keep it", 0, func(args []string, a, b wire.Value) bool {
-			return sameNumbers(a, b) || sameNumbersAnyOrder(args, a, b)
+			return numbersWithin(a, b, 0) || sameNumbersAnyOrder(args, a, b)
 		}})
 	}
 	families := loadFamilies(wanted.MatchString, pairs[0].older())

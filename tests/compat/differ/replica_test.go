@@ -51,8 +51,8 @@ func followAll(t *testing.T, primary, replica string, commands int) {
 	for played := 0; played < commands; {
 		for range 200 {
 			for _, s := range g.next() {
-				if s.conn > 1 || s.kind != plain || len(s.args) == 0 || mayBlock(s.args) || slices.Contains(s.args, "STOREDIST") {
-					continue // distances of two servers differ in the last digit: they have other sines
+				if s.conn > 1 || s.kind != plain || len(s.args) == 0 || mayBlock(s.args) || unlikeOnReplicas(s.args) {
+					continue
 				}
 				recent = append(recent, fmt.Sprintf("%q", s.args))
 				if _, err := a.Do(s.args...); err != nil {
@@ -76,6 +76,12 @@ func followAll(t *testing.T, primary, replica string, commands int) {
 	if n := info(t, a, "sync_full"); n != "1" {
 		t.Errorf("%s snapshots were sent", n)
 	}
+}
+
+// unlikeOnReplicas are commands that two servers of different kinds do not do alike, or that Redis 7.0 tells its replicas
+// less of than it does: a BITFIELD that fails all its writes has made the string longer.
+func unlikeOnReplicas(args []string) bool {
+	return slices.Contains(args, "STOREDIST") || strings.EqualFold(args[0], "BITFIELD") && hasWord(args, "FAIL")
 }
 
 // startNode starts a server that will be in a replication.

@@ -126,6 +126,11 @@ func (l *link) run() {
 				return
 			}
 		}
+		select {
+		case <-srv.stopping: // nobody hears of the end of another client
+			return
+		default:
+		}
 		if err == errLinkLost { // it was up: try again at once
 			srv.log.Info("Reconnecting to MASTER " + l.addr.String())
 			continue

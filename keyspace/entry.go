@@ -58,9 +58,14 @@ func (h head) valOff() int         { return h.keyOff + h.keyLen }
 func (h head) size() int           { return h.keyOff + h.keyLen + h.valLen }
 
 // parse reads the header of the entry at e.
-func parse(a *arena.Arena, e arena.Ref) head {
+func parse(a *arena.Arena, e arena.Ref) (h head) {
+	h.parse(a, e)
+	return h
+}
+
+func (h *head) parse(a *arena.Arena, e arena.Ref) {
 	b := a.Bytes(e, headBytes)
-	h := head{flags: b[0]}
+	h.flags = b[0]
 	if b[4]|b[5] < 0x80 {
 		h.keyLen, h.valLen, h.keyOff = int(b[4]), int(b[5]), 6
 	} else {
@@ -71,14 +76,14 @@ func parse(a *arena.Arena, e arena.Ref) head {
 	if h.flags&ttlBit != 0 {
 		h.keyOff += 8
 	}
-	return h
 }
 
 // layout tells tables where an entry's key stands.
 type layout struct{}
 
 func (layout) Key(a *arena.Arena, e arena.Ref) []byte {
-	h := parse(a, e)
+	var h head
+	h.parse(a, e)
 	return a.Bytes(e, h.keyOff+h.keyLen)[h.keyOff:]
 }
 

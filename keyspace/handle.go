@@ -173,14 +173,18 @@ func (h *Handle) insert(n int) {
 
 // open gives a handle on key for a value of type t. edit makes it one that may store.
 func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
-	var it item
+	if v.used == len(v.handles) {
+		v.handles = append(v.handles, new(Handle))
+	}
+	h := v.handles[v.used]
+	it := &h.it
 	var ok bool
 	if edit {
-		if it, ok = v.find(key); ok {
-			v.touch(&it)
+		if ok = v.seek(it, key); ok {
+			v.touch(it)
 		}
 	} else {
-		it, ok = v.look(key)
+		ok = v.look(it, key)
 	}
 	if ok && it.h.typ() != t {
 		return nil, WrongType
@@ -188,12 +192,8 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	if ok && edit {
 		it.before()
 	}
-	if v.used == len(v.handles) {
-		v.handles = append(v.handles, new(Handle))
-	}
-	h := v.handles[v.used]
 	v.used++
-	h.v, h.it, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, it, key, v.DB, t, ok, it.d.gen, 0, edit
+	h.v, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, key, v.DB, t, ok, it.d.gen, 0, edit
 	if !ok {
 		return h, Missing
 	}

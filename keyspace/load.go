@@ -32,8 +32,9 @@ func (e *Entry) Env() *datatypes.Env { return &e.it.sh.env }
 
 // Read finds the value at key, of any type, and counts as a read of it.
 func (v *View) Read(key []byte) (Entry, bool) {
-	it, ok := v.look(key)
-	return Entry{it}, ok
+	var e Entry
+	ok := v.look(&e.it, key)
+	return e, ok
 }
 
 // Entries calls fn with every entry of database db, those included whose time is over, until fn returns false. The

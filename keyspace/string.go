@@ -21,8 +21,8 @@ const (
 // String reads the string at key. The bytes are valid until the next call of String for an integer value, the next
 // change of the shard, or the end of the command.
 func (v *View) String(key []byte) ([]byte, Status) {
-	it, ok := v.look(key)
-	if !ok {
+	var it item
+	if !v.look(&it, key) {
 		return nil, Missing
 	}
 	return v.text(&it)
@@ -30,8 +30,8 @@ func (v *View) String(key []byte) ([]byte, Status) {
 
 // PeekString is String without a trace: no hit, no miss, no access.
 func (v *View) PeekString(key []byte) ([]byte, Status) {
-	it, ok := v.find(key)
-	if !ok {
+	var it item
+	if !v.seek(&it, key) {
 		return nil, Missing
 	}
 	return v.text(&it)
@@ -49,8 +49,8 @@ func (v *View) text(it *item) ([]byte, Status) {
 
 // Integer reads the integer at key. isInt tells whether the value is stored as one; if not, text is the string.
 func (v *View) Integer(key []byte) (n int64, text []byte, isInt bool, st Status) {
-	it, ok := v.look(key)
-	if !ok {
+	var it item
+	if !v.look(&it, key) {
 		return 0, nil, false, Missing
 	}
 	if it.h.typ() == datatypes.TypeString && it.h.enc() == datatypes.EncInt {
@@ -86,7 +86,8 @@ func (v *View) SetInteger(key []byte, n int64) {
 }
 
 func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
-	it, ok := v.find(key)
+	var it item
+	ok := v.seek(&it, key)
 	if at_ms == KeepTTL {
 		at_ms = 0
 		if ok {

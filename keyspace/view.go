@@ -109,7 +109,8 @@ func (v *View) Take(s Set) {
 // TakeUnless is Take for somebody who need not have them: when they are not to be had at once, it asks now and then
 // whether to go on waiting. It is false if giveUp said so; then it holds none.
 func (v *View) TakeUnless(s Set, giveUp func() bool) bool {
-	if !v.ks.lock(s, v.Waits, giveUp) {
+	one := s&(s-1) == 0 && s != 0 && v.ks.shards[bits.TrailingZeros64(uint64(s))].mu.TryLock() // nearly always
+	if !one && !v.ks.lock(s, v.Waits, giveUp) {
 		return false
 	}
 	v.held = s
@@ -199,24 +200,32 @@ func (v *View) place(h uint64) (*Shard, *database) {
 
 // find looks a key up without counting or touching it. A key whose time is over is removed first, or invisible.
 func (v *View) find(key []byte) (it item, ok bool) {
+	ok = v.seek(&it, key)
+	return it, ok
+}
+
+// seek is find into an item that is there already: copying one costs as much as a few lines of its look-up. What the item
+// was before does not matter.
+func (v *View) seek(it *item, key []byte) bool {
 	h := v.hashOf(key)
 	it.sh, it.d = v.place(h)
 	if !it.d.ready {
-		return it, false
+		return false
 	}
-	it.slot, ok = it.d.t.Find(h, key)
+	slot, ok := it.d.t.Find(h, key)
 	if !ok {
-		return it, false
+		return false
 	}
-	it.e = it.d.t.Entry(it.slot)
-	it.h = parse(it.sh.arena, it.e)
+	it.slot = slot
+	it.e = it.d.t.Entry(slot)
+	it.h.parse(it.sh.arena, it.e)
 	if it.h.flags&ttlBit != 0 && v.expired(it.expire()) {
 		if !v.ServeExpired {
-			v.expire(&it)
+			v.expire(it)
 		}
-		return it, false
+		return false
 	}
-	return it, true
+	return true
 }
 
 // expired tells whether a time is over: a key lives through the whole millisecond that it expires in.
@@ -248,17 +257,16 @@ func (v *View) drop(it *item) {
 	it.sh.freeEntry(it.e)
 }
 
-// look finds a key for a read: it counts a hit or a miss and touches the access word.
-func (v *View) look(key []byte) (item, bool) {
-	it, ok := v.find(key)
-	if !ok {
+// look finds a key for a read, into it: it counts a hit or a miss and touches the access word.
+func (v *View) look(it *item, key []byte) bool {
+	if !v.seek(it, key) {
 		it.sh.Stats.Misses++
 		v.event(it.sh, Notice, key, "keymiss")
-		return it, false
+		return false
 	}
 	it.sh.Stats.Hits++
-	v.touch(&it)
-	return it, true
+	v.touch(it)
+	return true
 }
 
 // touch notes the access. The word is written only when it changes, and is no modification for a snapshot.
@@ -279,7 +287,13 @@ func (v *View) touch(it *item) {
 
 // event records what happened if anybody wants to hear of it.
 func (v *View) event(s *Shard, kind EventKind, key []byte, name string) {
-	if !v.Record && s.Interest == 0 && !(v.RecordGone && (kind == Expired || kind == Evicted)) {
+	if v.Record || v.RecordGone || s.Interest != 0 {
+		v.record(s, kind, key, name)
+	}
+}
+
+func (v *View) record(s *Shard, kind EventKind, key []byte, name string) {
+	if !v.Record && s.Interest == 0 && kind != Expired && kind != Evicted {
 		return
 	}
 	n := len(v.keys)
@@ -361,8 +375,8 @@ func (v *View) Has(key []byte) bool {
 
 // Touch is a read of which only the trace counts (TOUCH).
 func (v *View) Touch(key []byte) bool {
-	_, ok := v.look(key)
-	return ok
+	var it item
+	return v.look(&it, key)
 }
 
 // Delete removes a key and tells whether it was there. The caller says so by Gone.

@@ -193,22 +193,29 @@ func (ex *executor) unknown(s *session, rq *request) {
 	ex.reject(s, nil, resp.UnknownCommand(argv))
 }
 
-// call takes the shards that the request needs, runs it and tells everybody who has to hear of it.
+// call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
+	ex.asides.serving = s
+	if row.Locks != command.World {
+		ex.perform(s, row, rq)
+		return
+	}
+	ex.settleOthers()
+	if !ex.stopWorldUnless(ex.asides.giveUp) {
+		ex.reject(s, row, ex.srv.busyOr())
+		return
+	}
+	defer ex.startWorld()
+	ex.perform(s, row, rq)
+}
+
+// perform takes the shards that the request needs, runs it and tells everybody who has to hear of it.
+func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	c := &ex.ctx
 	v := ex.view
 	v.DB = s.db
 	v.NoTouch = s.noTouch && row.Name != "touch"
 	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
-	ex.asides.serving = s
-	if row.Locks == command.World {
-		ex.settleOthers()
-		if !ex.stopWorldUnless(ex.asides.giveUp) {
-			ex.reject(s, row, ex.srv.busyOr())
-			return
-		}
-		defer ex.startWorld()
-	}
 	var set keyspace.Set
 	if rq.hashed {
 		set = 1 << ex.srv.ks.ShardOf(rq.hash)

@@ -94,7 +94,7 @@ type rowNote struct {
 }
 
 func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
-	ex := &executor{srv: srv, loop: loop, view: keyspace.NewView(srv.ks), errors: map[string]uint64{}}
+	ex := &executor{srv: srv, loop: loop, view: keyspace.NewView(srv.ks), errors: map[string]uint64{}, batch: make([]request, 0, batchMax)}
 	ex.counts = make([]rowNote, srv.rowCount)
 	ex.ctx = command.Ctx{View: ex.view, Rand: rand.NewPCG(seed, 0x6c61726465720000), Warn: func(text string) { srv.log.Warn(text) }}
 	ex.view.BeforeFlush = ex.beforeFlush

@@ -65,8 +65,7 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 			if len(ex.batch) == batchMax {
 				return ready[i:]
 			}
-			ex.batch = append(ex.batch, request{s: s})
-			rq := &ex.batch[len(ex.batch)-1]
+			rq := ex.another(s)
 			st := c.In.Next(lim, &ex.args, &rq.Request)
 			if st == resp.Command {
 				ex.prepare(rq)
@@ -87,6 +86,16 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 		}
 	}
 	return nil
+}
+
+// another makes the batch one request longer. What the one had that stood there before does not matter: cutting a request
+// and prepare fill it.
+func (ex *executor) another(s *session) *request {
+	n := len(ex.batch)
+	ex.batch = ex.batch[:n+1]
+	rq := &ex.batch[n]
+	rq.s, rq.raw, rq.hashed, rq.done, rq.fault = s, nil, false, false, ""
+	return rq
 }
 
 // linkLimits bound what a primary may send: it has checked its clients already.

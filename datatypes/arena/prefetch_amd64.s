@@ -11,6 +11,6 @@ TEXT ·prefetch(SB), NOSPLIT, $0-8
 // func prefetchTwo(p uintptr)
 TEXT ·prefetchTwo(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
-	PREFETCHT0 (AX)
-	PREFETCHT0 56(AX)
+	PREFETCHT1 (AX)
+	PREFETCHT1 56(AX)
 	RET

@@ -160,7 +160,8 @@ func (c *Ctx) AnswerTimeout(TimeoutReply) { c.Reply.NullArray() }
 // Begin makes the context ready for one command with the arguments argv, the command's name included.
 func (c *Ctx) Begin(row *Row, argv [][]byte) {
 	c.Row = row
-	c.Args = Args{argv: argv, pos: 1, c: c}
+	// One by one: a literal would be put together elsewhere and copied.
+	c.Args.argv, c.Args.pos, c.Args.err, c.Args.c = argv, 1, "", c
 	if row.Container != nil {
 		c.Args.pos = 2
 	}

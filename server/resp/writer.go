@@ -59,8 +59,24 @@ func (w *Writer) header(kind byte, n int64) {
 		w.buf = append(b, kind, byte('0'+n), '\r', '\n')
 		return
 	}
-	b = strconv.AppendInt(append(b, kind), n, 10)
-	w.buf = append(b, '\r', '\n')
+	if uint64(n) > 1e9 {
+		b = strconv.AppendInt(append(b, kind), n, 10)
+		w.buf = append(b, '\r', '\n')
+		return
+	}
+	// Lengths and counts are nearly everything that is replied as a number: their digits are written where they belong.
+	u, digits := uint32(n), 2
+	for most := uint32(99); u > most && digits < 10; most = most*10 + 9 {
+		digits++
+	}
+	b = b[:len(b)+digits+3]
+	out := b[len(b)-digits-3:]
+	out[0], out[digits+1], out[digits+2] = kind, '\r', '\n'
+	for i := digits; i > 0; i-- {
+		out[i] = byte('0' + u%10)
+		u /= 10
+	}
+	w.buf = b
 }
 
 // Raw appends bytes that are protocol already.

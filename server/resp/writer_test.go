@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -245,6 +246,19 @@ func TestFormatDouble(t *testing.T) {
 		}
 		if got := string(FormatHuman(nil, c.f)); c.human != "" && got != c.human {
 			t.Errorf("FormatHuman(%g) = %s, want %s", c.f, got, c.human)
+		}
+	}
+}
+
+// TestIntDigits writes the numbers around every power of ten.
+func TestIntDigits(t *testing.T) {
+	var w Writer
+	for n := int64(1); n > 0 && n < math.MaxInt64/10; n *= 10 {
+		for _, v := range []int64{n - 1, n, n + 1, -n, 7 * n} {
+			w.Empty()
+			if w.Int(v); string(w.Bytes()) != ":"+strconv.FormatInt(v, 10)+"\r\n" {
+				t.Errorf("%d is written as %q", v, w.Bytes())
+			}
 		}
 	}
 }

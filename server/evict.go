@@ -137,7 +137,7 @@ func (ex *executor) makeRoom() bool {
 			return false
 		}
 		ex.settle()
-		ex.release()
+		ex.releaseApart()
 		if !srv.outOfMemory() {
 			return true
 		}

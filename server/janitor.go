@@ -160,7 +160,7 @@ func (j *janitor) expire(start time.Time) (more bool) {
 // sweep removes due keys of one shard and tells whether there are more.
 func (ex *executor) sweep(i int) bool {
 	ex.view.Take(1 << i)
-	defer ex.release()
+	defer ex.releaseApart()
 	ex.listen()
 	_, more := ex.view.Sweep(i, sweepBudget)
 	ex.settle()

@@ -12,7 +12,7 @@ import (
 // The journal is the one order in which the effects of all commands stand: what the append-only log keeps and the
 // replicas are sent. An effect is a request in the protocol's form, most often the client's own bytes.
 //
-// What one command, transaction, script or step of the janitor does is a unit. Its effects are collected while it runs
+// What one command, transaction or script does is a unit, and so is a key that the janitor removes. Its effects are collected while it runs
 // and committed at its end, with its shards still held, so for every key they stand in the order in which they happened.
 // A unit of several effects stands between MULTI and EXEC: whoever reads it does all of it or nothing. SELECT stands
 // before an effect whenever the reader has another database selected. A unit that set a key in database 2 after the
@@ -80,21 +80,21 @@ func (j *journal) sink(to command.Target) *journalSink {
 	return &j.sinks[1]
 }
 
-// commit hands a unit to the sinks that want it.
-func (j *journal) commit(ops []op, except command.Target) (ends journalEnds) {
+// commit hands a unit to the sinks that want it. whole says that who reads it does all of it or nothing.
+func (j *journal) commit(ops []op, except command.Target, whole bool) (ends journalEnds) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if except&command.ToLog == 0 {
-		ends.log = j.hand(&j.sinks[0], command.ToLog, ops)
+		ends.log = j.hand(&j.sinks[0], command.ToLog, ops, whole)
 	}
 	if except&command.ToReplicas == 0 {
-		ends.feed = j.hand(&j.sinks[1], command.ToReplicas, ops)
+		ends.feed = j.hand(&j.sinks[1], command.ToReplicas, ops, whole)
 	}
 	return ends
 }
 
 // hand gives a sink those effects of a unit that are meant for it.
-func (j *journal) hand(s *journalSink, target command.Target, ops []op) (end int64) {
+func (j *journal) hand(s *journalSink, target command.Target, ops []op, whole bool) (end int64) {
 	if s.to == nil {
 		return 0
 	}
@@ -113,7 +113,8 @@ func (j *journal) hand(s *journalSink, target command.Target, ops []op) (end int
 	}
 	w := &j.buf
 	w.Empty()
-	if n > 1 {
+	whole = whole && n > 1
+	if whole {
 		w.Array(1)
 		w.BulkString("MULTI")
 	}
@@ -130,7 +131,7 @@ func (j *journal) hand(s *journalSink, target command.Target, ops []op) (end int
 		}
 		w.Raw(o.data)
 	}
-	if n > 1 {
+	if whole {
 		w.Array(1)
 		w.BulkString("EXEC")
 	}
@@ -243,21 +244,16 @@ func (ex *executor) collectWords(db int, name string, args ...[]byte) {
 }
 
 // commit ends the unit, with its shards still held.
-func (ex *executor) commit() (ends journalEnds) {
+func (ex *executor) commit() (ends journalEnds) { return ex.commitAs(true) }
+
+// commitApart is commit for what came upon keys at random: that several of them are gone belongs to no whole.
+func (ex *executor) commitApart() (ends journalEnds) { return ex.commitAs(false) }
+
+func (ex *executor) commitAs(whole bool) (ends journalEnds) {
 	if len(ex.unit.ops) == 0 {
 		return ends
 	}
-	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute)
-	ex.unit.reset()
-	return ends
-}
-
-// commitApart is commit for a command that came upon keys at random: that several of them are gone belongs to no whole.
-func (ex *executor) commitApart() (ends journalEnds) {
-	ex.unit.keep()
-	for i := range ex.unit.ops {
-		ends = ex.srv.journal.commit(ex.unit.ops[i:i+1], ex.mute)
-	}
+	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute, whole)
 	ex.unit.reset()
 	return ends
 }
@@ -267,6 +263,12 @@ func (ex *executor) release() (ends journalEnds) {
 	ends = ex.commit()
 	ex.view.Release()
 	return ends
+}
+
+// releaseApart is release for what came upon keys at random.
+func (ex *executor) releaseApart() {
+	ex.commitApart()
+	ex.view.Release()
 }
 
 // wrote notes how far the log and the replicas have to be until they have what the client has written.

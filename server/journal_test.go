@@ -143,17 +143,20 @@ func TestJournalUnits(t *testing.T) {
 		t.Errorf("a served client gives %q", got)
 	}
 
-	// The active sweep tells of keys and fields.
-	c.do("hset h f v g w")
-	c.do("hpexpire h 1 fields 1 f")
+	// The active sweep tells of keys and fields, each for itself.
+	c.do("hset h f v g w i x")
+	c.do("hpexpire h 1 fields 2 f g")
 	c.do("psetex k 1 x")
 	feed.take()
 	c.do("debug set-active-expire 1")
 	var got string
 	eventually(t, "the sweep", func() bool {
 		got += words(t, feed.take()) + "\n"
-		return strings.Contains(got, "DEL k\n") && strings.Contains(got, "HDEL h f\n")
+		return strings.Contains(got, "DEL k\n") && strings.Contains(got, "HDEL h f\n") && strings.Contains(got, "HDEL h g\n")
 	})
+	if strings.Contains(got, "MULTI") {
+		t.Errorf("the sweep gives\n%s", got)
+	}
 	if n := c.number("persistence", "rdb_changes_since_last_save"); n == 0 {
 		t.Error("no changes are counted")
 	}

@@ -41,7 +41,6 @@ type migrateTarget struct {
 type moveLink struct {
 	net.Conn
 	in      *bufio.Reader
-	authed  bool
 	db      int64 // that is selected there, -1 if not known
 	timeout time.Duration
 	last    atomic.Int64 // Unix nanoseconds, when bytes went either way
@@ -202,7 +201,7 @@ func (m *moves) end() {
 
 // send sends the keys that are ready, and reads the replies meanwhile. heard tells whether the target has answered anything.
 func (l *moveLink) send(m *migration) (e resp.Error, heard bool) {
-	auth, sel := m.to.auth && !l.authed, l.db != m.to.db
+	auth, sel := m.to.auth, l.db != m.to.db // passwords change
 	l.last.Store(time.Now().UnixNano())
 	type answer struct {
 		err   error
@@ -229,7 +228,7 @@ func (l *moveLink) send(m *migration) (e resp.Error, heard bool) {
 	case a.err != nil:
 		return errMigrateRead, a.heard
 	}
-	l.authed, l.db = true, m.to.db
+	l.db = m.to.db
 	return "", true
 }
 

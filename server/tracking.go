@@ -171,7 +171,8 @@ func (tr *tracker) start(t *tracks) {
 	}
 }
 
-// stopTracking ends tracking for a client. The keys that it has read are forgotten when they change.
+// stopTracking ends tracking for a client. The keys that it has read are forgotten when they change, or when nobody is
+// tracked any more: then changes are not looked at.
 func (ex *executor) stopTracking(s *session) {
 	t := s.tracks
 	if t == nil {
@@ -187,8 +188,11 @@ func (ex *executor) stopTracking(s *session) {
 			delete(tr.prefixes, p)
 		}
 	}
+	if tr.count.Add(-1) == 0 {
+		clear(tr.keys)
+		tr.items = 0
+	}
 	tr.mu.Unlock()
-	tr.count.Add(-1)
 	ex.srv.setRecording()
 }
 

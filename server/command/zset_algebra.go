@@ -98,6 +98,19 @@ func (c *Ctx) newResult(key []byte) *result {
 	return r
 }
 
+// add gives a member its score. Unlike ZADD this keeps -0 and 0 apart, as Redis does with what it has worked out.
+func (r *result) add(score float64, member []byte) {
+	if score == 0 {
+		if math.Signbit(score) {
+			r.z.Hint(0, math.MaxInt) // a listpack has no -0
+		}
+		if old, ok := r.z.Score(member); ok && math.Signbit(old) != math.Signbit(score) {
+			r.z.Remove(member)
+		}
+	}
+	r.z.Add(score, member, 0)
+}
+
 // store installs the result at dst and answers its size.
 func (r *result) store(c *Ctx, dst []byte, event string) {
 	r.z.Compact()
@@ -203,7 +216,7 @@ func (g *algebra) union(c *Ctx, r *result) {
 					score = g.aggregate.of(old, score)
 				}
 			}
-			r.z.Add(score, c.item, 0)
+			r.add(score, c.item)
 			return true
 		})
 	}
@@ -237,7 +250,7 @@ func (g *algebra) diff(c *Ctx, r *result) {
 				return true
 			}
 		}
-		r.z.Add(score, c.item, 0)
+		r.add(score, c.item)
 		return true
 	})
 }
@@ -247,7 +260,7 @@ type operation func(g *algebra, c *Ctx, r *result)
 
 func intoResult(g *algebra, c *Ctx, r *result) {
 	g.inter(c, func(member []byte, score float64) bool {
-		r.z.Add(score, member, 0)
+		r.add(score, member)
 		return true
 	})
 }

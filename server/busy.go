@@ -53,6 +53,20 @@ func (srv *Server) busyRun() *scriptRun {
 	return nil
 }
 
+// runningRun is a script, or if eval is false a function, that runs: the one that keeps the server busy, or else the one
+// that has run for longest. It is nil if there is none.
+func (srv *Server) runningRun(eval bool) (longest *scriptRun) {
+	if r := srv.busyRun(); r != nil {
+		return r
+	}
+	for _, ex := range srv.executors {
+		if r := ex.running.Load(); r != nil && r.eval == eval && (longest == nil || r.start.Before(longest.start)) {
+			longest = r
+		}
+	}
+	return longest
+}
+
 // busyError is what clients are told meanwhile, "" if the server is not busy.
 func (srv *Server) busyError() resp.Error {
 	r := srv.busyRun()
@@ -73,9 +87,9 @@ func (srv *Server) busyOr() resp.Error {
 	return resp.ErrBusyScript
 }
 
-// killScript ends the script that keeps the server busy.
+// killScript ends the script that keeps the server busy, or is about to: other loops hear of it before it does.
 func (srv *Server) killScript(c *command.Ctx, eval bool) {
-	r := srv.busyRun()
+	r := srv.runningRun(eval)
 	switch {
 	case r == nil:
 		c.Fail(resp.ErrNotBusy)

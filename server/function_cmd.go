@@ -203,7 +203,7 @@ func functionList(c *command.Ctx) {
 // functionStats tells what runs, and how many libraries and functions there are.
 func functionStats(c *command.Ctx) {
 	srv := c.Client.(*session).srv
-	run := srv.busyRun()
+	run := srv.runningRun(false)
 	if run != nil && run.eval {
 		c.Fail(resp.ErrBusyScript)
 		return

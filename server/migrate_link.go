@@ -96,8 +96,10 @@ func (srv *Server) openMove(to migrateTarget, timeout time.Duration) (*moveLink,
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	nc, err := srv.dial(ctx, to.addr, srv.conf.TLSCluster.Get())
-	if err != nil {
+	if name := (*net.DNSError)(nil); errors.As(err, &name) {
 		return nil, errMigrateConnect
+	} else if err != nil { // Redis connects in the background, and finds out when it writes
+		return nil, errMigrateWrite
 	}
 	l := &moveLink{Conn: nc, db: -1}
 	l.in = bufio.NewReader(timedLink{l})

@@ -154,7 +154,8 @@ func TestMigrate(t *testing.T) {
 	c.want("select 1", "OK")
 	c.want("get a", "3")
 	to.stop()
-	want(migrate("a", "0", "1000", "AUTH", "sesam"), string(errMigrateConnect))
+	want(migrate("a", "0", "1000", "AUTH", "sesam"), string(errMigrateWrite))
+	want(c.do("migrate nowhere.invalid 1 a 0 1000"), string(errMigrateConnect))
 	c.want("get a", "3")
 }
 

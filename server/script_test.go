@@ -75,6 +75,35 @@ func TestBusyServerAnswersEverybody(t *testing.T) {
 	}
 }
 
+// TestOtherLoopsKnowWhatRuns: a function is shown, and can be killed, before it has made the server busy.
+func TestOtherLoopsKnowWhatRuns(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "0")
+	loopOf := func(c *testClient) int { return ts.clients.find(c.do("CLIENT", "ID").(int64)).conn.Loop().Index }
+	c, o := ts.dial(), ts.dial()
+	for loopOf(o) == loopOf(c) {
+		o = ts.dial()
+	}
+	c.do("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function{function_name='f', callback=function() while true do end end, flags={'no-writes'}}")
+	c.send("FCALL", "f", "0")
+	var stats string
+	eventually(t, "the function is shown", func() bool {
+		stats = fmt.Sprint(o.do("FUNCTION", "STATS"))
+		return strings.Contains(stats, "duration_ms")
+	})
+	if !strings.Contains(stats, "[name f command [FCALL f 0] duration_ms") {
+		t.Errorf("FUNCTION STATS shows %s", stats)
+	}
+	if v := o.do("SCRIPT", "KILL"); !isError(v, "NOTBUSY ") {
+		t.Errorf("SCRIPT KILL of a function: %v", v)
+	}
+	if v := o.do("FUNCTION", "KILL"); v != "OK" {
+		t.Errorf("FUNCTION KILL: %v", v)
+	}
+	if v := c.read(); !isError(v, "ERR Script killed by user with SCRIPT KILL") {
+		t.Errorf("the function replied %v", v)
+	}
+}
+
 func TestScriptThatCatchesEverythingCanBeKilled(t *testing.T) {
 	ts := startServer(t, "--busy-reply-threshold", "5")
 	c := ts.busy("EVAL", "while true do pcall(function() while true do end end) end", "0")

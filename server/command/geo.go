@@ -416,7 +416,8 @@ func (g *geoSearch) keep(c *Ctx, found []geoFound, event string) {
 		f := &found[i]
 		score := f.score
 		if g.storeDist {
-			score = f.distance / g.unit
+			lon, lat := datatypes.GeoPosition(f.score)
+			score = datatypes.GeoDistanceExact(g.shape.Lon, g.shape.Lat, lon, lat) / g.unit
 		}
 		r.z.Add(score, f.member(c), 0)
 	}

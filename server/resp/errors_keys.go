@@ -27,7 +27,6 @@ const (
 	ErrIdleUnderLFU     Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrFreqWithoutLFU   Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrMigrateKeys      Error = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
-	ErrMigrateIO        Error = "IOERR error or timeout connecting to the client"
 
 	ErrSortScores     Error = "ERR One or more scores can't be converted into double"
 	ErrSortByDenied   Error = "ERR BY option of SORT denied due to insufficient ACL permissions."

@@ -154,8 +154,9 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	}
 	srv.ballast = make([]byte, ballastSize)
 	if os.Getenv("GOMAXPROCS") == "" { // loops may fill the processors, and others still have to get a turn
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.loops+1))
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.loops+1+srv.loops/8))
 	}
+	srv.secure.turnstile = make(turnstile, max(1, runtime.GOMAXPROCS(0)-srv.loops))
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
 		Shards:    int(conf.Shards.Get()),

@@ -20,6 +20,7 @@ import (
 type secureState struct {
 	conf               atomic.Pointer[tlsconf.Config] // nil as long as nothing uses it
 	handshakes, failed atomic.Uint64
+	turnstile          turnstile
 }
 
 // tlsDirectives are those that make a new TLS configuration. Files are read again also when their names stay.
@@ -146,8 +147,11 @@ func (srv *Server) shakeHands(nc net.Conn) (net.Conn, error) {
 		nc.Write(tellDenied)
 		return nil, errors.New("not allowed from there")
 	}
-	t := tls.Server(nc, c.Server)
-	if err := t.Handshake(); err != nil {
+	gated := srv.secure.turnstile.enter(nc)
+	t := tls.Server(gated, c.Server)
+	err := t.Handshake()
+	gated.leave()
+	if err != nil {
 		srv.secure.failed.Add(1)
 		srv.log.Debug("Error accepting a client connection", zap.Error(err), zap.String("addr", nc.RemoteAddr().String()))
 		return nil, err

@@ -78,8 +78,11 @@ func (j *Job) End() {
 }
 
 // Run writes the snapshot to out. It returns when all is written, or with the first error of out. No shard is held by
-// the caller.
+// the caller. After Abort out may be nil.
 func (j *Job) Run(out io.Writer) error {
+	if out == nil || j.queue.failed() != nil {
+		out = io.Discard
+	}
 	s := NewSnapshot(out, j.ks, j.opt)
 	for _, c := range j.dbs {
 		s.Database(c.db, c.keys, c.volatile)

@@ -165,7 +165,7 @@ func TestJobEndsEarly(t *testing.T) {
 	}
 	j := begin(options(codec.Version70))
 	j.Abort()
-	if err := j.Run(io.Discard); !errors.Is(err, ErrAborted) {
+	if err := j.Run(nil); !errors.Is(err, ErrAborted) {
 		t.Errorf("%v", err)
 	}
 	o := options(codec.Version70)

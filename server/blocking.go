@@ -201,12 +201,14 @@ func (ex *executor) rerun(w *waiter) {
 	ex.view.Take(w.set)
 	ex.run(w.row, w.argv, nil)
 	w.s.wrote(ex.release())
+	w.s.saw()
 }
 
 // answer hands a served waiter its reply and where its effects end. The session's own loop does the rest.
 func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds) {
 	if s.ex == ex {
 		s.wrote(ends)
+		s.saw()
 		s.wait = nil
 		ex.deadline.remove(w)
 		s.conn.Out().Raw(reply)
@@ -219,6 +221,7 @@ func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds
 			return
 		}
 		s.wrote(ends)
+		s.saw()
 		s.wait = nil
 		s.ex.deadline.remove(w)
 		s.conn.Out().Raw(b)

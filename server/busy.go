@@ -196,6 +196,9 @@ func (ex *executor) leaveTurn(current *session) {
 		rq.done = true
 		ex.dispatchBusy(rq.s, rq)
 	}
+	ex.srv.kickLog()
+	ex.endHolds() // what was answered before the command that takes long leaves when it may
+	ex.guardSoFar(current)
 	for _, c := range ex.turnOf {
 		if s, _ := c.User.(*session); s == nil || s == current || s.link != nil {
 			continue

@@ -151,7 +151,7 @@ func (g *group) Report(r *quorum.Report) {
 	r.Member.Host, r.Member.Port = srv.announced()
 	r.Member.Sentinel = int(srv.conf.SentinelPort.Get())
 	r.Member.Priority = int(srv.conf.ReplicaPriority.Get())
-	r.Copies = srv.guard.copies()
+	r.Copies = srv.guard.copies(srv.conf.WriteSafety.Get())
 	p := &r.Position
 	p.Loading = !g.loaded.Load() || srv.loading.Load()
 	h := srv.repl.history.Load()
@@ -168,10 +168,14 @@ func (g *group) Report(r *quorum.Report) {
 	p.Leading = !srv.repl.replica.Load()
 }
 
-// Reign is quorum.Local's: this server is primary from now on.
-func (g *group) Reign(epoch uint64, replID string) {
+// Reign is quorum.Local's: this server is primary from now on, unless a snapshot is taking the place of the data for which
+// it was chosen.
+func (g *group) Reign(epoch uint64, replID string, start int64) (ok bool) {
 	srv := g.srv
 	srv.inWorldDo(func(ex *executor) {
+		if ok = !srv.loading.Load() && srv.repl.offset() >= start; !ok {
+			return
+		}
 		if srv.repl.replica.Load() {
 			srv.becomePrimary(ex, replID)
 		} else {
@@ -184,6 +188,7 @@ func (g *group) Reign(epoch uint64, replID string) {
 		g.reigning.Store(epoch)
 		g.endDrain()
 	})
+	return ok
 }
 
 // Follow is quorum.Local's.
@@ -220,6 +225,36 @@ func (srv *Server) resting() bool {
 	return g != nil && g.reigning.Load() == 0 && !srv.repl.replica.Load()
 }
 
+// mayReplace tells whether a snapshot of the primary may take the place of this server's data: in a group it has to have shown
+// the lease, for which it is given a moment.
+func (l *link) mayReplace() bool {
+	g := l.srv.group.Load()
+	if g == nil {
+		return true
+	}
+	node := l.srv.guard.node.Load()
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for end := time.After(2 * g.profile.Interval); node != nil && !node.Proven(); {
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+			return false
+		case <-end:
+			return false
+		}
+	}
+	return node != nil
+}
+
+// replacing is called before a snapshot takes the place of the data, and what it returns when it has as a whole.
+func (srv *Server) replacing() (done func()) {
+	if node := srv.guard.node.Load(); node != nil {
+		return node.Replacing()
+	}
+	return func() {}
+}
+
 // sendAway closes the clients of a primary that is one no more: they find the new one when they connect again, and none
 // goes on reading here as if nothing had happened. Those that understand a redirection stay.
 func (g *group) sendAway() {
@@ -253,9 +288,10 @@ func (g *group) Drain(ctx context.Context, heir quorum.Member) bool {
 	var asked time.Time
 	for {
 		if p := srv.findPeer(heir.Host, heir.Port); p != nil && p.isOnline() {
-			if p.acked.Load() == srv.repl.offset() {
+			if p.acked.Load() == srv.repl.offset() && !srv.holdsReplies() { // what was done is also said
 				return true
 			}
+			srv.guard.poke(srv)
 			if now := time.Now(); now.Sub(asked) > drainAsk {
 				asked = now
 				srv.askNow()

@@ -53,8 +53,14 @@ func (g *guard) update(srv *Server) {
 	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
 }
 
-// copies is how many replicas the coordinator may count on for every write that was acknowledged, 0 for none.
-func (g *guard) copies() int { return int(g.least.Load()) }
+// copies is how many replicas the coordinator may count on for every write that was acknowledged, 0 for none. What the
+// server's own mode relies on counts from the start.
+func (g *guard) copies(mode config.Safety) int {
+	if mode.Kind == config.SafetySync {
+		g.rely(mode.Replicas)
+	}
+	return int(g.least.Load())
+}
 
 // rely takes note that writes are acknowledged when so many replicas have them.
 func (g *guard) rely(replicas int) {
@@ -102,7 +108,20 @@ func (ex *executor) guardGates(s *session, row *command.Row) resp.Error {
 		return ""
 	}
 	s.guarded = true
-	mode := s.safetyMode()
+	return ex.guardAsks(s, writes)
+}
+
+// guardScript is the guard's gate for a script that is about to write: only then it is known that it does.
+func (ex *executor) guardScript(s *session) resp.Error {
+	if !ex.srv.guard.on.Load() || s.link != nil || s.peer != nil || ex.srv.repl.replica.Load() {
+		return ""
+	}
+	return ex.guardAsks(s, true)
+}
+
+// guardAsks tells why a client of a primary may not read, or write, now.
+func (ex *executor) guardAsks(s *session, writes bool) resp.Error {
+	srv, mode := ex.srv, s.safetyMode()
 	if !ex.leads() && (writes || mode.Kind == config.SafetySync || !srv.conf.FailoverReads.Get()) {
 		return errNoLease
 	}
@@ -143,6 +162,9 @@ func (ex *executor) guardTurn() {
 		ex.wroteFeed = ex.wroteFeed[:0]
 		return
 	}
+	if !asked && len(ex.wroteFeed) > 0 { // clients that were blocked, served by another loop's command
+		asked, led = true, true
+	}
 	lost := asked && led && !srv.leads()
 	end := srv.repl.offset()
 	g.noteWrites(ex, end)
@@ -157,6 +179,20 @@ func (ex *executor) guardTurn() {
 	ex.wroteFeed = ex.wroteFeed[:0]
 	if len(ex.feedHeld) > 0 {
 		ex.releaseFeed()
+	}
+}
+
+// guardSoFar is guardTurn in the midst of a turn: what the turn has answered so far is about to leave, while current's
+// command goes on.
+func (ex *executor) guardSoFar(current *session) {
+	if !ex.srv.guard.on.Load() {
+		return
+	}
+	asked, led, guarded := ex.leadsAsked, ex.leadsNow, current != nil && current.guarded
+	ex.guardTurn()
+	ex.leadsAsked, ex.leadsNow = asked, led
+	if guarded {
+		current.guarded = true
 	}
 }
 
@@ -222,18 +258,22 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 			return false
 		}
 	}
-	have := 0
+	var counted [8]string
+	have := counted[:0]
 	for _, p := range srv.repl.list() {
 		if !p.isOnline() || p.acked.Load() < end {
 			continue
 		}
+		who := ""
 		if g != nil {
 			host, port := p.address()
-			if _, ok := memberAt(g.state.Load(), host, port); !ok {
+			m, ok := memberAt(g.state.Load(), host, port)
+			if !ok || slices.Contains(have, m.ID) { // it may be here twice: an old link that nobody has noticed is dead
 				continue
 			}
+			who = m.ID
 		}
-		if have++; have >= n {
+		if have = append(have, who); len(have) >= n {
 			return true
 		}
 	}
@@ -248,6 +288,16 @@ func (srv *Server) online() (n int) {
 		}
 	}
 	return n
+}
+
+// holdsReplies tells whether replies wait for replicas.
+func (srv *Server) holdsReplies() bool {
+	for _, ex := range srv.executors {
+		if ex.feedHeldCount.Load() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // releaseFeed lets go what enough replicas have, while this server is primary for sure.
@@ -366,11 +416,7 @@ func (srv *Server) guardTick() {
 	if !g.on.Load() || srv.repl.replica.Load() {
 		return
 	}
-	held := false
-	for _, ex := range srv.executors {
-		held = held || ex.feedHeldCount.Load() > 0
-	}
-	if held || g.oldest.Load() != 0 {
+	if srv.holdsReplies() || g.oldest.Load() != 0 {
 		for _, p := range srv.repl.list() {
 			if p.isOnline() {
 				srv.askNow()

@@ -278,7 +278,15 @@ func (s *session) wrote(ends journalEnds) {
 		s.wroteLog = true
 		s.ex.holding.wrote = append(s.ex.holding.wrote, s)
 	}
-	if ends.feed != 0 && !s.wroteFeed && s.ex.loop != nil && s.srv.guard.on.Load() {
+	if ends.feed != 0 {
+		s.saw()
+	}
+}
+
+// saw notes that the client is told in this turn of something that replicas may not have. Whose request is in the turn is
+// known; this is for those who were blocked.
+func (s *session) saw() {
+	if !s.wroteFeed && s.ex.loop != nil && s.srv.guard.on.Load() {
 		s.wroteFeed = true
 		s.ex.wroteFeed = append(s.ex.wroteFeed, s)
 	}

@@ -110,6 +110,7 @@ func (l *link) run() {
 		<-l.before.over
 		l.before = nil
 	}
+	said, saidAt := "", time.Time{}
 	for !l.dead.Load() {
 		err := l.once()
 		if l.dead.Load() {
@@ -138,7 +139,10 @@ func (l *link) run() {
 		var timeout net.Error
 		switch {
 		case !errors.As(err, &timeout) || !timeout.Timeout():
-			srv.log.Warn("MASTER <-> REPLICA sync: "+err.Error(), zap.String("primary", l.addr.String()))
+			if text := err.Error(); text != said || time.Since(saidAt) >= retryEvery { // in a group it is tried often
+				said, saidAt = text, time.Now()
+				srv.log.Warn("MASTER <-> REPLICA sync: "+text, zap.String("primary", l.addr.String()))
+			}
 		case state == replication.StateTransfer:
 			srv.log.Warn("Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' parameter in redis.conf to a larger value.")
 		default:
@@ -150,6 +154,9 @@ func (l *link) run() {
 		}
 	}
 }
+
+// errUnproven is a primary that has not shown the group's lease to this server yet.
+var errUnproven = errors.New("the primary has still to show that it is")
 
 // errLinkLost is the end of a link that has been up.
 var errLinkLost = errors.New("the connection with the primary is lost")
@@ -175,6 +182,10 @@ func (l *link) once() error {
 		return net.ErrClosed
 	}
 	in := bufio.NewReaderSize(timedReader{nc, l}, 64<<10)
+	if !l.mayReplace() {
+		nc.Close()
+		return errUnproven
+	}
 	out, err := l.converse(nc, in)
 	if err == nil && out.Full {
 		l.setState(replication.StateTransfer)

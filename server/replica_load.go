@@ -46,7 +46,7 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	body := replication.NewPayload(in, h)
 	src := &progressReader{r: body, l: l, nc: nc}
 	how := srv.conf.ReplDisklessLoad.Get()
-	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() || how == config.DisklessLoadSwapDB
+	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() && srv.group.Load() == nil || how == config.DisklessLoadSwapDB
 	var file *os.File
 	if !direct {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")
@@ -57,7 +57,7 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 		if h.Size < 0 {
 			h.Size = body.Bytes()
 		}
-		src = &progressReader{r: file, l: l, nc: nc}
+		src = &progressReader{r: file, l: l, nc: nc, whole: true}
 	} else {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to parser")
 	}
@@ -96,14 +96,15 @@ func (l *link) store(src io.Reader) (*os.File, error) {
 // progressReader counts what is read of a snapshot, ends when the link does, and lets the primary know that this side is
 // alive.
 type progressReader struct {
-	r    io.Reader
-	l    *link
-	nc   net.Conn
-	told time.Time
+	r     io.Reader
+	l     *link
+	nc    net.Conn
+	told  time.Time
+	whole bool // everything is here already
 }
 
 func (p *progressReader) Read(b []byte) (int, error) {
-	if p.l.dead.Load() {
+	if p.l.givesUp(p.whole) {
 		return 0, net.ErrClosed
 	}
 	n, err := p.r.Read(b)
@@ -114,6 +115,15 @@ func (p *progressReader) Read(b []byte) (int, error) {
 		p.nc.Write([]byte("\n")) // if that fails, reading will too
 	}
 	return n, err
+}
+
+// givesUp tells whether a snapshot is not to be loaded to its end. In a group one that is here as a whole is, also when its
+// primary is gone meanwhile: the old data has been given up for it, and it may be the last copy of what was acknowledged.
+func (l *link) givesUp(whole bool) bool {
+	if whole && l.srv.group.Load() != nil {
+		return l.srv.ended.Load()
+	}
+	return l.dead.Load()
 }
 
 // empty tells whether there is no data.
@@ -145,17 +155,18 @@ func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 }
 
 // loadInstead loads the snapshot in the place of what is there. Clients are told to wait meanwhile.
-func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome, end func() error) error {
+func (l *link) loadInstead(src *progressReader, size int64, out replication.Outcome, end func() error) error {
 	srv := l.srv
 	fresh, err := srv.ks.Fresh(rand.Uint64())
 	if err != nil {
 		return err
 	}
-	dead := false
+	dead, done := false, func() {}
 	srv.inWorldDo(func(ex *executor) {
 		if dead = l.dead.Load(); dead {
 			return
 		}
+		done = srv.replacing()
 		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
 		srv.loading.Store(true)
 		srv.putInPlace(ex, fresh)
@@ -167,10 +178,12 @@ func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome, e
 	}
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
 	db := 0
-	if db, err = l.load(src, size, keyspace.NewView(srv.ks)); err == nil {
+	if db, err = l.load(src, size, keyspace.NewView(srv.ks), src.whole); err == nil {
 		err = end()
 	}
-	if err != nil {
+	if err == nil {
+		done()
+	} else {
 		if fresh, err := srv.ks.Fresh(rand.Uint64()); err == nil {
 			srv.inWorldDo(func(ex *executor) {
 				srv.putInPlace(ex, fresh)
@@ -184,14 +197,19 @@ func (l *link) loadInstead(src io.Reader, size int64, out replication.Outcome, e
 	srv.inWorldDo(func(ex *executor) {
 		srv.repl.setStreamDB(db)
 		srv.loading.Store(false)
-		srv.replaced(ex)
+		if !srv.ended.Load() { // else what the disk has is better than what could not be loaded
+			srv.replaced(ex)
+		}
 	})
+	if err == nil && l.dead.Load() {
+		err = net.ErrClosed
+	}
 	return err
 }
 
 // loadAside loads the snapshot beside the data, and lets both change places when it is complete. If it is of the
 // history that the data is of, clients may read the data meanwhile.
-func (l *link) loadAside(src io.Reader, size int64, out replication.Outcome, end func() error) error {
+func (l *link) loadAside(src *progressReader, size int64, out replication.Outcome, end func() error) error {
 	srv := l.srv
 	aside, err := srv.ks.Fresh(rand.Uint64())
 	if err != nil {
@@ -204,12 +222,12 @@ func (l *link) loadAside(src io.Reader, size int64, out replication.Outcome, end
 	}
 	flag.Store(true)
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
-	db, err := l.load(src, size, keyspace.NewView(aside))
+	db, err := l.load(src, size, keyspace.NewView(aside), false)
 	if err == nil {
 		err = end()
 	}
 	srv.inWorldDo(func(ex *executor) {
-		flag.Store(false)
+		defer flag.Store(false) // last: what is said of the position meanwhile is neither the old data's nor the new one's
 		if err == nil && l.dead.Load() {
 			err = net.ErrClosed
 		}
@@ -250,8 +268,9 @@ func (r *replicas) setStreamDB(db int) {
 	r.mu.Unlock()
 }
 
-// load reads a snapshot into the view's keyspace. It returns the database that the stream has selected at that position.
-func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err error) {
+// load reads a snapshot into the view's keyspace; see givesUp for whole. It returns the database that the stream has selected
+// at that position.
+func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db int, err error) {
 	srv := l.srv
 	st, began := &srv.saver.loaded, time.Now()
 	st.begin(began, max(0, size))
@@ -275,7 +294,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View) (db int, err er
 		},
 		Progress: func(read int64) error {
 			st.read.Store(read)
-			if l.dead.Load() {
+			if l.givesUp(whole) {
 				return net.ErrClosed
 			}
 			return nil

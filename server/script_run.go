@@ -141,6 +141,9 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	if e := ex.replicaGates(r.s, writeLike); e != "" {
 		return e
 	}
+	if e := ex.guardScript(r.s); e != "" {
+		return e
+	}
 	if r.readOnly {
 		return resp.ErrScriptReadWrite
 	}
@@ -221,6 +224,9 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 			return resp.ErrMisconfRDB
 		}
 		if e := ex.replicaGates(r.s, row); e != "" {
+			return e
+		}
+		if e := ex.guardScript(r.s); e != "" {
 			return e
 		}
 	}

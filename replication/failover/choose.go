@@ -25,6 +25,12 @@ func (s *State) lineage(p Position) uint64 {
 // Lineage is the epoch that a position's data belongs to, 0 if to none that is known.
 func (s *State) Lineage(p Position) uint64 { return s.lineage(p) }
 
+// further tells whether a has something that b has not.
+func (s *State) further(a, b Position) bool {
+	la, lb := s.lineage(a), s.lineage(b)
+	return la > lb || la == lb && la > 0 && a.Offset > b.Offset
+}
+
 // ahead tells whether a is to be preferred to b. heir is who was asked for.
 func (s *State) ahead(a, b *Report, heir string) bool {
 	la, lb := s.lineage(a.Position), s.lineage(b.Position)
@@ -60,10 +66,11 @@ func (s *State) ahead(a, b *Report, heir string) bool {
 // were read after the last lease was over. waited is for how long they have been asked for.
 //
 // All nodes are enough. After the grace time less is: where writes are relied on to have copies, as many nodes as make sure
-// that one of them has everything; otherwise one that has the present epoch's data and was not restarted.
+// that one of them has everything; otherwise one that has the present epoch's data and was not restarted. A node of
+// replica-priority 0 is chosen only if nobody else has what was relied on; see Coordinator.reluctant.
 func Choose(s *State, reports []Report, heir string, waited time.Duration, p Profile) *Report {
 	nodes := len(s.DataNodes())
-	var best *Report
+	var best, never *Report // never is the best of those that should not be primary
 	known, intact := 0, 0
 	for i := range reports {
 		r := &reports[i]
@@ -74,12 +81,16 @@ func Choose(s *State, reports []Report, heir string, waited time.Duration, p Pro
 		if r.Position.Intact {
 			intact++
 		}
+		at := &best
 		if r.Member.Priority == 0 && r.Member.ID != s.Primary {
-			continue
+			at = &never
 		}
-		if best == nil || s.ahead(r, best, heir) {
-			best = r
+		if *at == nil || s.ahead(r, *at, heir) {
+			*at = r
 		}
+	}
+	if best != nil && never != nil && s.Copies > 0 && s.further(never.Position, best.Position) {
+		best = never // it may be the only one that has what was acknowledged
 	}
 	switch {
 	case best == nil:

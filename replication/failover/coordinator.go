@@ -13,10 +13,12 @@ import (
 // what Tick returns is proposed, and Proposed is called when the outcome is known.
 type Coordinator struct {
 	self    string
+	group   string
 	profile Profile
 	newID   func() string // makes replication IDs
 
 	leading  bool
+	term     uint64 // of Raft, in which it leads
 	since    Moment // when it was seen at the latest that we lead
 	granted  Moment // when the last lease was granted
 	proposed bool   // an Op is on its way
@@ -39,18 +41,26 @@ type Coordinator struct {
 
 	passedOn Moment // when we last tried to give the lead away
 	offered  bool
+
+	settling  time.Duration // the lease that is to be the only one
+	settledAt Moment        // from then on it is
+
+	reluctant uint64 // the epoch of a primary of replica-priority 0, which is to hand over; 0 if there is none
+	eased     Moment // when that was last tried
 }
 
 // NewCoordinator makes the coordinator of a member. newID makes the replication ID of an epoch.
-func NewCoordinator(self string, p Profile, newID func() string) *Coordinator {
-	return &Coordinator{self: self, profile: p, newID: newID, reports: map[string]Report{}, heard: map[string]Moment{}}
+func NewCoordinator(self, group string, p Profile, newID func() string) *Coordinator {
+	return &Coordinator{self: self, group: group, profile: p, newID: newID, reports: map[string]Report{}, heard: map[string]Moment{}}
 }
 
-// Lead begins a time of leading; everything that was agreed before is known. At now at the latest this member was
-// elected.
-func (c *Coordinator) Lead(now Moment) {
-	*c = Coordinator{self: c.self, profile: c.profile, newID: c.newID, round: c.round, reports: map[string]Report{}, heard: map[string]Moment{}}
-	c.leading, c.since, c.granted = true, now, -1
+// Lead begins a time of leading in one of Raft's terms; everything that was agreed before is known. At now at the latest
+// this member was elected, and not before.
+func (c *Coordinator) Lead(now Moment, term uint64) {
+	*c = Coordinator{
+		self: c.self, group: c.group, profile: c.profile, newID: c.newID, round: c.round, reports: map[string]Report{}, heard: map[string]Moment{},
+	}
+	c.leading, c.term, c.since, c.granted = true, term, now, -1
 }
 
 // Follow ends it.
@@ -67,9 +77,10 @@ func (c *Coordinator) leaseOver(now Moment, s *State) bool {
 	return now >= max(c.since, c.granted)+waitFor(s.longestLease())
 }
 
-// Heard takes a Report and returns the coordinator's part of the Answer.
-func (c *Coordinator) Heard(now Moment, s *State, r Report) (a Answer) {
-	if !c.leading {
+// Heard takes a Report and returns the coordinator's part of the Answer. term is Raft's, read after the Report had come:
+// who leads in one term has no say in the next one, even before it is told.
+func (c *Coordinator) Heard(now Moment, term uint64, s *State, r Report) (a Answer) {
+	if !c.leading || term != c.term {
 		return a
 	}
 	id := r.Member.ID
@@ -108,6 +119,7 @@ func (c *Coordinator) Heard(now Moment, s *State, r Report) (a Answer) {
 // Task is what the coordinator wants done.
 type Task struct {
 	Propose *Op
+	Term    uint64   // to be given to Proposed with it
 	Poll    []string // members to be asked for a Report
 	Round   uint64   // to be given to Polled with it
 	PassOn  string   // give the lead to this member
@@ -119,7 +131,8 @@ func (c *Coordinator) Tick(now Moment, s *State, voters []string) (t Task) {
 	if !c.leading || c.proposed {
 		return t
 	}
-	if op := c.housekeeping(s, voters); op != nil {
+	t.Term = c.term
+	if op := c.housekeeping(now, s, voters); op != nil {
 		c.proposed = true
 		t.Propose = op
 		return t
@@ -127,6 +140,7 @@ func (c *Coordinator) Tick(now Moment, s *State, voters []string) (t Task) {
 	if !c.leaseOver(now, s) {
 		c.polling = false
 		t.PassOn = c.passOn(now, s)
+		c.ease(now, s)
 		return t
 	}
 	nodes := s.DataNodes()
@@ -144,10 +158,10 @@ func (c *Coordinator) Tick(now Moment, s *State, voters []string) (t Task) {
 		reports = append(reports, c.polled[id])
 	}
 	if next := Choose(s, reports, c.heirOf, now-c.pollSince, c.profile); next != nil {
-		c.proposed, c.crowning = true, true
-		t.Propose = &Op{Crown: &Crown{
-			After: s.Epoch, Primary: next.Member.ID, Boot: next.Member.Boot, ReplID: c.newID(), Start: next.Position.Offset,
-		}}
+		t.Propose = c.crown(s, *next)
+		if next.Member.Priority == 0 {
+			c.reluctant = s.Epoch + 1
+		}
 		return t
 	}
 	if now >= c.asked+c.profile.Interval {
@@ -167,9 +181,24 @@ func (c *Coordinator) Polled(round uint64, r Report) {
 	}
 }
 
-// Proposed says that the outcome of the last Op is known and the State up to date. Who has been named has the time of a
-// lease to ask for one.
-func (c *Coordinator) Proposed(now Moment) {
+// crown proposes a primary.
+func (c *Coordinator) crown(s *State, next Report) *Op {
+	c.proposed, c.crowning = true, true
+	return &Op{Crown: &Crown{
+		After: s.Epoch, Primary: next.Member.ID, Boot: next.Member.Boot, ReplID: c.newID(), Start: next.Position.Offset, Copies: next.Copies,
+	}}
+}
+
+// Proposed says that the Op that was proposed in a term was agreed on and the State is up to date; or, failed, that it is not
+// known whether it was: then this time of leading is over. Who has been named has the time of a lease to ask for one.
+func (c *Coordinator) Proposed(now Moment, term uint64, failed bool) {
+	switch {
+	case term != c.term:
+		return // of an earlier time
+	case failed:
+		c.Follow()
+		return
+	}
 	if c.crowning {
 		c.granted = max(c.granted, now)
 		c.polling, c.heirOf, c.wish = false, "", ""
@@ -179,7 +208,18 @@ func (c *Coordinator) Proposed(now Moment) {
 
 // housekeeping is a change that Raft's configuration or the members' reports ask for: somebody who came, went or has
 // changed, or a guarantee to be noted.
-func (c *Coordinator) housekeeping(s *State, voters []string) *Op {
+func (c *Coordinator) housekeeping(now Moment, s *State, voters []string) *Op {
+	if s.Group == "" || s.Lease != c.profile.Lease {
+		return &Op{Found: &Found{c.group, c.profile.Lease}}
+	}
+	if s.LeaseBefore != 0 {
+		if c.settling != s.Lease {
+			c.settling, c.settledAt = s.Lease, now+waitFor(s.longestLease())
+		}
+		if now >= c.settledAt {
+			return &Op{Settle: &Settle{s.Lease}}
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.reports)) {
 		r := c.reports[id]
 		if m := s.Members[id]; m != r.Member && r.Member.Boot >= m.Boot && slices.Contains(voters, id) {
@@ -189,10 +229,10 @@ func (c *Coordinator) housekeeping(s *State, voters []string) *Op {
 			continue
 		}
 		want := r.Copies
-		if want > 0 && s.Copies > 0 {
+		if s.Copies > 0 {
 			want = min(want, s.Copies)
 		}
-		if want != s.Copies {
+		if want > 0 && want != s.Copies {
 			return &Op{Copies: &Copies{Epoch: s.Epoch, Copies: want}}
 		}
 	}
@@ -225,6 +265,16 @@ func (c *Coordinator) Switch(now, until Moment, s *State, to string) string {
 	}
 	c.wish, c.wishOf, c.wishUntil = best.Member.ID, s.Epoch, until
 	return c.wish
+}
+
+// ease has a primary that was named against its replica-priority hand over as soon as somebody else can.
+func (c *Coordinator) ease(now Moment, s *State) {
+	if c.reluctant != s.Epoch || s.Epoch == 0 || c.wish != "" && now < c.wishUntil || c.eased != 0 && now < c.eased+passOnEvery {
+		return
+	}
+	if c.Switch(now, now+passOnEvery, s, "") != "" {
+		c.eased = now
+	}
 }
 
 // Wish is the planned switch that is under way, "" if there is none.
@@ -264,6 +314,8 @@ func (c *Coordinator) Takeover(now Moment, s *State, r Report) *Op {
 	if !c.leading || c.proposed || !c.leaseOver(now, s) {
 		return nil
 	}
-	c.proposed, c.crowning = true, true
-	return &Op{Crown: &Crown{After: s.Epoch, Primary: r.Member.ID, Boot: r.Member.Boot, ReplID: c.newID(), Start: r.Position.Offset}}
+	return c.crown(s, r)
 }
+
+// Term is the one in which it leads.
+func (c *Coordinator) Term() uint64 { return c.term }

@@ -19,6 +19,7 @@ type Holder struct {
 	intact   bool
 	target   int64 // the primary's offset, asked for in this life; -1 if not known
 	targetOf uint64
+	proven   uint64 // the latest epoch whose lease somebody has shown to this process
 }
 
 type round struct {
@@ -44,9 +45,6 @@ func (h *Holder) Follow(s *State) uint64 {
 	}
 	if epoch != h.epoch {
 		h.epoch, h.until, h.released, h.copies = epoch, 0, false, 0
-		if epoch != 0 {
-			h.intact = true
-		}
 	}
 	return epoch
 }
@@ -71,9 +69,31 @@ func (h *Holder) Release() { h.released = true }
 // Released tells whether Release was called in this epoch.
 func (h *Holder) Released() bool { return h.released }
 
+// Reigned takes note that this process has become primary: what it has is all that counts from here on.
+func (h *Holder) Reigned() { h.intact = true }
+
 // Intact tells whether the data can miss nothing that this node ever confirmed: it is primary, or has, since it was
 // started, once been as far as its primary.
 func (h *Holder) Intact() bool { return h.intact }
+
+// Proven tells whether the primary of an epoch has shown this process that it holds the lease. Only such a one may take
+// the place of what is here: who was restarted hears first of what was agreed long ago, and whoever was primary then may
+// not have heard that it is no more.
+func (h *Holder) Proven(epoch uint64) bool { return epoch != 0 && h.proven >= epoch }
+
+// Shown takes note that the primary of an epoch holds the lease.
+func (h *Holder) Shown(epoch uint64) { h.proven = max(h.proven, epoch) }
+
+// Replacing says that the data is about to give way to another's, and may be lost on the way. It returns what Replaced has
+// to be told when nothing was.
+func (h *Holder) Replacing() (intact bool) {
+	intact = h.intact
+	h.intact, h.target = false, -1
+	return intact
+}
+
+// Replaced says that a proven primary's data is here as a whole, which has all that this node ever confirmed.
+func (h *Holder) Replaced(intact bool) { h.intact = h.intact || intact }
 
 // Begin starts a round of Reports and returns its number.
 func (h *Holder) Begin(now Moment) uint64 {
@@ -87,6 +107,7 @@ func (h *Holder) Begin(now Moment) uint64 {
 func (h *Holder) Answered(n uint64, a Answer) {
 	if a.Epoch != 0 && a.From != h.self {
 		h.target, h.targetOf = a.Offset, a.Epoch
+		h.Shown(a.Epoch)
 	}
 	r := h.rounds[n]
 	if r == nil || r.epoch == 0 || r.epoch != h.epoch {

@@ -157,13 +157,19 @@ func (n *Node) takeover(id string) error {
 	if err != nil {
 		return err
 	}
+	switch {
+	case !r.Member.Data:
+		return errors.New("this member has no data")
+	case r.Position.Loading:
+		return errors.New("this member is loading its data; try again later")
+	}
 	n.mu.Lock()
-	op := n.coord.Takeover(Now(), n.state, r)
+	op, term := n.coord.Takeover(Now(), n.state, r), n.coord.Term()
 	n.mu.Unlock()
 	if op == nil {
 		return errors.New("there is a primary; use a planned switch")
 	}
-	n.perform(Task{Propose: op})
+	n.perform(Task{Propose: op, Term: term})
 	return nil
 }
 

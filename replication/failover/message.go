@@ -23,6 +23,7 @@ type Report struct {
 	Member   Member
 	Position Position
 	Epoch    uint64 // of which it is primary and asks for the lease; 0 if it is not
+	Holds    bool   // it has the lease of Epoch
 	Copies   int    // what it relies on, if it is primary
 	Released bool   // it is primary of Epoch and will never write in it again
 	Heir     string // who should come next, after Released

@@ -25,8 +25,9 @@ import (
 type Local interface {
 	// Report fills in what only the data node knows: where clients find it, its position, what it relies on.
 	Report(*Report)
-	// Reign makes it primary, under a replication ID that is new; or leaves it so, if it was in the epoch before.
-	Reign(epoch uint64, replID string)
+	// Reign makes it primary, under a replication ID that is new; or leaves it so, if it was in the epoch before. It was
+	// chosen because its data went as far as start: if that is not so any more it changes nothing, and the answer is false.
+	Reign(epoch uint64, replID string, start int64) bool
 	// Follow makes it a replica.
 	Follow(primary Member)
 	// Rest makes it wait: it is not primary any more, and who is will turn out.
@@ -115,7 +116,7 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 		return nil, err
 	}
 	n.hold = NewHolder(o.ID, n.store.boot)
-	n.coord = NewCoordinator(o.ID, o.Profile, newReplID)
+	n.coord = NewCoordinator(o.ID, o.Group, o.Profile, newReplID)
 	n.port = newPort(o.Group, o.Secret, o.ID, ln, o.Profile.Call)
 	n.port.serve = n.serve
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -177,8 +178,26 @@ func (n *Node) Intact() bool {
 	return n.hold.Intact()
 }
 
-// Boot is the number of this process's start.
-func (n *Node) Boot() uint64 { return n.store.boot }
+// Proven tells whether the primary has shown this process that it holds the lease of the present epoch. Before, its data
+// must not take the place of what is here.
+func (n *Node) Proven() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.hold.Proven(n.state.Epoch)
+}
+
+// Replacing says that the data here is about to be replaced as a whole. The function that it returns has to be called when
+// all of the other data is here; until then this node counts as one that has lost what it had.
+func (n *Node) Replacing() (done func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	intact := n.hold.Replacing()
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.hold.Replaced(intact)
+	}
+}
 
 // State is what the members have agreed on, as far as it is known here. It must not be changed.
 func (n *Node) State() *State {
@@ -273,8 +292,14 @@ func (n *Node) follow() {
 		primary := s.Members[s.Primary]
 		switch {
 		case epoch != 0 && held && reigns != epoch:
+			if !n.o.Local.Reign(epoch, s.ReplID, s.Reigns[len(s.Reigns)-1].Start) {
+				n.decline(epoch)
+				break
+			}
 			reigns, follows, resting = epoch, Member{}, false
-			n.o.Local.Reign(epoch, s.ReplID)
+			n.mu.Lock()
+			n.hold.Reigned()
+			n.mu.Unlock()
 			n.o.Log(fmt.Sprintf("Failover: this server is the primary of group %s, epoch %d", s.Group, epoch))
 		case epoch == 0 && s.Primary != "" && s.Primary != n.o.ID && (primary.Host != follows.Host || primary.Port != follows.Port || reigns != 0):
 			reigns, follows, resting = 0, primary, false
@@ -289,6 +314,20 @@ func (n *Node) follow() {
 		}
 		n.o.Local.Changed(s)
 	}
+}
+
+// decline gives the lease of an epoch back: this node has not the data any more for which it was chosen.
+func (n *Node) decline(epoch uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.hold.Epoch() != epoch {
+		return
+	}
+	n.o.Warn(fmt.Sprintf("Failover: this server was named primary, epoch %d, but its data is being replaced: somebody else has to be", epoch))
+	n.heirWas = ""
+	n.hold.Release()
+	n.publish()
+	poke(n.now)
 }
 
 // look tells a witness of changes.
@@ -340,7 +379,7 @@ func (n *Node) ownReport() Report {
 		n.hold.CaughtUp(n.state.lineage(*p), p.Offset)
 		p.Intact = n.hold.Intact()
 	}
-	r.Epoch, r.Released = n.hold.Epoch(), n.hold.Released()
+	r.Epoch, r.Released, r.Holds = n.hold.Epoch(), n.hold.Released(), n.hold.Until() > Now()
 	if r.Released {
 		r.Heir = n.heirWas
 	}
@@ -363,7 +402,8 @@ func (n *Node) voters() []string {
 
 // report tells the others, each Interval, how this member is, and takes their answers.
 func (n *Node) report() {
-	t := time.NewTicker(n.o.Profile.Interval)
+	every := n.o.Profile.Interval
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		select {
@@ -376,7 +416,13 @@ func (n *Node) report() {
 		n.watch(voters)
 		n.mu.Lock()
 		round := n.hold.Begin(Now())
+		lease := n.state.Lease
 		n.mu.Unlock()
+		// While the profile is being changed, member by member, the lease may be shorter than ours.
+		if d := min(n.o.Profile.Interval, intervalOf(lease)); lease > 0 && d != every {
+			every = d
+			t.Reset(every)
+		}
 		r := n.ownReport()
 		n.answered(round, n.answer(r, voters))
 		for _, id := range voters {
@@ -397,12 +443,15 @@ func (n *Node) report() {
 
 // answer is the Answer to a Report.
 func (n *Node) answer(r Report, voters []string) Answer {
-	now := Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	now, term := Now(), n.raft.CurrentTerm()
 	n.heard[r.Member.ID] = now
-	a := n.coord.Heard(now, n.state, r)
-	a.From, a.Term, a.Voters = n.o.ID, n.raft.CurrentTerm(), voters
+	if r.Holds {
+		n.hold.Shown(r.Epoch)
+	}
+	a := n.coord.Heard(now, term, n.state, r)
+	a.From, a.Term, a.Voters = n.o.ID, term, voters
 	_, leader := n.raft.LeaderWithID()
 	a.Leader = string(leader)
 	if n.hold.Until() > now && n.o.Local != nil {
@@ -437,37 +486,55 @@ func (n *Node) answered(round uint64, a Answer) {
 	}
 	if before == 0 && n.hold.Until() > 0 {
 		poke(n.roles)
+		poke(n.now) // the others wait to see it
 	}
 }
 
-// lead follows Raft's leadership.
+// lead follows Raft's leadership. It looks by itself, too: the beginning of a time of leading may fail, on a disk that is
+// slow or full, without Raft giving up the lead.
 func (n *Node) lead() {
+	t := time.NewTicker(n.o.Profile.Interval)
+	defer t.Stop()
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
-		case leads := <-n.raft.LeaderCh():
-			since := Now()
-			n.mu.Lock()
+		case <-n.raft.LeaderCh():
+		case <-t.C:
+		}
+		term, leads := n.leadsIn()
+		n.mu.Lock()
+		if n.coord.Leading() && (!leads || n.coord.Term() != term) {
 			n.coord.Follow()
-			n.mu.Unlock()
-			if !leads || n.raft.Barrier(5*time.Second).Error() != nil {
-				continue
-			}
-			n.mu.Lock()
-			if n.raft.State() == raft.Leader {
-				n.coord.Lead(since)
-			}
-			s := n.state
-			n.mu.Unlock()
+		}
+		done := n.coord.Leading()
+		n.mu.Unlock()
+		if done || !leads {
+			continue
+		}
+		since := Now() // not before the election of that term
+		if n.raft.Barrier(5*time.Second).Error() != nil {
+			continue
+		}
+		n.mu.Lock()
+		now, leads := n.leadsIn()
+		if leads = leads && now == term; leads {
+			n.coord.Lead(since, term)
+		}
+		n.mu.Unlock()
+		if leads {
 			n.o.Log("Failover: this member coordinates group " + n.o.Group)
-			if s.Group == "" || s.Lease != n.o.Profile.Lease && s.LeaseBefore == 0 {
-				_ = n.propose(Op{Found: &Found{n.o.Group, n.o.Profile.Lease}}) // else the next leader does it
-			}
 			poke(n.now)
 			poke(n.tick)
 		}
 	}
+}
+
+// leadsIn tells whether this member is Raft's leader, and in which term.
+func (n *Node) leadsIn() (term uint64, leads bool) {
+	term = n.raft.CurrentTerm()
+	leads = n.raft.State() == raft.Leader // gives up before it knows of a later term
+	return term, leads && n.raft.CurrentTerm() == term
 }
 
 // propose has Raft agree on a change, and returns when it is known here.
@@ -492,10 +559,6 @@ func (n *Node) coordinate() {
 		}
 		n.mu.Lock()
 		leading := n.coord.Leading()
-		if leading && n.raft.State() != raft.Leader {
-			n.coord.Follow()
-			leading = false
-		}
 		n.mu.Unlock()
 		if !leading {
 			continue
@@ -513,16 +576,11 @@ func (n *Node) perform(task Task) {
 		n.all.Go(func() {
 			err := n.propose(*op)
 			n.mu.Lock()
-			if err != nil {
-				n.coord.Follow() // whether it was agreed on will be known to the next leader
-			} else {
-				n.coord.Proposed(Now())
-			}
+			n.coord.Proposed(Now(), task.Term, err != nil) // lead begins anew then
 			s := n.state
 			n.mu.Unlock()
 			if err != nil {
 				n.o.Warn("Failover: a decision was not agreed on: " + err.Error())
-				n.regain()
 				return
 			}
 			if op.Crown != nil {
@@ -548,19 +606,6 @@ func (n *Node) perform(task Task) {
 		n.all.Go(func() {
 			_ = n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error() // it is tried again
 		})
-	}
-}
-
-// regain leads again if Raft never noticed that anything was wrong.
-func (n *Node) regain() {
-	since := Now()
-	if n.raft.Barrier(5*time.Second).Error() != nil {
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.raft.State() == raft.Leader && !n.coord.Leading() {
-		n.coord.Lead(since)
 	}
 }
 

@@ -21,6 +21,7 @@ type fakeData struct {
 	offset int64
 	reigns uint64
 	of     string // its ID
+	busy   int    // how often it cannot become primary
 }
 
 func (f *fakeData) Report(r *Report) {
@@ -44,11 +45,16 @@ func (f *fakeData) Report(r *Report) {
 	r.Copies = 1
 }
 
-func (f *fakeData) Reign(epoch uint64, replID string) {
+func (f *fakeData) Reign(epoch uint64, replID string, _ int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.busy > 0 {
+		f.busy--
+		return false
+	}
 	f.reigns, f.of, f.host = epoch, "", ""
 	f.lines = append([]Line{{replID, -1}}, f.lines...)
+	return true
 }
 
 func (f *fakeData) Follow(m Member) {
@@ -216,6 +222,25 @@ func TestPair(t *testing.T) {
 	}
 	if p := g.primary(); p != first {
 		t.Fatalf("%s is primary after all were restarted, want %s", p, first)
+	}
+}
+
+// TestDeclines: who is named primary while its data is being replaced says no, and the group chooses again.
+func TestDeclines(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	second := g.other(first)
+	before := g.nodes[second].State().Epoch
+	f := g.data[second]
+	f.mu.Lock()
+	f.busy = 1
+	f.mu.Unlock()
+	g.stop(first)
+	if p := g.primary(); p != second {
+		t.Fatalf("%s is primary, want %s", p, second)
+	}
+	if e := g.nodes[second].State().Epoch; e < before+2 {
+		t.Errorf("the epoch is %d after %d: nothing was declined", e, before)
 	}
 }
 

@@ -23,13 +23,15 @@ var Profiles = map[string]Profile{
 func profileOf(lease time.Duration) Profile {
 	return Profile{
 		Lease:     lease,
-		Interval:  lease / 5,
+		Interval:  intervalOf(lease),
 		Heartbeat: lease / 2,
 		Grace:     lease / 6,
 		Restart:   60 * time.Second,
 		Call:      lease / 2,
 	}
 }
+
+func intervalOf(lease time.Duration) time.Duration { return lease / 5 }
 
 // waitFor is how long after a lease of that length was granted it is over on every clock: those of two machines differ
 // by less than a tenth.

@@ -50,6 +50,8 @@ type world struct {
 
 	copies  int // 0: asynchronous
 	durable bool
+	backlog int64
+	fault   string // something that is done wrong, to see whether it is noticed
 	blocked [][]bool
 	loss    float64
 	slow    time.Duration
@@ -60,6 +62,9 @@ type world struct {
 	replIDs   int
 	failovers int
 	switches  int
+	declined  int
+	loads     int
+	removed   int
 	failed    string
 }
 
@@ -86,8 +91,8 @@ func (w *world) send(from, to *simNode, do func()) {
 		delay = 0
 	}
 	w.at(delay, func() {
-		if to.up && to.boot == boot && (from == to || !w.blocked[from.n][to.n]) && (from.boot == sender || from != to) {
-			do()
+		if (from == to || !w.blocked[from.n][to.n]) && (from.boot == sender || from != to) {
+			to.run(boot, do)
 		}
 	})
 }
@@ -125,6 +130,11 @@ type simNode struct {
 	waiting  []simWrite
 	stopping string // the heir, while writes are stopped
 	epoch    uint64
+
+	stopped   bool     // SIGSTOP
+	later     []func() // what waits for SIGCONT
+	receiving bool     // a snapshot comes
+	loading   bool     // it takes the place of what is here
 }
 
 type simEntry struct {
@@ -144,8 +154,9 @@ func (n *simNode) start() {
 	n.leader, n.role, n.commit, n.applied, n.noop = -1, 0, 0, 0, 0
 	n.state = &State{}
 	n.hold = NewHolder(n.id, n.boot)
-	n.coord = NewCoordinator(n.id, n.w.profile, func() string { n.w.replIDs++; return fmt.Sprint("id", n.w.replIDs) })
+	n.coord = NewCoordinator(n.id, "g", n.w.profile, func() string { n.w.replIDs++; return fmt.Sprint("id", n.w.replIDs) })
 	n.acks, n.waiting, n.stopping, n.epoch = map[string]int64{}, nil, "", 0
+	n.stopped, n.later, n.receiving, n.loading = false, nil, false, false
 	if n.data {
 		if !n.w.durable && n.boot > 1 {
 			n.amnesia = true
@@ -176,16 +187,33 @@ func (n *simNode) every(boot uint64, d time.Duration, do func()) {
 	n.w.at(time.Duration(n.w.rnd.Int64N(int64(d))), func() {
 		var again func()
 		again = func() {
-			if n.up && n.boot == boot {
+			n.run(boot, func() {
 				do()
 				n.w.at(d, again)
-			}
+			})
 		}
 		again()
 	})
 }
 
 func (n *simNode) crash() { n.up = false }
+
+// pause is SIGSTOP, and SIGCONT after a while.
+func (n *simNode) pause(d time.Duration) {
+	boot := n.boot
+	n.stopped = true
+	n.w.at(d, func() {
+		if n.boot != boot {
+			return
+		}
+		n.stopped = false
+		later := n.later
+		n.later = nil
+		for _, do := range later {
+			do()
+		}
+	})
+}
 
 // The members' part.
 
@@ -212,7 +240,14 @@ func (n *simNode) reign() {
 	if n.epoch == n.hold.Epoch() || n.clock() >= n.hold.Until() {
 		return
 	}
+	if n.loading || int64(len(n.entries)) < n.state.Reigns[len(n.state.Reigns)-1].Start {
+		n.hold.Release()
+		n.w.declined++
+		n.report()
+		return
+	}
 	n.epoch = n.hold.Epoch()
+	n.hold.Reigned()
 	n.lines = []Line{{n.state.ReplID, -1}, {n.lines[0].ReplID, int64(len(n.entries))}}
 	n.acks, n.waiting, n.stopping = map[string]int64{}, nil, ""
 	n.w.failovers++
@@ -235,22 +270,25 @@ func (w *world) contains(n *simNode, format string, args ...any) {
 }
 
 func (n *simNode) position() Position {
-	return Position{Lines: n.lines, Offset: int64(len(n.entries)), Keys: int64(len(n.entries)), Intact: n.hold.Intact(), Leading: n.epoch != 0}
+	return Position{
+		Lines: n.lines, Offset: int64(len(n.entries)), Keys: int64(len(n.entries)),
+		Intact: n.hold.Intact(), Leading: n.epoch != 0, Loading: n.loading,
+	}
 }
 
 func (n *simNode) reportOf() Report {
 	return Report{
 		Member:   Member{ID: n.id, Boot: n.boot, Data: n.data, Priority: 100},
 		Position: n.position(),
-		Epoch:    n.hold.Epoch(), Copies: n.w.copies, Released: n.hold.Released(), Heir: n.stopping,
+		Epoch:    n.hold.Epoch(), Holds: n.hold.Until() > n.clock(), Copies: n.w.copies, Released: n.hold.Released(), Heir: n.stopping,
 	}
 }
 
 func (n *simNode) answerTo(r Report) Answer {
-	a := n.coord.Heard(n.clock(), n.state, r)
-	if n.role != 2 {
-		a = Answer{}
+	if r.Holds {
+		n.hold.Shown(r.Epoch)
 	}
+	a := n.coord.Heard(n.clock(), n.term, n.state, r)
 	a.From, a.Term, a.Voters = n.id, n.term, n.voters()
 	if n.leads() {
 		a.Epoch, a.Offset = n.hold.Epoch(), int64(len(n.entries))
@@ -289,11 +327,10 @@ func (n *simNode) tick() {
 	n.acknowledge()
 	n.amnesia = n.amnesia && !n.hold.Intact()
 	task := n.coord.Tick(n.clock(), n.state, n.voters())
-	if n.role != 2 {
-		return
-	}
-	if task.Propose != nil {
+	if task.Propose != nil && n.role == 2 && n.term == task.Term {
 		n.propose(task.Propose)
+	} else if task.Propose != nil {
+		n.coord.Proposed(n.clock(), task.Term, true)
 	}
 	for _, id := range task.Poll {
 		o := n.w.node(id)
@@ -320,18 +357,19 @@ func (w *world) node(id string) *simNode {
 // fetch is the replication link: a replica asks for what it lacks and thereby confirms what it has.
 func (n *simNode) fetch() {
 	s := n.state
-	if s.Primary == "" || s.Primary == n.id {
+	if s.Primary == "" || s.Primary == n.id || n.receiving || n.loading {
 		return
 	}
 	p := n.w.node(s.Primary)
 	offset, line, epoch := int64(len(n.entries)), n.lines[0], s.Epoch
 	n.w.send(n, p, func() {
-		if p.epoch == 0 {
+		if p.epoch == 0 && (n.w.fault != "a node that rests gives snapshots" || p.loading || len(p.lines) == 0) {
 			return
 		}
 		have := int64(len(p.entries))
-		same := line.ReplID == p.lines[0].ReplID && offset <= have
-		goesOn := len(p.lines) > 1 && line.ReplID == p.lines[1].ReplID && offset <= p.lines[1].Upto
+		kept := have-offset <= n.w.backlog
+		same := line.ReplID == p.lines[0].ReplID && offset <= have && kept
+		goesOn := len(p.lines) > 1 && line.ReplID == p.lines[1].ReplID && offset <= p.lines[1].Upto && kept
 		if same {
 			p.acks[n.id] = offset
 		}
@@ -339,18 +377,51 @@ func (n *simNode) fetch() {
 		if same || goesOn {
 			from = offset
 		}
-		entries, replID := slices.Clone(p.entries[from:]), p.lines[0].ReplID
+		entries, replID, boot := slices.Clone(p.entries[from:]), p.lines[0].ReplID, p.boot
 		n.w.send(p, n, func() {
-			if n.state.Epoch != epoch || n.lines[0] != line || int64(len(n.entries)) != offset {
+			if n.state.Epoch != epoch || n.lines[0] != line || int64(len(n.entries)) != offset || n.receiving || n.loading {
 				return
 			}
-			if same || goesOn {
-				n.entries = append(n.entries, entries...)
-			} else {
-				n.entries = entries
+			if !same && !goesOn {
+				n.receive(p, boot, entries, replID)
+				return
 			}
+			n.entries = append(n.entries, entries...)
 			n.lines = []Line{{replID, -1}}
 			n.hold.CaughtUp(n.state.lineage(n.position()), int64(len(n.entries)))
+		})
+	})
+}
+
+// receive takes a snapshot, and when it is here as a whole puts it in the place of what was.
+func (n *simNode) receive(p *simNode, of uint64, entries []int, replID string) {
+	if !n.hold.Proven(n.state.Epoch) {
+		return
+	}
+	epoch, boot, rnd := n.state.Epoch, n.boot, n.w.rnd
+	n.receiving = true
+	if n.w.fault == "what is here goes before the snapshot has come" {
+		n.entries, n.lines = nil, []Line{{"nothing", -1}}
+	}
+	n.w.at(time.Duration(rnd.Int64N(int64(600*time.Millisecond))), func() {
+		n.run(boot, func() {
+			n.receiving = false
+			if n.state.Epoch != epoch || !p.up || p.boot != of || n.w.blocked[p.n][n.n] {
+				return
+			}
+			intact := n.hold.Replacing()
+			n.loading = true
+			n.w.at(time.Duration(rnd.Int64N(int64(600*time.Millisecond))), func() {
+				n.run(boot, func() {
+					if !n.loading {
+						return
+					}
+					n.loading, n.entries, n.lines = false, entries, []Line{{replID, -1}}
+					n.w.loads++
+					n.hold.Replaced(intact)
+					n.hold.CaughtUp(n.state.lineage(n.position()), int64(len(n.entries)))
+				})
+			})
 		})
 	})
 }
@@ -395,7 +466,9 @@ func (w *world) trouble() {
 	w.at(time.Duration(w.rnd.Int64N(int64(1500*time.Millisecond))), w.trouble)
 	n := w.nodes[w.rnd.IntN(len(w.nodes))]
 	o := w.nodes[w.rnd.IntN(len(w.nodes))]
-	switch w.rnd.IntN(10) {
+	switch w.rnd.IntN(11) {
+	case 10: // SIGSTOP
+		n.pause(time.Duration(w.rnd.Int64N(int64(2 * time.Second))))
 	case 0, 1: // kill, and start again after a while
 		for _, x := range w.nodes {
 			if !w.durable && n.data && x.amnesia && x != n {
@@ -480,9 +553,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 	data := 2 + rnd.IntN(2)
 	w.copies = rnd.IntN(data)
 	w.durable = rnd.IntN(2) == 0
-	total := data
-	if data == 2 {
-		total = 3
+	w.backlog = []int64{8, 80, 1 << 40}[rnd.IntN(3)]
+	total := 3
+	if rnd.IntN(3) == 0 {
+		total = 5
 	}
 	for i := range total {
 		w.nodes = append(w.nodes, &simNode{
@@ -499,8 +573,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 // simulate runs one schedule: trouble, then peace, in which a primary must be found that has everything.
-func simulate(t *testing.T, seed uint64) *world {
+func simulate(t *testing.T, seed uint64) *world { return simulateWith(t, seed, "") }
+
+// simulateWith runs it with a mistake.
+func simulateWith(t *testing.T, seed uint64, fault string) *world {
 	w := newWorld(t, seed)
+	w.fault = fault
 	w.at(0, w.clients)
 	w.run(4 * time.Second)
 	w.onePrimary()
@@ -513,7 +591,7 @@ func simulate(t *testing.T, seed uint64) *world {
 			n.start()
 		}
 	}
-	w.run(w.now + 8*time.Second)
+	w.run(w.now + 10*time.Second)
 	if w.failed == "" {
 		var lead *simNode
 		for _, n := range w.nodes {
@@ -545,7 +623,7 @@ func TestSchedules(t *testing.T) {
 	if *simSeed != 0 {
 		first, count = *simSeed, 1
 	}
-	failovers, switches, acked := 0, 0, 0
+	failovers, switches, acked, declined, loads := 0, 0, 0, 0, 0
 	for seed := first; seed < first+uint64(count); seed++ {
 		w := simulate(t, seed)
 		if w.failed != "" {
@@ -554,9 +632,32 @@ func TestSchedules(t *testing.T) {
 		failovers += w.failovers
 		switches += w.switches
 		acked += len(w.acked)
+		declined += w.declined
+		loads += w.loads
 	}
-	t.Logf("%d schedules: %d primaries, %d planned switches, %d writes acknowledged", count, failovers, switches, acked)
-	if *simSeed == 0 && (failovers < 3*count || switches < count/10 || acked < 50*count) {
+	t.Logf("%d schedules: %d primaries, %d planned switches, %d snapshots, %d reigns declined, %d writes acknowledged", count, failovers, switches, loads, declined, acked)
+	if *simSeed == 0 && (failovers < 2*count || switches < count/10 || acked < 50*count || loads < count/2) {
 		t.Error("the schedules do not try what they are for")
+	}
+}
+
+// faults are mistakes that the schedules have to notice.
+var faults = []string{
+	"a node that rests gives snapshots",
+	"what is here goes before the snapshot has come",
+}
+
+// TestSchedulesSee: each of these mistakes makes some schedule fail.
+func TestSchedulesSee(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(fault, func(t *testing.T) {
+			for seed := uint64(1); seed < 500; seed++ {
+				if w := simulateWith(t, seed, fault); w.failed != "" {
+					t.Logf("schedule %d: %s", seed, w.failed)
+					return
+				}
+			}
+			t.Error("no schedule has noticed it")
+		})
 	}
 }

@@ -23,14 +23,36 @@ func (n *simNode) majority() int { return len(n.w.nodes)/2 + 1 }
 
 func (n *simNode) seen(term uint64) {
 	if term > n.term {
-		n.term, n.vote = term, -1
 		n.stepDown()
+		n.term, n.vote = term, -1
+	}
+}
+
+// soon runs do after a moment, unless the process ends before.
+func (n *simNode) soon(do func()) {
+	boot := n.boot
+	n.w.at(time.Duration(n.w.rnd.Int64N(int64(20*time.Millisecond))), func() { n.run(boot, do) })
+}
+
+// run runs something of the process with that number, when it is not stopped any more.
+func (n *simNode) run(boot uint64, do func()) {
+	switch {
+	case !n.up || n.boot != boot:
+	case n.stopped:
+		n.later = append(n.later, func() { n.run(boot, do) })
+	default:
+		do()
 	}
 }
 
 func (n *simNode) stepDown() {
 	if n.role == 2 {
-		n.coord.Follow()
+		term := n.term
+		n.soon(func() { // the coordinator hears of it later
+			if n.coord.Term() <= term && !(n.role == 2 && n.term == n.coord.Term()) {
+				n.coord.Follow()
+			}
+		})
 	}
 	n.role = 0
 }
@@ -143,14 +165,15 @@ func (n *simNode) applyLog() {
 			n.changed(before)
 		}
 		if n.role == 2 && n.applied == n.noop {
-			n.coord.Lead(n.clock())
-			if n.state.Lease == 0 {
-				n.coord.proposed = true
-				n.propose(&Op{Found: &Found{"g", n.w.profile.Lease}})
-			}
+			since, term := n.clock(), n.term
+			n.soon(func() {
+				if n.role == 2 && n.term == term {
+					n.coord.Lead(since, term)
+				}
+			})
 		}
 		if n.role == 2 && n.applied > n.noop && e.op != nil && e.term == n.term {
-			n.coord.Proposed(n.clock())
+			n.coord.Proposed(n.clock(), n.term, false)
 		}
 	}
 }

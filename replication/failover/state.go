@@ -53,6 +53,7 @@ type Op struct {
 	Leave  *string `json:",omitempty"`
 	Crown  *Crown  `json:",omitempty"`
 	Copies *Copies `json:",omitempty"`
+	Settle *Settle `json:",omitempty"`
 }
 
 // Found gives the group its name and lease.
@@ -68,13 +69,18 @@ type Crown struct {
 	Boot    uint64
 	ReplID  string
 	Start   int64
+	Copies  int // what it relies on from the beginning
 }
 
-// Copies says how many replicas have what is acknowledged in an epoch.
+// Copies says how many replicas have what is acknowledged in an epoch. In the course of one it is never taken back to
+// none: a primary that was told of it goes by it until it is replaced.
 type Copies struct {
 	Epoch  uint64
 	Copies int
 }
+
+// Settle says that every lease that may still be held is of that length.
+type Settle struct{ Lease time.Duration }
 
 // Apply changes the state. It does the same on every member.
 func (s *State) Apply(op Op) {
@@ -84,7 +90,11 @@ func (s *State) Apply(op Op) {
 			s.Group = op.Found.Group
 		}
 		if s.Lease != op.Found.Lease {
-			s.Lease, s.LeaseBefore = op.Found.Lease, s.Lease
+			s.Lease, s.LeaseBefore = op.Found.Lease, max(s.Lease, s.LeaseBefore)
+		}
+	case op.Settle != nil:
+		if s.Lease == op.Settle.Lease {
+			s.LeaseBefore = 0
 		}
 	case op.Join != nil:
 		if s.Members == nil {
@@ -102,6 +112,7 @@ func (s *State) Apply(op Op) {
 		}
 		s.Epoch++
 		s.Primary, s.Boot, s.ReplID = c.Primary, c.Boot, c.ReplID
+		s.Copies = min(s.Copies, c.Copies)
 		s.Reigns = append(s.Reigns, Reign{s.Epoch, c.Primary, c.ReplID, c.Start})
 		if n := len(s.Reigns); n > reignsKept {
 			s.Reigns = slices.Delete(s.Reigns, 0, n-reignsKept)

@@ -47,8 +47,9 @@ func openStore(dir string, log io.Writer) (*store, error) {
 		db.Close()
 		return nil, err
 	}
-	// Should the folder be lost, the count goes on from the time of day, which is ahead of it.
-	s.boot = max(last+1, uint64(max(0, time.Now().Unix())))
+	// Should the folder be lost, the count goes on from the time of day, which is ahead of it: two starts in the same
+	// second must not look like one process.
+	s.boot = max(last+1, uint64(max(0, time.Now().UnixMicro())))
 	if err := db.SetUint64(bootKey, s.boot); err != nil {
 		db.Close()
 		return nil, err

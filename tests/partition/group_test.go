@@ -8,6 +8,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -104,7 +105,13 @@ func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted 
 			n.kill()
 			if t.Failed() {
 				log, _ := os.ReadFile(filepath.Join(n.dir(), "log"))
-				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[max(0, len(log)-4000):])
+				from := max(0, len(log)-4000)
+				for _, what := range []string{"\npanic: ", "\nfatal error: "} {
+					if at := bytes.Index(log, []byte(what)); at >= 0 {
+						from = at
+					}
+				}
+				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[from:min(len(log), from+6000)])
 			}
 		}
 	})
@@ -201,6 +208,24 @@ func (n *node) signal(sig syscall.Signal) {
 	if n.cmd != nil {
 		_ = n.cmd.Process.Signal(sig)
 	}
+}
+
+// stop is SIGSTOP, and waits until nothing of the process runs any more.
+func (n *node) stop() {
+	n.signal(syscall.SIGSTOP)
+	n.mu.Lock()
+	pid := n.cmd.Process.Pid
+	n.mu.Unlock()
+	n.g.wait("the process to stop", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, t := range threads {
+			stat, _ := os.ReadFile(t)
+			if _, state, ok := bytes.Cut(stat, []byte(") ")); ok && state[0] != 'T' {
+				return false
+			}
+		}
+		return err == nil // elsewhere than on Linux there is nothing to be seen
+	})
 }
 
 // cut makes what n sends to o go nowhere.

@@ -63,6 +63,11 @@ func shutdown(c *command.Ctx) {
 		}
 	}
 	s := c.Client.(*session)
+	if s.srv.handsOver(how) {
+		s.srv.awaitClosing(s)
+		go s.srv.Shutdown(how)
+		return
+	}
 	if s.srv.closeLater(s.ex, how, s) {
 		return
 	}

@@ -16,6 +16,7 @@ type closing struct {
 	mu       sync.Mutex
 	how      config.Shutdown
 	waiting  []*session // clients that have said SHUTDOWN
+	some     atomic.Bool
 }
 
 // behind is how many replicas have not everything that they were sent, of how many.
@@ -45,9 +46,7 @@ func (srv *Server) closeLater(ex *executor, how config.Shutdown, s *session) boo
 	defer c.mu.Unlock()
 	c.how = how
 	if s != nil {
-		c.waiting = append(c.waiting, s)
-		s.conn.Suspend()
-		srv.stats.blocked.Add(1)
+		c.wait(s)
 	}
 	if c.until_ms.Load() == 0 {
 		c.until_ms.Store(ex.now + timeout)
@@ -56,6 +55,22 @@ func (srv *Server) closeLater(ex *executor, how config.Shutdown, s *session) boo
 	srv.askForAcks()
 	srv.nudgeReplication()
 	return true
+}
+
+// wait makes a client wait for the server's end, or to be told that it goes on. mu is held.
+func (c *closing) wait(s *session) {
+	c.waiting = append(c.waiting, s)
+	c.some.Store(true)
+	s.conn.Suspend()
+	s.srv.stats.blocked.Add(1)
+}
+
+// awaitClosing makes a client wait whose SHUTDOWN goes on elsewhere.
+func (srv *Server) awaitClosing(s *session) {
+	c := &srv.repl.closing
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wait(s)
 }
 
 // closeCron ends the server when there is nothing left to wait for. The janitor calls it, without shards.
@@ -94,7 +109,7 @@ func (srv *Server) closeCron(ex *executor) {
 // forgetClosing takes a client out that is gone.
 func (srv *Server) forgetClosing(s *session) {
 	c := &srv.repl.closing
-	if c.until_ms.Load() == 0 {
+	if !c.some.Load() {
 		return
 	}
 	c.mu.Lock()

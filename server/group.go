@@ -362,6 +362,41 @@ func (srv *Server) switchGroup(ex *executor, s *session, host string, port int) 
 	})
 }
 
+// handsOver tells whether a shutdown begins with a planned switch: this server is its group's primary, and is not told to end
+// at once.
+func (srv *Server) handsOver(how config.Shutdown) bool {
+	g := srv.group.Load()
+	return g != nil && how&config.ShutdownNow == 0 && g.reigning.Load() != 0 && srv.leads() && srv.conf.ShutdownTimeout.Get() > 0
+}
+
+// handOver lets another member be primary before this one ends, so that no write is lost and none has to wait for the end
+// of the lease. If nobody can take over this server ends all the same.
+func (srv *Server) handOver(how config.Shutdown) {
+	if !srv.handsOver(how) {
+		return
+	}
+	g := srv.group.Load()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(srv.conf.ShutdownTimeout.Get())*time.Second)
+	defer cancel()
+	t := time.NewTicker(g.profile.Interval / 4)
+	defer t.Stop()
+	for patience := time.After(2 * g.profile.Lease); ; {
+		to, err := g.node.Switch(ctx, "")
+		if err == nil {
+			srv.log.Info("Failover: " + to + " takes over before the shutdown")
+			return
+		}
+		select {
+		case <-t.C: // the coordinator may be new and have heard of nobody yet
+			continue
+		case <-patience:
+		case <-ctx.Done():
+		}
+		srv.log.Warn("Failover: no other member takes over before the shutdown: " + err.Error())
+		return
+	}
+}
+
 // infoGroup is what INFO replication says of the group.
 func infoGroup(w *infoWriter) {
 	g := w.srv.group.Load()

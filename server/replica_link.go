@@ -361,7 +361,10 @@ func (l *link) closed(why error) {
 	l.down.Store(time.Now().UnixMilli())
 	l.setState(replication.StateConnect)
 	l.session.Store(nil)
-	l.lost <- why
+	select {
+	case l.lost <- why:
+	default: // the server is stopping: nobody waits, and a loop never does
+	}
 }
 
 // cron tells the primary the position, and gives it up when it has not been heard of for too long.

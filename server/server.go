@@ -304,6 +304,7 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	if srv.ended.Load() {
 		return
 	}
+	srv.handOver(how)
 	ex := srv.janitor
 	ex.enter()
 	defer ex.leave()
@@ -312,8 +313,8 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	ex.setTime()
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()
-	if !srv.closeLater(ex, how, nil) {
-		srv.end(ex, how)
+	if !srv.closeLater(ex, how, nil) && !srv.end(ex, how) {
+		srv.stayOpen()
 	}
 }
 

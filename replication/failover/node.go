@@ -149,6 +149,9 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 func (n *Node) Stop() {
 	n.until.Store(0)
 	n.stop()
+	if _, leads := n.leadsIn(); leads {
+		_ = n.raft.LeadershipTransfer().Error() // the others need no election; if nobody is there, they do
+	}
 	if err := n.raft.Shutdown().Error(); err != nil {
 		n.o.Warn("Failover: " + err.Error())
 	}

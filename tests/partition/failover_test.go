@@ -115,6 +115,53 @@ func TestSentinelClientFollows(t *testing.T) {
 	}
 }
 
+// TestRollingRestart: every member is told to end in turn, by a signal or by SHUTDOWN, and started again without what it had
+// in memory. No write is lost, and a client of Sentinel's that tries again for a moment, as they all do, sees none fail.
+func TestRollingRestart(t *testing.T) {
+	g := newGroup(t, 3, 0, "default", "sync 1", false)
+	var addrs []string
+	for _, n := range g.nodes {
+		addrs = append(addrs, net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)))
+	}
+	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: addrs, MaxRetries: 10, MaxRetryBackoff: 100 * time.Millisecond, DialerRetries: 1})
+	defer c.Close()
+	ctx := t.Context()
+	wrote, failed := int64(0), 0
+	write := func(n int) {
+		t.Helper()
+		for range n {
+			g.wait("a write", func() bool {
+				err := c.Set(ctx, fmt.Sprint("key", wrote), wrote, 0).Err()
+				if err != nil {
+					failed++
+				}
+				return err == nil
+			})
+			wrote++
+		}
+	}
+	for round := range 2 {
+		for i := range g.nodes {
+			g.settled(2)
+			write(50)
+			n := g.nodes[(g.settled(2).n+i)%3] // the primary first
+			if n.data && round == 1 {
+				nc := n.client()
+				_ = nc.Shutdown(ctx).Err() // the connection ends with the server, or before
+				nc.Close()
+			}
+			n.end()
+			write(50)
+			n.start()
+		}
+	}
+	g.settled(2)
+	if n, err := c.DBSize(ctx).Result(); err != nil || n != wrote {
+		t.Errorf("%d keys (%v) after %d writes", n, err, wrote)
+	}
+	t.Logf("%d writes, of which %d failed at first", wrote, failed)
+}
+
 // TestComesBackEmpty: a primary that is killed and is back at once, without what it had only in memory, takes nothing away
 // from those who still have it, however early they ask it.
 func TestComesBackEmpty(t *testing.T) {

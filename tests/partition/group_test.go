@@ -106,12 +106,12 @@ func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted 
 			if t.Failed() {
 				log, _ := os.ReadFile(filepath.Join(n.dir(), "log"))
 				from := max(0, len(log)-4000)
-				for _, what := range []string{"\npanic: ", "\nfatal error: "} {
+				for _, what := range []string{"\npanic: ", "\nfatal error: ", "\nSIGQUIT: "} {
 					if at := bytes.Index(log, []byte(what)); at >= 0 {
 						from = at
 					}
 				}
-				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[from:min(len(log), from+6000)])
+				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[from:min(len(log), from+30000)])
 			}
 		}
 	})
@@ -199,6 +199,31 @@ func (n *node) kill() {
 		_ = n.cmd.Process.Kill()
 		_ = n.cmd.Wait() // says how it ended, which is known
 		n.cmd = nil
+	}
+}
+
+// end is SIGTERM: the process has to end by itself. If it does not, its log says what it is waiting for.
+func (n *node) end() {
+	n.g.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd == nil {
+		return
+	}
+	over := make(chan struct{})
+	go func() {
+		_ = n.cmd.Wait() // says how it ended, which is known
+		close(over)
+	}()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGKILL} {
+		_ = n.cmd.Process.Signal(sig)
+		select {
+		case <-over:
+			n.cmd = nil
+			return
+		case <-time.After(30 * time.Second):
+			n.g.t.Errorf("member %d has not ended half a minute after %v", n.n, sig)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 // their commands, and neither can we. Where a client's mode is sync, its output waits until enough replicas have all
 // that was written up to the end of the turn, also for reads: nobody is told of what may still be lost.
 type guard struct {
-	on   atomic.Bool // there is a group, or some mode is not async
+	on   atomic.Bool   // there is a group, or some mode is not async
+	wake chan struct{} // says to keepGuard that it is on
 	node atomic.Pointer[quorum.Node]
 
 	modes atomic.Int64 // sessions with a mode of their own, ever
@@ -51,6 +52,10 @@ func redirectTo(a config.Address) resp.Error {
 // update follows the configuration.
 func (g *guard) update(srv *Server) {
 	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
 }
 
 // copies is how many replicas the coordinator may count on for every write that was acknowledged, 0 for none. What the
@@ -427,7 +432,7 @@ func (srv *Server) guardTick() {
 	g.poke(srv)
 }
 
-// guardEvery is how often the guard looks by itself.
+// guardEvery is how often the guard looks by itself, while it is on: a server that has nothing to guard sleeps.
 const guardEvery = 25 * time.Millisecond
 
 // keepGuard runs until the server stops.
@@ -435,6 +440,16 @@ func (srv *Server) keepGuard() {
 	t := time.NewTicker(guardEvery)
 	defer t.Stop()
 	for {
+		if !srv.guard.on.Load() {
+			t.Stop()
+			select {
+			case <-srv.stopping:
+				return
+			case <-srv.guard.wake:
+			}
+			t.Reset(guardEvery)
+			continue
+		}
 		select {
 		case <-srv.stopping:
 			return

@@ -13,7 +13,7 @@ import (
 //
 // Removing and freeing are done at once, at most half of the time. The rest is upkeep: it has a share of a core of its
 // own, upkeepShare or what defrag.go says, and waits when it has used that up. When nothing is there to do the janitor
-// looks at the shards lookEvery; who makes something expire earlier than that wakes it.
+// looks at the shards every tickEvery; who makes something expire earlier than that wakes it.
 type janitor struct {
 	srv *Server
 	ex  *executor
@@ -25,6 +25,9 @@ type janitor struct {
 	credit time.Duration
 	paid   time.Time // when credit was last added
 	looks  int
+
+	commands uint64 // that had been run at the last look
+	quiet    int    // looks since any was, with nothing left to do
 }
 
 // shardNote is what the janitor knows of a shard.
@@ -37,7 +40,6 @@ type shardNote struct {
 }
 
 const (
-	lookEvery   = 100 * time.Millisecond
 	sweepEvery  = 10 * time.Millisecond // expired keys wait for each other that long
 	stretch     = time.Millisecond      // of work, and of rest after it
 	upkeepShare = 25                    // percent of a core
@@ -49,6 +51,7 @@ const (
 	trimBudget  = 1 << 20 // bytes given back while a shard is held once
 	trimKept    = 16      // this part of what a shard's data takes is kept free for what comes next
 	idleLooks   = 10      // unchanged for so many looks, a shard is idle: it keeps nothing then
+	quietLooks  = 100     // without a command for so many looks, the server is at rest
 )
 
 // keepHouse runs until the server stops.
@@ -68,8 +71,8 @@ func (srv *Server) keepHouse() {
 		start := time.Now()
 		if !start.Before(look) {
 			srv.sample()
-			look = start.Add(lookEvery)
-			if !srv.cronPaused.Load() {
+			look = srv.engine.TickAfter(start) // when the loops look, too: what sleeps is woken once
+			if !srv.cronPaused.Load() && !j.atRest() {
 				j.look()
 			}
 		}
@@ -195,6 +198,17 @@ func (j *janitor) hold(i int, step func(s *keyspace.Shard) (more bool)) (more bo
 	j.ex.view.Take(1 << i)
 	defer j.ex.view.Release()
 	return step(j.srv.ks.Shard(i))
+}
+
+// atRest tells whether a look may be left out: nothing has happened for long, and only every tenth look is taken then.
+func (j *janitor) atRest() bool {
+	n := j.srv.stats.commands.Load()
+	if n != j.commands || j.upkeep != 0 || j.graves != 0 || j.srv.defrag.queue != 0 || j.srv.ks.MaxMemory() > 0 {
+		j.commands, j.quiet = n, 0
+		return false
+	}
+	j.quiet++
+	return j.quiet > quietLooks && j.quiet%10 != 0
 }
 
 // look finds out what there is to do.

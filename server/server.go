@@ -148,6 +148,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	}
 	srv.functions.set.Store(&script.Libraries{})
 	srv.repl.init()
+	srv.guard.wake = make(chan struct{}, 1)
 	srv.loops = int(conf.EventLoops.Get())
 	if srv.loops == 0 {
 		srv.loops = processors

@@ -92,6 +92,7 @@ func (l *Loop) admit(c *Conn) {
 		l.conns = append(l.conns, c)
 	}
 	c.state |= stOpened
+	l.TickBefore(l.eng.TickAfter(l.now))
 	l.h.Opened(c)
 	c.touch()
 }
@@ -130,7 +131,10 @@ func (l *Loop) run(worked bool) {
 		worked = true
 	}
 	if !l.now.Before(l.nextTick) {
-		l.nextTick = l.eng.tickAfter(l.now)
+		l.nextTick = l.eng.TickAfter(l.now)
+		if l.count.Load() == 0 {
+			l.nextTick = l.nextTick.Add(idleTicks * l.eng.opt.TickEvery)
+		}
 		l.pool.Trim()
 		l.h.Tick(l)
 		worked = true
@@ -141,8 +145,11 @@ func (l *Loop) run(worked bool) {
 	}
 }
 
-// tickAfter is when the next tick is due. All loops tick at once: a processor that sleeps is woken less often.
-func (e *Engine) tickAfter(t time.Time) time.Time {
+// idleTicks is how many ticks a loop without connections leaves out. The first connection ends that.
+const idleTicks = 9
+
+// TickAfter is when the next tick is due. All loops tick at once: a processor that sleeps is woken less often.
+func (e *Engine) TickAfter(t time.Time) time.Time {
 	every := e.opt.TickEvery
 	return e.epoch.Add(t.Sub(e.epoch)/every*every + every)
 }

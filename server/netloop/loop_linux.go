@@ -93,7 +93,7 @@ func (l *Loop) main() {
 		l.mainPortable()
 		return
 	}
-	l.nextTick = l.eng.tickAfter(time.Now())
+	l.nextTick = l.eng.TickAfter(time.Now())
 	for !l.finished() {
 		n := l.fetch()
 		l.h.Enter(l)

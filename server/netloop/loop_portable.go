@@ -54,7 +54,7 @@ func (l *Loop) letGo() {
 
 func (l *Loop) mainPortable() {
 	l.hold()
-	l.nextTick = l.eng.tickAfter(time.Now())
+	l.nextTick = l.eng.TickAfter(time.Now())
 	l.letGo()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -130,18 +130,20 @@ func (p *peer) feed() {
 		if r == p.reader || !p.of.over.Load() || r.Left() > 0 {
 			return
 		}
-		p.sent()
+		if !p.sent() {
+			return
+		}
 	}
 }
 
-// sent follows the last byte of a snapshot.
-func (p *peer) sent() {
+// sent follows the last byte of a snapshot. It tells whether the peer gets the stream, too.
+func (p *peer) sent() (goesOn bool) {
 	t := p.of
 	p.bulk.Close()
 	t.moved()
 	if p.caps.rdbOnly {
 		p.s.conn.CloseAfterReply()
-		return
+		return false
 	}
 	if t.mark != "" {
 		p.phase.Store(peerAcking)
@@ -151,6 +153,7 @@ func (p *peer) sent() {
 	p.heard_ms.Store(p.s.ex.now)
 	p.s.srv.log.Info("Synchronization with replica " + p.name() + " succeeded")
 	p.s.srv.repl.count(p.s.srv)
+	return true
 }
 
 // wake makes the peer's loop look whether there is something to write. from is the executor that calls, or nil.

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bytes"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"larder/server/netloop"
 )
@@ -141,4 +144,25 @@ func TestWritableReplica(t *testing.T) {
 	r.want("dbsize", 1)
 	r.want("incr theirs", 1) // as a client's write it finds the key gone
 	r.want("ttl theirs", -1)
+}
+
+// TestSnapshotOnly sends clients a snapshot and nothing else, as redis-cli --rdb and --functions-rdb want it.
+func TestSnapshotOnly(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0")
+	c := ts.dial()
+	c.want("set k v", "OK")
+	for _, capa := range []string{"eof", "psync2"} { // straight, and over a file
+		for _, command := range []string{"sync", "psync ? -1"} {
+			r := ts.dial()
+			r.want("replconf capa "+capa, "OK")
+			r.want("replconf rdb-only 1", "OK")
+			r.send(command)
+			r.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+			got, err := io.ReadAll(r.r)
+			if err != nil || !bytes.Contains(got, []byte("REDIS00")) {
+				t.Fatalf("%s with capa %s: %q, %v", command, capa, got, err)
+			}
+			c.want("get k", "v")
+		}
+	}
 }

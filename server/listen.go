@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/user"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -66,6 +67,11 @@ func (srv *Server) listen() error {
 	if path := srv.conf.UnixSocket.Get(); path != "" {
 		path = srv.conf.Path(path)
 		ln, err := srv.engine.ListenUnix(path, os.FileMode(srv.conf.UnixSocketPerm.Get()), int(srv.conf.TCPBacklog.Get()), "unix")
+		if group := srv.conf.UnixSocketGroup.Get(); err == nil && group != "" {
+			if err = giveToGroup(path, group); err != nil {
+				ln.Close()
+			}
+		}
 		if err != nil {
 			srv.logListenError(err)
 			return errors.New("Failed opening Unix socket, aborting.") //lint:ignore ST1005 operators search logs for this text
@@ -180,4 +186,19 @@ func (srv *Server) removeFiles() {
 	if p := srv.pidFile(); p != "" {
 		os.Remove(p)
 	}
+}
+
+// giveToGroup makes a file that of a group, which is told by name or number.
+func giveToGroup(path, group string) error {
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		if g, err = user.LookupGroupId(group); err != nil {
+			return fmt.Errorf("unixsocketgroup: there is no group '%s'", group)
+		}
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return fmt.Errorf("unixsocketgroup: %w", err)
+	}
+	return os.Chown(path, -1, id)
 }

@@ -24,6 +24,8 @@ type Cluster struct {
 	ClusterAllowPubsubshardWhenDown Bool
 	ClusterAllowReplicaMigration    Bool
 	ClusterLinkSendbufLimit         Int // bytes, to be read as uint64
+	ClusterBlacklistTTL             Int // seconds
+	ClusterSlotStatsEnabled         Bool
 }
 
 var clusterRows = []*Row{
@@ -47,4 +49,6 @@ var clusterRows = []*Row{
 	boolean("cluster-allow-pubsubshard-when-down", true, func(c *Config) *Bool { return &c.ClusterAllowPubsubshardWhenDown }).noEffect(noCluster),
 	boolean("cluster-allow-replica-migration", true, func(c *Config) *Bool { return &c.ClusterAllowReplicaMigration }).noEffect(noCluster),
 	memoryUnsigned("cluster-link-sendbuf-limit", 0, 0, -1, func(c *Config) *Int { return &c.ClusterLinkSendbufLimit }).noEffect(noCluster),
+	integer("cluster-blacklist-ttl", 60, 0, math.MaxInt32, func(c *Config) *Int { return &c.ClusterBlacklistTTL }).noEffect(noCluster),
+	boolean("cluster-slot-stats-enabled", false, func(c *Config) *Bool { return &c.ClusterSlotStatsEnabled }).noEffect(noCluster),
 }

@@ -12,6 +12,7 @@ type Network struct {
 	MaxClients                   Int
 	ProtectedMode                Bool
 	UnixSocket                   String // path; "" does not listen
+	UnixSocketGroup              String // name or number; "" leaves that of the process
 	UnixSocketPerm               Int    // 0 leaves what umask gives
 	BindSourceAddr               String // address that outgoing links start from
 	SocketMarkID                 Int
@@ -35,6 +36,7 @@ var networkRows = []*Row{
 	unsigned("maxclients", 10000, 1, math.MaxUint32, func(c *Config) *Int { return &c.MaxClients }),
 	boolean("protected-mode", true, func(c *Config) *Bool { return &c.ProtectedMode }),
 	optional("unixsocket", func(c *Config) *String { return &c.UnixSocket }).immutable(),
+	optional("unixsocketgroup", func(c *Config) *String { return &c.UnixSocketGroup }).immutable().larder(),
 	numeric("unixsocketperm", 0, number{min: 0, max: 0o777, unsigned: true, octal: true}, func(c *Config) *Int { return &c.UnixSocketPerm }).immutable(),
 	optional("bind-source-addr", func(c *Config) *String { return &c.BindSourceAddr }),
 	unsigned("socket-mark-id", 0, 0, math.MaxUint32, func(c *Config) *Int { return &c.SocketMarkID }).immutable().noEffect("Larder marks no sockets"),

@@ -25,6 +25,7 @@ type Replication struct {
 	ReplDisklessSyncDelay        Int // seconds
 	ReplDisklessSyncMaxReplicas  Int
 	ReplDisklessLoad             Enum[DisklessLoad]
+	DualChannelReplication       Bool
 	ReplBacklogSize              Int // bytes
 	ReplBacklogTTL               Int // seconds
 	PropagationErrorBehavior     Enum[PropagationError]
@@ -41,8 +42,8 @@ type Replication struct {
 
 var replicationRows = []*Row{
 	replicaOfRow(func(c *Config) *Value[Address] { return &c.ReplicaOf }).alias("slaveof").immutable(),
-	optional("masteruser", func(c *Config) *String { return &c.MasterUser }).sensitive(),
-	optional("masterauth", func(c *Config) *String { return &c.MasterAuth }).sensitive(),
+	optional("masteruser", func(c *Config) *String { return &c.MasterUser }).alias("primaryuser").sensitive(),
+	optional("masterauth", func(c *Config) *String { return &c.MasterAuth }).alias("primaryauth").sensitive(),
 	boolean("replica-serve-stale-data", true, func(c *Config) *Bool { return &c.ReplicaServeStaleData }).alias("slave-serve-stale-data"),
 	boolean("replica-read-only", true, func(c *Config) *Bool { return &c.ReplicaReadOnly }).alias("slave-read-only"),
 	boolean("replica-ignore-maxmemory", true, func(c *Config) *Bool { return &c.ReplicaIgnoreMaxmemory }).alias("slave-ignore-maxmemory"),
@@ -60,6 +61,7 @@ var replicationRows = []*Row{
 	boolean("repl-diskless-sync", true, func(c *Config) *Bool { return &c.ReplDisklessSync }),
 	integer("repl-diskless-sync-delay", 5, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncDelay }),
 	integer("repl-diskless-sync-max-replicas", 0, 0, math.MaxInt32, func(c *Config) *Int { return &c.ReplDisklessSyncMaxReplicas }),
+	boolean("dual-channel-replication-enabled", false, func(c *Config) *Bool { return &c.DualChannelReplication }).noEffect("one connection carries snapshot and stream"),
 	enum("repl-diskless-load", DisklessLoadDisabled, disklessLoadWords, func(c *Config) *Enum[DisklessLoad] { return &c.ReplDisklessLoad }).denyLoading(),
 	memory("repl-backlog-size", 1<<20, 1, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogSize }).clamp(16<<10, math.MaxInt64),
 	integer("repl-backlog-ttl", 3600, 0, math.MaxInt64, func(c *Config) *Int { return &c.ReplBacklogTTL }),

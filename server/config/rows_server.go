@@ -41,6 +41,10 @@ type Server struct {
 	EventsPerIOThread              Int
 	PrefetchBatchMaxSize           Int
 	AvailabilityZone               String
+	DebugContext                   String
+	EnableDebugAssert              Bool
+	ReqResLogfile                  String
+	ClientDefaultRESP              Int
 	ExtendedRedisCompatibility     Bool
 	EnableProtectedConfigs         Enum[Allow]
 	EnableDebugCommand             Enum[Allow]
@@ -98,6 +102,10 @@ var serverRows = []*Row{
 	integer("events-per-io-thread", 2, 0, math.MaxInt32, func(c *Config) *Int { return &c.EventsPerIOThread }).hidden().noEffect(noIOThreads),
 	unsigned("prefetch-batch-max-size", 16, 0, 128, func(c *Config) *Int { return &c.PrefetchBatchMaxSize }).noEffect("a batch is all that a client has sent"),
 	text("availability-zone", "", func(c *Config) *String { return &c.AvailabilityZone }).noEffect("this version shows it to nobody"),
+	text("debug-context", "", func(c *Config) *String { return &c.DebugContext }).hidden().noEffect("the report of a crash is the Go runtime's"),
+	boolean("enable-debug-assert", false, func(c *Config) *Bool { return &c.EnableDebugAssert }).hidden().noEffect("assertions are on in a build of their own"),
+	text("req-res-logfile", "", func(c *Config) *String { return &c.ReqResLogfile }).hidden().noEffect("Larder writes no file of requests and replies"),
+	integer("client-default-resp", 2, 2, 3, func(c *Config) *Int { return &c.ClientDefaultRESP }).hidden().noEffect("clients ask for RESP3 with HELLO"),
 	boolean("extended-redis-compatibility", false, func(c *Config) *Bool { return &c.ExtendedRedisCompatibility }).noEffect("Larder always answers as Redis"),
 	enum("enable-protected-configs", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableProtectedConfigs }).immutable(),
 	enum("enable-debug-command", AllowNo, allowWords, func(c *Config) *Enum[Allow] { return &c.EnableDebugCommand }).immutable(),

@@ -1,0 +1,21 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+func TestSocketOfAGroup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	startServer(t, "--unixsocket", path, "--unixsocketgroup", strconv.Itoa(os.Getgid()), "--unixsocketperm", "770")
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o770 {
+		t.Fatalf("%v %v", info, err)
+	}
+	failsToStart(t, "--unixsocket", path+"2", "--unixsocketgroup", "nobody-is-in-this-group")
+	if err := giveToGroup(path, "nobody-is-in-this-group"); err == nil || err.Error() != "unixsocketgroup: there is no group 'nobody-is-in-this-group'" {
+		t.Errorf("%v", err)
+	}
+}

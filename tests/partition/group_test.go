@@ -36,7 +36,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = program.Path
-	os.Exit(m.Run())
+	code := m.Run()
+	peer.RemoveBuild()
+	os.Exit(code)
 }
 
 // group is a failover group of processes.
@@ -58,7 +60,9 @@ type node struct {
 	port     int // for clients
 	failover int
 	sentinel int
-	space    string // network namespace
+	space    string   // network namespace
+	args     []string // instead of those of a member of a group
+	password string
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -169,6 +173,9 @@ func (n *node) start() {
 			binary, "witness", "--group", "main", "--listen", n.id(), "--peers", strings.Join(peers, ","), "--dir", n.dir(),
 			"--sentinel-port", strconv.Itoa(n.sentinel), "--bind", n.host, "--profile", n.g.profile,
 		}
+	}
+	if n.args != nil {
+		args = append([]string{binary}, n.args...)
 	}
 	if n.space != "" {
 		args = append([]string{"ip", "netns", "exec", n.space}, args...)
@@ -298,6 +305,7 @@ func (g *group) primary() *node {
 func (n *node) client() *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: n.addr(), MaxRetries: -1, DialerRetries: 1, DialTimeout: 500 * time.Millisecond, ReadTimeout: time.Second, WriteTimeout: time.Second, Protocol: 2, DisableIdentity: true,
+		Password: n.password,
 	})
 }
 

@@ -112,7 +112,7 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	log := hclog.New(&hclog.LoggerOptions{Name: "raft", Level: hclog.Error, Output: lineWriter(o.Warn), DisableTime: true, Exclude: unreachable})
 	var err error
-	if n.store, err = openStore(o.Dir, lineWriter(func(string) {})); err != nil {
+	if n.store, err = openStore(o.Dir, lineWriter(func(string) {}), o.Warn); err != nil {
 		return nil, err
 	}
 	n.hold = NewHolder(o.ID, n.store.boot)
@@ -152,11 +152,12 @@ func (n *Node) Stop() {
 	if _, leads := n.leadsIn(); leads {
 		_ = n.raft.LeadershipTransfer().Error() // the others need no election; if nobody is there, they do
 	}
+	n.trans.Close()
+	n.port.close()
+	close(n.store.ended)
 	if err := n.raft.Shutdown().Error(); err != nil {
 		n.o.Warn("Failover: " + err.Error())
 	}
-	n.trans.Close()
-	n.port.close()
 	n.all.Wait()
 	n.store.Close()
 }

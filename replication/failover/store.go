@@ -20,12 +20,14 @@ type store struct {
 	*raftboltdb.BoltStore
 	snapshots raft.SnapshotStore
 	boot      uint64
+	warn      func(string)
+	ended     chan struct{} // closed when nothing that raft says reaches anybody any more
 }
 
 var bootKey = []byte("larder-boot")
 
 // openStore opens the store in a folder of its own, which it makes if need be. Only one process can have it open.
-func openStore(dir string, log io.Writer) (*store, error) {
+func openStore(dir string, log io.Writer, warn func(string)) (*store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func openStore(dir string, log io.Writer) (*store, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	s := &store{BoltStore: db}
+	s := &store{BoltStore: db, warn: warn, ended: make(chan struct{})}
 	if s.snapshots, err = raft.NewFileSnapshotStore(dir, 2, log); err != nil {
 		db.Close()
 		return nil, err
@@ -55,6 +57,33 @@ func openStore(dir string, log io.Writer) (*store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// storeRetry is how long a member whose disk is full, or broken, waits until it tries again.
+const storeRetry = 200 * time.Millisecond
+
+// SetUint64 is Raft's: it keeps the term that way, and ends the process if it cannot. A data node whose disk is full for a
+// while must not end: its Raft waits here, as if it had been paused, until there is room. It votes for nobody meanwhile,
+// and what it answers to Reports is of the term that it has kept.
+func (s *store) SetUint64(key []byte, val uint64) error {
+	for told := false; ; {
+		err := s.BoltStore.SetUint64(key, val)
+		if err == nil {
+			if told {
+				s.warn("Failover: the disk takes what this member has to remember again")
+			}
+			return nil
+		}
+		if !told {
+			told = true
+			s.warn("Failover: this member takes no part in decisions until the disk takes what it has to remember: " + err.Error())
+		}
+		select {
+		case <-s.ended:
+			return nil
+		case <-time.After(storeRetry):
+		}
+	}
 }
 
 // machine is the State as Raft keeps it.

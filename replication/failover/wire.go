@@ -122,9 +122,8 @@ func (p *port) admit(c net.Conn) {
 	switch {
 	case err != nil:
 	case kind == kindRaft:
-		p.forget(c)
 		select {
-		case p.raft <- c:
+		case p.raft <- raftConn{c, p}:
 			return
 		case <-p.done:
 		}
@@ -133,6 +132,18 @@ func (p *port) admit(c net.Conn) {
 	}
 	p.forget(c)
 	c.Close()
+}
+
+// raftConn is a connection that Raft has been given.
+type raftConn struct {
+	net.Conn
+	p *port
+}
+
+// Close is Raft's.
+func (c raftConn) Close() error {
+	c.p.forget(c.Conn)
+	return c.Conn.Close()
 }
 
 func (p *port) forget(c net.Conn) {

@@ -46,6 +46,7 @@ type group struct {
 	t       *testing.T
 	dir     string
 	bridge  string // "" without namespaces
+	small   bool   // what the members remember stands on disks that are small
 	profile string
 	safety  string
 	nodes   []*node
@@ -103,6 +104,19 @@ func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted 
 			t.Fatal(err)
 		}
 		g.nodes = append(g.nodes, n)
+	}
+	if g.bridge != "" { // a disk of their own for what the members remember, which can be filled
+		for _, n := range g.nodes {
+			if err := os.Mkdir(n.memory(), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", n.memory()); err != nil {
+				t.Logf("no disks of their own: %s", out)
+				break
+			}
+			g.small = true
+			t.Cleanup(func() { run("umount", n.memory()) })
+		}
 	}
 	t.Cleanup(func() {
 		for _, n := range g.nodes {
@@ -274,6 +288,33 @@ func (g *group) heal() {
 				run("ip", "-n", n.space, "route", "del", "blackhole", o.host+"/32")
 			}
 		}
+	}
+}
+
+// memory is where a member remembers what was decided.
+func (n *node) memory() string { return filepath.Join(n.dir(), "failover") }
+
+// fill leaves no room where n remembers what was decided, and tells whether that can be done here.
+func (g *group) fill(n *node) bool {
+	if !g.small {
+		return false
+	}
+	f, err := os.Create(filepath.Join(n.memory(), "fill"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for size := 64 << 10; size >= 512; size /= 2 {
+		for _, err = f.Write(make([]byte, size)); err == nil; _, err = f.Write(make([]byte, size)) {
+		}
+	}
+	return true
+}
+
+// free ends fill.
+func (g *group) free() {
+	for _, n := range g.nodes {
+		os.Remove(filepath.Join(n.memory(), "fill"))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,21 +17,34 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var trouble = flag.Duration("trouble", 8*time.Second, "how long a group is troubled")
+var (
+	trouble = flag.Duration("trouble", 8*time.Second, "how long a group is troubled")
+	seed    = flag.Uint64("seed", 0, "of the trouble; 0 for another one each time")
+)
 
-// op is one command on a register: SET, GET or INCR.
+// op is one command on a register, a list, or a pair of counters that change together:
+//
+//	's' SET   'g' GET   'i' INCR   'e' INCR by a script
+//	'p' RPUSH   'o' LPOP
+//	't' MULTI, INCR of both, EXEC   'r' MULTI, GET of both, EXEC
 type op struct {
-	kind  byte // 's', 'g', 'i'
+	kind  byte
 	key   string
 	value int
 }
 
 type result struct {
-	value   int // what GET and INCR returned; 0 if there was nothing
+	value   int // what was returned; 0 if there was nothing
 	unknown bool
 }
 
-// registers is what porcupine compares with: a number for each key.
+// register is the state of a key: a number, or a list.
+type register struct {
+	n    int
+	list string // of numbers, each with a comma behind it
+}
+
+// registers is what porcupine compares with, for each key.
 var registers = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		keys := map[string][]porcupine.Operation{}
@@ -44,16 +58,29 @@ var registers = porcupine.Model{
 		}
 		return out
 	},
-	Init: func() any { return 0 },
+	Init: func() any { return register{} },
 	Step: func(state, input, output any) (bool, any) {
-		v, in, out := state.(int), input.(op), output.(result)
+		v, in, out := state.(register), input.(op), output.(result)
 		switch in.kind {
 		case 's':
-			return true, in.value
-		case 'i':
-			return out.unknown || out.value == v+1, v + 1
+			v.n = in.value
+			return true, v
+		case 'i', 'e', 't':
+			v.n++
+			return out.unknown || out.value == v.n, v
+		case 'p':
+			v.list += strconv.Itoa(in.value) + ","
+			v.n++
+			return out.unknown || out.value == v.n, v
+		case 'o':
+			if v.n == 0 {
+				return out.unknown || out.value == 0, v
+			}
+			head, rest, _ := strings.Cut(v.list, ",")
+			v.list, v.n = rest, v.n-1
+			return out.unknown || strconv.Itoa(out.value) == head, v
 		}
-		return out.unknown || out.value == v, v
+		return out.unknown || out.value == v.n, v
 	},
 }
 
@@ -63,6 +90,7 @@ type recorder struct {
 	began   time.Time
 	history []porcupine.Operation
 	done    int
+	torn    int // transactions whose halves differed
 }
 
 func (r *recorder) now() int64 { return int64(time.Since(r.began)) }
@@ -77,11 +105,13 @@ func (r *recorder) client(g *group, id int, stop chan struct{}) {
 		}
 	}()
 	ctx := context.Background()
+	pace := time.NewTicker(500 * time.Microsecond) // the history has to be judged
+	defer pace.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
-		default:
+		case <-pace.C:
 		}
 		if c == nil {
 			p := g.primary()
@@ -95,33 +125,31 @@ func (r *recorder) client(g *group, id int, stop chan struct{}) {
 				continue
 			}
 		}
-		o := op{kind: "sgi"[rnd.IntN(3)], key: fmt.Sprint("k", rnd.IntN(6)), value: id*1_000_000 + n*1000}
+		o := op{kind: "sgiesgiepootr"[rnd.IntN(13)], value: id*1_000_000 + n*1000}
+		switch o.kind {
+		case 'p', 'o':
+			o.key = fmt.Sprint("list", rnd.IntN(2))
+		case 't', 'r':
+			o.key = "pair"
+		default:
+			o.key = fmt.Sprint("k", rnd.IntN(8))
+		}
 		call := r.now()
 		var res result
-		var err error
-		switch o.kind {
-		case 's':
-			err = c.Set(ctx, o.key, o.value, 0).Err()
-		case 'g':
-			res.value, err = c.Get(ctx, o.key).Int()
-			if errors.Is(err, redis.Nil) {
-				err = nil
-			}
-		case 'i':
-			var v int64
-			v, err = c.Incr(ctx, o.key).Result()
-			res.value = int(v)
-		}
+		second, err := o.do(ctx, c, &res)
 		end := r.now()
 		if err != nil {
 			c.Close()
 			c = nil
-			if o.kind == 'g' || refusal(err) {
+			if o.kind == 'g' || o.kind == 'r' || refusal(err) {
 				continue // nothing was done
 			}
 			res.unknown, end = true, 1<<62
 		}
 		r.mu.Lock()
+		if err == nil && second != res.value {
+			r.torn++
+		}
 		r.history = append(r.history, porcupine.Operation{ClientId: id, Input: o, Call: call, Output: res, Return: end})
 		if err == nil {
 			r.done++
@@ -132,9 +160,53 @@ func (r *recorder) client(g *group, id int, stop chan struct{}) {
 	}
 }
 
+// do runs the command. second is what its other half said, where there is one.
+func (o op) do(ctx context.Context, c *redis.Client, res *result) (second int, err error) {
+	switch o.kind {
+	case 's':
+		err = c.Set(ctx, o.key, o.value, 0).Err()
+	case 'g':
+		res.value, err = c.Get(ctx, o.key).Int()
+	case 'i':
+		var v int64
+		v, err = c.Incr(ctx, o.key).Result()
+		res.value = int(v)
+	case 'e':
+		res.value, err = c.Eval(ctx, "return redis.call('incr', KEYS[1])", []string{o.key}).Int()
+	case 'p':
+		var v int64
+		v, err = c.RPush(ctx, o.key, o.value).Result()
+		res.value = int(v)
+	case 'o':
+		res.value, err = c.LPop(ctx, o.key).Int()
+	case 't':
+		var a, b *redis.IntCmd
+		_, err = c.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+			a, b = tx.Incr(ctx, o.key+"-a"), tx.Incr(ctx, o.key+"-b")
+			return nil
+		})
+		res.value, second = int(a.Val()), int(b.Val())
+	case 'r':
+		var a, b *redis.StringCmd
+		_, err = c.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+			a, b = tx.Get(ctx, o.key+"-a"), tx.Get(ctx, o.key+"-b")
+			return nil
+		})
+		res.value, _ = a.Int()
+		second, _ = b.Int()
+	}
+	if errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	if o.kind != 't' && o.kind != 'r' {
+		second = res.value
+	}
+	return second, err
+}
+
 // refusal tells whether an error says that nothing was done.
 func refusal(err error) bool {
-	for _, code := range []string{"READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN"} {
+	for _, code := range []string{"READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN", "EXECABORT"} {
 		if strings.HasPrefix(err.Error(), code) {
 			return true
 		}
@@ -142,11 +214,15 @@ func refusal(err error) bool {
 	return strings.Contains(err.Error(), "connect: ")
 }
 
-// TestLinearizable: in sync 1 what clients see of registers and counters is one history, whatever is taken from the
-// group: links in one direction or both, processes by kill -9, time by SIGSTOP.
+// TestLinearizable: in sync 1 what clients see of registers, counters, lists, scripts and transactions is one history,
+// whatever is taken from the group: links in one direction or both, processes by kill -9, SIGTERM and SHUTDOWN, time by SIGSTOP,
+// and the room on the disk on which the members remember what they decided.
 func TestLinearizable(t *testing.T) {
 	g := newGroup(t, 3, 0, "default", "sync 1", true)
-	seed := uint64(time.Now().UnixNano())
+	seed := *seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	r := &recorder{began: time.Now()}
@@ -166,7 +242,25 @@ func TestLinearizable(t *testing.T) {
 			continue
 		}
 		other := g.nodes[(p.n+1+rnd.IntN(2))%3]
-		switch kind := rnd.IntN(5); kind {
+		restart := func(n *node, end func()) {
+			g.free() // nobody starts without room
+			end()
+			<-tick.C
+			n.start()
+			g.heal()
+			g.settled(2) // one copy of the data at a time
+		}
+		switch kind := rnd.IntN(8); kind {
+		case 5:
+			events["replica killed"]++
+			restart(other, other.kill)
+		case 6:
+			events["primary told to end"]++
+			restart(p, p.end)
+		case 7:
+			if g.fill([]*node{p, other}[rnd.IntN(2)]) {
+				events["disk full"]++
+			}
 		case 0:
 			events["primary cut off"]++
 			for _, o := range g.nodes {
@@ -178,11 +272,7 @@ func TestLinearizable(t *testing.T) {
 			g.cut(p, other)
 		case 2:
 			events["primary killed"]++
-			p.kill()
-			<-tick.C
-			p.start()
-			g.heal()
-			g.settled(2) // one copy of the data at a time
+			restart(p, p.kill)
 		case 3:
 			events["primary stopped"]++
 			p.signal(syscall.SIGSTOP)
@@ -197,18 +287,25 @@ func TestLinearizable(t *testing.T) {
 		}
 	}
 	g.heal()
+	g.free()
 	g.settled(2)
 	at := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.done }
 	before := at()
 	g.wait("commands after the trouble", func() bool { return at() > before+50 })
 	close(stop)
 	clients.Wait()
+	for _, n := range g.nodes {
+		n.end()
+	}
 	t.Logf("%d commands, %d answered; %v", len(r.history), r.done, events)
-	switch porcupine.CheckOperationsTimeout(registers, r.history, 60*time.Second) {
+	if r.torn > 0 {
+		t.Errorf("%d transactions were seen by halves", r.torn)
+	}
+	switch porcupine.CheckOperationsTimeout(registers, r.history, 20*time.Second) {
 	case porcupine.Illegal:
 		t.Error("what the clients saw is no one history")
 	case porcupine.Unknown:
-		t.Log("the history is too long to be judged in a minute")
+		t.Log("the history is too long to be judged in that time")
 	}
 	if r.done < 100 {
 		t.Errorf("only %d commands were answered", r.done)
@@ -226,6 +323,21 @@ func TestCheckerSees(t *testing.T) {
 	}
 	if porcupine.CheckOperations(registers, []porcupine.Operation{set, get(0)}) {
 		t.Error("a lost write is not seen")
+	}
+	push := func(v, n int, at int64) porcupine.Operation {
+		return porcupine.Operation{ClientId: 1, Input: op{'p', "l", v}, Call: at, Output: result{value: n}, Return: at + 1}
+	}
+	pop := func(v int, at int64) porcupine.Operation {
+		return porcupine.Operation{ClientId: 2, Input: op{'o', "l", 0}, Call: at, Output: result{value: v}, Return: at + 1}
+	}
+	if !porcupine.CheckOperations(registers, []porcupine.Operation{push(7, 1, 1), push(8, 2, 3), pop(7, 5), pop(8, 7), pop(0, 9)}) {
+		t.Error("a list in its order is refused")
+	}
+	if porcupine.CheckOperations(registers, []porcupine.Operation{push(7, 1, 1), push(8, 2, 3), pop(8, 5)}) {
+		t.Error("a lost item is not seen")
+	}
+	if porcupine.CheckOperations(registers, []porcupine.Operation{push(7, 1, 1), pop(7, 3), pop(7, 5)}) {
+		t.Error("an item that comes twice is not seen")
 	}
 	set.Return, set.Output = 1<<62, result{unknown: true}
 	if !porcupine.CheckOperations(registers, []porcupine.Operation{set, get(0)}) {

@@ -7,18 +7,19 @@
 //	LFU   16 bits    clock of the last decrement, in minutes, modulo 2^16
 //	       8 bits    logarithmic counter of accesses
 //	FIFO  21 bits    clock of the last access, in seconds, modulo 2^21 (24 days); for an entry in the small queue
-//	                 18 bits of it (3 days), and 3 bits for the lap of the queue in which it came
+//	                 17 bits of it (36 hours), and 4 bits for the lap of the queue in which it came
 //	       1 bit     the entry is in the small queue
 //	       2 bits    accesses, up to 3
 //
 // For example the LFU word 0x012c05 was last decremented at minute 300 and counts 5, the value that a new entry gets.
-// The FIFO word 0x00095e came at second 9 into the small queue in its lap 0b01011 & 7 = 3, and was read twice.
+// The FIFO word 0x0004de came at second 9 into the small queue in its lap 11, and was read twice.
 //
 //	policy.go    what a policy is, and where its candidates come from
 //	access.go    access words
 //	lru.go lfu.go ttl.go random.go s3fifo.go   a policy each
 //	pool.go      the best candidates of several samples
 //	queue.go ghost.go    what s3fifo remembers of entries that came and went
+//	mode.go model.go     how it suits itself to what is asked for
 package eviction
 
 // Words says what access words mean.
@@ -128,9 +129,9 @@ const (
 	fifoCountMask = 3
 	fifoSmall     = 4
 	fifoLapShift  = 3
-	fifoLapMask   = 7
+	fifoLapMask   = 15
 	fifoSeconds   = 1<<21 - 1 // clock of an entry in the main queue, from bit 3 on
-	fifoYoung     = 1<<18 - 1 // and in the small queue, from bit 6 on
+	fifoYoung     = 1<<17 - 1 // and in the small queue, from bit 7 on
 )
 
 func fifoCount(word uint32) uint32 { return word & fifoCountMask }
@@ -142,15 +143,22 @@ func fifoMain(count uint32, now_ms int64) uint32 {
 
 // fifoNew is the word of an entry that comes into the small queue in the given lap.
 func fifoNew(lap uint32, now_ms int64) uint32 {
-	return uint32(now_ms/1000)&fifoYoung<<6 | lap&fifoLapMask<<fifoLapShift | fifoSmall
+	return uint32(now_ms/1000)&fifoYoung<<7 | lap&fifoLapMask<<fifoLapShift | fifoSmall
 }
+
+func fifoLap(word uint32) uint32 { return word >> fifoLapShift & fifoLapMask }
 
 func fifoTouch(word uint32, now_ms int64) uint32 {
 	n := min(word&fifoCountMask+1, fifoCountMask)
 	if word&fifoSmall != 0 {
-		return uint32(now_ms/1000)&fifoYoung<<6 | word&(fifoLapMask<<fifoLapShift|fifoSmall) | n
+		return uint32(now_ms/1000)&fifoYoung<<7 | word&(fifoLapMask<<fifoLapShift|fifoSmall) | n
 	}
 	return fifoMain(n, now_ms)
+}
+
+// fifoSeen is the word of an entry of the small queue after a use that does not count.
+func fifoSeen(word uint32, now_ms int64) uint32 {
+	return uint32(now_ms/1000)&fifoYoung<<7 | word&(fifoLapMask<<fifoLapShift|fifoSmall|fifoCountMask)
 }
 
 // fifoMoved is the word of an entry that moves on from the small queue to the main one, with its clock.
@@ -160,7 +168,7 @@ func fifoMoved(word, count uint32, now_ms int64) uint32 {
 
 func fifoIdle(word uint32, now_ms int64) int64 {
 	if word&fifoSmall != 0 {
-		return int64((uint32(now_ms/1000) - word>>6) & fifoYoung)
+		return int64((uint32(now_ms/1000) - word>>7) & fifoYoung)
 	}
 	return int64((uint32(now_ms/1000) - word>>3) & fifoSeconds)
 }

@@ -52,7 +52,7 @@ func (g *ghosts) take(hash uint64) bool {
 	return true
 }
 
-// resize makes it remember about as many hashes as there are entries, and a quarter more. What is remembered stays as far as it can:
+// resize makes it remember about as many hashes as there are entries, or a little fewer. What is remembered stays as far as it can:
 // sets stand in the order of the hashes, so each new one takes over from the old one in its place.
 func (g *ghosts) resize(entries int) {
 	have, most := len(g.sets)/8, max(entries, ghostLeast)*ghostPercent/100/ghostWays
@@ -70,6 +70,6 @@ func (g *ghosts) resize(entries int) {
 }
 
 const (
-	ghostPercent = 130 // of the entries
+	ghostPercent = 105 // of the entries
 	ghostLeast   = 64  // entries that count in any case
 )

@@ -1,6 +1,9 @@
 package eviction
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A Policy chooses which of the entries that a source offers leaves next. It keeps what it needs to know about an entry in
 // that entry's access word, and little else: see State. A further policy is one file: a type with this method, and its names
@@ -16,6 +19,7 @@ type Moment struct {
 	Now_ms  int64
 	Rnd     uint64 // a uniform random number
 	Samples int    // maxmemory-samples: how many entries a policy that samples looks at
+	BySize  bool   // s3fifo: large entries have to be used more than small ones
 }
 
 // A Source offers the entries of one database that may leave: all of them, or those with an expiry. They stand in many
@@ -64,13 +68,17 @@ type State struct {
 	mu   sync.Mutex
 	pool pool
 	fifo fifo
+
+	_    [64]byte
+	uses atomic.Uint64 // see s3fifo.go; read with each access, written rarely
+	_    [56]byte
 }
 
 // Bytes is the memory that the state takes.
 func (st *State) Bytes() int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return len(st.fifo.small.ring) + len(st.fifo.ghosts.sets)
+	return len(st.fifo.small.ring) + len(st.fifo.ghosts.sets) + st.fifo.models.bytes()
 }
 
 // Reset forgets everything.
@@ -78,6 +86,7 @@ func (st *State) Reset() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.pool, st.fifo = pool{}, fifo{}
+	st.uses.Store(0)
 }
 
 // A Named is a policy under one of the names that maxmemory-policy gives it.

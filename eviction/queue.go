@@ -5,12 +5,15 @@ import "encoding/binary"
 // queue is the small queue: the order in which entries came, as the place of each. It knows nothing of entries that
 // have left in another way; whoever takes one out looks whether it is still there.
 //
-// Positions count what was ever put in. An entry's word has three bits of the lap in which it came, a lap being half of
-// the queue's room: while it is in the queue at most two laps have begun since.
+// Positions count what was ever put in. An entry's word has the lap in which it came, from 0 to 14, a lap being an eighth of
+// what is to be in the queue: while it is in the queue at most ten laps have begun since: there may be an eighth more. Lap 15 is that of entries that
+// belong there, but came while there was no need to queue: see State.Admit.
 type queue struct {
 	ring       []byte // 5 bytes each: the hash, little endian, and the shard
 	head, tail uint64 // positions: of the first that is in it, and after the last
-	lap        uint8  // a lap is 1<<lap positions
+	lap        uint32 // of what comes now
+	inLap      int    // what came in this one
+	lapSize    int
 }
 
 func (q *queue) room() uint64 { return uint64(len(q.ring) / placeBytes) }
@@ -26,9 +29,12 @@ func (q *queue) push(p Place) (lap uint32) {
 	b := q.ring[q.tail%q.room()*placeBytes:]
 	binary.LittleEndian.PutUint32(b, uint32(p))
 	b[4] = byte(p >> 32)
-	lap = uint32(q.tail >> q.lap)
 	q.tail++
-	return lap
+	if q.inLap++; q.inLap > q.lapSize {
+		q.lap = (q.lap + 1) % lapNever
+		q.inLap = 1
+	}
+	return q.lap
 }
 
 // pop takes the first one out.
@@ -38,20 +44,33 @@ func (q *queue) pop() Place {
 	return Place(binary.LittleEndian.Uint32(b)) | Place(b[4])<<32
 }
 
-// holds tells whether an entry with this word is in the queue, as far as its lap tells. An entry that fell out of it
-// without having been told, which happens while the queue is made larger, is taken for one that is in it three laps of eight.
+// holds tells whether an entry of the small queue is in the ring, as far as its lap tells. One that is not, because
+// the queue was made much smaller, is taken for one that is eleven times of fifteen.
 func (q *queue) holds(word uint32) bool {
-	return word&fifoSmall != 0 && q.tail != q.head && inLap(word, q.now())
+	return q.tail != q.head && lapsSince(word, q.lap) <= lapsHeld
 }
 
-// now is the lap of what was put in last.
-func (q *queue) now() uint32 { return uint32((q.tail - 1) >> q.lap) }
+// lapsSince is how many laps have begun in lap now since an entry came into the small queue, modulo 15; many if it never was
+// in the ring.
+func lapsSince(word, now uint32) uint32 {
+	lap := fifoLap(word)
+	if lap == lapNever {
+		return lapNever
+	}
+	return (now + lapNever - lap) % lapNever
+}
 
-// inLap tells whether an entry of the small queue can still be in it in lap now.
-func inLap(word, now uint32) bool { return (now-word>>fifoLapShift)&fifoLapMask <= 2 }
+const lapNever = 15
+
+const (
+	lapsInQueue = 8
+	lapsHeld    = 10
+)
 
 // resize makes room for about count. What is in the queue stays as far as there is room.
 func (q *queue) resize(count int) {
+	q.lapSize = (count + lapsInQueue - 1) / lapsInQueue
+	count = max(queueMost(count), min(q.len(), count*lapsHeld))
 	if have := int(q.room()); have >= count && have <= count+count/2 {
 		return
 	}
@@ -64,6 +83,7 @@ func (q *queue) resize(count int) {
 		copy(b[p%uint64(count)*placeBytes:][:placeBytes], q.ring[p%q.room()*placeBytes:])
 	}
 	q.ring = b
-	for q.lap = 0; 2<<q.lap < count; q.lap++ {
-	}
 }
+
+// queueMost is how many may be in the queue when count are to be in it.
+func queueMost(count int) int { return count + count/8 }

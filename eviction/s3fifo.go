@@ -1,136 +1,236 @@
 package eviction
 
+import "math/bits"
+
 // s3fifo is S3-FIFO (Yang et al., SOSP 2023) over the slots of a table. What comes in stands in the small queue first, a
 // tenth of the entries: most of what is used once leaves from there soon. What was used meanwhile moves on to the
 // main queue, which is no queue but the table itself: a hand goes over its slots, takes one use off the entries that
 // it meets and lets go of those that have none left. What left the small queue and comes again while the ghosts remember it
-// stands in the main queue at once.
+// stands in the main queue at once. How large the small queue is, and how much a use counts for, is up to the mode: see mode.go.
 //
-// For each entry that is 6 bits of the access word, 4 to 6 in the small queue and 11 to 14 in the ghosts: at most 24 bits in all
-// with the queue at its usual size. The other 18 bits of the word are a clock that only OBJECT IDLETIME and files ask for.
-type s3fifo struct {
-	weighted bool // large entries need more uses than small ones
-}
+// For each entry that is 7 bits of the access word, 4 in the small queue, 8 in the mode with the largest one, and 10 to 11 in
+// the ghosts: at most 24 bits in all with the queue at its usual size, and the models. The other 18 bits of the word are a
+// clock that only OBJECT IDLETIME and files ask for.
+type s3fifo struct{}
 
 const (
-	smallShare = 10 // the small queue has one of so many entries,
-	smallLeast = 64 // and at least so many
-	lookMost   = 16 // entries looked at for one choice
-	largeFrom  = 2  // times the mean size of what leaves the small queue: what is larger counts as large
-	popMost    = 64 // places of the small queue looked at for one choice: most are of entries that have gone another way
+	lookMost  = 16 // entries looked at for one choice
+	largeFrom = 2  // times the mean size of what leaves the small queue: what is larger counts as large
+	popMost   = 64 // places of the small queue looked at for one choice: most are of entries that have gone another way
 )
 
 // fifo is the part of State that s3fifo keeps.
 type fifo struct {
 	small  queue
 	ghosts ghosts
+	models models
 	mean   int64 // of the sizes of what has left, 8 bits after the point
 }
 
+func (f *fifo) mode() *mode { return &modes[f.models.best] }
+
+// What is to be known when an entry is used stands in one word, State.uses, which is read without a lock:
+//
+//	4 bits  the lap of the small queue. What is used in the lap in which it came, or in the next one, does not count: many
+//	        programs write what they have read, or use things twice and never again.
+//	1 bit   that is so; not before something has left
+//	1 bit   a use in the main queue counts in full
+//	8 bits  the shift by which sampleOf knows the keys that the models want to see; 0 without models
+const (
+	usesByLap = 16
+	usesTop   = 32
+	usesShift = 8
+)
+
+// tell makes what is to be known when an entry is used what it is now. The state is locked.
+func (st *State) tell() {
+	f := &st.fifo
+	w := uint64(0)
+	if f.models.size > 0 {
+		w = uint64(f.small.lap) | usesByLap | uint64(64-f.models.sampled)<<usesShift
+	}
+	if f.mode().top {
+		w |= usesTop
+	}
+	if st.uses.Load() != w {
+		st.uses.Store(w)
+	}
+}
+
+// Use is the word of an entry after a use, under FIFO words.
+func (st *State) Use(word uint32, hash uint64, now_ms int64) uint32 {
+	uses := st.uses.Load()
+	if shift := uses >> usesShift; shift != 0 && sampleOf(hash, shift) && st.mu.TryLock() { // one is as good as another
+		if st.fifo.models.use(hash) {
+			st.tell()
+		}
+		st.mu.Unlock()
+	}
+	if word&fifoSmall == 0 {
+		if uses&usesTop != 0 {
+			word |= fifoCountMask
+		}
+	} else if uses&usesByLap != 0 && lapsSince(word, uint32(uses)&fifoLapMask) <= 1 {
+		return fifoSeen(word, now_ms)
+	}
+	return fifoTouch(word, now_ms)
+}
+
 // Admit is the word of an entry that comes into a database of count entries, under FIFO words: of which the state keeps
-// account.
+// account. While there is room for all, before anything has left or after much was deleted, nothing is put into the queue:
+// the hand finds what came then, and treats it as if it came out of the queue.
 func (st *State) Admit(hash uint64, p Place, count int, now_ms int64) uint32 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	f := &st.fifo
-	if f.ghosts.take(hash) {
-		return fifoMain(1, now_ms)
+	if f.models.size > 0 && sampleOf(hash, uint64(64-f.models.sampled)) {
+		f.models.use(hash)
 	}
-	f.small.resize(smallRoom(count))
+	defer st.tell()
+	if f.ghosts.take(hash) {
+		return fifoMain(f.mode().back, now_ms)
+	}
+	room := f.mode().room(count)
+	if f.models.size == 0 || f.small.len() >= queueMost(room) {
+		return fifoNew(lapNever, now_ms)
+	}
+	f.small.resize(room)
 	return fifoNew(f.small.push(p), now_ms)
 }
 
-func smallRoom(count int) int { return max(count/smallShare, smallLeast) }
-
-func (p s3fifo) Victim(src Source, st *State, at Moment) (Candidate, bool) {
+func (s3fifo) Victim(src Source, st *State, at Moment) (Candidate, bool) {
 	f := &st.fifo
+	count := src.Len()
 	st.mu.Lock()
-	f.ghosts.resize(src.Len())
-	full := f.small.len() >= smallRoom(src.Len())
+	f.ghosts.resize(count)
+	f.models.resize(count)
+	st.tell()
+	v := victims{src: src, st: st, at: at, mode: f.mode(), looks: lookMost}
+	v.room = v.mode.room(count)
+	full := f.small.len() >= v.room
 	st.mu.Unlock()
-	looks := lookMost
 	if full {
-		if c, ok := p.fromSmall(src, st, at, &looks); ok {
+		if c, ok := v.fromSmall(v.mode.pass); ok {
 			return c, true
 		}
 	}
-	if c, ok := p.fromMain(src, st, at, &looks); ok {
+	if c, ok := v.fromMain(); ok {
 		return c, true
 	}
-	if c, ok := p.fromSmall(src, st, at, &looks); ok {
+	v.looks += 2 // all that was looked at is in the small queue, or there is nothing else
+	if c, ok := v.fromSmall(0); ok {
 		return c, true
 	}
 	return src.Next()
 }
 
-// fromSmall takes entries out of the small queue until one of them was not used. Those that were move on.
-func (p s3fifo) fromSmall(src Source, st *State, at Moment, looks *int) (Candidate, bool) {
-	f := &st.fifo
-	for pops := popMost; *looks > 0 && pops > 0; pops-- {
-		st.mu.Lock()
+// victims is one choice.
+type victims struct {
+	src   Source
+	st    *State
+	at    Moment
+	mode  *mode
+	room  int // of the small queue
+	looks int // that are left
+}
+
+// large tells whether an entry has to be used more than others: only where sizes count. The state is locked, or mean is
+// what it was.
+func (v *victims) large(c Candidate, mean int64) bool {
+	return v.at.BySize && int64(c.Size)<<8 > largeFrom*mean
+}
+
+// fromSmall takes entries out of the small queue until one of them was not used. Those that were move on, and pass of 65536
+// that were not.
+func (v *victims) fromSmall(pass uint64) (Candidate, bool) {
+	f := &v.st.fifo
+	for pops := popMost; v.looks > 0 && pops > 0; pops-- {
+		v.st.mu.Lock()
 		if f.small.len() == 0 {
-			st.mu.Unlock()
+			v.st.mu.Unlock()
 			break
 		}
 		place := f.small.pop()
-		needs := uint32(1)
-		mean := f.mean
-		st.mu.Unlock()
-		for _, c := range src.Find(place) {
+		left, mean := f.small.len(), f.mean
+		v.st.mu.Unlock()
+		for _, c := range v.src.Find(place) {
 			if c.Word&fifoSmall == 0 {
 				continue
 			}
-			*looks--
-			if p.weighted && int64(c.Size)<<8 > largeFrom*mean {
+			v.looks--
+			needs := uint32(1)
+			if v.large(c, mean) {
 				needs = 2
 			}
-			if fifoCount(c.Word) < needs {
-				hash, _ := src.Hash(c)
-				st.mu.Lock()
-				f.ghosts.add(hash)
-				f.mean += (int64(c.Size)<<8 - f.mean) / 64
-				st.mu.Unlock()
+			if fifoCount(c.Word) >= needs {
+				v.src.SetWord(c, fifoMoved(c.Word, v.mode.moved, v.at.Now_ms))
+				break
+			}
+			if pass == 0 || v.at.Rnd>>13&0xffff >= pass || needs > 1 {
+				v.leaves(c)
 				return c, true
 			}
-			src.SetWord(c, fifoMoved(c.Word, 0, at.Now_ms))
+			v.at.Rnd = bits.RotateLeft64(v.at.Rnd*0x5851f42d4c957f2d+0x14057b7ef767814f, 29)
+			v.src.SetWord(c, fifoMoved(c.Word, v.mode.passed, v.at.Now_ms))
+			if left < v.room {
+				return Candidate{}, false
+			}
 			break
 		}
 	}
 	return Candidate{}, false
 }
 
+// leaves remembers an entry that leaves without having been used.
+func (v *victims) leaves(c Candidate) {
+	hash, _ := v.src.Hash(c)
+	v.st.mu.Lock()
+	f := &v.st.fifo
+	f.ghosts.add(hash)
+	f.mean += (int64(c.Size)<<8 - f.mean) / 64
+	v.st.mu.Unlock()
+}
+
 // fromMain moves the hand on until it meets an entry that has no uses left, or has looked at as many as it may: then the
 // one that had fewest leaves.
-func (p s3fifo) fromMain(src Source, st *State, at Moment, looks *int) (Candidate, bool) {
-	st.mu.Lock()
-	empty, lap, mean := st.fifo.small.len() == 0, st.fifo.small.now(), st.fifo.mean
-	st.mu.Unlock()
+func (v *victims) fromMain() (Candidate, bool) {
+	v.st.mu.Lock()
+	f := &v.st.fifo
+	queued, mean := f.small, f.mean
+	v.st.mu.Unlock()
 	var best Place
 	fewest := uint32(fifoCountMask + 1)
-	for ; *looks > 0; *looks-- {
-		c, ok := src.Next()
+	for ; v.looks > 0; v.looks-- {
+		c, ok := v.src.Next()
 		if !ok {
 			break
 		}
-		if c.Word&fifoSmall != 0 && !empty && inLap(c.Word, lap) {
+		small := c.Word&fifoSmall != 0
+		if small && queued.holds(c.Word) {
 			continue
 		}
 		n := fifoCount(c.Word)
-		if n == 0 {
+		switch {
+		case n == 0:
+			if small {
+				v.leaves(c)
+			}
 			return c, true
-		}
-		if n < fewest {
-			_, best = src.Hash(c)
+		case n < fewest:
+			_, best = v.src.Hash(c)
 			fewest = n
 		}
-		less := uint32(1)
-		if p.weighted && int64(c.Size)<<8 > largeFrom*mean {
-			less = n
+		switch {
+		case small:
+			v.src.SetWord(c, fifoMoved(c.Word, v.mode.moved, v.at.Now_ms))
+		case v.large(c, mean):
+			v.src.SetWord(c, c.Word-n)
+		default:
+			v.src.SetWord(c, c.Word-1)
 		}
-		src.SetWord(c, c.Word-less)
 	}
 	if fewest <= fifoCountMask {
-		for _, c := range src.Find(best) {
+		for _, c := range v.src.Find(best) {
 			return c, true
 		}
 	}

@@ -1,7 +1,9 @@
 package keyspace
 
 import (
+	"math"
 	"math/bits"
+	"sync"
 	"sync/atomic"
 
 	"larder/datatypes/arena"
@@ -40,7 +42,7 @@ func (v *View) evictFrom(n, samples int) bool {
 	c := &v.choice
 	c.begin(v, n)
 	st := &ks.census[n].state
-	got, ok := ks.Policy.Policy.Victim(c, st, eviction.Moment{Clock: &ks.Clock, Now_ms: v.Now, Rnd: v.random(), Samples: samples})
+	got, ok := ks.Policy.Policy.Victim(c, st, eviction.Moment{Clock: &ks.Clock, Now_ms: v.Now, Rnd: v.random(), Samples: samples, BySize: ks.BySize})
 	if !ok {
 		c.drop()
 		return false
@@ -101,6 +103,44 @@ func (ks *Keyspace) forgetKeys() {
 type census struct {
 	keys, volatile atomic.Int64
 	state          eviction.State
+	sweep          sweep
+}
+
+// sweep is how far the hand of a policy has come that goes from entry to entry. It goes over the parts of the hashes' range,
+// and over all shards in each part: so it comes to every entry equally often, however many its shard has. Each view takes
+// a part of one shard at a time, so that several may evict side by side.
+type sweep struct {
+	mu    sync.Mutex
+	shard int    // whose turn it is
+	from  uint64 // where the part begins
+	last  uint64 // and its last hash
+}
+
+// partEntries is about how many entries the hand meets in a part of one shard.
+const partEntries = 16
+
+// stretch is what a view has of a sweep.
+type stretch struct {
+	shard int
+	hand  table.Hand
+	last  uint64
+	open  bool
+}
+
+// take is the next stretch for somebody who goes over count entries.
+func (s *sweep) take(shards, count int) stretch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shard++; s.shard >= shards || s.last == 0 {
+		s.shard = 0
+		s.from = 0
+		if s.last != math.MaxUint64 && s.last != 0 {
+			s.from = s.last + 1
+		}
+		parts := max(bits.Len(uint(count/shards/partEntries)), 1) - 1
+		s.last = s.from | math.MaxUint64>>parts
+	}
+	return stretch{shard: s.shard, hand: table.HandAt(s.from), last: s.last, open: true}
 }
 
 // CountKeys counts the keys of all databases. No shard is held by the caller. It takes a microsecond or two for each
@@ -168,15 +208,16 @@ type choice struct {
 	db       int
 	volatile bool
 	shard    int // that is held, -1 for none
-	stay     int // entries to come before the hand goes on to the next shard
 	items    []item
 	list     []eviction.Candidate
+
+	stretches []stretch // of the databases
 }
 
 var _ eviction.Source = (*choice)(nil)
 
 func (c *choice) begin(v *View, db int) {
-	c.v, c.db, c.volatile, c.shard, c.stay = v, db, v.ks.Policy.Volatile, -1, 0
+	c.v, c.db, c.volatile, c.shard = v, db, v.ks.Policy.Volatile, -1
 }
 
 // take holds shard i instead of the one that is held, and forgets all candidates. It gives the database's part there.
@@ -244,45 +285,45 @@ func (c *choice) append(sh *Shard, d *database, slot table.Slot, e arena.Ref) []
 	return c.list
 }
 
-// Next is the entry after the hand of a shard. It stays in a shard for some entries, fewer if the database is small: then
-// it goes over all shards as if they were one.
+// Next is the entry after the hand of the database.
 func (c *choice) Next() (eviction.Candidate, bool) {
 	ks := c.v.ks
-	for idle := 0; idle <= len(ks.shards); idle++ {
-		if c.stay == 0 {
-			c.take(int(ks.evictTurn.Add(1)) & (len(ks.shards) - 1))
-			c.stay = min(max(c.Len()/len(ks.shards)/stayShare, 1), stayMost)
+	if len(c.stretches) == 0 {
+		c.stretches = make([]stretch, ks.databases)
+	}
+	at := &c.stretches[c.db]
+	for idle := 0; idle <= idleMost*len(ks.shards); {
+		if !at.open {
+			*at = ks.census[c.db].sweep.take(len(ks.shards), c.Len())
+			idle++
 		}
-		c.stay--
-		i := c.shard
-		if i < 0 {
-			i = int(ks.evictTurn.Load()) & (len(ks.shards) - 1)
-		}
-		sh, d := c.take(i)
+		sh, d := c.take(at.shard)
 		for tries := 0; d.ready && tries < nextTries; tries++ {
-			slot, e, ok := d.t.Next(&d.hand, c.volatile)
-			if !ok {
+			slot, e, ok, done := d.t.NextWithin(&at.hand, c.volatile, at.last)
+			if at.open = !done; done {
 				break
 			}
-			if x, ok := c.offer(sh, d, slot, e); ok {
-				return x, true
+			if ok {
+				if x, ok := c.offer(sh, d, slot, e); ok {
+					return x, true
+				}
 			}
 		}
-		c.stay = 0
+		if !d.ready {
+			at.open = false
+		}
 	}
 	return eviction.Candidate{}, false
 }
 
 const (
-	stayShare = 64
-	stayMost  = 16
+	idleMost  = 4  // stretches without an entry, for each shard
 	nextTries = 64 // hashes that have no expiry, but fields that do
 )
 
 // Find is the entries at a place.
 func (c *choice) Find(p eviction.Place) []eviction.Candidate {
 	sh, d := c.take(p.Shard())
-	c.stay = 0
 	if !d.ready {
 		return nil
 	}

@@ -181,7 +181,7 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	var ok bool
 	if edit {
 		if ok = v.seek(it, key); ok {
-			v.touch(it)
+			v.touch(it, key)
 		}
 	} else {
 		ok = v.look(it, key)

@@ -44,6 +44,7 @@ type Keyspace struct {
 	Clock    eviction.Clock
 	Policy   *eviction.Named // what leaves when memory is short; see SetPolicy
 	LazyFree LazyFree
+	BySize   bool // s3fifo lets large entries go first
 
 	opt       Options
 	hash      func([]byte) uint64
@@ -54,7 +55,7 @@ type Keyspace struct {
 	maxMemory   atomic.Int64
 	views       atomic.Uint64 // that were made
 	census      []census      // by database
-	evictTurn   atomic.Uint32 // of the shards, to lose a key
+	squeezeTurn atomic.Uint32 // of the shards, to be squeezed
 	evictions   atomic.Uint32 // that were tried
 	grain       atomic.Int64  // by how much a shard may change before it tells; see usedGrain
 	policyBytes atomic.Int64  // what the policy keeps, as it is part of used

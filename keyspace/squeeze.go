@@ -12,7 +12,7 @@ import (
 func (v *View) Squeeze() bool {
 	ks := v.ks
 	for range min(squeezeShards, len(ks.shards)) {
-		i := int(ks.evictTurn.Add(1)) & (len(ks.shards) - 1)
+		i := int(ks.squeezeTurn.Add(1)) & (len(ks.shards) - 1)
 		v.Take(1 << i)
 		s := ks.shards[i]
 		had := s.arena.ResidentBytes()

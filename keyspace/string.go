@@ -126,17 +126,18 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 			it.sh.dueAt(at_ms)
 		}
 	}
-	putAccess(it.bytes(), v.overwritten(access(it.bytes())))
+	putAccess(it.bytes(), v.overwritten(&it, key))
 }
 
 // overwritten is the access word of a key whose value was replaced: an LFU counter lives on, as in Redis.
 // Under s3fifo it is a use.
-func (v *View) overwritten(word uint32) uint32 {
+func (v *View) overwritten(it *item, key []byte) uint32 {
+	word := access(it.bytes())
 	switch {
 	case v.ks.Clock.LFU:
 		return word
 	case v.ks.Clock.FIFO:
-		return v.ks.Clock.Touch(word, v.Now, 0)
+		return v.touched(it, key, word)
 	}
 	return v.ks.Clock.New(v.Now)
 }

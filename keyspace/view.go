@@ -265,24 +265,32 @@ func (v *View) look(it *item, key []byte) bool {
 		return false
 	}
 	it.sh.Stats.Hits++
-	v.touch(it)
+	v.touch(it, key)
 	return true
 }
 
 // touch notes the access. The word is written only when it changes, and is no modification for a snapshot.
-func (v *View) touch(it *item) {
+func (v *View) touch(it *item, key []byte) {
 	if v.NoTouch {
 		return
 	}
 	b := it.sh.arena.Bytes(it.e, headBytes)
 	old := access(b)
-	rnd := uint32(0)
-	if v.ks.Clock.LFU {
-		rnd = uint32(it.sh.env.Rand.Uint64())
-	}
-	if w := v.ks.Clock.Touch(old, v.Now, rnd); w != old {
+	if w := v.touched(it, key, old); w != old {
 		putAccess(b, w)
 	}
+}
+
+// touched is the access word after a use of a key.
+func (v *View) touched(it *item, key []byte, word uint32) uint32 {
+	ks := v.ks
+	switch {
+	case ks.Clock.LFU:
+		return ks.Clock.Touch(word, v.Now, uint32(it.sh.env.Rand.Uint64()))
+	case ks.Clock.FIFO && (it.h.ttl() || !ks.Policy.Volatile):
+		return ks.census[v.DB].state.Use(word, v.hashOf(key), v.Now)
+	}
+	return ks.Clock.Touch(word, v.Now, 0)
 }
 
 // event records what happened if anybody wants to hear of it.

@@ -9,6 +9,30 @@ type Hand struct {
 	slot uint8  // entries before this slot of the bucket have been passed
 }
 
+// HandAt is a hand that stands before the first bucket that begins with a hash or after it.
+func HandAt(hash uint64) Hand {
+	if hash == 0 {
+		return Hand{}
+	}
+	return Hand{pos: hash - 1, slot: 255} // behind all entries of the bucket before
+}
+
+// NextWithin is Next for a hand that goes no further than the buckets up to that of the hash last. It is false as well at
+// that end, where the hand stays; then done is set.
+func (t *Table) NextWithin(h *Hand, volatile bool, last uint64) (s Slot, e arena.Ref, ok, done bool) {
+	if h.pos > last {
+		return s, e, false, true
+	}
+	next := *h
+	s, e, ok = t.Next(&next, volatile)
+	if chained := ok && next.slot == 0; !chained && (next.pos > last || next.pos < h.pos || next.pos == h.pos && next.slot <= h.slot) {
+		return Slot{}, 0, false, true
+	}
+	done = !ok && next == *h
+	*h = next
+	return s, e, ok, done
+}
+
 // handBuckets bounds how many buckets without an entry, and segments without one that is volatile, Next passes.
 const handBuckets = 2048
 

@@ -132,3 +132,42 @@ func TestSoonest(t *testing.T) {
 		w.check()
 	}
 }
+
+// TestHandGoesOverParts: going over the parts of the hashes' range one after the other, a hand comes by every entry once.
+func TestHandGoesOverParts(t *testing.T) {
+	for _, n := range []int{1, 5, 100, 769, 5000} {
+		w := newWorld(t, uint64(n), mix)
+		for i := range n {
+			w.insert(uint64(i), int64(i%7/6*(1000+i)))
+		}
+		for _, volatile := range []bool{false, true} {
+			want := 0
+			for i := range n {
+				if !volatile || i%7 == 6 {
+					want++
+				}
+			}
+			for bits := range 12 {
+				seen := map[arena.Ref]int{}
+				total := 0
+				for part := range uint64(1) << bits {
+					from := part << (63 - bits) << 1
+					h := HandAt(from)
+					for {
+						_, e, ok, done := w.t.NextWithin(&h, volatile, from|^uint64(0)>>bits)
+						if done {
+							break
+						}
+						if ok {
+							seen[e]++
+							total++
+						}
+					}
+				}
+				if len(seen) != want || total != want {
+					t.Fatalf("%d entries, volatile %v, %d parts: %d were seen, %d times", n, volatile, 1<<bits, len(seen), total)
+				}
+			}
+		}
+	}
+}

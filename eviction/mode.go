@@ -1,0 +1,38 @@
+package eviction
+
+// A mode is how s3fifo treats what comes and what is used. No mode is best for all: what a small queue keeps out is a scan
+// today and the new favourite tomorrow. So small models of the cache try all of them on some of the keys, see model.go, and
+// the cache itself takes the one that does best.
+type mode struct {
+	small  int    // the small queue has one of so many entries,
+	least  int    // and at least so many
+	pass   uint64 // of 65536 entries that leave the small queue unused, those that move on nevertheless
+	passed uint32 // uses that count for an entry that moved on unused,
+	moved  uint32 // for one that moved on because it was used,
+	back   uint32 // and for one that came back while the ghosts remembered it
+	top    bool   // a use in the main queue counts like three
+}
+
+// The modes. The first one is what a cache begins with, and what the others have to be better than.
+var modes = [...]mode{
+	{small: 10, least: 64, back: 1},
+	// Nearly LRU: what was used last is looked at last by the hand, in four steps. For favourites that change.
+	{small: 10, least: 64, pass: 65536, passed: 1, moved: 2, back: 3, top: true},
+	// Something of what nobody uses is given a second chance: for loops a little larger than the cache.
+	{small: 10, least: 64, pass: 6554, back: 1},
+	// Next to nothing has the time to prove itself: for many that are used once.
+	{small: 50, least: 16, back: 1},
+	// Twice the time to prove itself.
+	{small: 5, least: 64, back: 1},
+}
+
+// room is how many entries of count the small queue has.
+func (m *mode) room(count int) int { return max(count/m.small, min(m.least, max(count/2, 1))) }
+
+// uses is what a use makes of the count of an entry in the main queue.
+func (m *mode) uses(count uint32) uint32 {
+	if m.top {
+		return fifoCountMask
+	}
+	return min(count+1, fifoCountMask)
+}

@@ -47,9 +47,10 @@ func (srv *Server) followConfig() {
 	}, "maxmemory")
 	follow(func() {
 		srv.ks.SetPolicy(eviction.ByName(c.MaxmemoryPolicy.Get().String()))
+		srv.ks.BySize = c.S3fifoBySize.Get()
 		srv.ks.Clock.LogFactor = int(c.LFULogFactor.Get())
 		srv.ks.Clock.DecayTime = int(c.LFUDecayTime.Get())
-	}, "maxmemory-policy", "lfu-log-factor", "lfu-decay-time")
+	}, "maxmemory-policy", "s3fifo-by-size", "lfu-log-factor", "lfu-decay-time")
 	follow(func() {
 		srv.ks.LazyFree = keyspace.LazyFree{
 			Eviction: c.LazyfreeLazyEviction.Get(), Expire: c.LazyfreeLazyExpire.Get(), ServerDel: c.LazyfreeLazyServerDel.Get(),

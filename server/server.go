@@ -141,6 +141,9 @@ var processors = runtime.GOMAXPROCS(0)
 
 // New makes a server that does not listen yet.
 func New(conf *config.Store, log *zap.Logger) (*Server, error) {
+	if err := adoptCacheMode(conf, log); err != nil {
+		return nil, err
+	}
 	srv := &Server{
 		conf: conf, log: log, started: time.Now(), runID: newRunID(),
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),

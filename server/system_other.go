@@ -25,4 +25,7 @@ func residentMemory() int64 {
 // systemMemory is not known here.
 func systemMemory() int64 { return 0 }
 
+// groupMemory is not known here.
+func groupMemory(string) int64 { return 0 }
+
 func systemName() string { return runtime.GOOS + " " + runtime.GOARCH }

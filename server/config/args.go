@@ -15,7 +15,7 @@ type Source struct {
 //
 // An option takes all that follows up to the next argument with two dashes; one that directly follows the option's
 // name is its value, dashes or not: --proc-title-template --x sets "--x". Name and value may stand in one argument:
-// "--port 7000". A --save without a value turns snapshots off. "-" may be the first or the last argument.
+// "--port 7000". A --save without a value turns snapshots off, and --cache is short for --cache-mode yes. "-" may be the first or the last argument.
 //
 //	redis.conf --port 7000 --save 60 1000  ->  {File: "redis.conf", Options: `port "7000" ` + "\n" + `save "60" "1000" `}
 func ParseArgs(args []string) Source {
@@ -35,6 +35,10 @@ func ParseArgs(args []string) Source {
 		case complete && strings.HasPrefix(arg, "--"):
 			if options.Len() > 0 {
 				options.WriteByte('\n')
+			}
+			if strings.EqualFold(arg, "--cache") {
+				options.WriteString("cache-mode yes ")
+				continue
 			}
 			options.WriteString(arg[2:] + " ")
 			words, _ := SplitArgs(arg)

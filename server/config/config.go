@@ -83,6 +83,7 @@ type Store struct {
 	renames []Rename
 	users   []User
 	ignored []Ignored
+	given   map[*Row]bool // by Load
 }
 
 type listener struct {

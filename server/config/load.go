@@ -80,10 +80,14 @@ func (s *Store) Users() []User { return s.users }
 // not among them.
 func (s *Store) Ignored() []Ignored { return s.ignored }
 
+// Given tells whether the configuration that was loaded says anything about a directive.
+func (s *Store) Given(name string) bool { return s.given[Lookup(name)] }
+
 // Load reads the configuration. It is called once, before anybody reads the store. Errors are of type *Error, or say
 // which file cannot be read. stdin is read only if src asks for it.
 func (s *Store) Load(src Source, stdin io.Reader) error {
 	l := loader{store: s, given: map[*Row]bool{}}
+	s.given = l.given
 	before := 1 // lines that redis-server would count before the options
 	if src.File != "" {
 		s.file = s.Path(src.File)

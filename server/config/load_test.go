@@ -155,6 +155,8 @@ func TestParseArgs(t *testing.T) {
 		{[]string{"redis.conf", "--port", "7000", "--save", "60", "1000"}, Source{File: "redis.conf", Options: "port \"7000\" \nsave \"60\" \"1000\" "}},
 		{[]string{"--SAVE", "--port 1"}, Source{Options: "SAVE \"\"\nport 1 "}},
 		{[]string{"--save"}, Source{Options: `save ""`}},
+		{[]string{"--cache"}, Source{Options: "cache-mode yes"}},
+		{[]string{"--port", "1", "--cache", "--save"}, Source{Options: "port \"1\" \ncache-mode yes \nsave \"\""}},
 		{[]string{"--x", "--y", "--z"}, Source{Options: "x \"--y\" \nz "}},
 	} {
 		got := ParseArgs(c.args)

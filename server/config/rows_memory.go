@@ -7,6 +7,8 @@ type Memory struct {
 	Maxmemory                  Int // bytes, to be read as uint64; 0 is no limit
 	MaxmemoryPolicy            Enum[MaxmemoryPolicy]
 	MaxmemorySamples           Int
+	CacheMode                  Bool // what the configuration does not say is what a cache wants
+	S3fifoBySize               Bool
 	MaxmemoryEvictionTenacity  Int
 	LFULogFactor               Int
 	LFUDecayTime               Int // minutes
@@ -31,6 +33,8 @@ var memoryRows = []*Row{
 	memoryUnsigned("maxmemory", 0, 0, -1, func(c *Config) *Int { return &c.Maxmemory }),
 	enum("maxmemory-policy", PolicyNoEviction, maxmemoryPolicyWords, func(c *Config) *Enum[MaxmemoryPolicy] { return &c.MaxmemoryPolicy }),
 	integer("maxmemory-samples", 5, 1, math.MaxInt32, func(c *Config) *Int { return &c.MaxmemorySamples }),
+	boolean("cache-mode", false, func(c *Config) *Bool { return &c.CacheMode }).immutable().larder(),
+	boolean("s3fifo-by-size", false, func(c *Config) *Bool { return &c.S3fifoBySize }).larder(),
 	integer("maxmemory-eviction-tenacity", 10, 0, 100, func(c *Config) *Int { return &c.MaxmemoryEvictionTenacity }).noEffect(noEviction),
 	integer("lfu-log-factor", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.LFULogFactor }),
 	integer("lfu-decay-time", 1, 0, math.MaxInt32, func(c *Config) *Int { return &c.LFUDecayTime }),

@@ -10,7 +10,7 @@ import (
 
 // runLarder runs a trace through the keyspace of the server: GET, and SET on a miss. Before a SET keys are evicted as the
 // server does it, from one shard after the other, until there is room: for one more, or for size bytes.
-func runLarder(t *trace, capacity int64, unit bool, policy string, shards, samples int, clock func(i int) int64, seed uint64) (r result, err error) {
+func runLarder(t *trace, capacity int64, unit bool, policy string, shards, samples int, bySize bool, clock func(i int) int64, seed uint64) (r result, err error) {
 	scale := int64(1)
 	if !unit { // values as long as memory allows: what counts is how the sizes compare
 		scale = max(1, t.bytes/(512<<20))
@@ -29,6 +29,7 @@ func runLarder(t *trace, capacity int64, unit bool, policy string, shards, sampl
 	}
 	defer ks.Close()
 	ks.SetPolicy(eviction.ByName(policy))
+	ks.BySize = bySize
 	ks.SetMaxMemory(1 << 40)
 	v := keyspace.NewView(ks)
 	key := make([]byte, 8)

@@ -52,6 +52,7 @@ type options struct {
 	rate     int
 	seed     uint64
 	limit    int
+	bySize   bool
 }
 
 func main() {
@@ -69,6 +70,7 @@ func run() error {
 	flag.IntVar(&o.shards, "shards", 64, "shards of the keyspace; the server's default is 64")
 	flag.IntVar(&o.samples, "samples", 5, "maxmemory-samples of our own policies")
 	flag.BoolVar(&o.bytes, "bytes", false, "the cache is so many bytes, not objects; for traces with sizes")
+	flag.BoolVar(&o.bySize, "by-size", false, "s3fifo-by-size: large objects have to be used more than small ones")
 	flag.IntVar(&o.rate, "rate", 1000, "requests per second, for policies that count in minutes")
 	flag.Uint64Var(&o.seed, "seed", 1, "of all random choices")
 	flag.IntVar(&o.limit, "requests", 1_000_000, "requests of each trace, at most")
@@ -206,7 +208,7 @@ func (o *options) one(t *trace, capacity int64, unit bool, name string) (result,
 	if eviction.ByName(name).Words != eviction.WordsLFU {
 		clock = fine
 	}
-	return runLarder(t, capacity, unit, name, o.shards, o.samples, clock, o.seed)
+	return runLarder(t, capacity, unit, name, o.shards, o.samples, o.bySize, clock, o.seed)
 }
 
 // closure is the share of the way from one ratio to the optimum; false if there is no way to go.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,8 @@ type sentinel struct {
 	closed bool
 	nextID int64
 	all    sync.WaitGroup
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
 // sentinelConn is one client. Its fields are its own goroutine's, but what stands under mu, for others tell it news.
@@ -47,17 +50,27 @@ type sentinelConn struct {
 	out      resp.Writer
 	channels map[string]bool
 	patterns map[string]bool
+
+	queue   sync.Mutex
+	news    []news // that the client has still to be told
+	telling bool   // a goroutine is at it
 }
 
-// Bounds of what a client of this port may send.
+// news is a message of a channel.
+type news struct{ channel, message string }
+
+// Bounds of what clients of this port may send and be.
 const (
-	sentinelArgs = 1024
-	sentinelBulk = 64 << 10
+	sentinelArgs    = 1024
+	sentinelRequest = 64 << 10 // bytes of one request
+	sentinelClients = 10000
+	sentinelNews    = 256 // that a client may be behind
 )
 
 // startSentinel serves the port at the addresses, those of the directive bind. Where the first fails, it does.
 func startSentinel(s *sentinel, addrs []string) error {
 	s.conns = map[*sentinelConn]bool{}
+	s.ctx, s.end = context.WithCancel(context.Background())
 	for _, a := range addrs {
 		optional := strings.HasPrefix(a, "-")
 		a = strings.TrimPrefix(a, "-")
@@ -95,10 +108,14 @@ func (s *sentinel) accept(ln net.Listener) {
 		c := &sentinelConn{s: s, nc: nc, in: bufio.NewReader(nc), channels: map[string]bool{}, patterns: map[string]bool{}}
 		c.out.Init(2, nil)
 		s.mu.Lock()
-		if s.closed {
+		if s.closed || len(s.conns) >= sentinelClients {
+			closed := s.closed
 			s.mu.Unlock()
 			nc.Close()
-			return
+			if closed {
+				return
+			}
+			continue
 		}
 		s.nextID++
 		c.id = s.nextID
@@ -109,6 +126,7 @@ func (s *sentinel) accept(ln net.Listener) {
 }
 
 func (s *sentinel) stop() {
+	s.end()
 	s.mu.Lock()
 	s.closed = true
 	for _, ln := range s.lns {
@@ -121,12 +139,42 @@ func (s *sentinel) stop() {
 	s.all.Wait()
 }
 
-// publish tells the subscribers of a channel.
+// publish tells the subscribers of a channel. It waits for none of them: this server's role must not change later because
+// a client does not read.
 func (s *sentinel) publish(channel, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	for c := range s.conns {
-		c.tell(channel, message)
+		c.queue.Lock()
+		switch {
+		case len(c.news) >= sentinelNews:
+			c.nc.Close()
+		case c.telling:
+			c.news = append(c.news, news{channel, message})
+		default:
+			c.news, c.telling = append(c.news, news{channel, message}), true
+			s.all.Go(c.tellAll)
+		}
+		c.queue.Unlock()
+	}
+}
+
+// tellAll tells the client what has been published, in its order.
+func (c *sentinelConn) tellAll() {
+	for {
+		c.queue.Lock()
+		list := c.news
+		c.news, c.telling = nil, len(list) > 0
+		c.queue.Unlock()
+		if len(list) == 0 {
+			return
+		}
+		for _, n := range list {
+			c.tell(n.channel, n.message)
+		}
 	}
 }
 
@@ -216,14 +264,16 @@ func readRequest(in *bufio.Reader) ([]string, error) {
 		return nil, errRequest
 	}
 	var args []string
+	left := sentinelRequest
 	for range n {
 		if line, err = readLine(in); err != nil {
 			return nil, err
 		}
 		size, err := strconv.Atoi(strings.TrimPrefix(line, "$"))
-		if err != nil || size < 0 || size > sentinelBulk || !strings.HasPrefix(line, "$") {
+		if err != nil || size < 0 || size > left || !strings.HasPrefix(line, "$") {
 			return nil, errRequest
 		}
+		left -= size
 		b := make([]byte, size+2)
 		if _, err := io.ReadFull(in, b); err != nil {
 			return nil, err

@@ -320,7 +320,7 @@ var sentinelHelp = []string{
 
 // order has the group do something. It may take seconds, in which this client waits.
 func (c *sentinelConn) order(sub string, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(c.s.ctx, 15*time.Second)
 	defer cancel()
 	id := ""
 	if len(args) > 0 && sub != "failover" {

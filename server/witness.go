@@ -67,7 +67,9 @@ func RunWitness(ctx context.Context, o WitnessOptions, log *zap.Logger) error {
 	}
 	log.Info("Witness of group " + o.Group + " is ready")
 	<-ctx.Done()
-	w.sentinel.stop()
+	if o.SentinelPort != 0 {
+		w.sentinel.stop()
+	}
 	node.Stop()
 	log.Info("Witness ends")
 	return nil

@@ -82,8 +82,23 @@ func (n *Node) order(ctx context.Context, o adminOrder) (string, error) {
 	if end, ok := ctx.Deadline(); ok {
 		timeout = time.Until(end)
 	}
-	reply, err := n.port.ask(string(id), envelope{Admin: &o}, timeout)
-	return reply.Text, err
+	type outcome struct {
+		reply envelope
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		reply, err := n.port.ask(string(id), envelope{Admin: &o}, timeout)
+		done <- outcome{reply, err}
+	}()
+	select {
+	case out := <-done:
+		return out.reply.Text, out.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-n.ctx.Done():
+		return "", errNoLeader
+	}
 }
 
 func (n *Node) administer(ctx context.Context, o adminOrder) (string, error) {

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+)
+
+// sentinelPort is a sentinel port by itself.
+func sentinelPort(t *testing.T) *sentinel {
+	t.Helper()
+	s := &sentinel{group: "main", password: func() string { return "" }}
+	if err := startSentinel(s, []string{"127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *sentinel) dial(t *testing.T) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", s.lns[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
+
+func (s *sentinel) clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// of is the port's side of a connection.
+func (s *sentinel) of(nc net.Conn) *sentinelConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.nc.RemoteAddr().String() == nc.LocalAddr().String() {
+			return c
+		}
+	}
+	return nil
+}
+
+// TestSentinelNews: subscribers are told in order, and one that does not read is waited for by nobody.
+func TestSentinelNews(t *testing.T) {
+	s := sentinelPort(t)
+	stalled, reads := s.dial(t), s.dial(t)
+	in := bufio.NewReader(reads)
+	for _, nc := range []net.Conn{stalled, reads} {
+		fmt.Fprintf(nc, "SUBSCRIBE +switch-master\r\n")
+	}
+	for range 6 { // *3 $9 subscribe $14 +switch-master :1
+		if _, err := readLine(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both to be there", func() bool { return s.clients() == 2 })
+	text := strings.Repeat("x", 64<<10)
+	stuck := s.of(stalled)
+	stuck.mu.Lock() // as while it is being written to
+	for i := range 200 {
+		if i == 50 {
+			stuck.mu.Unlock()
+		}
+		s.publish("+switch-master", fmt.Sprint(i, " ", text))
+		for range 6 { // *3 $7 message $14 +switch-master $n
+			if _, err := readLine(in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := make([]byte, len(fmt.Sprint(i, " "))+len(text)+2)
+		if _, err := io.ReadFull(in, b); err != nil || !strings.HasPrefix(string(b), fmt.Sprint(i, " x")) {
+			t.Fatalf("news %d: %.20q, %v", i, b, err)
+		}
+	}
+	eventually(t, "the one that does not read to be closed", func() bool { return s.clients() == 1 })
+}
+
+// TestSentinelBounds: a request that is too large ends the connection before it is in memory.
+func TestSentinelBounds(t *testing.T) {
+	s := sentinelPort(t)
+	for _, request := range []string{
+		"*1025\r\n",
+		"*1\r\n$65537\r\n",
+		"*2\r\n$40000\r\n" + strings.Repeat("x", 40000) + "\r\n$40000\r\n",
+		"*1\r\n$-1\r\n",
+		"*x\r\n",
+		strings.Repeat("x", 8<<10),
+	} {
+		nc := s.dial(t)
+		io.WriteString(nc, request)
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%.20q was answered", request)
+		}
+	}
+	nc := s.dial(t)
+	io.WriteString(nc, "PING\r\n")
+	if line, err := readLine(bufio.NewReader(nc)); err != nil || line != "+PONG" {
+		t.Errorf("%q, %v", line, err)
+	}
+}

@@ -92,11 +92,12 @@ func Load(src io.Reader, size int64, v *keyspace.View, o LoadOptions) (res LoadR
 // A loader reads a file from beginning to end. It places keys itself, or has a crew for that.
 type loader struct {
 	placer
-	mine bool  // the loader takes the shards and releases them
-	crew *crew // nil: the loader does it all
-	told int64 // where Progress was called
-	held int64 // where the shards were taken
-	next facts
+	mine  bool  // the loader takes the shards and releases them
+	crew  *crew // nil: the loader does it all
+	told  int64 // where Progress was called
+	held  int64 // where the shards were taken
+	slept int64 // keys that KeyDelay was waited for
+	next  facts
 }
 
 // facts are what a file says of a key before it comes.
@@ -213,6 +214,10 @@ func (l *loader) pause() error {
 		l.held = at
 		l.v.Release()
 		defer func() { l.v.Take(l.ks.All()) }()
+	}
+	if l.o.KeyDelay > 0 {
+		time.Sleep(l.o.KeyDelay * time.Duration(l.res.Keys-l.slept))
+		l.slept = l.res.Keys
 	}
 	if l.o.Progress != nil && at-l.told >= l.o.Every {
 		l.told = at

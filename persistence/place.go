@@ -3,7 +3,6 @@ package persistence
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"larder/datatypes"
 	"larder/keyspace"
@@ -152,8 +151,5 @@ func (p *placer) placed() {
 	p.res.Keys++
 	if len(p.v.Events) > 0 {
 		p.v.ResetEvents() // nobody hears of keys that were always there
-	}
-	if p.o.KeyDelay > 0 {
-		time.Sleep(p.o.KeyDelay)
 	}
 }

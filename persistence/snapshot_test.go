@@ -468,3 +468,28 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestKeyDelay waits for each key, and others have the shards meanwhile.
+func TestKeyDelay(t *testing.T) {
+	_, from := newKeyspace(t, 4)
+	fill(from, 40, 1)
+	file := snapshot(t, from, options(codec.Version70))
+	ks, v := newKeyspace(t, 4)
+	loaded := make(chan int64)
+	go func() {
+		res, err := load(file, v, LoadOptions{KeyDelay: 20 * time.Millisecond})
+		if err != nil {
+			t.Error(err)
+		}
+		loaded <- res.Keys
+	}()
+	other := keyspace.NewView(ks)
+	other.Now = now
+	seen := 0
+	for seen == 0 {
+		seen = len(allKeys(other)) / 2
+	}
+	if all := <-loaded; int64(seen) >= all {
+		t.Errorf("the shards were free when all %d keys were there, %d", all, seen)
+	}
+}

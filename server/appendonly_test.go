@@ -189,6 +189,29 @@ func TestRewriteUnderWrites(t *testing.T) {
 	}
 }
 
+// TestLoadScripts loads scripts, which redis-server before 7.0 wrote to its log as they were.
+func TestLoadScripts(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--aof-use-rdb-preamble", "no"}
+	ts := startServer(t, options...)
+	ts.stop()
+	f, err := os.OpenFile(filepath.Join(dir, "appendonlydir", "appendonly.aof.1.incr.aof"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range []string{"return redis.call('incr', KEYS[1])", "return redis.call('incr', 'not' .. KEYS[1])"} {
+		fmt.Fprintf(f, "*4\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n1\r\n$1\r\nx\r\n", len(script), script)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := startServer(t, options...).dial()
+	for range 2 {
+		c.want("mget x notx", []any{"1", "1"})
+		c.want("debug loadaof", "OK") // with all shards held
+	}
+}
+
 // TestAppendOnlySwitch switches the log on and off while the server runs.
 func TestAppendOnlySwitch(t *testing.T) {
 	dir := t.TempDir()

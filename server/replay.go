@@ -103,6 +103,7 @@ func newReplayer(srv *Server, own *executor) *replayer {
 	if own != nil {
 		w.ex.view = own.view
 		w.ex.ctx.View = own.view
+		w.ex.inTransaction = true // scripts find their shards taken
 	}
 	w.s = &session{srv: srv, ex: w.ex, authed: true, protocol: 2}
 	w.ex.setTime()

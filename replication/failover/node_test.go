@@ -244,33 +244,6 @@ func TestDeclines(t *testing.T) {
 	}
 }
 
-// TestBrokenDisk: a member whose disk takes nothing any more takes no part in elections, but goes on, and can be stopped.
-func TestBrokenDisk(t *testing.T) {
-	g := newTestGroup(t, 2, 1)
-	first := g.primary()
-	second := g.other(first)
-	n := g.nodes[second]
-	warned := make(chan string, 1)
-	n.store.warn = func(text string) {
-		select {
-		case warned <- text:
-		default: // it says so again when it is stopped
-		}
-	}
-	n.store.BoltStore.Close()
-	g.stop(first) // somebody has to be elected, which needs both of those that are left
-	select {
-	case text := <-warned:
-		t.Log(text)
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing was to be remembered")
-	}
-	if n.Holds(Now()) {
-		t.Error("it is primary")
-	}
-	g.stop(second)
-}
-
 // TestMembersComeAndGo: a third data node joins by naming one that is there, and leaves again.
 func TestMembersComeAndGo(t *testing.T) {
 	g := newTestGroup(t, 2, 1)

@@ -19,7 +19,7 @@ func debugListpack(c *command.Ctx, srv *Server) {
 		c.Fail(resp.ErrNoSuchKey)
 		return
 	}
-	if encoding, _ := c.Encoding(key); encoding != "listpack" {
+	if encoding, _ := c.Encoding(key); encoding != "listpack" && encoding != "listpackex" {
 		c.Fail(resp.ErrNotListpack)
 		return
 	}

@@ -59,7 +59,7 @@ func (e *Engine) newCJSON(c *cjsonConf) *lua.LTable {
 		},
 		"encode_max_depth":        func(L *lua.LState) int { return jsonNumber(L, &c.encodeDepth, 1, math.MaxInt32) },
 		"decode_max_depth":        func(L *lua.LState) int { return jsonNumber(L, &c.decodeDepth, 1, math.MaxInt32) },
-		"encode_number_precision": func(L *lua.LState) int { return jsonNumber(L, &c.precision, 1, 17) },
+		"encode_number_precision": func(L *lua.LState) int { return jsonNumber(L, &c.precision, 1, 14) },
 		"encode_keep_buffer":      func(L *lua.LState) int { return jsonSwitch(L, &c.keepBuffer) },
 		"decode_invalid_numbers":  func(L *lua.LState) int { return jsonSwitch(L, &c.decodeInvalid) },
 		"encode_invalid_numbers": func(L *lua.LState) int {

@@ -255,8 +255,10 @@ func (u *unpacker) long(c byte, depth int) lua.LValue {
 		return lua.LNumber(math.Float32frombits(uint32(u.uint(4))))
 	case 0xcb:
 		return lua.LNumber(math.Float64frombits(u.uint(8)))
-	case 0xcc, 0xcd, 0xce, 0xcf:
+	case 0xcc, 0xcd, 0xce:
 		return lua.LNumber(u.uint(1 << (c - 0xcc)))
+	case 0xcf: // as Redis, which knows signed integers only
+		return lua.LNumber(int64(u.uint(8)))
 	case 0xd0:
 		return lua.LNumber(int8(u.uint(1)))
 	case 0xd1:

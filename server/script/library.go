@@ -303,7 +303,7 @@ func (e *Engine) settleValue(v lua.LValue, seen map[*lua.LFunction]bool, depth i
 // ForgetLibraries drops what was loaded of libraries that are not in keep.
 func (e *Engine) ForgetLibraries(keep *Libraries) {
 	for name, l := range e.libs {
-		if keep.libs[name] != l.lib {
+		if keep.libs.get([]byte(name)) != l.lib {
 			delete(e.libs, name)
 		}
 	}

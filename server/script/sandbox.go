@@ -51,8 +51,16 @@ func (e *Engine) furnish() {
 	str := opened.RawGetString("string").(*lua.LTable)
 	str.RawSetString("format", L.NewFunction(e.format))
 	str.RawSetString("rep", L.NewFunction(e.rep))
+	for name, fn := range map[string]lua.LGFunction{
+		"find": e.find, "match": e.match, "gmatch": e.gmatch, "gfind": e.gmatch, "gsub": e.gsub, "char": e.char,
+	} {
+		str.RawSetString(name, L.NewFunction(fn))
+	}
 	str.RawSetString("dump", lua.LNil) // and no other way to compiled text
-	str.RawSetString("gfind", str.RawGetString("gmatch"))
+	str.RawSetString("__index", lua.LNil)
+	strings := L.NewTable() // the metatable
+	strings.RawSetString("__index", str)
+	L.SetMetatable(lua.LString(""), strings)
 	tab := opened.RawGetString("table").(*lua.LTable)
 	e.guardTableLibrary(tab)
 	math := opened.RawGetString("math").(*lua.LTable)

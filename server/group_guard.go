@@ -29,6 +29,9 @@ type guard struct {
 	modes atomic.Int64 // sessions with a mode of their own, ever
 	least atomic.Int64 // the least number of replicas that a session of its own mode relies on, 0 for none
 
+	written atomic.Int64    // the end of the last thing that a client has changed
+	sure    [9]atomic.Int64 // up to where so many replicas have, or have had, everything; of 0 none
+
 	oldest atomic.Int64 // when the oldest write was made that no replica has, on the clock of executor.nanos; 0: there is none
 	mu     sync.Mutex
 	ages   []writeAge // of what no replica has, the oldest first
@@ -51,6 +54,7 @@ func redirectTo(a config.Address) resp.Error {
 
 // update follows the configuration.
 func (g *guard) update(srv *Server) {
+	advance(&g.written, srv.repl.offset()) // while it was off nobody counted
 	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
 	select {
 	case g.wake <- struct{}{}:
@@ -77,12 +81,26 @@ func (g *guard) rely(replicas int) {
 	}
 }
 
-// reset forgets the ages of writes: the role has changed.
+// reset forgets the ages of writes: the role has changed. All shards are held.
 func (g *guard) reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ages, g.noted = g.ages[:0], 0
 	g.oldest.Store(0)
+}
+
+// took is called when the server has become the primary of what it had as a replica, up to a position. All shards are held.
+func (g *guard) took(at int64) {
+	g.written.Store(at)
+	for n := range g.sure {
+		g.sure[n].Store(0)
+	}
+}
+
+// advance makes a position the later one.
+func advance(to *atomic.Int64, at int64) {
+	for old := to.Load(); old < at && !to.CompareAndSwap(old, at); old = to.Load() {
+	}
 }
 
 // safety is the session's mode.
@@ -130,8 +148,8 @@ func (ex *executor) guardAsks(s *session, writes bool) resp.Error {
 	if !ex.leads() && (writes || mode.Kind == config.SafetySync || !srv.conf.FailoverReads.Get()) {
 		return errNoLease
 	}
-	if writes && mode.Kind == config.SafetySync && srv.online() < mode.Replicas {
-		return resp.ErrNoReplicas
+	if mode.Kind == config.SafetySync && srv.online() < mode.Replicas && (writes || !srv.replicasHave(srv.guard.written.Load(), mode.Replicas)) {
+		return resp.ErrNoReplicas // it would have to wait until there are some
 	}
 	if writes && mode.Kind == config.SafetyBounded {
 		if old := srv.guard.oldest.Load(); old != 0 && ex.nanos-old > mode.Bound_ms*int64(time.Millisecond) {
@@ -171,8 +189,8 @@ func (ex *executor) guardTurn() {
 		asked, led = true, true
 	}
 	lost := asked && led && !srv.leads()
-	end := srv.repl.offset()
-	g.noteWrites(ex, end)
+	g.noteWrites(ex, srv.repl.offset())
+	end := g.written.Load()
 	for _, c := range ex.turnOf {
 		ex.guardClient(c.User.(*session), end, lost)
 	}
@@ -263,6 +281,9 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 			return false
 		}
 	}
+	if n < len(srv.guard.sure) && end <= srv.guard.sure[n].Load() {
+		return true
+	}
 	var counted [8]string
 	have := counted[:0]
 	for _, p := range srv.repl.list() {
@@ -279,6 +300,9 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 			who = m.ID
 		}
 		if have = append(have, who); len(have) >= n {
+			if n < len(srv.guard.sure) {
+				advance(&srv.guard.sure[n], end)
+			}
 			return true
 		}
 	}

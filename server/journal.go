@@ -255,6 +255,9 @@ func (ex *executor) commitAs(whole bool) (ends journalEnds) {
 	}
 	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute, whole)
 	ex.unit.reset()
+	if ex.current != nil && ex.srv.guard.on.Load() { // not what expires or is evicted, which everybody finds out by himself
+		advance(&ex.srv.guard.written, ends.feed)
+	}
 	return ends
 }
 
@@ -278,7 +281,8 @@ func (s *session) wrote(ends journalEnds) {
 		s.wroteLog = true
 		s.ex.holding.wrote = append(s.ex.holding.wrote, s)
 	}
-	if ends.feed != 0 {
+	if ends.feed != 0 && s.srv.guard.on.Load() {
+		advance(&s.srv.guard.written, ends.feed)
 		s.saw()
 	}
 }

@@ -165,6 +165,7 @@ func (srv *Server) becomePrimary(ex *executor, id string) {
 	if b := r.backlog.Load(); b != nil {
 		srv.journal.attach(command.ToReplicas, backlogSink{b})
 	}
+	srv.guard.took(r.offset())
 	srv.renameHistory(id)
 }
 

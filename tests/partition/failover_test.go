@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -261,4 +262,60 @@ func TestBounded(t *testing.T) {
 	if err := oc.Ping(context.Background()).Err(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestMembersChange: a third data node is started while a pair is in use, the old replica is taken out, and when the primary
+// is killed the new one has everything.
+func TestMembersChange(t *testing.T) {
+	g := newGroup(t, 2, 1, "default", "sync 1", false)
+	p := g.settled(1)
+	c := p.client()
+	defer c.Close()
+	ctx := t.Context()
+	wrote := 0
+	write := func() {
+		t.Helper()
+		for range 100 {
+			g.wait("a write", func() bool { return c.Set(ctx, fmt.Sprint("key", wrote), wrote, 0).Err() == nil })
+			wrote++
+		}
+	}
+	write()
+	fresh := &node{g: g, n: 3, data: true, host: "127.0.0.1", port: freePort(t), failover: freePort(t), sentinel: freePort(t)}
+	if err := os.Mkdir(fresh.dir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g.nodes = append(g.nodes, fresh) // whom newGroup's end kills, too
+	fresh.start()
+	g.settled(2)
+	write()
+	members := func() string {
+		v, _ := c.InfoMap(ctx, "replication").Result()
+		return v["Replication"]["failover_members"]
+	}
+	g.wait("four members", func() bool { return members() == "4" })
+
+	old := g.nodes[1-p.n]
+	s := redis.NewClient(&redis.Options{Addr: net.JoinHostPort(p.host, strconv.Itoa(p.sentinel)), ReadTimeout: 20 * time.Second, DisableIdentity: true, Protocol: 2})
+	defer s.Close()
+	if err := s.Do(ctx, "group", "remove", p.id()).Err(); err == nil {
+		t.Error("the primary was removed")
+	}
+	if err := s.Do(ctx, "group", "remove", old.id()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	g.wait("three members", func() bool { return members() == "3" })
+	old.end()
+	write()
+	fc := fresh.client()
+	defer fc.Close()
+	ready(t, g, fc)
+	p.kill()
+	g.wait("the new member to be primary", func() bool {
+		role, err := fc.Do(ctx, "ROLE").Slice()
+		return err == nil && role[0] == "master"
+	})
+	g.wait("all that was written", func() bool { n, err := fc.DBSize(ctx).Result(); return err == nil && int(n) == wrote })
+	p.start()
+	g.settled(1)
 }

@@ -103,3 +103,30 @@ func TestBlockedReadersWait(t *testing.T) {
 		t.Errorf("the reader: %v", err)
 	}
 }
+
+// TestLoneSurvivor: in sync 1 the replica of a pair whose primary is gone for long is primary, answers reads of what it has, and
+// refuses writes at once: nobody waits for a replica that is not there. What expires meanwhile changes nothing about it.
+func TestLoneSurvivor(t *testing.T) {
+	g := newGroup(t, 2, 1, "default", "sync 1", false)
+	p := g.settled(1)
+	ctx := t.Context()
+	c := p.client()
+	defer c.Close()
+	g.wait("a write", func() bool { return c.Set(ctx, "key", "value", 0).Err() == nil })
+	g.wait("a write that expires", func() bool { return c.Set(ctx, "short", "value", time.Second).Err() == nil })
+	oc := g.nodes[1-p.n].client()
+	defer oc.Close()
+	ready(t, g, oc)
+	p.kill()
+	g.wait("a read", func() bool { return oc.Get(ctx, "key").Val() == "value" })
+	g.wait("the end of what expires", func() bool { n, err := oc.DBSize(ctx).Result(); return err == nil && n == 1 })
+	if v, err := oc.Get(ctx, "key").Result(); err != nil || v != "value" {
+		t.Errorf("read %q, %v", v, err)
+	}
+	if err := oc.Set(ctx, "key", "other", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+		t.Errorf("a write: %v", err)
+	}
+	p.start()
+	g.settled(1)
+	g.wait("a write", func() bool { return oc.Set(ctx, "key", "other", 0).Err() == nil })
+}

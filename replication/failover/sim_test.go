@@ -64,7 +64,6 @@ type world struct {
 	switches  int
 	declined  int
 	loads     int
-	removed   int
 	failed    string
 }
 

@@ -199,6 +199,7 @@ func allRows(s *settings) []row {
 	rows = append(rows, memoryRows()...)
 	rows = append(rows, tlsRows()...)
 	rows = append(rows, logRows()...)
+	rows = append(rows, snapshotRows()...)
 	rows = append(rows, clientRows()...)
 	rows = append(rows, otherRows()...)
 	return rows

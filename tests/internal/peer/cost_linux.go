@@ -30,6 +30,39 @@ func (s *Server) RSS() (int64, error) {
 	return 0, fmt.Errorf("no Rss in smaps_rollup of process %d", s.PID())
 }
 
+// ChildrenPrivate is what the process's children take that they share with nobody, in bytes: what a fork costs.
+func (s *Server) ChildrenPrivate() (sum int64) {
+	list, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	for _, entry := range list {
+		pid := entry.Name()
+		if stat, err := os.ReadFile("/proc/" + pid + "/stat"); err != nil || parentOf(string(stat)) != s.PID() {
+			continue
+		}
+		b, err := os.ReadFile("/proc/" + pid + "/smaps_rollup")
+		if err != nil {
+			continue // it has ended
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if name, rest, ok := strings.Cut(line, ":"); ok && strings.HasPrefix(name, "Private_") {
+				kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+				sum += kib << 10
+			}
+		}
+	}
+	return sum
+}
+
+// parentOf is the fourth field of /proc/PID/stat. The second is a name in parentheses, which may hold anything.
+func parentOf(stat string) (pid int) {
+	if fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]); len(fields) > 1 {
+		pid, _ = strconv.Atoi(fields[1])
+	}
+	return pid
+}
+
 // CPU is the processor time that the process has used so far, all threads, exact to the scheduler's clock.
 func (s *Server) CPU() (time.Duration, error) {
 	// The clock id of another process, as clock_getcpuclockid makes it: ~pid in the upper bits, 2 for "scheduler".

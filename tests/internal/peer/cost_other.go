@@ -13,6 +13,9 @@ var errLinux = errors.New("only measured on Linux")
 // RSS is measured on Linux alone.
 func (s *Server) RSS() (int64, error) { return 0, errLinux }
 
+// ChildrenPrivate is measured on Linux alone.
+func (s *Server) ChildrenPrivate() int64 { return 0 }
+
 // CPU is measured on Linux alone.
 func (s *Server) CPU() (time.Duration, error) { return 0, errLinux }
 

@@ -6,6 +6,7 @@ import (
 
 	"larder/datatypes/arena"
 	"larder/datatypes/btree"
+	"larder/datatypes/decimal"
 	"larder/datatypes/listpack"
 	"larder/datatypes/table"
 )
@@ -13,7 +14,7 @@ import (
 // A ZSet is a sorted set: members with scores, in the order of their scores, and of their bytes where scores are equal.
 //
 // While it is small it is one listpack of member, score, member, score, ... in that order (EncBlob, "listpack"). A score
-// that is an integer within ±2^62 stands there as an integer, any other as the text that AppendFloat makes. Beyond
+// that is an integer within ±2^62 stands there as an integer, any other as the text that decimal.Append makes. Beyond
 // zset-max-listpack-entries, or with a member longer than zset-max-listpack-value, it is two structures over the same
 // entries (EncRoot; "skiplist", as OBJECT ENCODING calls it for the sake of its clients):
 //
@@ -446,10 +447,10 @@ func packedScore(b []byte, p int) float64 {
 
 // packScore is a score as the listpack keeps it.
 func (z *ZSet) packScore(score float64) listpack.Elem {
-	if v, ok := FloatInt(score); ok {
+	if v, ok := decimal.Int(score); ok {
 		return listpack.Int(v)
 	}
-	return listpack.String(AppendFloat(z.text[:0], score))
+	return listpack.String(decimal.Append(z.text[:0], score))
 }
 
 // before tells whether the pair at p stands before (score, member).

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"larder/datatypes"
+	"larder/datatypes/decimal"
 	"larder/datatypes/listpack"
 	"larder/keyspace"
 )
@@ -90,7 +91,7 @@ func (w *recordWriter) entryCommands(e *keyspace.Entry) {
 		items := w.batches("ZADD", key, x.Len(), 2)
 		x.Each(func(member []byte, score float64) bool {
 			items()
-			w.digits = datatypes.AppendFloat17(w.digits[:0], score)
+			w.digits = decimal.Append17(w.digits[:0], score)
 			w.bulk(w.digits)
 			w.bulk(member)
 			return w.w.Err() == nil

@@ -335,7 +335,12 @@ func clientKill(c *command.Ctx) {
 				a.Wrong(resp.NoSuchUser(name))
 			}
 		case a.IsWith("MAXAGE", 1):
-			f.maxAge_s = a.IntIn(1, 1<<62, "ERR maxage is not an integer or out of range")
+			const notInteger = "ERR maxage is not an integer or out of range"
+			if f.maxAge_s = a.IntOr(notInteger); f.maxAge_s > 1<<62 {
+				a.Wrong(notInteger)
+			} else if f.maxAge_s < 1 {
+				a.Wrong("ERR maxage should be greater than 0")
+			}
 		case a.IsWith("SKIPME", 1):
 			switch {
 			case a.Is("YES"):

@@ -33,9 +33,9 @@ var arrows = []struct{ from, to string }{
 	{"cmd/...", "server server/config server/log persistence/... replication/..."},
 
 	{"server/command/spec", ""},
-	{"server/command", "keyspace datatypes persistence/codec server/command/spec server/glob server/resp"},
+	{"server/command", "keyspace datatypes datatypes/decimal persistence/codec server/command/spec server/glob server/resp"},
 	{"server/netloop", "server/resp"},
-	{"server/resp", ""},
+	{"server/resp", "datatypes/decimal"},
 	{"server/glob", ""},
 	{"server/config", "server/glob"},
 	{"server/log", ""},
@@ -44,18 +44,19 @@ var arrows = []struct{ from, to string }{
 	{"server/tlsconf/testcert", ""},
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
-	{"server/script/...", "server/resp"},
+	{"server/script/...", "server/resp datatypes/decimal"},
 	{"server", "server/... keyspace eviction persistence/... replication/..."},
 
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
-	{"persistence", "keyspace persistence/codec datatypes datatypes/listpack"},
+	{"persistence", "keyspace persistence/codec datatypes datatypes/decimal datatypes/listpack"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},
 
 	{"datatypes/invariant", ""},
+	{"datatypes/decimal", ""},
 	{"datatypes/arena", ""},
 	{"datatypes/table", "datatypes/arena"},
 	{"datatypes/btree", "datatypes/arena"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"larder/datatypes"
+	"larder/datatypes/decimal"
 	"larder/keyspace"
 )
 
@@ -76,7 +77,7 @@ func (d *Digest) value(c *Ctx, key []byte, in keyspace.Info) {
 		zset.Each(func(member []byte, score float64) bool {
 			var pair Digest
 			pair.mix(member)
-			pair.mix(datatypes.AppendFloat17(text[:0], score))
+			pair.mix(decimal.Append17(text[:0], score))
 			d.add(pair[:])
 			return true
 		})

@@ -199,7 +199,10 @@ func xclaim(c *Ctx) {
 		return
 	}
 	moved := g.LastID().Less(o.last)
-	if moved {
+	switch {
+	case moved && c.Obey && len(ids) == 1 && ids[0] == o.last: // so XREADGROUP is told: it has read one more
+		g.Advance(o.last)
+	case moved:
 		g.SetLastID(o.last)
 	}
 	who, made := c.claimer(key, g, consumer)

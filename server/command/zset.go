@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"larder/datatypes"
+	"larder/datatypes/decimal"
 	"larder/server/resp"
 )
 
@@ -461,7 +462,7 @@ func zscan(c *Ctx) {
 		}
 		c.found.add(member)
 		if !o.noScores {
-			c.found.add(datatypes.AppendFloat(text[:0], score))
+			c.found.add(decimal.Append(text[:0], score))
 		}
 	})
 	c.replyScan(next)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/tidwall/redcon"
+
+	"larder/datatypes/decimal"
 )
 
 // Writer collects replies. The same calls serve both protocols: with Proto 2 a map is an array of twice the length, a
@@ -174,10 +176,10 @@ func (w *Writer) Bool(v bool) {
 	}
 }
 
-// Double replies a floating point number as FormatDouble prints it: a bulk, in RESP3 a double.
+// Double replies a floating point number as decimal.Append writes it: a bulk, in RESP3 a double.
 func (w *Writer) Double(f float64) {
 	var text [32]byte
-	w.double(FormatDouble(text[:0], f))
+	w.double(decimal.Append(text[:0], f))
 }
 
 // HumanDouble is Double in the form of FormatHuman, which has no exponents: for coordinates and counters.

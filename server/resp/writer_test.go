@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"larder/datatypes/decimal"
 )
 
 func TestWriterForms(t *testing.T) {
@@ -241,8 +243,8 @@ func TestFormatDouble(t *testing.T) {
 		{math.Inf(-1), "-inf", "-inf"},
 		{math.NaN(), "nan", "nan"},
 	} {
-		if got := string(FormatDouble(nil, c.f)); got != c.want {
-			t.Errorf("FormatDouble(%g) = %s, want %s", c.f, got, c.want)
+		if got := string(decimal.Append(nil, c.f)); got != c.want {
+			t.Errorf("Append(%g) = %s, want %s", c.f, got, c.want)
 		}
 		if got := string(FormatHuman(nil, c.f)); c.human != "" && got != c.human {
 			t.Errorf("FormatHuman(%g) = %s, want %s", c.f, got, c.human)

@@ -5,6 +5,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"larder/datatypes/decimal"
 	"larder/server/resp"
 )
 
@@ -136,7 +137,7 @@ func appendArgument(dst []byte, f float64) []byte {
 	if f == math.Trunc(f) && math.Abs(f) < 1<<52 {
 		return appendInt(dst, int64(f))
 	}
-	return resp.FormatDouble(dst, f)
+	return decimal.Append(dst, f)
 }
 
 func (e *Engine) log(L *lua.LState) int {

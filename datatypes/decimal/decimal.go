@@ -1,4 +1,5 @@
-package datatypes
+// Package decimal writes doubles as decimal text, as Redis does.
+package decimal
 
 import (
 	"math"
@@ -30,9 +31,9 @@ func (a diyFloat) mul(b diyFloat) diyFloat {
 	return diyFloat{hi + lo>>63, a.exp + b.exp + 64}
 }
 
-// AppendFloat appends f as Redis 7.2 writes scores and doubles in replies: integers of moderate size without a point,
+// Append appends f as Redis 7.2 writes scores and doubles in replies: integers of moderate size without a point,
 // everything else by Grisu2, exponents as e+21 and e-7, infinities as inf and -inf.
-func AppendFloat(dst []byte, f float64) []byte {
+func Append(dst []byte, f float64) []byte {
 	switch {
 	case f != f:
 		return append(dst, "nan"...)
@@ -47,7 +48,7 @@ func AppendFloat(dst []byte, f float64) []byte {
 		}
 		return append(dst, "inf"...)
 	}
-	if v, ok := FloatInt(f); ok {
+	if v, ok := Int(f); ok {
 		return strconv.AppendInt(dst, v, 10)
 	}
 	if f < 0 {
@@ -58,9 +59,9 @@ func AppendFloat(dst []byte, f float64) []byte {
 	return appendDigits(dst, digits[:n], exp10, f < 0)
 }
 
-// FloatInt returns f as an integer if it is one within ±2^62, which is when Redis stores and prints it as an integer.
+// Int returns f as an integer if it is one within ±2^62, which is when Redis stores and prints it as an integer.
 // Negative zero counts as 0 here.
-func FloatInt(f float64) (int64, bool) {
+func Int(f float64) (int64, bool) {
 	if !(f >= -1<<62 && f <= 1<<62) {
 		return 0, false
 	}
@@ -68,8 +69,8 @@ func FloatInt(f float64) (int64, bool) {
 	return v, float64(v) == f
 }
 
-// AppendFloat17 appends f as C's printf does with %.17g, which is how Redis before 7.2 printed doubles.
-func AppendFloat17(dst []byte, f float64) []byte {
+// Append17 appends f as C's printf does with %.17g, which is how Redis before 7.2 printed doubles.
+func Append17(dst []byte, f float64) []byte {
 	switch {
 	case f != f:
 		return append(dst, "nan"...)
@@ -204,7 +205,11 @@ func appendDigits(dst, digits []byte, exp10 int, negative bool) []byte {
 		}
 		return append(dst, digits...)
 	}
-	if limit := 18 - int(b2u(negative)); len(digits) > limit {
+	limit := 18
+	if negative {
+		limit--
+	}
+	if len(digits) > limit {
 		digits = digits[:limit]
 	}
 	dst = append(dst, digits[0])

@@ -1,4 +1,4 @@
-package datatypes
+package decimal
 
 // The powers of ten 10^-348, 10^-340, ... 10^340 as 64-bit fractions with the top bit set, rounded to nearest.
 const (

@@ -213,5 +213,8 @@ func (ks *Keyspace) StageMember(b *Batch, db int, h, member uint64) {
 	}
 }
 
+// Full tells whether the batch takes no more lookups before a Load.
+func (b *Batch) Full() bool { return b.b.Full() }
+
 // Load brings what the staged lookups will read closer to the processor, all of it at once, and empties the batch.
 func (b *Batch) Load() { b.b.Load() }

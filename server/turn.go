@@ -113,21 +113,49 @@ func (ex *executor) prepare(rq *request) {
 // stage asks for the memory that the batch will read, all of it at once: the loads overlap, where one command after
 // the other would wait for each of its own.
 func (ex *executor) stage() {
-	if len(ex.batch) < 4 {
-		return
-	}
+	few := len(ex.batch) < 4
 	for i := range ex.batch {
-		if rq := &ex.batch[i]; rq.hashed {
-			ex.srv.ks.Stage(&ex.staged, rq.s.db, rq.hash)
+		switch rq := &ex.batch[i]; {
+		case rq.fault != "" || rq.row == nil:
+		case rq.row.Many:
+			ex.stageKeys(rq)
+		case rq.hashed && !few:
+			ex.stageOne(rq, rq.hash)
 		}
 	}
 	ex.staged.Load()
+	if few {
+		return
+	}
 	for i := range ex.batch {
 		if rq := &ex.batch[i]; rq.hashed && rq.row.Member > 0 && rq.row.Member < len(rq.Args) {
 			ex.srv.ks.StageMember(&ex.staged, rq.s.db, rq.hash, ex.srv.ks.Hash(rq.Args[rq.row.Member]))
 		}
 	}
 	ex.staged.Load()
+}
+
+// stageKeys asks for the first keys of a request that may have many. What is asked for has to stay in the second cache until
+// the request runs.
+func (ex *executor) stageKeys(rq *request) {
+	first, last, step, ok := rq.row.KeyRange(len(rq.Args))
+	if !ok || last < first+step {
+		return
+	}
+	last = min(last, first+(mostStaged-1)*step)
+	for i := first; i <= last; i += step {
+		ex.stageOne(rq, ex.srv.ks.Hash(rq.Args[i]))
+	}
+}
+
+// mostStaged is how many keys of one request are asked for ahead.
+const mostStaged = 128
+
+func (ex *executor) stageOne(rq *request, hash uint64) {
+	if ex.staged.Full() {
+		ex.staged.Load()
+	}
+	ex.srv.ks.Stage(&ex.staged, rq.s.db, hash)
 }
 
 // runBatch runs the requests in order. When a connection stops in the middle (it blocks, it closes, it owes too much

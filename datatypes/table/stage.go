@@ -49,6 +49,9 @@ func (b *Batch) Add(t *Table, h uint64) {
 	}
 }
 
+// Full tells whether the batch takes no more before a Load.
+func (b *Batch) Full() bool { return b.n == BatchSize }
+
 // start walks to the bucket of h. It returns whether it has come there.
 func (p *probe) start(t *Table, h uint64) bool {
 	a, root := t.a, arena.Ref(atomic.LoadUint32(&t.root))

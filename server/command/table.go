@@ -100,6 +100,9 @@ func (t *Table) Number() int {
 				r.Single, r.Member = first, memberAt[r.Name]
 			}
 		}
+		if r.Single == 0 && r.HasKeys() && r.Locks == OfKeys && r.Choose == nil {
+			_, _, _, r.Many = r.KeyRange(1)
+		}
 	}
 	for _, r := range t.rows {
 		number(r)

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestStageManyKeys has requests of more keys than a batch looks up ahead stand between others, wrong ones and unknown ones
+// among them, in one write.
+func TestStageManyKeys(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	for _, n := range []int{1, 2, mostStaged - 1, mostStaged, mostStaged + 1, 3 * mostStaged} {
+		set, get, del := []string{"mset"}, []string{"mget"}, []string{"del"}
+		for i := range n {
+			k := fmt.Sprint("k", i)
+			set, get, del = append(set, k, fmt.Sprint("v", i)), append(get, k), append(del, k)
+		}
+		odd := append(set[:len(set):len(set)], "k")
+		requests := [][]string{{"get", "k0"}, set, odd, {"mget"}, {"nonsense", "k0", "k1"}, get, {"exists", "k0", "k0", "x"}, del, {"mget", "k0", "k1"}}
+		var sent []byte
+		for _, r := range requests {
+			sent = fmt.Appendf(sent, "*%d\r\n", len(r))
+			for _, word := range r {
+				sent = fmt.Appendf(sent, "$%d\r\n%s\r\n", len(word), word)
+			}
+		}
+		if _, err := c.nc.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		replies := make([]any, len(requests))
+		for i := range replies {
+			replies[i] = c.read()
+		}
+		if replies[0] != nil || replies[1] != "OK" || replies[6] != int64(2) || replies[7] != int64(n) {
+			t.Errorf("%d keys: the replies are %v, %v, %v and %v", n, replies[0], replies[1], replies[6], replies[7])
+		}
+		for _, i := range []int{2, 3, 4} {
+			if _, is := replies[i].(replyError); !is {
+				t.Errorf("%v is answered %v", requests[i], replies[i])
+			}
+		}
+		values, _ := replies[5].([]any)
+		for i := range n {
+			if len(values) != n || values[i] != fmt.Sprint("v", i) {
+				t.Fatalf("%d keys: MGET is answered %v", n, replies[5])
+			}
+		}
+		if gone, _ := replies[8].([]any); len(gone) != 2 || gone[0] != nil || gone[1] != nil {
+			t.Errorf("after DEL of %d keys there is %v", n, replies[8])
+		}
+	}
+}

@@ -35,6 +35,16 @@ type group struct {
 	draining atomic.Bool // writes wait for a planned switch
 	state    atomic.Pointer[quorum.State]
 	ended    atomic.Bool
+
+	spread atomic.Pointer[spread]
+}
+
+// spread is up to where a primary had written when it learned that a member had left: what was acknowledged by then may have
+// been counted on that member, and has to be on others before it is forgotten.
+type spread struct {
+	epoch, leaves uint64
+	upto          int64
+	done          atomic.Bool
 }
 
 // Mistakes in the configuration of a group.
@@ -152,6 +162,12 @@ func (g *group) Report(r *quorum.Report) {
 	r.Member.Sentinel = int(srv.conf.SentinelPort.Get())
 	r.Member.Priority = int(srv.conf.ReplicaPriority.Get())
 	r.Copies = srv.guard.copies(srv.conf.WriteSafety.Get())
+	if s := g.spread.Load(); s != nil && s.epoch == g.reigning.Load() {
+		if s.done.Load() || srv.confirmed(s.upto, max(1, r.Copies)) {
+			s.done.Store(true)
+			r.Spread = s.leaves
+		}
+	}
 	p := &r.Position
 	p.Loading = !g.loaded.Load() || srv.loading.Load()
 	h := srv.repl.history.Load()
@@ -319,12 +335,25 @@ func (srv *Server) askNow() {
 // Changed is quorum.Local's.
 func (g *group) Changed(s *quorum.State) {
 	before := g.state.Swap(s)
+	g.noteLeaves(s)
 	if before.Primary != s.Primary || before.Members[before.Primary] != s.Members[s.Primary] {
 		if sp := g.srv.sentinel.Load(); sp != nil {
 			sp.switched(before, s)
 		}
 	}
 	g.srv.guard.poke(g.srv)
+}
+
+// noteLeaves takes note of where this primary is when a member has left. Those that confirmed counts from here on are the ones
+// that stayed.
+func (g *group) noteLeaves(s *quorum.State) {
+	epoch := g.reigning.Load()
+	if len(s.Gone) == 0 || epoch == 0 {
+		return
+	}
+	if old := g.spread.Load(); old == nil || old.epoch != epoch || old.leaves != s.Leaves {
+		g.spread.Store(&spread{epoch: epoch, leaves: s.Leaves, upto: g.srv.repl.offset()})
+	}
 }
 
 // memberAt finds the member whose clients' address is host and port.

@@ -284,6 +284,18 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 	if n < len(srv.guard.sure) && end <= srv.guard.sure[n].Load() {
 		return true
 	}
+	if !srv.confirmed(end, n) {
+		return false
+	}
+	if n < len(srv.guard.sure) {
+		advance(&srv.guard.sure[n], end)
+	}
+	return true
+}
+
+// confirmed tells whether n replicas that are there now have confirmed the stream up to end. In a group those are members.
+func (srv *Server) confirmed(end int64, n int) bool {
+	g := srv.group.Load()
 	var counted [8]string
 	have := counted[:0]
 	for _, p := range srv.repl.list() {
@@ -300,9 +312,6 @@ func (srv *Server) replicasHave(end int64, n int) bool {
 			who = m.ID
 		}
 		if have = append(have, who); len(have) >= n {
-			if n < len(srv.guard.sure) {
-				advance(&srv.guard.sure[n], end)
-			}
 			return true
 		}
 	}

@@ -519,6 +519,7 @@ func (c *sentinelConn) info() string {
 	line("failover_coordinator", v.st.Leader)
 	line("failover_term", v.st.Term)
 	line("failover_copies", s.Copies)
+	line("failover_gone", len(s.Gone))
 	for i, id := range slices.Sorted(maps.Keys(s.Members)) {
 		m := s.Members[id]
 		kind := "witness"

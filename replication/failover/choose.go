@@ -102,7 +102,7 @@ func Choose(s *State, reports []Report, heir string, waited time.Duration, p Pro
 	case waited < p.Grace:
 		return nil
 	case s.Copies > 0:
-		if intact >= max(1, nodes-s.Copies) {
+		if intact >= max(1, nodes+len(s.Gone)-s.Copies) {
 			return best
 		}
 		return nil

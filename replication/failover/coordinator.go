@@ -228,6 +228,9 @@ func (c *Coordinator) housekeeping(now Moment, s *State, voters []string) *Op {
 		if id != s.Primary || r.Epoch != s.Epoch || r.Member.Boot != s.Boot {
 			continue
 		}
+		if len(s.Gone) > 0 && r.Spread >= s.Leaves {
+			return &Op{Forget: &r.Spread}
+		}
 		want := r.Copies
 		if s.Copies > 0 {
 			want = min(want, s.Copies)

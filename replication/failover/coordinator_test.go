@@ -133,6 +133,40 @@ func TestNeverButForData(t *testing.T) {
 	}
 }
 
+// TestLeavesCount: a member that has left counts among those who may have what was acknowledged, until the primary says that
+// others have it.
+func TestLeavesCount(t *testing.T) {
+	s, c := reigning(t)
+	s.Copies = 1
+	voters := []string{"a", "b"}
+	step := func() {
+		if op := c.Tick(ms, s, voters).Propose; op != nil {
+			s.Apply(*op)
+			c.Proposed(ms, 5, false)
+		}
+	}
+	chosen := func() bool {
+		return Choose(s, []Report{of(s, "b", 10, true)}, "", time.Minute, Profiles["default"]) != nil
+	}
+	r := of(s, "a", 20, true)
+	r.Epoch, r.Copies = 1, 1
+	c.Heard(ms, 5, s, r)
+	step()
+	if len(s.Members) != 2 || chosen() {
+		t.Errorf("c has left (%v), and b is chosen alone: %v", s.Members, chosen())
+	}
+	step()
+	if chosen() {
+		t.Error("b is chosen, which may lack what c had")
+	}
+	r.Spread = s.Leaves
+	c.Heard(ms, 5, s, r)
+	step()
+	if !chosen() {
+		t.Errorf("b is not chosen although it has everything: %+v", s)
+	}
+}
+
 // TestProfileChanges: a group can go from one profile to another more than once, and waits for the longer lease as long as
 // one may be held.
 func TestProfileChanges(t *testing.T) {

@@ -25,6 +25,7 @@ type Report struct {
 	Epoch    uint64 // of which it is primary and asks for the lease; 0 if it is not
 	Holds    bool   // it has the lease of Epoch
 	Copies   int    // what it relies on, if it is primary
+	Spread   uint64 // it is primary, and all that it acknowledged before so many members had left is on copies that stayed
 	Released bool   // it is primary of Epoch and will never write in it again
 	Heir     string // who should come next, after Released
 }

@@ -44,6 +44,9 @@ type State struct {
 
 	Reigns  []Reign // the last one is the present one
 	Members map[string]Member
+
+	Leaves uint64   // how often a member has left
+	Gone   []string // data nodes that have left and may have the only copy of something that was relied on
 }
 
 // Op is a change of the State that the coordinator proposes. Exactly one of the pointers is set.
@@ -54,6 +57,7 @@ type Op struct {
 	Crown  *Crown  `json:",omitempty"`
 	Copies *Copies `json:",omitempty"`
 	Settle *Settle `json:",omitempty"`
+	Forget *uint64 `json:",omitempty"` // Gone, if nobody has left since
 }
 
 // Found gives the group its name and lease.
@@ -102,8 +106,16 @@ func (s *State) Apply(op Op) {
 		}
 		s.Members[op.Join.ID] = *op.Join
 	case op.Leave != nil:
-		if *op.Leave != s.Primary {
-			delete(s.Members, *op.Leave)
+		if id := *op.Leave; id != s.Primary {
+			s.Leaves++
+			if s.Members[id].Data && s.Copies > 0 {
+				s.Gone = append(slices.Clip(s.Gone), id)
+			}
+			delete(s.Members, id)
+		}
+	case op.Forget != nil:
+		if s.Leaves == *op.Forget {
+			s.Gone = nil
 		}
 	case op.Crown != nil:
 		c := op.Crown
@@ -128,6 +140,7 @@ func (s *State) Apply(op Op) {
 func (s *State) Clone() *State {
 	c := *s
 	c.Reigns = slices.Clone(s.Reigns)
+	c.Gone = slices.Clone(s.Gone)
 	c.Members = maps.Clone(s.Members)
 	return &c
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -305,6 +306,7 @@ func TestMembersChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.wait("three members", func() bool { return members() == "3" })
+	g.wait("those that stay to have everything", func() bool { return strings.Contains(s.Info(ctx).Val(), "failover_gone:0\r") })
 	old.end()
 	write()
 	fc := fresh.client()

@@ -76,11 +76,17 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 	return it.memory(samples), true
 }
 
-func (it *item) memory(samples int) int {
+// ownMemory is what the entry takes, without what a collection has elsewhere.
+func (it *item) ownMemory() int {
 	n := slotBytes + arena.RoundUp(it.h.size())
 	if it.h.far() {
 		n += arena.RoundUp(getFar(it.bytes()[it.h.valOff():]).cap)
 	}
+	return n
+}
+
+func (it *item) memory(samples int) int {
+	n := it.ownMemory()
 	if x := it.collection(); x != nil {
 		n += x.Bytes(samples)
 	}

@@ -11,6 +11,7 @@ import (
 	"larder/datatypes"
 	"larder/datatypes/arena"
 	"larder/datatypes/table"
+	"larder/eviction"
 )
 
 // A Shard owns a part of the keys. All but the lock is used only by its holder.
@@ -35,6 +36,8 @@ type Shard struct {
 	due      atomic.Int64 // lower bound of the time at which something expires here; the largest int64 if nothing does
 	peeked   item         // the entry that a value is bound to for a look at it
 	defrag   defrag
+	hot      eviction.Hot
+	big      big
 	walk     *walk // not nil while a snapshot is written
 
 	Ext any // what the server keeps per shard: watched keys, blocked clients

@@ -126,6 +126,7 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 			it.sh.dueAt(at_ms)
 		}
 	}
+	v.noticed(&it, key)
 	putAccess(it.bytes(), v.overwritten(&it, key))
 }
 

@@ -271,6 +271,7 @@ func (v *View) look(it *item, key []byte) bool {
 
 // touch notes the access. The word is written only when it changes, and is no modification for a snapshot.
 func (v *View) touch(it *item, key []byte) {
+	v.noticed(it, key)
 	if v.NoTouch {
 		return
 	}

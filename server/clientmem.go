@@ -8,7 +8,7 @@ import (
 	"larder/server/netloop"
 )
 
-// What clients cost is weighed at every tick, for INFO. While there is a limit (maxmemory-clients) it is also weighed
+// What clients cost is weighed at every tick, for INFO. While there is a limit (maxmemory-clients, maxmemory) it is also weighed
 // at both ends of every turn for the clients that the turn is about: before it for what they have sent, after it for
 // what they are owed. Each loop keeps the sum of its own clients.
 
@@ -34,10 +34,11 @@ func (ex *executor) weigh(s *session) {
 	}
 }
 
-// weighTurn weighs the clients that a turn is about, if there is a limit, and makes room if it is passed.
+// weighTurn weighs the clients that a turn is about, if there is a limit on them or on memory as a whole, and makes room
+// if that of the clients is passed.
 func (ex *executor) weighTurn() {
 	limit := ex.srv.clientLimit()
-	if limit <= 0 {
+	if limit <= 0 && ex.srv.ks.MaxMemory() == 0 {
 		return
 	}
 	for _, c := range ex.turnOf {
@@ -46,7 +47,9 @@ func (ex *executor) weighTurn() {
 	for _, s := range ex.told {
 		ex.weigh(s)
 	}
-	ex.evictClients(limit)
+	if limit > 0 {
+		ex.evictClients(limit)
+	}
 }
 
 // weighClients weighs all of the loop's clients.

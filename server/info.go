@@ -46,6 +46,7 @@ var infoSections = []infoSection{
 	{"commandstats", "Commandstats", inAll, infoCommandstats},
 	{"errorstats", "Errorstats", inDefault, infoErrorstats},
 	{"latencystats", "Latencystats", inAll, infoLatencystats},
+	{"hotkeys", "Hotkeys", inAll, infoHotkeys},
 	{"cluster", "Cluster", inDefault, infoCluster},
 	{"keyspace", "Keyspace", inDefault, infoKeyspace},
 	{"debug", "Debug", byName, infoDebug},

@@ -85,7 +85,7 @@ func titles(text string) (list []string) {
 func TestInfoSections(t *testing.T) {
 	c := startServer(t).dial()
 	usual := strings.Fields("Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace")
-	all := strings.Fields("Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats Cluster Keyspace")
+	all := strings.Fields("Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats Hotkeys Cluster Keyspace")
 	for _, x := range []struct {
 		request string
 		want    []string
@@ -97,7 +97,7 @@ func TestInfoSections(t *testing.T) {
 		{"info cpu", []string{"CPU"}},
 		{"info keyspace CPU cpu", []string{"CPU", "Keyspace"}},
 		{"info cpu default", usual},
-		{"info commandstats default", slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == "Latencystats" })},
+		{"info commandstats default", slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == "Latencystats" || s == "Hotkeys" })},
 		{"info debug", []string{"Debug"}},
 		{"info sentinel", nil},
 	} {

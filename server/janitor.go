@@ -26,6 +26,8 @@ type janitor struct {
 	paid   time.Time // when credit was last added
 	looks  int
 
+	bigTurn int // the shard in which big keys are looked for
+
 	commands uint64 // that had been run at the last look
 	quiet    int    // looks since any was, with nothing left to do
 }
@@ -240,6 +242,7 @@ func (j *janitor) look() {
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()
 	}
+	j.lookForBig()
 }
 
 // kept is how many bytes of free memory the shard keeps.

@@ -80,6 +80,7 @@ func (srv *Server) resetStats() {
 	}
 	for i := range srv.ks.Shards() {
 		srv.ks.Shard(i).Stats = keyspace.ShardStats{}
+		srv.ks.Shard(i).ForgetHotKeys()
 	}
 	for _, ex := range srv.executors {
 		for _, n := range []*atomic.Uint64{&ex.turns.count, &ex.turns.nanos, &ex.turns.longest, &ex.turns.commands} {

@@ -1,0 +1,118 @@
+package keyspace
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestBigKeysAreFound: after a round the largest keys of every shard are known, of every type, with what they take now.
+func TestBigKeysAreFound(t *testing.T) {
+	ks := newKeyspace(t, 2)
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	r := rand.New(rand.NewPCG(1, 1))
+	hold := func(key string, fn func(key []byte)) {
+		k := []byte(key)
+		v.Take(1 << ks.ShardOf(ks.Hash(k)))
+		fn(k)
+		v.Release()
+	}
+	round := func() {
+		for i := range ks.Shards() {
+			v.Take(1 << i)
+			for ks.Shard(i).LookForBig() {
+			}
+			v.Release()
+		}
+	}
+	sizes := map[string]int{}
+	for i := range 3000 {
+		v.DB = i % 2
+		n := 10 + r.IntN(1000)
+		if i%500 == 7 {
+			n = 50_000 + i*100 // far enough from each other
+		}
+		hold(fmt.Sprint("key", i), func(k []byte) { v.SetString(k, make([]byte, n), 0) })
+		sizes[fmt.Sprint(v.DB, "key", i)] = n
+	}
+	v.DB = 1
+	hold("hash", func(k []byte) {
+		h, _ := v.EditHash(k)
+		for i := range 3000 {
+			h.Set(fmt.Append(nil, "field", i), make([]byte, 40), 0)
+		}
+	})
+	sizes["1hash"] = 3000 * 60 // between the strings
+	round()
+	all := func() (list []BigKey) {
+		for i := range ks.Shards() {
+			v.Take(1 << i)
+			found := ks.Shard(i).BigKeys(v.Now)
+			v.Release()
+			if len(found) < bigKeys-1 || len(found) > bigKeys || !slices.IsSortedFunc(found, func(a, b BigKey) int { return b.Bytes - a.Bytes }) {
+				t.Fatalf("shard %d tells of %d keys: %+v", i, len(found), found)
+			}
+			list = append(list, found...)
+		}
+		slices.SortFunc(list, func(a, b BigKey) int { return b.Bytes - a.Bytes })
+		return list
+	}
+	var want []string
+	for name := range sizes {
+		want = append(want, name)
+	}
+	slices.SortFunc(want, func(a, b string) int { return sizes[b] - sizes[a] })
+	for i, k := range all()[:7] {
+		if name := fmt.Sprint(k.DB, string(k.Key)); name != want[i] || k.Bytes < sizes[name] || k.Bytes > sizes[name]*3/2 {
+			t.Errorf("place %d is %s with %d bytes, want %s with %d", i, name, k.Bytes, want[i], sizes[want[i]])
+		}
+	}
+	hold("hash", func(k []byte) { v.Delete(k) })
+	if k := all()[0]; string(k.Key) == "hash" {
+		t.Error("a key that is gone is told of")
+	}
+	v.DB = 0
+	hold("new", func(k []byte) { v.SetString(k, make([]byte, 900_000), 0) })
+	round()
+	if k := all()[0]; string(k.Key) != "new" || k.DB != 0 {
+		t.Errorf("the largest key is %s", k.Key)
+	}
+}
+
+// TestHotKeysAreTold: reads and writes count, whatever the type of the value.
+func TestHotKeysAreTold(t *testing.T) {
+	ks := newKeyspace(t, 1)
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	v.Take(1)
+	defer v.Release()
+	for i := range 1000 {
+		v.SetString(fmt.Append(nil, "cold", i), []byte("x"), 0)
+	}
+	for range 2000 {
+		v.SetString([]byte("written"), []byte("x"), 0)
+		v.String([]byte("written"))
+		h, _ := v.EditHash([]byte("edited"))
+		h.Set([]byte("f"), []byte("v"), 0)
+		v.Settle()
+		v.Touch([]byte("gone"))
+	}
+	v.SetString([]byte("gone"), []byte("x"), 0)
+	for range 5000 {
+		v.Touch([]byte("gone"))
+	}
+	v.Delete([]byte("gone"))
+	told := map[string]float64{}
+	for _, k := range ks.Shard(0).HotKeys(v.Now) {
+		told[string(k.Key)] = k.PerSecond
+	}
+	if told["written"] < 2000 || told["edited"] < 1000 || told["gone"] != 0 {
+		t.Errorf("told of %v", told)
+	}
+	ks.Shard(0).ForgetHotKeys()
+	if n := len(ks.Shard(0).HotKeys(v.Now)); n != 0 {
+		t.Errorf("%d hot keys after all were forgotten", n)
+	}
+}

@@ -20,7 +20,7 @@ func TestHotkeys(t *testing.T) {
 		c.do("get", "with blank\n")
 	}
 	reply := ""
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		if reply = fmt.Sprint(c.do("hotkeys", "count", "1")); strings.Contains(reply, "key big type string bytes") {
 			break
 		}

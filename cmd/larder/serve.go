@@ -182,6 +182,7 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 		select {
 		case <-srv.Ready():
 			tellReady(manager, logger)
+			dropStartPages()
 		case <-ctx.Done():
 		}
 	}()

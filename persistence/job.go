@@ -131,10 +131,24 @@ func (j *Job) walk() {
 			j.savers[i].endStep(open&(1<<i) == 0)
 			shown := j.savers[i].keys - before
 			j.ks.Unlock(1 << i)
-			j.queue.wait(j.opt.KeyDelay * time.Duration(shown))
+			j.delay(shown)
 		}
 	}
 	j.queue.close()
+}
+
+// delay waits as long as some keys shall take.
+func (j *Job) delay(keys int64) {
+	if j.opt.KeyDelay == nil || keys == 0 {
+		return
+	}
+	const look = 50 * time.Millisecond
+	for began := time.Now(); ; {
+		left := j.opt.KeyDelay()*time.Duration(keys) - time.Since(began)
+		if left <= 0 || !j.queue.wait(min(left, look)) {
+			return
+		}
+	}
 }
 
 // A saver turns the entries of one shard into records. It is only used while the shard is held.
@@ -255,15 +269,14 @@ func (q *queue) room() bool {
 }
 
 // wait waits that long, or until there is an error.
-func (q *queue) wait(d time.Duration) {
-	if d <= 0 {
-		return
-	}
+func (q *queue) wait(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
 	case <-q.stop:
+		return false
 	}
 }
 

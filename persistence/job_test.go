@@ -169,7 +169,7 @@ func TestJobEndsEarly(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	o := options(codec.Version70)
-	o.KeyDelay = time.Hour
+	o.KeyDelay = func() time.Duration { return time.Hour }
 	j = begin(o)
 	done := make(chan error)
 	go func() { done <- j.Run(io.Discard) }()
@@ -179,6 +179,18 @@ func TestJobEndsEarly(t *testing.T) {
 	j.Abort()
 	if err := <-done; !errors.Is(err, ErrAborted) {
 		t.Errorf("%v", err)
+	}
+	var delay_ns atomic.Int64
+	delay_ns.Store(int64(time.Hour))
+	o.KeyDelay = func() time.Duration { return time.Duration(delay_ns.Load()) }
+	j = begin(o)
+	go func() { done <- j.Run(io.Discard) }()
+	for n, _ := j.Progress(); n == 0; n, _ = j.Progress() {
+		runtime.Gosched()
+	}
+	delay_ns.Store(0)
+	if err := <-done; err != nil {
+		t.Errorf("%v when there is no delay any more", err)
 	}
 	old := begin(options(codec.Version70)) // is ended before it runs, and another begins at once
 	v.Take(ks.All())

@@ -45,12 +45,12 @@ type SnapshotOptions struct {
 	Created    time.Time
 	RedisVer   string // the version of Redis that the server stands for
 	UsedMemory int64
-	AOFBase    bool          // the snapshot is the base of an append-only log
-	Aux        []Aux         // more to say of the file
-	Functions  [][]byte      // the source of each library of functions
-	Commands   bool          // not a snapshot but commands that make the same
-	Stamp      bool          // they begin with a line that says when
-	KeyDelay   time.Duration // a job waits that long for each key, for tests
+	AOFBase    bool                 // the snapshot is the base of an append-only log
+	Aux        []Aux                // more to say of the file
+	Functions  [][]byte             // the source of each library of functions
+	Commands   bool                 // not a snapshot but commands that make the same
+	Stamp      bool                 // they begin with a line that says when
+	KeyDelay   func() time.Duration // waited for after each key, for tests; it is asked again while a job waits
 }
 
 // Aux is what a snapshot says of itself under a name. Readers ignore names that they do not know.
@@ -223,7 +223,9 @@ func WriteStopped(out io.Writer, ks *keyspace.Keyspace, o SnapshotOptions) (keys
 		for i := range ks.Shards() {
 			ok := true
 			ks.Shard(i).Entries(db, func(e *keyspace.Entry) bool {
-				ok = s.Entry(e)
+				if ok = s.Entry(e); o.KeyDelay != nil {
+					time.Sleep(o.KeyDelay())
+				}
 				return ok
 			})
 			if !ok {

@@ -46,7 +46,7 @@ func shutdown(c *command.Ctx) {
 		return
 	}
 	if abort {
-		if srv := c.Client.(*session).srv; srv.stayOpen() {
+		if srv := c.Client.(*session).srv; srv.signals.forget() || srv.stayOpen() {
 			srv.log.Info("Shutdown manually aborted.")
 			c.Reply.OK()
 		} else {

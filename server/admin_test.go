@@ -1,12 +1,18 @@
 package server
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"larder/server/config"
+	"larder/server/resp"
 )
 
 func TestTimeAndRole(t *testing.T) {
@@ -154,4 +160,29 @@ func TestMaxClientsFollowsTheSystem(t *testing.T) {
 func (c *testClient) tries() string {
 	e := string(c.do("config set maxclients 4000000000").(replyError))
 	return e[strings.LastIndexByte(e, ' ')+1:]
+}
+
+// TestSignals ends the server by a signal, unless it was called off before it began.
+func TestSignals(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	c.want("debug pause-cron 1", "OK")
+	ts.ShutdownBySignal(config.ShutdownNosave)
+	c.want("shutdown abort", "OK")
+	c.want("shutdown abort", replyError(resp.ErrNoShutdown))
+	c.want("debug pause-cron 0", "OK")
+	c.want("ping", "PONG")
+
+	temp := filepath.Join(ts.conf.Path("."), tempSnapshot())
+	if err := os.WriteFile(temp, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want("debug pause-cron 1", "OK")
+	ts.ShutdownBySignal(config.ShutdownNosave)
+	c.send("debug pause-cron 0")
+	eventually(t, "the end", ts.InShutdown)
+	ts.Abandon()
+	if _, err := os.Stat(temp); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", temp, err)
+	}
 }

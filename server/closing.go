@@ -19,6 +19,60 @@ type closing struct {
 	some     atomic.Bool
 }
 
+// signals is what signals have asked for that has not begun: while DEBUG PAUSE-CRON is on, nothing does.
+type signals struct {
+	mu     sync.Mutex
+	how    config.Shutdown
+	wait   bool         // for the end of the pause
+	active atomic.Int32 // shutdowns that signals have begun
+}
+
+// ShutdownBySignal has Shutdown begin, as a signal asks for it, and does not wait for it.
+func (srv *Server) ShutdownBySignal(how config.Shutdown) {
+	g := &srv.signals
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if srv.cronPaused.Load() {
+		g.how, g.wait = how, true
+		return
+	}
+	srv.shutDownApart(how)
+}
+
+func (srv *Server) shutDownApart(how config.Shutdown) {
+	srv.signals.active.Add(1)
+	go func() {
+		defer srv.signals.active.Add(-1)
+		srv.Shutdown(how)
+	}()
+}
+
+// InShutdown tells whether a shutdown is under way, so that whoever asks for another one insists.
+func (srv *Server) InShutdown() bool {
+	return srv.ended.Load() || srv.signals.active.Load() > 0 || srv.repl.closing.until_ms.Load() != 0
+}
+
+// forget calls off what waits for the end of the pause. It tells whether there was something.
+func (g *signals) forget() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := g.wait
+	g.wait = false
+	return was
+}
+
+// pauseCron follows DEBUG PAUSE-CRON.
+func (srv *Server) pauseCron(on bool) {
+	g := &srv.signals
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	srv.cronPaused.Store(on)
+	if !on && g.wait {
+		g.wait = false
+		srv.shutDownApart(g.how)
+	}
+}
+
 // behind is how many replicas have not everything that they were sent, of how many.
 func (r *replicas) behind() (n, all int) {
 	end := r.offset()

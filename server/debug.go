@@ -84,7 +84,7 @@ var debugCommands = map[string]debugCommand{
 	"populate": {1, 3, "POPULATE <count> [<prefix>] [<size>]", "Make keys <prefix>:<number>, unless they exist, with values of <size> bytes.", debugPopulate},
 	"protocol": {1, 1, "PROTOCOL <type>", "Reply something of a type: " + strings.Join(protocolTypes, ", ") + ".", debugProtocol},
 	"pause-cron": {1, 1, "PAUSE-CRON <0|1>", "Stop, or go on with, what is done between commands.", func(c *command.Ctx, srv *Server) {
-		debugSwitch(c, func(on bool) { srv.cronPaused.Store(on) })
+		debugSwitch(c, srv.pauseCron)
 	}},
 	"quicklist-packed-threshold": {1, 1, "QUICKLIST-PACKED-THRESHOLD <size>", "Accepted: lists keep items of any size in the same way here.", func(c *command.Ctx, _ *Server) {
 		if _, ok := config.ParseMemory(string(c.Args.Bytes())); !ok {

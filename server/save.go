@@ -53,7 +53,7 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 		UsedMemory: srv.usedMemory(),
 		Functions:  srv.functionCodes(),
 		Aux:        srv.positionAux(),
-		KeyDelay:   time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond,
+		KeyDelay:   srv.keySaveDelay,
 	}
 	switch srv.conf.MaxmemoryPolicy.Get() {
 	case config.PolicyAllkeysLRU, config.PolicyVolatileLRU:
@@ -62,6 +62,23 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 		o.Access = persistence.Frequencies
 	}
 	return o
+}
+
+// keySaveDelay is how long a snapshot in the background waits for each key.
+func (srv *Server) keySaveDelay() time.Duration {
+	return time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond
+}
+
+// The names of snapshots until they are whole.
+func tempSnapshot() string   { return fmt.Sprintf("temp-%d.rdb", os.Getpid()) }
+func tempBackground() string { return fmt.Sprintf("temp-bg-%d.rdb", os.Getpid()) }
+
+// Abandon removes what a process leaves that ends at once, in the middle of a snapshot.
+func (srv *Server) Abandon() {
+	dir := filepath.Dir(srv.snapshotPath())
+	for _, name := range []string{filepath.Join(dir, tempSnapshot()), filepath.Join(dir, tempBackground()), srv.logPath(tempBase())} {
+		os.Remove(name)
+	}
 }
 
 // save writes a snapshot while the caller holds all shards, and counts the changes from then on.
@@ -74,7 +91,7 @@ func (srv *Server) save(ex *executor) error {
 	path := srv.snapshotPath()
 	st.place.Lock()
 	defer st.place.Unlock()
-	err := persistence.WriteFile(srv.disk, path, fmt.Sprintf("temp-%d.rdb", os.Getpid()), srv.conf.RDBSaveIncrementalFsync.Get(),
+	err := persistence.WriteFile(srv.disk, path, tempSnapshot(), srv.conf.RDBSaveIncrementalFsync.Get(),
 		func(f *persistence.File) error {
 			return srv.sealed(f, func(out io.Writer) error {
 				_, err := persistence.WriteStopped(out, srv.ks, srv.snapshotOptions())
@@ -130,7 +147,7 @@ const (
 // runJob writes the job's file.
 func (srv *Server) runJob(job *persistence.Job) error {
 	st, path := &srv.saver, srv.snapshotPath()
-	f, err := persistence.CreateFile(srv.disk, filepath.Join(filepath.Dir(path), fmt.Sprintf("temp-bg-%d.rdb", os.Getpid())),
+	f, err := persistence.CreateFile(srv.disk, filepath.Join(filepath.Dir(path), tempBackground()),
 		srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()

@@ -78,6 +78,7 @@ type Server struct {
 	ended         atomic.Bool // the last snapshot was written: nothing may change any more
 	activeExpire  atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
 	cronPaused    atomic.Bool // DEBUG PAUSE-CRON
+	signals       signals
 	skipChecksums atomic.Bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION
 	allowNoScript atomic.Bool // DEBUG SET-DISABLE-DENY-SCRIPTS
 	timeAll       atomic.Bool // every command is timed, not only now and then

@@ -171,12 +171,12 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	defer handleSignals(logger, control, srv.ReloadTLS, func(sig os.Signal) {
+	defer handleSignals(logger, control, srv, func(sig os.Signal) {
 		how := conf.ShutdownOnSigterm.Get()
 		if sig == syscall.SIGINT {
 			how = conf.ShutdownOnSigint.Get()
 		}
-		go srv.Shutdown(how)
+		srv.ShutdownBySignal(how)
 	})()
 	go func() {
 		select {
@@ -194,16 +194,14 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 // defaultPidFile is where a server in the background that has no pidfile notes its process.
 const defaultPidFile = "/var/run/redis.pid"
 
-// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again and read the
-// TLS certificates. A second SIGINT ends the
-// process at once. The function it returns ends the handling.
-func handleSignals(logger *zap.Logger, control *log.Control, reload func(), stop func(sig os.Signal)) (end func()) {
+// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again and read the TLS certificates.
+// SIGINT while the server is stopping ends the process at once. The function it returns ends the handling.
+func handleSignals(logger *zap.Logger, control *log.Control, srv *server.Server, stop func(sig os.Signal)) (end func()) {
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that went away must not end the server
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
-		stopping := false
 		for {
 			select {
 			case <-done:
@@ -214,13 +212,13 @@ func handleSignals(logger *zap.Logger, control *log.Control, reload func(), stop
 					if err := control.Reopen(); err != nil {
 						logger.Warn("Cannot open the log file again", zap.Error(err))
 					}
-					reload()
-				case stopping && sig == syscall.SIGINT:
+					srv.ReloadTLS()
+				case sig == syscall.SIGINT && srv.InShutdown():
 					logger.Warn("You insist... exiting now.")
+					srv.Abandon()
 					os.Exit(1)
 				default:
 					logger.Warn(fmt.Sprintf("Received %s scheduling shutdown...", signalName(sig)))
-					stopping = true
 					stop(sig)
 				}
 			}

@@ -181,9 +181,10 @@ const (
 	ZNaN // the sum of the increment is not a number
 )
 
-// Hint announces that about n members are going to be added by one command, the first of them or the longest being
-// size bytes long, so that a set that will need it anyway begins with the large form. Redis does the same, and for
-// duplicates among the n it can be seen in OBJECT ENCODING. For an existing set size is 0.
+// Hint announces that about n members are going to be added by one command, the first of them being size bytes long, so
+// that a set that will need it anyway begins with the large form. Redis does the same, and for duplicates among the n it
+// can be seen in OBJECT ENCODING, for a long member behind the first in what becomes of a score of -0. For an existing set
+// size is 0.
 func (z *ZSet) Hint(n, size int) {
 	l := z.env.Limits
 	if !z.isTree() && (n > l.ZSetMaxListpackEntries || size > l.ZSetMaxListpackValue) {

@@ -100,6 +100,9 @@ func (c *Ctx) bitRange() (r bitRange) {
 	if !a.More() {
 		return bitRange{endless: true}
 	}
+	if a.Left() > 3 {
+		a.Syntax()
+	}
 	r.given = true
 	r.start = a.Int()
 	if !a.More() {
@@ -107,6 +110,10 @@ func (c *Ctx) bitRange() (r bitRange) {
 		return r
 	}
 	r.end = a.Int()
+	if !a.Bad() && r.start < 0 && r.end < 0 && r.start > r.end && c.Row.Name == "bitcount" { // nothing, in whatever unit
+		a.Take(min(1, a.Left()))
+		return r
+	}
 	if a.More() {
 		switch {
 		case a.Is("BIT"):

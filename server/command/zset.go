@@ -79,13 +79,11 @@ func (c *Ctx) addMembers(key []byte, groups [][]byte, size int, flags datatypes.
 		c.replyAdded(incr, false, 0, 0)
 		return
 	}
+	first := 0
 	if z.Len() == 0 {
-		longest := 0
-		for i := size - 1; i < len(groups); i += size {
-			longest = max(longest, len(groups[i]))
-		}
-		z.Hint(len(c.scores), longest)
+		first = len(groups[size-1])
 	}
+	z.Hint(len(c.scores), first)
 	added, updated := 0, 0
 	var score float64
 	var done bool

@@ -94,6 +94,7 @@ type LogOptions struct {
 	Report   func(what string, err error) // faults of the disk and the end of them, for the server's log
 	Retry    time.Duration                // how long a fault is left alone; 0 is 100 ms
 	Every    time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
+	From     int64                        // position that the log begins at: where the one before it has ended
 	Stall    time.Duration                // after which a write that is not done is said to be stalled; 0 is 10 ms
 }
 
@@ -147,6 +148,9 @@ func newAppendLog(file *LogFile, o LogOptions) *AppendLog {
 	l.policy.Store(int32(o.Policy))
 	l.stamps.Store(o.Stamps)
 	l.size.Store(file.size)
+	l.end = o.From
+	l.written.Store(o.From)
+	l.synced.Store(o.From)
 	l.stall = time.AfterFunc(time.Hour, l.noteStall)
 	l.stall.Stop()
 	return l

@@ -48,6 +48,8 @@ type appendOnly struct {
 	delay_min int64
 
 	acked, ackNext, ackEnd atomic.Int64 // see syncedOffset
+
+	last atomic.Int64 // where the log before this one has ended: clients keep positions for as long as they live
 }
 
 // The states of the log.
@@ -67,6 +69,7 @@ func (srv *Server) logOptions() persistence.LogOptions {
 		Stamps:   srv.conf.AOFTimestampEnabled.Get(),
 		Advanced: srv.logAdvanced,
 		Report:   srv.logReport,
+		From:     srv.aof.last.Load(),
 	}
 }
 
@@ -273,6 +276,7 @@ func (srv *Server) stopLog() {
 		if err := l.Close(); err != nil {
 			srv.log.Warn("Fail to fsync the AOF file: "+reason(err), zap.Error(err))
 		}
+		a.last.Store(l.End())
 	}
 	a.mu.Lock()
 	if a.temp {

@@ -242,6 +242,21 @@ func TestAppendOnlySwitch(t *testing.T) {
 	}
 }
 
+// TestAppendOnlyAgain switches the log off and on under a client that has written to the one before.
+func TestAppendOnlyAgain(t *testing.T) {
+	ts := startServer(t, "--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "always")
+	c := ts.dial()
+	for i := range 100 {
+		c.want("incr k", int64(i+1))
+	}
+	c.want("config set appendonly no", "OK")
+	c.want("incr k", int64(101))
+	c.want("config set appendonly yes", "OK")
+	c.want("waitaof 1 0 0", []any{int64(1), int64(0)})
+	c.want("incr k", int64(102)) // the reply waits for the new log's disk, and not for the position that the old one had
+	c.want("waitaof 1 0 0", []any{int64(1), int64(0)})
+}
+
 // TestAppendOnlyUpgrade takes the single file of an older server over.
 func TestAppendOnlyUpgrade(t *testing.T) {
 	dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,27 +82,31 @@ func follows(t *testing.T, program func(sentinels []string) *exec.Cmd) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // says how it ended, which is known
 	}()
-	lines := make(chan string)
+	var wrote atomic.Int64
+	done, failed := 0, 0
+	over := make(chan struct{})
 	go func() {
-		defer close(lines)
+		defer close(over)
 		for s := bufio.NewScanner(out); s.Scan(); {
-			lines <- s.Text()
-		}
-	}()
-	wrote := 0
-	more := func(when string) { // some hundred increments
-		t.Helper()
-		patience := time.After(60 * time.Second)
-		for until := wrote + 300; wrote < until; {
-			select {
-			case line, ok := <-lines:
-				if wrote, _ = strconv.Atoi(line); !ok {
-					t.Fatalf("the program ended %s", when)
-				}
-			case <-patience:
-				t.Fatalf("the program does not go on %s", when)
+			if n, _ := fmt.Sscanf(s.Text(), "end %d %d", &done, &failed); n == 2 {
+				continue
+			}
+			if n, err := strconv.Atoi(s.Text()); err == nil {
+				wrote.Store(int64(n))
 			}
 		}
+	}()
+	more := func(when string) { // some hundred increments
+		t.Helper()
+		from := wrote.Load()
+		g.wait("more increments "+when, func() bool {
+			select {
+			case <-over:
+				t.Fatalf("the program ended %s", when)
+			default:
+			}
+			return wrote.Load() >= from+300
+		})
 	}
 	more("at first")
 	s := redis.NewSentinelClient(&redis.Options{Addr: sentinels[0], ReadTimeout: 20 * time.Second})
@@ -113,17 +118,22 @@ func follows(t *testing.T, program func(sentinels []string) *exec.Cmd) {
 		t.Error("the primary is the same")
 	}
 	now.kill()
-	more("after the primary was killed")
-	in.Close()
-	done, failed := 0, 0
-	for line := range lines {
-		_, _ = fmt.Sscanf(line, "end %d %d", &done, &failed) // other lines are counts
-	}
-	c := g.primary().client()
+	// What the program says may be older than the death of the primary; what the next one has is not.
+	c := g.settled(1).client()
 	defer c.Close()
-	n, err := c.Get(t.Context(), "counter").Int()
-	if err != nil || n < done || n > done+failed {
-		t.Errorf("the counter is %d (%v) after %d increments that were acknowledged and %d that failed", n, err, done, failed)
+	counter := func() int {
+		n, err := c.Get(t.Context(), "counter").Int()
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	from := counter()
+	g.wait("the program to find the next primary", func() bool { return counter() >= max(from, 0)+100 })
+	in.Close()
+	<-over
+	if n := counter(); n < done || n > done+failed {
+		t.Errorf("the counter is %d after %d increments that were acknowledged and %d that failed", n, done, failed)
 	}
 	t.Logf("%d increments, %d failed", done, failed)
 }

@@ -79,6 +79,9 @@ func Find(name string) (Program, bool) {
 
 // At is the server program at a path; its name tells what it speaks.
 func At(path string) Program {
+	if abs, err := filepath.Abs(path); err == nil { // it is started in another folder
+		path = abs
+	}
 	p := Program{Name: filepath.Base(path), Path: path}
 	if p.Name == "memcached" {
 		p.Speak = Memcached

@@ -2,9 +2,17 @@ package peer
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
+
+// Servers are started in folders of their own: a program that was named from here must be found from there.
+func TestAProgramIsFoundFromEverywhere(t *testing.T) {
+	if p := At("bin/larder"); !filepath.IsAbs(p.Path) || p.Name != "larder" {
+		t.Errorf("%+v", p)
+	}
+}
 
 // TestStartAnswersAndStops runs against whatever servers the machine has besides larder.
 func TestStartAnswersAndStops(t *testing.T) {

@@ -33,13 +33,19 @@ func (s *Shard) Check() error {
 	if err := s.arena.Check(); err != nil {
 		return err
 	}
-	bytes := 0
+	bytes, made := 0, 0
 	for i := range s.dbs {
 		n, err := s.checkDB(i)
 		if err != nil {
 			return fmt.Errorf("database %d: %w", i, err)
 		}
 		bytes += n
+		if s.dbs[i].ready {
+			made++
+		}
+	}
+	if made != s.made {
+		return fmt.Errorf("%d databases have a table, counted were %d", made, s.made)
 	}
 	if len(s.grave) > 0 {
 		return nil // what waits to be freed is not known piece by piece

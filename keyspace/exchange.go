@@ -41,6 +41,7 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.env, b.env = b.env, a.env
 		a.env.Rand, b.env.Rand = b.env.Rand, a.env.Rand
 		a.dbs, b.dbs = b.dbs, a.dbs
+		a.made, b.made = b.made, a.made
 		a.grave, b.grave = b.grave, a.grave
 		a.lastUsed, b.lastUsed = b.lastUsed, a.lastUsed
 		a.lastHeld, b.lastHeld = b.lastHeld, a.lastHeld

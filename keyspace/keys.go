@@ -134,6 +134,14 @@ func (v *View) Flush(db int) int {
 	return n
 }
 
+// Bury gives back up to about budget allocations of what was dropped in the shards that are held, and tells whether there is
+// more.
+func (v *View) Bury(budget int) (more bool) {
+	each := budget / max(1, bits.OnesCount64(uint64(v.held)))
+	v.each(v.held, func(s *Shard) { more = s.Bury(each) || more })
+	return more
+}
+
 // Flushed tells that all data was exchanged for other data. before is called in advance, with the old data still there.
 func (v *View) Flushed(before bool) {
 	from := v.DB

@@ -22,6 +22,7 @@ type Shard struct {
 	arena *arena.Arena
 	env   datatypes.Env
 	dbs   []database
+	made  int       // how many of them have a table
 	grave []dropped // large values waiting to be freed, oldest first
 
 	// Interest counts who wants to hear of changes in this shard: watchers, blocked clients, tracked reads. Only
@@ -102,12 +103,14 @@ func (s *Shard) noteUsed() {
 
 // SyncUsed makes the shard's part of Keyspace.Used exact. The shard is held.
 func (s *Shard) SyncUsed() {
-	n := s.arena.LiveBytes()
-	s.ks.used.Add(n - s.lastUsed)
-	s.lastUsed = n
-	held := s.arena.ResidentBytes()
-	s.ks.resident.Add(held - s.lastHeld)
-	s.lastHeld = held
+	if n := s.arena.LiveBytes() - s.lastUsed; n != 0 {
+		s.ks.used.Add(n)
+		s.lastUsed += n
+	}
+	if n := s.arena.ResidentBytes() - s.lastHeld; n != 0 {
+		s.ks.resident.Add(n)
+		s.lastHeld += n
+	}
 }
 
 // usedGrain is how far off each shard's part of Keyspace.Used may be, in bytes; less under a small limit.
@@ -139,6 +142,17 @@ func (s *Shard) Len(db int) int {
 		return 0
 	}
 	return s.dbs[db].t.Len()
+}
+
+// EachDatabase calls fn with the number of each database that may have keys here.
+func (s *Shard) EachDatabase(fn func(db int)) {
+	left := s.made
+	for i := 0; left > 0; i++ {
+		if s.dbs[i].ready {
+			fn(i)
+			left--
+		}
+	}
 }
 
 // Has tells whether database db holds a live key, without a trace.
@@ -194,6 +208,7 @@ func (s *Shard) db(i int) *database {
 	if !d.ready {
 		d.t.Replace(table.New(s.arena, layout{}, s.ks.hash))
 		d.ready = true
+		s.made++
 	}
 	return d
 }
@@ -236,6 +251,7 @@ func (s *Shard) flush(i int) (keys int) {
 	}
 	d.t.Replace(s.noTable())
 	d.ready, d.ttls = false, 0
+	s.made--
 	d.gen++
 	return keys
 }

@@ -19,6 +19,7 @@ type Stream struct {
 	first, last *chunk
 	keep        int64
 	readers     int
+	size        int64    // of all chunks, with what they have room for
 	free        [][]byte // memory of chunks that are gone
 	end         atomic.Int64
 }
@@ -33,6 +34,9 @@ type chunk struct {
 
 func (c *chunk) end() int64 { return c.at + int64(len(c.data)) }
 
+// size is the memory that it takes.
+func (c *chunk) size() int64 { return int64(cap(c.data)) + chunkOverhead }
+
 // Chunks have a part of what is kept, so that what is kept is about that, within bounds.
 const (
 	chunkLeast = 16 << 10 // as the least that repl-backlog-size may be
@@ -45,6 +49,7 @@ func NewStream(at, keep int64) *Stream {
 	s := &Stream{keep: keep}
 	s.first = &chunk{at: at}
 	s.last = s.first
+	s.size = s.first.size()
 	s.end.Store(at)
 	return s
 }
@@ -59,6 +64,7 @@ func (s *Stream) Append(p []byte) (end int64) {
 		if room == 0 {
 			c := &chunk{at: s.last.end(), data: s.memory()}
 			s.last.next, s.last = c, c
+			s.size += c.size()
 			room = cap(c.data)
 		}
 		n := min(room, len(p))
@@ -75,6 +81,7 @@ func (s *Stream) trim() {
 	end := s.end.Load()
 	for c := s.first; c.readers == 0 && c.next != nil && end-c.end() >= s.keep; c = s.first {
 		s.first = c.next
+		s.size -= c.size()
 		if len(s.free) < freeMost && cap(c.data) > 0 {
 			s.free = append(s.free, c.data[:0])
 		}
@@ -132,25 +139,11 @@ func (s *Stream) Behind() int64 {
 	return 0
 }
 
-// A StreamSize is how much memory a stream takes, in bytes.
-type StreamSize struct {
-	All  int64 // chunks with what they have room for
-	Kept int64 // of that, what is there without readers
-}
-
-// Size is what the stream takes.
-func (s *Stream) Size() (z StreamSize) {
+// Size is the memory that the stream takes, in bytes: chunks with what they have room for.
+func (s *Stream) Size() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end := s.end.Load()
-	for c := s.first; c != nil; c = c.next {
-		n := int64(cap(c.data)) + chunkOverhead
-		z.All += n
-		if c.next == nil || end-c.end() < s.keep {
-			z.Kept += n
-		}
-	}
-	return z
+	return s.size
 }
 
 // chunkOverhead is what a chunk takes besides its bytes.

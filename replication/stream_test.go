@@ -66,6 +66,13 @@ func TestStream(t *testing.T) {
 			} else if len(readers) == 0 && least-start > max(chunkLeast, keep/chunkPart) {
 				t.Fatalf("%d bytes are kept, not about %d", s.End()-start, keep)
 			}
+			memory := int64(0)
+			for c := s.first; c != nil; c = c.next {
+				memory += c.size()
+			}
+			if n := s.Size(); n != memory {
+				t.Fatalf("the chunks take %d bytes, and the stream says %d", memory, n)
+			}
 			if n := s.Readers(); n != len(readers) {
 				t.Fatalf("%d readers, not %d", n, len(readers))
 			}
@@ -86,14 +93,14 @@ func TestStreamGivesUp(t *testing.T) {
 	if n := s.Behind(); n > chunkLeast {
 		t.Errorf("the reader is %d behind at the end", n)
 	}
-	if z := s.Size(); z.All > 2*chunkLeast {
-		t.Errorf("%d bytes are there for nobody", z.All)
+	if n := s.Size(); n > 2*chunkLeast {
+		t.Errorf("%d bytes are there for nobody", n)
 	}
 	s.SetKeep(1 << 20)
 	s.Append(make([]byte, 1<<20))
 	q := s.Reader(s.End() - 1<<19)
-	if z := s.Size(); z.Kept < 1<<20 || q == nil {
-		t.Fatalf("%d bytes are kept", z.Kept)
+	if n := s.Size(); n < 1<<20 || q == nil {
+		t.Fatalf("%d bytes are kept", n)
 	}
 	r.Close()
 	q.Close()

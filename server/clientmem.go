@@ -22,15 +22,27 @@ func (srv *Server) clientLimit() int64 {
 	return n
 }
 
-// weigh notes what a client of the loop costs now.
+// weigh notes what a client of the loop costs now. What a replica costs is not counted with the other clients: no key has to
+// go because a replica is behind.
 func (ex *executor) weigh(s *session) {
-	n := int64(s.memory())
-	if s.conn.Closing() {
+	n, peer := int64(s.memory()), int64(0)
+	switch {
+	case s.conn.Closing():
 		n = 0
+	case s.peer != nil:
+		n, peer = 0, n
 	}
+	ex.setWeight(s, n, peer)
+}
+
+func (ex *executor) setWeight(s *session, n, peer int64) {
 	if n != s.weight {
 		ex.clientMem.Add(n - s.weight)
 		s.weight = n
+	}
+	if peer != s.peerWeight {
+		ex.peerMem.Add(peer - s.peerWeight)
+		s.peerWeight = peer
 	}
 }
 
@@ -73,6 +85,14 @@ func (srv *Server) clientMemory() (total int64) {
 	return total
 }
 
+// peerMemory is what the connections to all replicas cost in bytes, without the stream that they share.
+func (srv *Server) peerMemory() (total int64) {
+	for _, ex := range srv.executors {
+		total += ex.peerMem.Load()
+	}
+	return total
+}
+
 // futileWait_ms is how long nobody looks for clients to evict after a search that found too few.
 const futileWait_ms = 50
 
@@ -96,7 +116,7 @@ func (ex *executor) evictClients(limit int64) {
 			continue // counts until its loop has closed it, but no longer here
 		}
 		total += s.weight
-		if !s.noEvict && s.weight > 0 {
+		if !s.noEvict && s.link == nil && s.weight > 0 {
 			list = append(list, s)
 		}
 	}

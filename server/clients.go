@@ -103,8 +103,7 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	if s.link != nil {
 		s.link.closed(why)
 	}
-	ex.clientMem.Add(-s.weight)
-	s.weight = 0
+	ex.setWeight(s, 0, 0)
 	srv.clients.remove(s)
 }
 

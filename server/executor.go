@@ -59,20 +59,23 @@ type executor struct {
 
 	asides    asides
 	scripting scripting
+	infoText  []byte                    // where INFO is worded
 	running   atomic.Pointer[scriptRun] // scripting.run, for others to see
 
-	current     *session        // whose command runs
-	requestSize int             // bytes of its request
-	own         []byte          // messages for it, to be sent after its reply
-	woken       []int           // databases whose waiters are going to be tried
-	flushTold   bool            // the tracked clients know already that everything is gone
-	broadcast   []broadcast     // changes that clients of prefixes are told of at the end of the turn
-	clientMem   atomic.Int64    // what the loop's clients cost
-	longIn      atomic.Int64    // the largest input of one of them
-	longOut     atomic.Int64    // and the largest output
-	parked      []*session      // wait for the end of CLIENT PAUSE
-	turnOf      []*netloop.Conn // that the turn is about
-	told        []*session      // got messages in this turn; only kept while clients have a limit of memory
+	current       *session        // whose command runs
+	requestSize   int             // bytes of its request
+	own           []byte          // messages for it, to be sent after its reply
+	woken         []int           // databases whose waiters are going to be tried
+	flushTold     bool            // the tracked clients know already that everything is gone
+	broadcast     []broadcast     // changes that clients of prefixes are told of at the end of the turn
+	peerMem       atomic.Int64    // what the connections of its replicas cost
+	clientMem     atomic.Int64    // what the loop's clients cost
+	longIn        atomic.Int64    // the largest input of one of them
+	longOut       atomic.Int64    // and the largest output
+	parked        []*session      // wait for the end of CLIENT PAUSE, or of a loading
+	parkedLoading bool            // some of them for the latter
+	turnOf        []*netloop.Conn // that the turn is about
+	told          []*session      // got messages in this turn; only kept while clients have a limit of memory
 
 	dirty   int       // of the view's changes, those that the server's counter has been told of
 	counts  []rowNote // by row ID, since the last time that they were handed in
@@ -102,6 +105,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.asides.giveUp = srv.isBusy
 	ex.view.BeforeEvict = ex.listen
 	ex.ctx.ReadsAll = ex.readsAll
+	ex.ctx.AwaitBurial = ex.awaitBurial
 	return ex
 }
 
@@ -261,6 +265,7 @@ func (ex *executor) handIn() {
 		}
 		if n.nanos > 0 {
 			st.Time_ns.Add(n.nanos)
+			ex.srv.stats.commandTime_ns.Add(n.nanos)
 		}
 		*n = rowNote{typical: n.typical}
 	}

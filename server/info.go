@@ -1,8 +1,8 @@
 package server
 
 import (
+	"math/bits"
 	"strconv"
-	"strings"
 
 	"larder/keyspace"
 	"larder/server/command"
@@ -15,14 +15,16 @@ import (
 //	used_cpu_user:0.015625
 //
 // The names are Redis's wherever the thing is the same; what only Larder has follows at the end of its section. A
-// figure that has no meaning here and that programs look for is 0.
+// figure that has no meaning here and that programs look for is 0. Programs ask often, so an answer costs no more than
+// to add up counters: what the system has to be asked is kept for a moment (processFigures).
 
 // infoSection is one part of the reply.
 type infoSection struct {
-	name  string // lower case, as a client asks for it
-	title string
-	rank  sectionRank
-	write func(*infoWriter)
+	name   string // in capitals
+	title  string
+	rank   sectionRank
+	shards bool // it looks at the shards
+	write  func(*infoWriter)
 }
 
 // sectionRank says who gets a section without asking for it by name.
@@ -35,25 +37,81 @@ const (
 )
 
 var infoSections = []infoSection{
-	{"server", "Server", inDefault, infoServer},
-	{"clients", "Clients", inDefault, infoClients},
-	{"memory", "Memory", inDefault, infoMemory},
-	{"persistence", "Persistence", inDefault, infoPersistence},
-	{"stats", "Stats", inDefault, infoStats},
-	{"replication", "Replication", inDefault, infoReplication},
-	{"cpu", "CPU", inDefault, infoCPU},
-	{"modules", "Modules", inDefault, func(*infoWriter) {}},
-	{"commandstats", "Commandstats", inAll, infoCommandstats},
-	{"errorstats", "Errorstats", inDefault, infoErrorstats},
-	{"latencystats", "Latencystats", inAll, infoLatencystats},
-	{"hotkeys", "Hotkeys", inAll, infoHotkeys},
-	{"cluster", "Cluster", inDefault, infoCluster},
-	{"keyspace", "Keyspace", inDefault, infoKeyspace},
-	{"debug", "Debug", byName, infoDebug},
+	{"SERVER", "Server", inDefault, false, infoServer},
+	{"CLIENTS", "Clients", inDefault, true, infoClients},
+	{"MEMORY", "Memory", inDefault, true, infoMemory},
+	{"PERSISTENCE", "Persistence", inDefault, false, infoPersistence},
+	{"STATS", "Stats", inDefault, true, infoStats},
+	{"REPLICATION", "Replication", inDefault, false, infoReplication},
+	{"CPU", "CPU", inDefault, false, infoCPU},
+	{"MODULES", "Modules", inDefault, false, func(*infoWriter) {}},
+	{"COMMANDSTATS", "Commandstats", inAll, false, infoCommandstats},
+	{"ERRORSTATS", "Errorstats", inDefault, false, infoErrorstats},
+	{"LATENCYSTATS", "Latencystats", inAll, false, infoLatencystats},
+	{"HOTKEYS", "Hotkeys", inAll, true, infoHotkeys},
+	{"CLUSTER", "Cluster", inDefault, false, infoCluster},
+	{"KEYSPACE", "Keyspace", inDefault, true, infoKeyspace},
+	{"DEBUG", "Debug", byName, false, infoDebug},
 }
 
-// infoWriter collects the lines. INFO holds all shards, so that its figures belong together; metrics takes one shard
-// after the other, so that nobody waits for it.
+// A sectionSet is a set of sections: bit i is infoSections[i].
+type sectionSet uint32
+
+// The sections that are shown without their names, and those that look at shards.
+var sectionsDefault, sectionsAll, sectionsOfShards sectionSet
+
+func init() {
+	for i := range infoSections {
+		s, bit := &infoSections[i], sectionSet(1)<<i
+		if s.rank <= inDefault {
+			sectionsDefault |= bit
+		}
+		if s.rank <= inAll {
+			sectionsAll |= bit
+		}
+		if s.shards {
+			sectionsOfShards |= bit
+		}
+	}
+}
+
+// sectionsNamed is what the words behind INFO ask for.
+func sectionsNamed(words [][]byte) (set sectionSet) {
+	named := false
+	for _, word := range words {
+		switch {
+		case command.EqualFold(word, "DEFAULT"):
+			set |= sectionsDefault
+		case command.EqualFold(word, "ALL"), command.EqualFold(word, "EVERYTHING"):
+			set |= sectionsAll
+		default:
+			named = true
+			if command.EqualFold(word, "MODULE_LIST") {
+				word = []byte("MODULES")
+			}
+			for i := range infoSections {
+				if command.EqualFold(word, infoSections[i].name) {
+					set |= 1 << i
+				}
+			}
+		}
+	}
+	if !named {
+		set |= sectionsDefault
+	}
+	return set
+}
+
+// infoLocks are the shards that an INFO needs: all, so that its figures belong together, or none.
+func infoLocks(argv [][]byte) command.Locks {
+	if sectionsNamed(argv[1:])&sectionsOfShards != 0 {
+		return command.AllOfThem
+	}
+	return command.NoneOfThem
+}
+
+// infoWriter collects the lines. INFO holds all shards; metrics takes one shard after the other, so that nobody waits for
+// it.
 type infoWriter struct {
 	srv  *Server
 	now  int64          // Unix milliseconds
@@ -88,17 +146,41 @@ func (w *infoWriter) memory() *memoryFigures {
 	return w.mem
 }
 
-func (w *infoWriter) text(name, value string) {
+// begin is the place for a value of that name, and end is behind it: what was appended in between is the value.
+func (w *infoWriter) begin(name string) (at int) {
 	if w.to != nil {
-		w.to(name, value)
-		return
+		return 0
 	}
-	w.buf = append(append(append(append(w.buf, name...), ':'), value...), "\r\n"...)
+	w.buf = append(append(w.buf, name...), ':')
+	return len(w.buf)
 }
 
-func (w *infoWriter) int(name string, n int64) { w.text(name, strconv.FormatInt(n, 10)) }
+func (w *infoWriter) end(name string, at int) {
+	if w.to != nil {
+		w.to(name, string(w.buf[at:]))
+		w.buf = w.buf[:at]
+		return
+	}
+	w.buf = append(w.buf, '\r', '\n')
+}
 
-func (w *infoWriter) uint(name string, n uint64) { w.text(name, strconv.FormatUint(n, 10)) }
+func (w *infoWriter) text(name, value string) {
+	at := w.begin(name)
+	w.buf = append(w.buf, value...)
+	w.end(name, at)
+}
+
+func (w *infoWriter) int(name string, n int64) {
+	at := w.begin(name)
+	w.buf = strconv.AppendInt(w.buf, n, 10)
+	w.end(name, at)
+}
+
+func (w *infoWriter) uint(name string, n uint64) {
+	at := w.begin(name)
+	w.buf = strconv.AppendUint(w.buf, n, 10)
+	w.end(name, at)
+}
 
 // zeros are figures that have no meaning here.
 func (w *infoWriter) zeros(names ...string) {
@@ -108,17 +190,24 @@ func (w *infoWriter) zeros(names ...string) {
 }
 
 func (w *infoWriter) fixed(name string, f float64, decimals int) {
-	w.text(name, strconv.FormatFloat(f, 'f', decimals, 64))
+	at := w.begin(name)
+	w.buf = strconv.AppendFloat(w.buf, f, 'f', decimals, 64)
+	w.end(name, at)
 }
 
 // bytes is a size, and once more with a unit for people.
 func (w *infoWriter) bytes(name string, n int64) {
 	w.int(name, n)
-	w.text(name+"_human", humanBytes(n))
+	name += "_human"
+	at := w.begin(name)
+	w.buf = appendHuman(w.buf, n)
+	w.end(name, at)
 }
 
 func (w *infoWriter) percent(name string, part, whole int64) {
-	w.text(name, strconv.FormatFloat(100*ratio(part, whole), 'f', 2, 64)+"%")
+	at := w.begin(name)
+	w.buf = append(strconv.AppendFloat(w.buf, 100*ratio(part, whole), 'f', 2, 64), '%')
+	w.end(name, at)
 }
 
 // ratio is part/whole, 0 if there is no whole.
@@ -130,7 +219,9 @@ func ratio(part, whole int64) float64 {
 }
 
 // humanBytes writes a size with a unit, as redis-server does: 1.50M is 1572864.
-func humanBytes(n int64) string {
+func humanBytes(n int64) string { return string(appendHuman(nil, n)) }
+
+func appendHuman(b []byte, n int64) []byte {
 	f, units := float64(n), "BKMGTPE"
 	i := 0
 	for f >= 1024 && i < len(units)-1 {
@@ -138,42 +229,25 @@ func humanBytes(n int64) string {
 		i++
 	}
 	if i == 0 {
-		return strconv.FormatInt(n, 10) + "B"
+		return append(strconv.AppendInt(b, n, 10), 'B')
 	}
-	return strconv.FormatFloat(f, 'f', 2, 64) + units[i:i+1]
+	return append(strconv.AppendFloat(b, f, 'f', 2, 64), units[i])
 }
 
 func info(c *command.Ctx) {
 	s := c.Client.(*session)
 	s.ex.handIn()
-	wanted := map[string]bool{}
-	most := sectionRank(-1) // the highest rank that is shown without its name
-	for _, a := range c.Args.Rest() {
-		switch name := strings.ToLower(string(a)); name {
-		case "default":
-			most = max(most, inDefault)
-		case "all", "everything":
-			most = max(most, inAll)
-		case "module_list":
-			wanted["modules"] = true
-		default:
-			wanted[name] = true
+	w := infoWriter{srv: s.srv, now: c.Now, buf: s.ex.infoText[:0]}
+	for set := sectionsNamed(c.Args.Rest()); set != 0; set &= set - 1 {
+		section := &infoSections[bits.TrailingZeros32(uint32(set))]
+		if len(w.buf) > 0 {
+			w.buf = append(w.buf, "\r\n"...)
 		}
+		w.buf = append(append(append(w.buf, "# "...), section.title...), "\r\n"...)
+		section.write(&w)
 	}
-	if len(wanted) == 0 {
-		most = max(most, inDefault)
-	}
-	w := infoWriter{srv: s.srv, now: c.Now}
-	for _, section := range infoSections {
-		if wanted[section.name] || section.rank <= most {
-			if len(w.buf) > 0 {
-				w.buf = append(w.buf, "\r\n"...)
-			}
-			w.buf = append(w.buf, "# "+section.title+"\r\n"...)
-			section.write(&w)
-		}
-	}
-	c.Reply.Verbatim("txt", string(w.buf))
+	s.ex.infoText = w.buf
+	c.Reply.VerbatimBytes("txt", w.buf)
 }
 
-func init() { register(command.New("info", command.AllOfThem, info)) }
+func init() { register(command.Choosing("info", infoLocks, info)) }

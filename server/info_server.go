@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ func infoServer(w *infoWriter) {
 	w.text("redis_version", RedisVersion)
 	w.text("redis_git_sha1", Commit)
 	w.int("redis_git_dirty", 0)
-	w.text("redis_build_id", buildID())
+	w.text("redis_build_id", buildID)
 	w.text("redis_mode", "standalone")
 	w.text("os", systemName())
 	w.int("arch_bits", strconv.IntSize)
@@ -28,7 +29,7 @@ func infoServer(w *infoWriter) {
 	w.text("multiplexing_api", multiplexing)
 	w.text("atomicvar_api", "sync/atomic")
 	w.text("gcc_version", "0.0.0") // as Redis says when another compiler was used
-	w.int("process_id", int64(os.Getpid()))
+	w.int("process_id", int64(processID))
 	w.text("process_supervised", supervisedBy(srv.conf.Supervised.Get()))
 	w.text("run_id", srv.runID)
 	w.int("tcp_port", srv.tcpPort())
@@ -58,11 +59,11 @@ func infoServer(w *infoWriter) {
 }
 
 // buildID tells builds apart.
-func buildID() string {
+var buildID = func() string {
 	h := fnv.New64a()
 	h.Write([]byte(Version + Commit + runtime.Version()))
 	return fmt.Sprintf("%016x", h.Sum64())
-}
+}()
 
 func supervisedBy(m config.SupervisedMode) string {
 	switch {
@@ -74,13 +75,16 @@ func supervisedBy(m config.SupervisedMode) string {
 	return "no"
 }
 
-func executable() string {
+// executable is the program's path, as it was when it was first asked for.
+var executable = sync.OnceValue(func() string {
 	path, err := os.Executable()
 	if err != nil {
 		return os.Args[0]
 	}
 	return path
-}
+})
+
+var processID = os.Getpid()
 
 // tcpPort is where clients connect: the port that was taken if the configured one is any.
 func (srv *Server) tcpPort() int64 {

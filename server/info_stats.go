@@ -46,10 +46,10 @@ func infoMemory(w *infoWriter) {
 	w.fixed("mem_fragmentation_ratio", ratio(m.rss, m.used), 2)
 	w.int("mem_fragmentation_bytes", m.rss-m.used)
 	w.int("mem_not_counted_for_evict", max(0, m.used-m.counted))
-	buffers, keep := w.srv.repl.memory(), w.srv.conf.ReplBacklogSize.Get()
-	w.int("mem_replication_backlog", min(buffers, keep))
-	w.int("mem_total_replication_buffers", buffers)
-	w.int("mem_clients_slaves", max(0, buffers-keep))
+	backlog, replicas := w.srv.replicaMemory()
+	w.int("mem_replication_backlog", backlog)
+	w.int("mem_total_replication_buffers", backlog+replicas)
+	w.int("mem_clients_slaves", replicas)
 	w.int("mem_clients_normal", m.clients)
 	w.zeros("mem_cluster_links", "mem_aof_buffer")
 	w.text("mem_allocator", allocatorName)
@@ -68,7 +68,7 @@ func infoStats(w *infoWriter) {
 	var keys keyspace.ShardStats
 	var defrag keyspace.DefragStats
 	w.eachShard(func(_ int, sh *keyspace.Shard) {
-		s := sh.Stats
+		s := &sh.Stats
 		defrag.Add(sh.DefragStats())
 		keys.Hits += s.Hits
 		keys.Misses += s.Misses
@@ -78,10 +78,6 @@ func infoStats(w *infoWriter) {
 		keys.ExpireLag_ms = max(keys.ExpireLag_ms, s.ExpireLag_ms)
 	})
 	t, turns := srv.traffic(), srv.busiest()
-	commandTime := uint64(0)
-	for _, row := range srv.rows {
-		commandTime += row.Stats.Time_ns.Load()
-	}
 	st.mu.Lock()
 	r := st.rates
 	st.mu.Unlock()
@@ -138,7 +134,7 @@ func infoStats(w *infoWriter) {
 	// The loop with most to do: what it cannot take is the server's limit.
 	w.uint("eventloop_cycles", turns.count)
 	w.uint("eventloop_duration_sum", turns.nanos/1000)
-	w.uint("eventloop_duration_cmd_sum", commandTime/1000)
+	w.uint("eventloop_duration_cmd_sum", st.commandTime_ns.Load()/1000)
 	w.uint("instantaneous_eventloop_cycles_per_sec", r.turns.perSecond())
 	w.uint("instantaneous_eventloop_duration_usec", r.busy_us.perSecond())
 	w.uint("acl_access_denied_auth", st.authFailures.Load())

@@ -200,3 +200,39 @@ func TestHumanBytes(t *testing.T) {
 		}
 	}
 }
+
+// A flush is over when it is answered, also a large one; unless it is asked not to be.
+func TestFlushGivesBackBeforeItAnswers(t *testing.T) {
+	ts := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	c := ts.dial()
+	before := c.number("memory", "used_memory")
+	for _, keys := range []string{"100", "100000"} {
+		for _, request := range []string{"flushall", "flushdb", "flushall sync", "flushdb sync"} {
+			c.want("debug populate "+keys, "OK")
+			if n := c.number("memory", "used_memory"); n < before+1000 {
+				t.Fatalf("%s keys take %d bytes", keys, n-before)
+			}
+			c.want("debug pause-cron 1", "OK") // the janitor does not do it
+			c.want(request, "OK")
+			if n := c.number("memory", "lazyfree_pending_objects"); n != 0 {
+				t.Errorf("after %s of %s keys %d objects wait to be freed", request, keys, n)
+			}
+			if n := c.number("memory", "used_memory"); n > before+20000 {
+				t.Errorf("after %s of %s keys there are %d bytes more than before", request, keys, n-before)
+			}
+			c.want("debug pause-cron 0", "OK")
+		}
+	}
+	c.want("debug populate 100000", "OK")
+	c.want("debug pause-cron 1", "OK")
+	c.want("flushall async", "OK")
+	if n := c.number("memory", "lazyfree_pending_objects"); n == 0 {
+		t.Error("FLUSHALL ASYNC has freed everything")
+	}
+	c.want("multi", "OK")
+	c.want("flushall", "QUEUED")
+	if got := c.list("exec"); len(got) != 1 || got[0] != "OK" {
+		t.Errorf("EXEC answers %v", got)
+	}
+	c.want("debug pause-cron 0", "OK")
+}

@@ -1,6 +1,9 @@
 package server
 
-import "larder/server/resp"
+import (
+	"larder/keyspace"
+	"larder/server/resp"
+)
 
 // later answers a client's command with what work returns, which may wait for the disk: it runs outside of the loop,
 // and the client's next requests wait for it. write words the reply, on the loop again.
@@ -19,4 +22,35 @@ func (ex *executor) later(s *session, work func() (write func(w *resp.Writer))) 
 			ex.resume(s)
 		})
 	}()
+}
+
+// awaitBurial has the client whose command runs wait for its OK until what was dropped is given back, by a goroutine that
+// holds one shard at a time. It is false for who must not wait.
+func (ex *executor) awaitBurial() bool {
+	srv, s := ex.srv, ex.current
+	if s == nil || s.link != nil {
+		return false
+	}
+	srv.saver.background.Add(1)
+	ex.later(s, func() func(*resp.Writer) {
+		srv.buryAll()
+		srv.saver.background.Done()
+		return func(w *resp.Writer) {
+			w.OK()
+			s.wrote(journalEnds{log: s.logEnd, feed: s.feedEnd}) // the reply waits for the log as it would have at once
+		}
+	})
+	return true
+}
+
+// buryAll gives back what was dropped in all shards.
+func (srv *Server) buryAll() {
+	view := keyspace.NewView(srv.ks)
+	for i := range srv.ks.Shards() {
+		for more := true; more && !srv.ended.Load(); {
+			view.Take(1 << i)
+			more = srv.ks.Shard(i).Bury(buryBudget)
+			view.Release()
+		}
+	}
 }

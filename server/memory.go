@@ -11,9 +11,11 @@ import (
 // usedMemory is what the data takes, in bytes, up to a few KiB per shard.
 func (srv *Server) usedMemory() int64 { return srv.ks.Used() }
 
-// processMemory is what the server takes apart from the data: what it took when it started, and its clients. What else
+// processMemory is what the server takes apart from the data: what it took when it started, and its clients and replicas. What else
 // comes and goes on the Go heap is known only when it is collected, so it shows in the resident set alone.
-func (srv *Server) processMemory() int64 { return srv.base + srv.clientMemory() + srv.repl.memory() }
+func (srv *Server) processMemory() int64 {
+	return srv.base + srv.clientMemory() + srv.peerMemory() + srv.repl.memory()
+}
 
 // notePeak keeps the highest sum of both.
 func (srv *Server) notePeak() (used int64) {
@@ -58,6 +60,36 @@ func readSeconds(names ...string) []float64 {
 	return out
 }
 
+// processFigures is what the system and the Go runtime say about the process's memory, in bytes. Asking them takes longer
+// than all the rest of an INFO, so an answer is good for processFresh, as long as the data has not grown much.
+type processFigures struct {
+	at       time.Time
+	resident int64 // that the arenas held then
+	rss      int64
+	heap     int64 // that the Go runtime holds
+	heapUsed int64 // of that, in pages with objects
+}
+
+const (
+	processFresh = 100 * time.Millisecond
+	processDrift = 1 << 20
+)
+
+// process is the figures of now, or of a moment ago.
+func (srv *Server) process() *processFigures {
+	now, resident := time.Now(), srv.ks.Resident()
+	if p := srv.processSeen.Load(); p != nil && now.Sub(p.at) < processFresh && max(resident-p.resident, p.resident-resident) < processDrift {
+		return p
+	}
+	heap := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/objects:bytes",
+		"/memory/classes/heap/unused:bytes")
+	p := &processFigures{
+		at: now, resident: resident, rss: residentMemory(), heap: heap[0] - heap[1] - ballastSize, heapUsed: heap[2] + heap[3] - ballastSize,
+	}
+	srv.processSeen.Store(p)
+	return p
+}
+
 // memoryFigures is where the memory is, in bytes.
 type memoryFigures struct {
 	used, peak, startup int64
@@ -89,20 +121,21 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 	pages, now := int64(0), time.Now().UnixMilli()
 	srv.eachShard(view, func(_ int, sh *keyspace.Shard) {
 		sh.SyncUsed() // what is told has to agree with what maxmemory is compared with
-		st := sh.Arena().Stats()
-		m.data += st.LiveBytes
-		m.asked += st.AskedBytes
-		pages += st.ResidentBytes
-		m.active += st.ResidentBytes - st.DirtyBytes
+		a := sh.Arena()
+		held := a.ResidentBytes()
+		m.data += a.LiveBytes()
+		m.asked += a.AskedBytes()
+		pages += held
+		m.active += held - a.DirtyBytes()
 		m.buried += sh.Buried()
 		m.lazyFreed += sh.Stats.LazyFreed
-		for db := range dbs {
+		sh.EachDatabase(func(db int) {
 			d := &dbs[db]
 			d.keys += sh.Len(db)
 			d.volatile += sh.Volatile(db)
 			d.tables += int64(sh.TableBytes(db))
 			d.sampleTTL(sh, db, now)
-		}
+		})
 	})
 	m.counted = srv.countedMemory()
 	m.used = srv.notePeak()
@@ -116,11 +149,10 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 			m.databases = append(m.databases, d)
 		}
 	}
-	heap := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/objects:bytes",
-		"/memory/classes/heap/unused:bytes")
-	m.active += heap[2] + heap[3] - ballastSize
-	m.resident = pages + heap[0] - heap[1] - ballastSize
-	m.rss = residentMemory()
+	p := srv.process()
+	m.active += p.heapUsed
+	m.resident = pages + p.heap
+	m.rss = p.rss
 	m.total = systemMemory()
 	return m
 }

@@ -31,8 +31,9 @@ func memoryStats(c *command.Ctx) {
 	number("peak.allocated", m.peak)
 	number("total.allocated", m.used)
 	number("startup.allocated", m.startup)
-	number("replication.backlog", srv.repl.memory())
-	number("clients.slaves", 0)
+	backlog, replicas := srv.replicaMemory()
+	number("replication.backlog", backlog)
+	number("clients.slaves", replicas)
 	number("clients.normal", m.clients)
 	number("cluster.links", 0)
 	number("aof.buffer", 0)
@@ -134,6 +135,7 @@ func memoryPurge(c *command.Ctx) {
 		}
 	}
 	debug.FreeOSMemory()
+	c.Client.(*session).srv.processSeen.Store(nil)
 	c.Reply.OK()
 }
 

@@ -120,7 +120,7 @@ func (srv *Server) tell(p *metrics.Page) {
 	now := time.Now()
 	up := now.Sub(srv.started)
 	p.Field("redis_version", RedisVersion)
-	p.Field("redis_build_id", buildID())
+	p.Field("redis_build_id", buildID)
 	p.Field("redis_mode", "standalone")
 	p.Field("os", systemName())
 	p.Field("tcp_port", strconv.FormatInt(srv.conf.Port.Get(), 10))

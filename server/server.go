@@ -116,6 +116,7 @@ type Server struct {
 	futile_ms atomic.Int64 // until then no client is looked for that could be evicted
 
 	peak                    atomic.Int64 // memory, in bytes
+	processSeen             atomic.Pointer[processFigures]
 	base                    int64        // of that, the Go heap at the start
 	startup                 int64        // all of it at the start
 	program                 atomic.Int64 // what the process takes besides the data and its clients; see noteProgram

@@ -43,8 +43,9 @@ type session struct {
 	replySkip        int  // 2: skip the next command's reply, 1: this one's
 	monitor          bool
 
-	condemned atomic.Bool // is being closed by somebody else's command: not shown any more
-	weight    int64       // what its loop's sum of client memory has of it
+	condemned  atomic.Bool // is being closed by somebody else's command: not shown any more
+	weight     int64       // what its loop's sum of client memory has of it
+	peerWeight int64       // and the sum of replicas' memory
 
 	multi   *transaction // not nil between MULTI and EXEC
 	watched []watchedKey

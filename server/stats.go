@@ -19,6 +19,7 @@ type stats struct {
 	deniedChannels, deniedDBs       atomic.Uint64
 	keptOut                         atomic.Uint64 // by allow-from
 	errorReplies                    atomic.Uint64
+	commandTime_ns                  atomic.Uint64
 	sweep_ns                        atomic.Int64 // time that the janitor took for expiry
 	house_ns                        atomic.Int64 // and for all it does
 	blocked                         atomic.Int64 // clients, not reset
@@ -57,7 +58,7 @@ func (srv *Server) resetStats() {
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
 		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
-		&st.keptOut, &srv.secure.handshakes, &srv.secure.failed,
+		&st.keptOut, &st.commandTime_ns, &srv.secure.handshakes, &srv.secure.failed,
 	} {
 		n.Store(0)
 	}

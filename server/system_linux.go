@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -24,22 +25,22 @@ func residentMemory() int64 {
 }
 
 // systemMemory is the bytes of memory that the machine has.
-func systemMemory() int64 {
+var systemMemory = sync.OnceValue(func() int64 {
 	var info syscall.Sysinfo_t
 	if syscall.Sysinfo(&info) != nil {
 		return 0
 	}
 	return int64(uint64(info.Totalram) * uint64(info.Unit))
-}
+})
 
 // systemName is the operating system with its version and the machine's kind.
-func systemName() string {
+var systemName = sync.OnceValue(func() string {
 	var u syscall.Utsname
 	if syscall.Uname(&u) != nil {
 		return "Linux"
 	}
 	return utsText(u.Sysname[:]) + " " + utsText(u.Release[:]) + " " + utsText(u.Machine[:])
-}
+})
 
 // utsText reads a field of uname, whose characters have a sign on some machines and none on others.
 func utsText[T int8 | uint8](field []T) string {

@@ -16,6 +16,12 @@ type Stats struct {
 // LiveBytes is what all live allocations take, rounded up to the slots of their classes. O(1).
 func (a *Arena) LiveBytes() int64 { return a.live }
 
+// AskedBytes is what all live allocations were asked for. O(1).
+func (a *Arena) AskedBytes() int64 { return a.asked }
+
+// DirtyBytes is the part of ResidentBytes that is free, and that Trim would give back. O(1).
+func (a *Arena) DirtyBytes() int64 { return int64(a.dirty.pages) << pageShift }
+
 // ResidentBytes is the memory held from the system, O(1). Pages that a slab or a large allocation has not touched yet
 // are counted as if it had.
 func (a *Arena) ResidentBytes() int64 {
@@ -29,10 +35,10 @@ func (a *Arena) ResidentBytes() int64 {
 func (a *Arena) Stats() Stats {
 	s := Stats{
 		Allocs:        a.large,
-		AskedBytes:    a.asked,
+		AskedBytes:    a.AskedBytes(),
 		LiveBytes:     a.live,
 		ResidentBytes: a.ResidentBytes(),
-		DirtyBytes:    int64(a.dirty.pages) << pageShift,
+		DirtyBytes:    a.DirtyBytes(),
 		MaxBytes:      int64(a.maxPages) << pageShift,
 	}
 	for c := 1; c < classCount; c++ {

@@ -94,6 +94,10 @@ type Ctx struct {
 	// makes a reply of a size of the client's choice stops there: see Overfull.
 	MostReply uint64
 
+	// AwaitBurial has the client wait for its OK until all that was dropped is given back. It is false if it cannot wait. nil:
+	// nobody can.
+	AwaitBurial func() bool
+
 	// Warn writes a line to the log, for what a client's reply has no room for.
 	Warn func(text string)
 
@@ -329,6 +333,11 @@ func (r *Row) LocksFor(argv [][]byte) Locks {
 		return r.Choose(argv)
 	}
 	return r.Locks
+}
+
+// Choosing is New for a command whose arguments decide which shards it holds.
+func Choosing(name string, choose func(argv [][]byte) Locks, run func(*Ctx)) *Row {
+	return choosing(name, choose, run)
 }
 
 // New makes a row for a command of the catalogue, for families that stand outside of this package.

@@ -437,16 +437,16 @@ func (c *Ctx) flushMode() (sync bool) {
 }
 
 func flushdb(c *Ctx) {
-	c.flushMode()
+	sync := c.flushMode()
 	if !c.Args.Done() {
 		return
 	}
 	c.Dirty += max(1, c.Flush(c.DB))
-	c.Reply.OK()
+	c.flushed(sync)
 }
 
 func flushall(c *Ctx) {
-	c.flushMode()
+	sync := c.flushMode()
 	if !c.Args.Done() {
 		return
 	}
@@ -455,8 +455,20 @@ func flushall(c *Ctx) {
 		n += c.Flush(db)
 	}
 	c.Dirty += max(1, n)
+	c.flushed(sync)
+}
+
+// flushed replies to a flush. If it is to be over when the client hears of it, and there is too much to give back at once, the
+// client waits and nobody else.
+func (c *Ctx) flushed(sync bool) {
+	if sync && c.Bury(flushAtOnce) && c.MayBlock && c.AwaitBurial != nil && c.AwaitBurial() {
+		return
+	}
 	c.Reply.OK()
 }
+
+// flushAtOnce is how many allocations a flush gives back while it holds the shards.
+const flushAtOnce = 8192
 
 func swapdb(c *Ctx) {
 	i := c.Args.Int32(resp.ErrFirstDBIndex, resp.ErrFirstDBIndex)

@@ -219,6 +219,18 @@ func (w *Writer) Verbatim(format, text string) {
 	w.buf = append(append(append(append(w.buf, format...), ':'), text...), '\r', '\n')
 }
 
+// VerbatimBytes is Verbatim for text that stands in a buffer.
+func (w *Writer) VerbatimBytes(format string, text []byte) {
+	if w.Proto != 3 {
+		w.Bulk(text)
+		return
+	}
+	w.header('=', int64(len(text)+4))
+	w.room(len(text) + 6)
+	format = (format + "   ")[:3]
+	w.buf = append(append(append(append(w.buf, format...), ':'), text...), '\r', '\n')
+}
+
 // Len is the number of bytes that have been written and not sent.
 func (w *Writer) Len() int { return w.size + len(w.buf) - w.sent }
 

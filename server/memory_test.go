@@ -1,0 +1,71 @@
+package server
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A replica that reads nothing costs memory that is told apart, and for which no key has to go.
+func TestReplicaBehindCostsNoKey(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16kb", "--maxmemory-policy", "allkeys-random")
+	c, lazy := ts.dial(), ts.dial()
+	c.want("debug populate 100 key 10000", "OK")
+	if _, err := io.WriteString(lazy.nc, "*1\r\n$4\r\nSYNC\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	used := c.number("memory", "used_memory") - c.number("memory", "mem_not_counted_for_evict")
+	c.want("config set maxmemory "+itoa(used+100<<10), "OK")
+	normal := c.number("memory", "mem_clients_normal")
+	value := strings.Repeat("x", 10000)
+	for range 2000 {
+		c.do("set", "key:0", value)
+	}
+	if n := c.number("memory", "mem_clients_slaves"); n < 8<<20 {
+		t.Errorf("a replica that is 20 MB behind costs %d bytes", n)
+	}
+	if n := c.number("memory", "mem_not_counted_for_evict"); n < 8<<20 {
+		t.Errorf("%d bytes are not counted", n)
+	}
+	if n := c.number("memory", "mem_clients_normal"); n > normal+64<<10 {
+		t.Errorf("clients cost %d bytes, after %d", n, normal)
+	}
+	if n := c.number("stats", "evicted_keys"); n != 0 {
+		t.Errorf("%d keys had to go", n)
+	}
+	c.want("client kill type replica", 1)
+	eventually(t, "the end", func() bool { return c.number("memory", "mem_clients_slaves") == 0 })
+}
+
+// What the system says of the process is good for a moment, unless the data has grown.
+func TestProcessFiguresAreKeptForAMoment(t *testing.T) {
+	ts := startServer(t)
+	old := &processFigures{at: time.Now().Add(time.Hour), resident: ts.ks.Resident()}
+	ts.processSeen.Store(old)
+	if ts.process() != old {
+		t.Error("the system is asked again at once")
+	}
+	if old.resident += 2 * processDrift; ts.process() == old {
+		t.Error("the system is not asked again when the data has grown")
+	}
+	old = &processFigures{resident: ts.ks.Resident()}
+	ts.processSeen.Store(old)
+	if p := ts.process(); p == old || p.rss <= 0 || p.heap <= 0 || p.heapUsed <= 0 || p.heapUsed > p.heap {
+		t.Errorf("the figures are %+v", p)
+	}
+}
+
+// Sections that say nothing of the data are there while somebody has all of it.
+func TestInfoNeedsNoShardsItDoesNotLookAt(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	ts.ks.Lock(ts.ks.All())
+	for _, section := range []string{"server", "replication", "cpu", "persistence", "commandstats"} {
+		if text := c.text("info " + section); !strings.HasPrefix(strings.ToLower(text), "# "+section) {
+			t.Errorf("INFO %s is %.40q", section, text)
+		}
+	}
+	ts.ks.Unlock(ts.ks.All())
+}

@@ -24,6 +24,10 @@ func (ex *executor) dispatch(s *session, rq *request) {
 	}
 	s.lastRow = row
 	if e := ex.gates(s, row, argv); e != "" {
+		if e == resp.ErrLoading && ex.srv.loadsBriefly(ex.now) {
+			ex.parkForLoading(s, rq)
+			return
+		}
 		ex.reject(s, row, e)
 		return
 	}

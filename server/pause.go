@@ -65,9 +65,13 @@ func (ex *executor) park(s *session, rq *request) {
 // crowdedWait_ms is how long requests wait before it is looked again whether a snapshot has caught up.
 const crowdedWait_ms = 5
 
-// unpark lets the parked clients go on if the pause is over.
+// unpark lets the parked clients go on if what they wait for is over.
 func (ex *executor) unpark() {
 	if len(ex.parked) == 0 {
+		return
+	}
+	if ex.parkedLoading {
+		ex.unparkLoaded()
 		return
 	}
 	if until := ex.srv.pause.until_ms.Load(); until > ex.now {
@@ -78,6 +82,11 @@ func (ex *executor) unpark() {
 		ex.loop.TickBefore(time.UnixMilli(ex.now + crowdedWait_ms))
 		return
 	}
+	ex.resumeParked()
+}
+
+// resumeParked lets all of the loop's parked clients go on. Who still has to wait is parked again.
+func (ex *executor) resumeParked() {
 	for _, s := range ex.parked {
 		if s.paused {
 			s.paused = false

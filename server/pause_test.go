@@ -1,6 +1,9 @@
 package server
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // CLIENT PAUSE WRITE lets scripts go that promise not to write, also in a transaction.
 func TestPausedWritesLetReadingScriptsGo(t *testing.T) {
@@ -42,4 +45,30 @@ func TestPausedReplica(t *testing.T) {
 	r.want("get a", "1")
 	r.want("client unpause", "OK")
 	eventually(t, "the second write", func() bool { return r.do("get a") == "2" })
+}
+
+// A request that comes while data is loaded waits for the end of that, whatever else is paused; but not for long.
+func TestRequestsWaitForAShortLoading(t *testing.T) {
+	ts := startServer(t)
+	c, reads := ts.dial(), ts.dial()
+	c.want("set a 1", "OK")
+	ts.beginLoading()
+	ts.patience_ms.Store(math.MaxInt64)
+	reads.send("get a")
+	eventually(t, "the waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	c.want("client pause 60000 write", "OK")
+	ts.endLoading()
+	if got := reads.read(); got != "1" {
+		t.Errorf("GET answers %v after the loading", got)
+	}
+	c.want("client unpause", "OK")
+	ts.beginLoading()
+	loading := replyError("LOADING Redis is loading the dataset in memory")
+	if got := reads.do("get a"); got != loading {
+		t.Errorf("GET answers %v when the loading takes long", got)
+	}
+	c.want("get a", loading)
+	c.want("ping", loading)
+	ts.endLoading()
+	c.want("get a", "1")
 }

@@ -168,7 +168,7 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 		}
 		done = srv.replacing()
 		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
-		srv.loading.Store(true)
+		srv.beginLoading()
 		srv.putInPlace(ex, fresh)
 		srv.adopt(out)
 	})
@@ -196,7 +196,7 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 	}
 	srv.inWorldDo(func(ex *executor) {
 		srv.repl.setStreamDB(db)
-		srv.loading.Store(false)
+		srv.endLoading()
 		if !srv.ended.Load() { // else what the disk has is better than what could not be loaded
 			srv.replaced(ex)
 		}
@@ -216,18 +216,20 @@ func (l *link) loadAside(src *progressReader, size int64, out replication.Outcom
 		return err
 	}
 	defer aside.Close()
-	flag := &srv.loading
+	over := srv.endLoading
 	if out.ID == srv.repl.history.Load().ID {
-		flag = &srv.loadingAside
+		srv.loadingAside.Store(true)
+		over = func() { srv.loadingAside.Store(false) }
+	} else {
+		srv.beginLoading()
 	}
-	flag.Store(true)
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
 	db, err := l.load(src, size, keyspace.NewView(aside), false)
 	if err == nil {
 		err = end()
 	}
 	srv.inWorldDo(func(ex *executor) {
-		defer flag.Store(false) // last: what is said of the position meanwhile is neither the old data's nor the new one's
+		defer over() // last: what is said of the position meanwhile is neither the old data's nor the new one's
 		if err == nil && l.dead.Load() {
 			err = net.ErrClosed
 		}

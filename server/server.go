@@ -74,10 +74,11 @@ type Server struct {
 	outputLimits  atomic.Pointer[config.OutputLimits]
 	recording     atomic.Bool // every change is recorded, whatever the shards' interest
 	loading       atomic.Bool
-	loadingAside  atomic.Bool // a replica loads beside its data, which is served meanwhile
-	ended         atomic.Bool // the last snapshot was written: nothing may change any more
-	activeExpire  atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
-	cronPaused    atomic.Bool // DEBUG PAUSE-CRON
+	patience_ms   atomic.Int64 // see beginLoading
+	loadingAside  atomic.Bool  // a replica loads beside its data, which is served meanwhile
+	ended         atomic.Bool  // the last snapshot was written: nothing may change any more
+	activeExpire  atomic.Bool  // DEBUG SET-ACTIVE-EXPIRE
+	cronPaused    atomic.Bool  // DEBUG PAUSE-CRON
 	signals       signals
 	skipChecksums atomic.Bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION
 	allowNoScript atomic.Bool // DEBUG SET-DISABLE-DENY-SCRIPTS
@@ -255,7 +256,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.base = min(max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize), mostBase) // the ballast takes no memory
 	srv.startup = srv.notePeak()
 	srv.noteProgram()
-	srv.loading.Store(true) // from the first client on, until it is known what there is
+	srv.beginLoading() // from the first client on, until it is known what there is
 	srv.engine.Start()
 	go srv.endWith(ctx)
 	if err := srv.startGroup(); err != nil {
@@ -269,7 +270,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.ended.Store(true) // what could not be loaded must never be replaced by what was
 		srv.shutdown()
 	}
-	srv.loading.Store(false)
+	srv.endLoading()
 	if err != nil {
 		srv.stopGroup()
 		srv.engine.Stop(time.Second)

@@ -1,0 +1,44 @@
+package server
+
+import "time"
+
+// While data is loaded that takes the place of what there is, or at the start, most commands are answered with -LOADING. A
+// small snapshot is loaded in less time than a client needs to try again, so nobody is told before loadPatience is over:
+// until then requests wait for the end.
+const loadPatience = 100 * time.Millisecond
+
+// beginLoading and endLoading are around the loading.
+func (srv *Server) beginLoading() {
+	srv.patience_ms.Store(time.Now().Add(loadPatience).UnixMilli())
+	srv.loading.Store(true)
+}
+
+func (srv *Server) endLoading() {
+	srv.loading.Store(false)
+	srv.unparkAll()
+}
+
+// loadsBriefly tells whether data is being loaded and has not been for long.
+func (srv *Server) loadsBriefly(now_ms int64) bool {
+	return srv.loading.Load() && now_ms < srv.patience_ms.Load()
+}
+
+// parkForLoading puts a request back until the data is loaded, or it has taken too long.
+func (ex *executor) parkForLoading(s *session, rq *request) {
+	ex.park(s, rq)
+	ex.parkedLoading = true
+	ex.loop.TickBefore(time.UnixMilli(ex.srv.patience_ms.Load()))
+	if !ex.srv.loading.Load() { // it has ended in between, and nobody may come by again
+		ex.post(ex.unpark)
+	}
+}
+
+// unparkLoaded lets all parked clients go on if nobody has to wait for the loading any more.
+func (ex *executor) unparkLoaded() {
+	if ex.srv.loadsBriefly(ex.now) {
+		ex.loop.TickBefore(time.UnixMilli(ex.srv.patience_ms.Load()))
+		return
+	}
+	ex.parkedLoading = false
+	ex.resumeParked()
+}

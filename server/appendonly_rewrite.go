@@ -150,6 +150,7 @@ func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOption
 	err := srv.writeBase(job, o, keep)
 	if err == nil {
 		srv.removeHistory()
+		defer srv.logAdvanced() // who waits for a log that has been switched on finds the rewrite over
 	}
 	if l := a.log.Load(); l != nil {
 		l.HoldSync(false)
@@ -249,7 +250,6 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	a.before = nil
 	if a.state.CompareAndSwap(logStarting, logOn) {
 		srv.log.Info("AOF is now enabled")
-		srv.logAdvanced()
 	}
 	srv.noteClosedSize()
 	a.baseSize.Store(srv.logSize())

@@ -253,6 +253,9 @@ func TestAppendOnlyAgain(t *testing.T) {
 	c.want("incr k", int64(101))
 	c.want("config set appendonly yes", "OK")
 	c.want("waitaof 1 0 0", []any{int64(1), int64(0)})
+	if n := c.info("persistence", "aof_rewrite_in_progress"); n != "0" {
+		t.Error("who has waited for the log finds it still being made")
+	}
 	c.want("incr k", int64(102)) // the reply waits for the new log's disk, and not for the position that the old one had
 	c.want("waitaof 1 0 0", []any{int64(1), int64(0)})
 }

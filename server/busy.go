@@ -190,7 +190,7 @@ func (ex *executor) lookAside() {
 func (ex *executor) leaveTurn(current *session) {
 	for i := ex.asides.batch + 1; i < len(ex.batch); i++ {
 		rq := &ex.batch[i]
-		if rq.s == current || rq.done || rq.fault != "" || !rq.s.conn.Proceed() {
+		if rq.s == current || rq.s.peer != nil || rq.done || rq.fault != "" || !rq.s.conn.Proceed() {
 			continue
 		}
 		rq.done = true

@@ -145,7 +145,7 @@ func (srv *Server) closeCron(ex *executor) {
 		for _, p := range srv.repl.list() {
 			if lag := srv.repl.offset() - p.acked.Load(); lag != 0 && p.isOnline() {
 				srv.log.Info("Lagging replica " + p.name() + " reported offset " + itoa(lag) + " behind master, lag=" +
-					itoa((ex.now-p.heard_ms.Load())/1000) + ", state=" + peerStates[p.phase.Load()] + ".")
+					itoa((ex.now-p.heard_ms.Load())/1000) + ", state=" + p.state() + ".")
 			}
 		}
 		if all > 0 {

@@ -11,10 +11,18 @@ import (
 
 // dispatch runs one request of a client: through the gates, then at once or into the client's transaction.
 func (ex *executor) dispatch(s *session, rq *request) {
-	if s.link != nil {
+	switch {
+	case s.link != nil:
 		ex.obey(s, rq)
-		return
+	case s.peer != nil:
+		ex.hearPeer(s, rq)
+	default:
+		ex.dispatchClient(s, rq)
 	}
+}
+
+// dispatchClient is dispatch for whoever gets replies.
+func (ex *executor) dispatchClient(s *session, rq *request) {
 	argv, row := rq.Args, rq.row
 	s.lastUsed = ex.now
 	s.commands++
@@ -35,7 +43,8 @@ func (ex *executor) dispatch(s *session, rq *request) {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
-	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv)) {
+	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv)) ||
+		row.Locks == command.World && ex.takesOverEarly(s, row, argv) {
 		ex.park(s, rq)
 		return
 	}

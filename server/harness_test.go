@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	logbook "go.uber.org/zap/zaptest/observer"
 
 	"larder/server/config"
 )
@@ -23,6 +24,7 @@ type testServer struct {
 	t    *testing.T
 	addr string
 	stop func()
+	logs *logbook.ObservedLogs
 }
 
 // startServer runs a server with the defaults and these options until the test is over.
@@ -62,7 +64,8 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 	if err := conf.Load(config.ParseArgs(args), strings.NewReader("")); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(conf, zap.NewNop())
+	core, logs := logbook.New(zap.InfoLevel)
+	srv, err := New(conf, zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,7 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 		cancel()
 		return nil, err
 	}
-	ts := &testServer{Server: srv, t: t, addr: addr}
+	ts := &testServer{Server: srv, t: t, addr: addr, logs: logs}
 	stopped := false
 	ts.stop = func() {
 		if stopped {
@@ -89,6 +92,16 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 	}
 	t.Cleanup(ts.stop)
 	return ts, nil
+}
+
+// logged tells how often a text stands in the server's log.
+func (ts *testServer) logged(text string) (n int) {
+	for _, e := range ts.logs.All() {
+		if strings.Contains(e.Message, text) {
+			n++
+		}
+	}
+	return n
 }
 
 // testClient is a connection. Its methods fail the test when the connection breaks.

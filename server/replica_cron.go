@@ -77,17 +77,24 @@ func (j *journal) say(to command.Target, p []byte) {
 
 // lookAfterPeer tells a replica that waits that it is not forgotten, and gives one up that has not been heard of.
 func (srv *Server) lookAfterPeer(p *peer, now_ms, timeout_ms int64) {
+	kind := "streaming"
 	switch p.phase.Load() {
 	case peerWaitStart, peerWaitEnd:
 		p.s.deliver(srv.janitor, []byte("\n"))
 		return
+	case peerSending:
+		if p.bulk.Left() == 0 { // it waits for others, or for the data
+			p.heard_ms.Store(now_ms)
+			return
+		}
+		kind = "full"
 	case peerOnline:
 		if p.caps.old {
 			return
 		}
 	}
 	if now_ms-p.heard_ms.Load() > timeout_ms {
-		srv.log.Warn("Disconnecting timedout replica (streaming sync)", zap.String("replica", p.name()))
+		srv.log.Warn("Disconnecting timedout replica ("+kind+" sync)", zap.String("replica", p.name()))
 		p.s.conn.Kill(netloop.ErrKilled)
 		srv.endPeer(p)
 	}

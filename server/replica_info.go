@@ -10,6 +10,15 @@ import (
 
 var peerStates = [...]string{peerWaitStart: "wait_bgsave", peerWaitEnd: "wait_bgsave", peerSending: "send_bulk", peerAcking: "online", peerOnline: "online"}
 
+// state is what INFO calls the replica's phase: a snapshot that is sent while it is made is still to be waited for.
+func (p *peer) state() string {
+	phase := p.phase.Load()
+	if phase == peerSending && p.of.mark != "" {
+		phase = peerWaitEnd
+	}
+	return peerStates[phase]
+}
+
 func infoReplication(w *infoWriter) {
 	srv := w.srv
 	r, conf := &srv.repl, srv.conf
@@ -30,7 +39,7 @@ func infoReplication(w *infoWriter) {
 		if p.phase.Load() == peerOnline {
 			lag = max(0, w.now-p.heard_ms.Load()) / 1000
 		}
-		w.text("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", host, port, peerStates[p.phase.Load()], p.acked.Load(), lag))
+		w.text("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", host, port, p.state(), p.acked.Load(), lag))
 	}
 	h, b := r.history.Load(), r.backlog.Load()
 	w.text("master_failover_state", failoverNames[r.failover.state.Load()])

@@ -308,6 +308,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 	st.keys.Store(res.Keys)
 	st.expired.Store(res.Expired)
 	if err != nil {
+		srv.log.Warn(fmt.Sprintf("Internal error in RDB reading offset %d -> %v", st.read.Load(), err))
 		return 0, fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
 	}
 	srv.functions.set.Store(libraries)

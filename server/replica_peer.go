@@ -136,6 +136,32 @@ func (p *peer) feed() {
 	}
 }
 
+// hearPeer runs what a replica says. What it is sent is the stream and nothing else: one that asks for something which has
+// an answer is none, and is closed.
+func (ex *executor) hearPeer(s *session, rq *request) {
+	if row := rq.row; row != nil && row.Name == "replconf" && len(rq.Args) > 1 && isWord(rq.Args[1], "ACK") {
+		ex.dispatchClient(s, rq) // it has no answer, but may let the stream go on
+		return
+	}
+	out := s.out()
+	mark, before, errs := out.Mark(), s.conn.Written(), out.ErrCount
+	ex.dispatchClient(s, rq)
+	if s.conn.Written() == before {
+		return
+	}
+	name := string(rq.Args[0])
+	if rq.row != nil {
+		name = rq.row.Name
+	}
+	if out.ErrCount != errs {
+		ex.srv.log.Warn("== CRITICAL == This master is sending an error to its replica: '" + string(out.LastErr) +
+			"' after processing the command '" + name + "'")
+	}
+	out.Truncate(mark)
+	ex.srv.log.Warn("Replica generated a reply to command '" + name + "', disconnecting it: " + s.info(ex.now))
+	s.close()
+}
+
 // sent follows the last byte of a snapshot. It tells whether the peer gets the stream, too.
 func (p *peer) sent() (goesOn bool) {
 	t := p.of
@@ -246,6 +272,9 @@ func (srv *Server) endPeer(p *peer) {
 		}
 	}
 	r.publish()
+	if p.of != nil {
+		p.of.deserted()
+	}
 	r.mu.Unlock()
 	if p.reader != nil {
 		p.reader.Close()

@@ -20,6 +20,9 @@ func psync(c *command.Ctx) {
 	a := &c.Args
 	id := string(a.Bytes())
 	from := a.IntOr(resp.ErrNotInteger)
+	if a.Bad() {
+		s.srv.log.Warn("Replica " + s.conn.RemoteAddr() + " asks for synchronization but with a wrong offset")
+	}
 	takeOver := false
 	if a.More() {
 		if !a.Is("FAILOVER") {
@@ -48,6 +51,30 @@ func psync(c *command.Ctx) {
 	}
 	srv.awaitSnapshot(s)
 }
+
+// takesOverEarly tells whether a request is a PSYNC that makes this server the primary in the place of its own, and what
+// that one has written is still on its way: it came by another connection, which nothing keeps behind this one.
+func (ex *executor) takesOverEarly(s *session, row *command.Row, argv [][]byte) bool {
+	if row.Name != "psync" || len(argv) != 4 || !isWord(argv[3], "FAILOVER") {
+		return false
+	}
+	r := &ex.srv.repl
+	l := r.link.Load()
+	next, err := strconv.ParseInt(string(argv[2]), 10, 64)
+	if l == nil || err != nil || l.State() != replication.StateConnected || r.offset() >= next-1 {
+		return false
+	}
+	if s.askedFirst == 0 {
+		s.askedFirst = ex.now
+	}
+	return ex.now-s.askedFirst < takeOverMost_ms && ex.now-max(s.askedFirst, l.heard.Load()) < takeOverQuiet_ms
+}
+
+// How long a server waits, before it takes over, for what its primary has written: as long as it comes, within bounds.
+const (
+	takeOverMost_ms  = 2000
+	takeOverQuiet_ms = 500
+)
 
 // syncOld makes a replica of a client that knows nothing but snapshots.
 func syncOld(c *command.Ctx) {

@@ -29,6 +29,8 @@ type transfer struct {
 	job    *persistence.Job // nil if there are no keys to be sent
 	at     int64
 	mark   string // "" with a known length
+	kept   bool   // the file takes the place of the last snapshot, too
+	dirty  int64  // changes that it has and the last snapshot has not
 	peers  []*peer
 	over   atomic.Bool   // all is in the stream
 	taken  chan struct{} // receives when a replica has taken something
@@ -183,7 +185,9 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 			p.phase.Store(peerSending)
 		}
 		srv.log.Info("Starting BGSAVE for SYNC with target: replicas sockets")
+		srv.log.Info("Background RDB transfer started by pid " + itoa(int64(os.Getpid())))
 	} else {
+		t.kept, t.dirty = t.job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil, srv.dirty.Load()
 		srv.log.Info("Starting BGSAVE for SYNC with target: disk")
 	}
 	srv.saver.background.Go(func() { t.run(o) })
@@ -243,36 +247,36 @@ func (t *transfer) write(out io.Writer, o persistence.SnapshotOptions) error {
 // straight sends the snapshot while it is made.
 func (t *transfer) straight(o persistence.SnapshotOptions) error {
 	if _, err := t.Write([]byte("$EOF:" + t.mark + "\r\n")); err != nil {
-		if t.job != nil {
-			t.job.Abort()
-			t.job.Run(nil)
-		}
+		t.giveUp()
 		return err
 	}
-	if err := t.write(t, o); err != nil {
-		return err
+	err := t.write(t, o)
+	if err == nil {
+		_, err = t.Write([]byte(t.mark))
 	}
-	_, err := t.Write([]byte(t.mark))
+	if n := t.stream.Readers(); n > 0 {
+		t.srv.log.Info("Diskless rdb transfer, done reading from pipe, " + itoa(int64(n)) + " replicas still up.")
+	} else {
+		t.srv.log.Warn("Diskless rdb transfer, last replica dropped, killing fork child.")
+	}
 	return err
 }
 
 // overDisk writes the snapshot to a file, which it then sends.
 func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
 	srv := t.srv
-	f, err := os.CreateTemp(filepath.Dir(srv.snapshotPath()), "temp-repl-*.rdb")
+	var f *os.File
+	var err error
+	if t.kept {
+		f, err = t.keptFile()
+	} else {
+		f, err = t.namelessFile(o)
+	}
 	if err != nil {
-		if t.job != nil {
-			t.job.Abort()
-			t.job.Run(nil)
-		}
 		return err
 	}
-	os.Remove(f.Name()) // it lives as long as it is open
 	defer f.Close()
-	if err := t.write(f, o); err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekCurrent)
+	info, err := f.Stat()
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
@@ -284,7 +288,7 @@ func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
 	}
 	r := &srv.repl
 	r.mu.Lock()
-	t.stream.Append(fmt.Appendf(nil, "$%d\r\n", size)) // from here on nobody can join
+	t.stream.Append(fmt.Appendf(nil, "$%d\r\n", info.Size())) // from here on nobody can join
 	for _, p := range t.peers {
 		p.phase.CompareAndSwap(peerWaitEnd, peerSending)
 	}
@@ -292,6 +296,59 @@ func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
 	t.wake()
 	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{f}, make([]byte, 256<<10))
 	return err
+}
+
+// namelessFile writes the snapshot to a file that lives as long as it is open.
+func (t *transfer) namelessFile(o persistence.SnapshotOptions) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(t.srv.snapshotPath()), "temp-repl-*.rdb")
+	if err != nil {
+		t.giveUp()
+		return nil, err
+	}
+	os.Remove(f.Name())
+	if err := t.write(f, o); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// keptFile writes the snapshot to the file of the last one: with save points, what goes to the disk anyway is as good as
+// what they would write.
+func (t *transfer) keptFile() (*os.File, error) {
+	var f *os.File
+	err := t.srv.runJob(t.job, func(path string) (err error) {
+		f, err = os.Open(path)
+		return err
+	})
+	if !errors.Is(err, persistence.ErrAborted) {
+		t.srv.jobEnded(err, t.dirty)
+	}
+	if err != nil && f != nil {
+		f.Close()
+	}
+	return f, err
+}
+
+// giveUp ends the job that nobody is going to run.
+func (t *transfer) giveUp() {
+	if t.job != nil {
+		t.job.Abort()
+		t.job.Run(nil)
+	}
+}
+
+// deserted ends the snapshot when its last replica is gone, unless it is good for something else. mu is held.
+func (t *transfer) deserted() {
+	if t.job == nil || t.kept {
+		return
+	}
+	for _, p := range t.peers {
+		if !p.ended.Load() {
+			return
+		}
+	}
+	t.job.Abort()
 }
 
 // checkTransfer ends a snapshot of which more waits for the replicas than client-output-buffer-limit allows for one: what is

@@ -130,7 +130,7 @@ func (srv *Server) bgsave(ex *executor) {
 	srv.log.Info("Background saving started")
 	st.background.Go(func() {
 		began := time.Now()
-		err := srv.runJob(job)
+		err := srv.runJob(job, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
 		if st.job.CompareAndSwap(job, nil) {
 			srv.jobEnded(err, dirty)
@@ -144,11 +144,11 @@ const (
 	backlogLeast = 16 << 20
 )
 
-// runJob writes the job's file.
-func (srv *Server) runJob(job *persistence.Job) error {
+// runJob writes the job's file. Before it gets its place, named is told where it is, unless it is nil.
+func (srv *Server) runJob(job *persistence.Job, named func(path string) error) error {
 	st, path := &srv.saver, srv.snapshotPath()
-	f, err := persistence.CreateFile(srv.disk, filepath.Join(filepath.Dir(path), tempBackground()),
-		srv.conf.RDBSaveIncrementalFsync.Get())
+	temp := filepath.Join(filepath.Dir(path), tempBackground())
+	f, err := persistence.CreateFile(srv.disk, temp, srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()
 		job.Run(nil)
@@ -157,6 +157,9 @@ func (srv *Server) runJob(job *persistence.Job) error {
 	defer f.Discard()
 	if err = srv.sealed(f, func(out io.Writer) error { return job.Run(out) }); err == nil {
 		err = f.Sync()
+	}
+	if err == nil && named != nil {
+		err = named(temp)
 	}
 	if err != nil {
 		return err

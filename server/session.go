@@ -54,6 +54,9 @@ type session struct {
 	peer *peer    // not nil once the client is a replica
 	caps peerCaps // what it has said of itself before
 	link *link    // not nil for the connection to our primary
+
+	askedFirst int64 // when it asked this server to take over, Unix milliseconds; see takesOverEarly
+
 	acks *ackWait // not nil while it is in WAIT or WAITAOF
 
 	wait   *waiter // not nil while blocked

@@ -24,6 +24,12 @@ func (e *Entry) Expire_ms() int64 { return e.it.expire() }
 // Access is the key's access word; see package eviction.
 func (e *Entry) Access() uint32 { return access(e.it.bytes()) }
 
+// Memory is about how many bytes the entry takes.
+func (e *Entry) Memory() int { return e.it.memory(entrySamples) }
+
+// entrySamples is how many elements of a large collection Memory looks at.
+const entrySamples = 5
+
 // Holder is where the value lives. It is only read.
 func (e *Entry) Holder() datatypes.Holder { return peek{&e.it} }
 

@@ -27,6 +27,7 @@ type Job struct {
 	dbs    []dbCount
 	total  int64
 	keys   atomic.Int64
+	ahead  atomic.Int64 // bytes of memory of the entries that were written because they were about to change
 	queue  queue
 	walkID keyspace.WalkID
 }
@@ -62,6 +63,10 @@ func Begin(ks *keyspace.Keyspace, o SnapshotOptions) *Job {
 
 // Progress is how many keys have been saved, of how many.
 func (j *Job) Progress() (keys, total int64) { return j.keys.Load(), j.total }
+
+// Ahead is how much memory the entries took that commands have changed before the walk came to them: what a process that
+// forks would have had to copy, give or take the pages.
+func (j *Job) Ahead() int64 { return j.ahead.Load() }
 
 // Backlog is how many bytes wait to be written.
 func (j *Job) Backlog() int64 { return j.queue.size.Load() }
@@ -124,10 +129,12 @@ func (j *Job) walk() {
 			ok := j.queue.room()
 			j.ks.Lock(1 << i)
 			sh, before := j.ks.Shard(i), j.savers[i].keys
+			j.savers[i].walks = true
 			if !ok || !sh.WalkStep(j.walkID, walkBudget) {
 				sh.EndWalk(j.walkID)
 				open &^= 1 << i
 			}
+			j.savers[i].walks = false
 			j.savers[i].endStep(open&(1<<i) == 0)
 			shown := j.savers[i].keys - before
 			j.ks.Unlock(1 << i)
@@ -155,6 +162,7 @@ func (j *Job) delay(keys int64) {
 type saver struct {
 	recordWriter
 	job   *Job
+	walks bool      // it is the walk that shows entries, not a command
 	chunk []*[]byte // of the records that are being gathered
 }
 
@@ -163,6 +171,9 @@ func (s *saver) Save(db int, e *keyspace.Entry) {
 	s.database(db)
 	s.entry(e)
 	s.job.keys.Add(1)
+	if !s.walks {
+		s.job.ahead.Add(int64(e.Memory()))
+	}
 	if s.w.Written()-s.shipped >= codec.ChunkBytes {
 		s.ship()
 	}

@@ -186,3 +186,32 @@ func TestSignals(t *testing.T) {
 		t.Errorf("%s is still there: %v", temp, err)
 	}
 }
+
+// TestSnapshotSaysWhatItCopies looks at the memory of keys that change while a snapshot is written.
+func TestSnapshotSaysWhatItCopies(t *testing.T) {
+	ts := startServer(t, "--save", "")
+	c := ts.dial()
+	c.want("debug populate 1000 key 5000", "OK")
+	c.want("config set rdb-key-save-delay 1000000", "OK")
+	c.do("bgsave")
+	field := func(name string) int64 { return c.number("persistence", name) }
+	eventually(t, "the first keys are written", func() bool { return field("current_save_keys_processed") > 0 })
+	if n := field("current_cow_size"); n != 0 {
+		t.Errorf("%d bytes copied, and nothing has changed", n)
+	}
+	for i := range 1000 {
+		c.want("append key:"+itoa(int64(i))+" x", 5001)
+	}
+	all := field("current_cow_size")
+	if all < 500*5000 || all > 1000*10000 {
+		t.Errorf("%d bytes copied", all)
+	}
+	if p := c.info("persistence", "current_fork_perc"); p == "0.00" {
+		t.Errorf("%s %% are done", p)
+	}
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the end of the snapshot", func() bool { return field("rdb_bgsave_in_progress") == 0 })
+	if last, now := field("rdb_last_cow_size"), field("current_cow_size"); last != all || now != 0 {
+		t.Errorf("the last one has copied %d bytes of %d, the present one %d", last, all, now)
+	}
+}

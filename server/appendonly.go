@@ -40,6 +40,7 @@ type appendOnly struct {
 	rewriting atomic.Pointer[persistence.Job] // the rewrite's, which is also the saver's
 	began_ms  atomic.Int64
 	took_s    atomic.Int64
+	lastAhead atomic.Int64 // Job.Ahead of the last rewrite
 	scheduled atomic.Bool
 	rewrites  atomic.Uint64
 	failures  atomic.Int64 // rewrites in a row that failed

@@ -159,6 +159,7 @@ func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOption
 		return // whoever has aborted it knows
 	}
 	srv.saver.job.CompareAndSwap(job, nil)
+	a.lastAhead.Store(job.Ahead())
 	a.took_s.Store((time.Now().UnixMilli() - a.began_ms.Load() + 500) / 1000)
 	if err != nil {
 		if !errors.Is(err, persistence.ErrAborted) {

@@ -161,38 +161,6 @@ func (ex *executor) stopWorldUnless(giveUp func() bool) bool {
 	return true
 }
 
-// settleWait is how long a command that looks at everything waits for other loops to finish what had come before it.
-const settleWait = time.Millisecond
-
-// settleOthers lets the other loops do what had arrived at them before now: who sends something on one connection and
-// then, on another, asks what all clients are doing, wants to see it. Loops that are too busy are not waited for.
-func (ex *executor) settleOthers() {
-	if ex.inWorld || ex.loop == nil {
-		return
-	}
-	ch := make(chan struct{}, len(ex.srv.executors))
-	waiting := 0
-	for _, o := range ex.srv.executors {
-		if o != ex && o.loop != nil && o.loop.Settle(func() { ch <- struct{}{} }) {
-			waiting++
-		}
-	}
-	if waiting == 0 {
-		return
-	}
-	ex.mu.Unlock()
-	defer ex.mu.Lock()
-	timer := time.NewTimer(settleWait)
-	defer timer.Stop()
-	for ; waiting > 0; waiting-- {
-		select {
-		case <-ch:
-		case <-timer.C:
-			return
-		}
-	}
-}
-
 // startWorld lets the others go on; the executor keeps its own lock.
 func (ex *executor) startWorld() {
 	if !ex.inWorld {

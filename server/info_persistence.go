@@ -7,17 +7,20 @@ func infoPersistence(w *infoWriter) {
 	loading := w.srv.loading.Load()
 	w.flag("loading", loading)
 	w.flag("async_loading", w.srv.loadingAside.Load())
-	w.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
-	var keys, total int64
+	var keys, total, ahead int64
 	current := int64(-1)
 	if job := st.job.Load(); job != nil {
 		keys, total = job.Progress()
+		ahead = job.Ahead()
 	}
+	w.int("current_cow_peak", ahead)
+	w.int("current_cow_size", ahead)
+	w.zeros("current_cow_size_age")
 	job := w.srv.saving()
 	if job != nil {
 		current = (time.Now().UnixMilli() - st.lastTry.Load()) / 1000
 	}
-	w.fixed("current_fork_perc", 0, 2)
+	w.fixed("current_fork_perc", 100*float64(keys)/float64(max(1, total)), 2)
 	w.int("current_save_keys_processed", keys)
 	w.int("current_save_keys_total", total)
 	w.int("rdb_changes_since_last_save", w.srv.dirty.Load())
@@ -31,7 +34,7 @@ func infoPersistence(w *infoWriter) {
 	w.int("rdb_last_bgsave_time_sec", took)
 	w.int("rdb_current_bgsave_time_sec", current)
 	w.uint("rdb_saves", st.saves.Load())
-	w.zeros("rdb_last_cow_size")
+	w.int("rdb_last_cow_size", st.lastAhead.Load())
 	w.int("rdb_last_load_keys_expired", st.loaded.expired.Load())
 	w.int("rdb_last_load_keys_loaded", st.loaded.keys.Load())
 	a, rewriting := &w.srv.aof, int64(-1)
@@ -48,7 +51,8 @@ func infoPersistence(w *infoWriter) {
 	w.uint("aof_rewrites", a.rewrites.Load())
 	w.int("aof_rewrites_consecutive_failures", a.failures.Load())
 	w.outcome("aof_last_write_status", l == nil || !l.Failing())
-	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	w.int("aof_last_cow_size", a.lastAhead.Load())
+	w.zeros("module_fork_in_progress", "module_fork_last_cow_size")
 	if l != nil {
 		w.int("aof_current_size", w.srv.logSize())
 		w.int("aof_base_size", a.baseSize.Load())

@@ -236,3 +236,30 @@ func TestFlushGivesBackBeforeItAnswers(t *testing.T) {
 	}
 	c.want("debug pause-cron 0", "OK")
 }
+
+// TestInfoSeesWhatWasSentBefore sends something on one connection and, without waiting for the reply, INFO on another. Now
+// and then the other loop is too busy to be waited for.
+func TestInfoSeesWhatWasSentBefore(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	a, b := ts.dial(), ts.dial()
+	seen, tries := 0, 200
+	for i := range tries {
+		max := int64(1000 + i)
+		a.send("config", "set", "maxclients", itoa(max)) // which stops all loops
+		if b.number("clients", "maxclients") == max {
+			seen++
+		}
+		if got := a.read(); got != "OK" {
+			t.Fatal(got)
+		}
+		a.send("blpop", "list", "0")
+		if b.number("clients", "blocked_clients") == 1 {
+			seen++
+		}
+		b.want("rpush list x", 1)
+		a.read()
+	}
+	if seen < tries*2*9/10 {
+		t.Errorf("it was seen %d times of %d", seen, tries*2)
+	}
+}

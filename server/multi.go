@@ -80,7 +80,7 @@ func exec(c *command.Ctx) {
 	set, world := ex.locksOfAll(t.queue)
 	set |= s.watchedSet()
 	if world {
-		ex.settleOthers()
+		ex.settleOthers(false)
 		ex.stopWorld()
 		defer ex.startWorld()
 	}

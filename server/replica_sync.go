@@ -213,6 +213,7 @@ func (t *transfer) run(o persistence.SnapshotOptions) {
 	}
 	if t.job != nil {
 		srv.saver.took_ms.Store(time.Since(began).Milliseconds())
+		srv.saver.lastAhead.Store(t.job.Ahead())
 		srv.saver.job.CompareAndSwap(t.job, nil)
 	}
 	r := &srv.repl

@@ -25,7 +25,8 @@ type snapshots struct {
 	took_ms   atomic.Int64 // how long the last one in the background took, -1 for none
 	failed    atomic.Bool  // the last one in the background did
 	saves     atomic.Uint64
-	scheduled atomic.Bool // one in the background is wanted as soon as that is possible
+	lastAhead atomic.Int64 // Job.Ahead of the last one in the background
+	scheduled atomic.Bool  // one in the background is wanted as soon as that is possible
 
 	// job is the snapshot that is being written in the background. It is set by who holds all shards.
 	job        atomic.Pointer[persistence.Job]
@@ -132,6 +133,7 @@ func (srv *Server) bgsave(ex *executor) {
 		began := time.Now()
 		err := srv.runJob(job, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
+		st.lastAhead.Store(job.Ahead())
 		if st.job.CompareAndSwap(job, nil) {
 			srv.jobEnded(err, dirty)
 		}

@@ -55,6 +55,7 @@ type Server struct {
 	janitor   *executor
 	linker    *executor  // of the link to a primary
 	world     sync.Mutex // held by who stops the world
+	settling  settling
 
 	started time.Time
 	runID   string

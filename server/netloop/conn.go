@@ -91,7 +91,10 @@ func (c *Conn) Pending() int {
 // Buffers is the memory in bytes that the connection's buffers take. A large input buffer counts by the pages that have
 // been filled: the system gives memory for no others.
 func (c *Conn) Buffers() int {
-	in := max(c.In.Owned(), c.In.Buffered())
+	in := c.In.Owned()
+	if n := c.In.Buffered(); n > smallInput { // else it stands in the loop's window for this turn
+		in = max(in, n)
+	}
 	if in > bigInput {
 		in = (c.In.Buffered() + page - 1) &^ (page - 1)
 	}
@@ -104,6 +107,7 @@ func (c *Conn) Buffers() int {
 
 const (
 	bigInput    = 64 << 10
+	smallInput  = 16 << 10
 	smallOutput = 16 << 10
 	page        = 4 << 10
 )

@@ -234,7 +234,12 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 
 // receiveRest reads on, up to readMost bytes, when a large argument is arriving and the first read has got all that it
 // had room for: what a client has sent before is then there when another one's request is served.
+//
+// The end of a large argument may wait at the other side for us to confirm the rest: senders that wait before they send
+// a packet that is not full (TCP_NODELAY is off) meet systems here that confirm late, up to 40 ms. So what there is is
+// confirmed at once when it ends in the middle.
 func (l *Loop) receiveRest(c *Conn) {
+	confirmed := !c.peer.IsValid() // only TCP confirms
 	for most := readMost; most > 0; {
 		missing := c.In.Missing() // the rest of a large argument or of the line behind it
 		if missing == 0 {
@@ -246,9 +251,15 @@ func (l *Loop) receiveRest(c *Conn) {
 		}
 		space = space[:min(len(space), readHuge, most)]
 		n, e := recv(c.fd, space)
+		if e == unix.EAGAIN && !confirmed {
+			confirmed = true
+			confirm(c.fd)
+			continue
+		}
 		if e != 0 || n <= 0 {
 			return
 		}
+		confirmed = !c.peer.IsValid()
 		c.BytesIn += uint64(n)
 		l.bytesIn.Add(uint64(n))
 		l.reads.Add(1)

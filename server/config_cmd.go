@@ -45,6 +45,9 @@ func configSet(c *command.Ctx) {
 		c.Fail(resp.Error("ERR " + err.Error()))
 	default:
 		if limit := s.srv.clientLimit(); limit > 0 {
+			for _, o := range s.srv.clients.all() {
+				o.ex.weigh(o)
+			}
 			s.ex.evictClients(limit)
 		}
 		c.Reply.OK()

@@ -56,6 +56,6 @@ func shutdownSocket(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) }
 
 // confirm has the system tell the other side at once what has arrived, this one time.
 func confirm(fd int) {
-	const once = 2 // an even number: later on it waits again for something to send
+	const once = 2                                                    // an even number: later on it waits again for something to send
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, once) // if that fails it is told a little later
 }

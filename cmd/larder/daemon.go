@@ -12,7 +12,7 @@ func isDaemon() bool { return os.Getenv(daemonMark) != "" }
 
 // daemonize starts this program again, in a session of its own and without a terminal, and returns while that one goes
 // on. A Go process cannot fork: it has threads from its first moment. What was read from standard input is handed on.
-func daemonize(args []string, stdin []byte) error {
+func daemonize(program string, args []string, stdin []byte) error {
 	executable, err := os.Executable()
 	if err != nil {
 		return err
@@ -35,7 +35,11 @@ func daemonize(args []string, stdin []byte) error {
 			_, _ = w.Write(stdin) // a child that does not read it has failed, and there is nobody left to say so
 		}()
 	}
-	child, err := os.StartProcess(executable, append([]string{"larder", "serve"}, args...), &os.ProcAttr{
+	words := []string{program}
+	if !isRedisServer(program) {
+		words = append(words, "serve")
+	}
+	child, err := os.StartProcess(executable, append(words, args...), &os.ProcAttr{
 		Env:   append(os.Environ(), daemonMark+"=1"),
 		Files: []*os.File{input, null, null},
 		Sys:   &syscall.SysProcAttr{Setsid: true},

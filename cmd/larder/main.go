@@ -11,7 +11,7 @@
 // does the binary under the name redis-server, whatever its arguments.
 //
 // main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
-// process and server meet; daemon.go, notify.go and oomscore_*.go are what the system wants of a server process; check*.go look at files;
+// process and server meet; daemon.go, notify.go and oomscore_*.go and title*.go are what the system wants of a server process; check*.go look at files;
 // directives.go lists the configuration for those who ask.
 package main
 
@@ -28,11 +28,14 @@ import (
 	"larder/server"
 )
 
-func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	freeTitle()
+	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is the program with its surroundings as arguments; it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if base := filepath.Base(args[0]); strings.HasPrefix(base, "redis-server") {
+	if isRedisServer(args[0]) {
 		return asRedisServer(args, stdin, stdout, stderr)
 	}
 	root := rootCommand(args[0], stdin, stdout, stderr)
@@ -52,6 +55,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "larder: %v\n", err)
 	return 1
 }
+
+// isRedisServer tells whether the program was called under that name.
+func isRedisServer(program string) bool { return strings.HasPrefix(filepath.Base(program), "redis-server") }
 
 // exitCode ends the program with a code other than 0, after everything that there was to say has been said.
 type exitCode int

@@ -65,7 +65,7 @@ func serve(inv invocation) int {
 	}
 	manager := supervisor(conf.Supervised.Get())
 	if conf.Daemonize.Get() && manager == config.SupervisedNo && !isDaemon() {
-		if err := daemonize(inv.args, stdin.Bytes()); err != nil {
+		if err := daemonize(inv.program, inv.args, stdin.Bytes()); err != nil {
 			fmt.Fprintf(inv.stderr, "Cannot go to the background: %v\n", err)
 			return 1
 		}
@@ -78,6 +78,7 @@ func serve(inv invocation) int {
 	}
 	defer control.Close()
 	greet(inv, conf, src, logger, control)
+	followTitle(conf, inv.program, logger)
 	if err := runServer(conf, logger, control, manager); err != nil {
 		logger.Warn(err.Error())
 		return 1

@@ -102,39 +102,46 @@ func checkNodename(name string) error {
 	return nil
 }
 
-// checkTitleTemplate wants text with known {variables}; {{ is a brace. A title of blanks only is none.
+// checkTitleTemplate wants text with known {variables}, which is not of blanks only whatever they are.
 func checkTitleTemplate(template string) error {
-	bad := errors.New("template format is invalid or contains unknown variables")
-	var title strings.Builder
+	title, ok := ExpandTitle(template, func(name string) (string, bool) {
+		switch name {
+		case "listen-addr", "config-file", "port", "tls-port":
+			return "x", true
+		case "title", "server-mode", "unixsocket": // may turn out empty
+			return "", true
+		}
+		return "", false
+	})
+	if !ok || title == "" {
+		return errors.New("template format is invalid or contains unknown variables")
+	}
+	return nil
+}
+
+// ExpandTitle puts values in the place of the {variables} of a proc-title-template; {{ is a brace. It is false if a brace is
+// not closed, or value does not know a name. Blanks around the title are not part of it.
+func ExpandTitle(template string, value func(name string) (string, bool)) (title string, ok bool) {
+	var b strings.Builder
 	for rest := template; ; {
 		before, after, found := strings.Cut(rest, "{")
-		title.WriteString(before)
+		b.WriteString(before)
 		if !found {
-			break
+			return strings.Trim(b.String(), " "), true
 		}
 		if strings.HasPrefix(after, "{") {
-			title.WriteByte('{')
+			b.WriteByte('{')
 			rest = after[1:]
 			continue
 		}
 		name, after, found := strings.Cut(after, "}")
-		if !found {
-			return bad
+		text, known := value(name)
+		if !found || !known {
+			return "", false
 		}
-		switch name {
-		case "listen-addr", "config-file", "port", "tls-port":
-			title.WriteByte('x')
-		case "title", "server-mode", "unixsocket":
-			// may turn out empty
-		default:
-			return bad
-		}
+		b.WriteString(text)
 		rest = after
 	}
-	if strings.Trim(title.String(), " ") == "" {
-		return bad
-	}
-	return nil
 }
 
 // wording is an error text that clients and operators know from Redis, in Redis's spelling.

@@ -11,7 +11,6 @@ const (
 	noPersistence = "this version keeps nothing on disk"
 	noPinning     = "threads are not pinned to processors"
 	noSyslog      = "log lines go to logfile or standard output only"
-	noTitle       = "the process keeps the title it was started with"
 	notYet        = "this version does not act on it"
 	atOnce        = "data that a snapshot replaces is given back at once, as a whole"
 	alwaysChecked = "payloads are always checked"

@@ -27,7 +27,7 @@ func adoptCacheMode(conf *config.Store, log *zap.Logger) error {
 		if conf.Given(d.Name) {
 			continue
 		}
-		if err := conf.Adopt(d.Name, d.Value); err != nil {
+		if err := conf.Derive(d.Name, d.Value); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,5 +33,38 @@ func TestCacheMode(t *testing.T) {
 	}
 	if got := own.dial().do("config", "set", "cache-mode", "no"); !strings.Contains(string(got.(replyError)), "immutable") {
 		t.Errorf("cache-mode was changed: %v", got)
+	}
+}
+
+// TestCacheModeIsNotWrittenDown: what follows from the machine follows from the next one, unless somebody has said it.
+func TestCacheModeIsNotWrittenDown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "larder.conf")
+	if err := os.WriteFile(file, []byte("cache-mode yes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServerWith(t, file)
+	c := ts.dial()
+	written := func() string {
+		c.want("config rewrite", "OK")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	text := written()
+	for _, name := range []string{"\nmaxmemory", "\nsave", "\nappendonly"} {
+		if strings.Contains(text, name) {
+			t.Errorf("the file has %q:\n%s", name[1:], text)
+		}
+	}
+	limit := ts.conf.Maxmemory.Get()
+	c.want("config set maxmemory "+itoa(limit), "OK")
+	if text := written(); !strings.Contains(text, "\nmaxmemory ") {
+		t.Errorf("what was said is not in the file:\n%s", text)
+	}
+	c.want("config set maxmemory-policy allkeys-lru", "OK")
+	if text := written(); !strings.Contains(text, "\nmaxmemory-policy allkeys-lru") {
+		t.Errorf("what was said is not in the file:\n%s", text)
 	}
 }

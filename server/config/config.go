@@ -83,7 +83,8 @@ type Store struct {
 	renames []Rename
 	users   []User
 	ignored []Ignored
-	given   map[*Row]bool // by Load
+	given   map[*Row]bool     // by Load
+	derived map[string]string // see Derive
 }
 
 type listener struct {
@@ -93,7 +94,7 @@ type listener struct {
 
 // New returns a store with every directive at its default.
 func New() *Store {
-	s := &Store{}
+	s := &Store{derived: map[string]string{}}
 	for _, r := range rows {
 		r.store(&s.Config, r.def)
 	}
@@ -207,7 +208,13 @@ func (s *Store) Set(by Caller, pairs ...Pair) error {
 	for _, c := range changes {
 		c.row.store(&s.Config, c.new)
 	}
-	return s.apply(changes)
+	if err := s.apply(changes); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		delete(s.derived, c.row.Name)
+	}
+	return nil
 }
 
 var errImmutable = errors.New("can't set immutable config")
@@ -296,7 +303,13 @@ func splitValue(r *Row, value string) []string {
 
 // Adopt stores a value that the server itself has arrived at: a primary named by REPLICAOF, a maxclients that the
 // system does not allow. It ignores who may set the directive and tells no listener.
-func (s *Store) Adopt(name, value string) error {
+func (s *Store) Adopt(name, value string) error { return s.adopt(name, value, false) }
+
+// Derive is Adopt for what follows from the surroundings as they are now. It is no part of the configuration until
+// somebody sets something else: the next start derives it again.
+func (s *Store) Derive(name, value string) error { return s.adopt(name, value, true) }
+
+func (s *Store) adopt(name, value string, derived bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := Lookup(name)
@@ -306,6 +319,9 @@ func (s *Store) Adopt(name, value string) error {
 	v, err := r.parse(s, splitValue(r, value))
 	if err == nil {
 		r.store(&s.Config, v)
+		if derived {
+			s.derived[r.Name] = r.format(v)
+		}
 	}
 	return err
 }

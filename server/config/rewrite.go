@@ -66,8 +66,10 @@ func (s *Store) rewritten(old string, o RewriteOptions) string {
 		if r.lines != nil {
 			lines = r.lines(v)
 		}
+		derived, ok := s.derived[r.Name]
+		ok = ok && derived == r.format(v)
 		for _, l := range lines {
-			f.put(r.Name, l.args, l.force || o.All)
+			f.put(r.Name, l.args, l.force && !ok || o.All)
 		}
 		f.blank(r.Name)
 	}

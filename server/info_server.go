@@ -131,10 +131,11 @@ func infoClients(w *infoWriter) {
 	for _, ex := range srv.executors {
 		longIn, longOut = max(longIn, ex.longIn.Load()), max(longOut, ex.longOut.Load())
 	}
-	blocking, onNoKey := 0, 0
+	blocking, onNoKey, watched := 0, 0, 0
 	w.eachShard(func(_ int, sh *keyspace.Shard) {
 		if ext, _ := sh.Ext.(*shardExt); ext != nil {
 			blocking += len(ext.blocked)
+			watched += len(ext.watched)
 			for _, q := range ext.blocked {
 				if q.onNoKey > 0 {
 					onNoKey++
@@ -149,7 +150,10 @@ func infoClients(w *infoWriter) {
 	w.int("client_recent_max_output_buffer", longOut)
 	w.int("blocked_clients", srv.stats.blocked.Load())
 	w.int("tracking_clients", int64(srv.tracker.count.Load()))
+	w.int("pubsub_clients", srv.stats.subscribed.Load())
+	w.int("watching_clients", srv.stats.watching.Load())
 	w.int("clients_in_timeout_table", srv.stats.timed.Load())
+	w.int("total_watched_keys", int64(watched))
 	w.int("total_blocking_keys", int64(blocking))
 	w.int("total_blocking_keys_on_nokey", int64(onNoKey))
 }

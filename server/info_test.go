@@ -193,6 +193,44 @@ func TestLazyFree(t *testing.T) {
 	}
 }
 
+// Clients that listen, and those that watch, are counted once each, however they stop.
+func TestListenersAndWatchersAreCounted(t *testing.T) {
+	ts := startServer(t)
+	c, a, b := ts.dial(), ts.dial(), ts.dial()
+	want := func(listen, watch, keys int64) {
+		t.Helper()
+		eventually(t, "the counts", func() bool {
+			return c.number("clients", "pubsub_clients") == listen && c.number("clients", "watching_clients") == watch &&
+				c.number("clients", "total_watched_keys") == keys
+		})
+	}
+	want(0, 0, 0)
+	a.do("subscribe x")
+	a.do("psubscribe x*")
+	b.do("ssubscribe y")
+	want(2, 0, 0)
+	a.do("unsubscribe x")
+	want(2, 0, 0)
+	a.do("punsubscribe")
+	want(1, 0, 0)
+	b.do("reset")
+	want(0, 0, 0)
+	a.want("watch k l", "OK")
+	b.want("watch l", "OK")
+	b.want("watch l m", "OK")
+	want(0, 2, 3)
+	b.want("unwatch", "OK")
+	want(0, 1, 2)
+	b.do("subscribe x")
+	b.nc.Close()
+	a.want("multi", "OK")
+	a.list("exec")
+	want(0, 0, 0)
+	a.want("watch k", "OK")
+	a.nc.Close()
+	want(0, 0, 0)
+}
+
 func TestHumanBytes(t *testing.T) {
 	for n, want := range map[int64]string{0: "0B", 1023: "1023B", 1024: "1.00K", 1536: "1.50K", 1 << 20: "1.00M", 5 << 30: "5.00G", 1 << 40: "1.00T"} {
 		if got := humanBytes(n); got != want {

@@ -24,6 +24,7 @@ type stats struct {
 	house_ns                        atomic.Int64 // and for all it does
 	blocked                         atomic.Int64 // clients, not reset
 	timed                           atomic.Int64 // those of them whose wait has an end, not reset
+	subscribed, watching            atomic.Int64 // clients, not reset
 
 	mu     sync.Mutex
 	errors map[string]uint64 // replies by their code

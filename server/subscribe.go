@@ -79,6 +79,9 @@ func (s *session) subscribe(k *kind, name string) {
 	if *names == nil {
 		*names = map[string]struct{}{}
 	}
+	if !s.sub.any() {
+		s.srv.stats.subscribed.Add(1)
+	}
 	(*names)[name] = struct{}{}
 	s.sub.bytes += nameCost + len(name)
 	k.join(s.srv.hubs, name, s)
@@ -90,6 +93,9 @@ func (s *session) unsubscribe(k *kind, name string) {
 		delete(names, name)
 		s.sub.bytes -= nameCost + len(name)
 		k.part(s.srv.hubs, name, s)
+		if !s.sub.any() {
+			s.srv.stats.subscribed.Add(-1)
+		}
 	}
 }
 

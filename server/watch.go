@@ -35,6 +35,9 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 	ext := extOf(sh)
 	ext.watched[name] = append(ext.watched[name], s)
 	sh.Interest++
+	if len(s.watched) == 0 {
+		s.srv.stats.watching.Add(1)
+	}
 	s.watched = append(s.watched, watchedKey{dbKey: name})
 }
 
@@ -90,6 +93,9 @@ func (s *session) unwatchHeld() {
 			ext.watched[w.dbKey] = list
 		}
 		sh.Interest--
+	}
+	if len(s.watched) > 0 {
+		s.srv.stats.watching.Add(-1)
 	}
 	s.watched = nil
 	s.dirty.Store(false)

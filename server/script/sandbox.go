@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -68,9 +69,11 @@ func (e *Engine) furnish() {
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
 	co := opened.RawGetString("coroutine").(*lua.LTable)
 	e.watchCoroutines(co)
+	os := L.NewTable()
+	os.RawSetString("clock", L.NewFunction(osClock))
 	redis := e.redisTable()
 	for name, t := range map[string]*lua.LTable{
-		"string": str, "table": tab, "math": math, "coroutine": co, "redis": redis,
+		"string": str, "table": tab, "math": math, "os": os, "coroutine": co, "redis": redis,
 		"cjson": e.cjsonTable(), "cmsgpack": e.cmsgpackTable(), "struct": e.structTable(), "bit": e.bitTable(),
 	} {
 		g.RawSetString(name, e.lock(t))
@@ -89,6 +92,14 @@ func (e *Engine) furnish() {
 		fn.Env = e.env
 	}
 }
+
+// osClock is seconds that have passed, for scripts that measure what they do. A processor's time would be that of all loops.
+func osClock(L *lua.LState) int {
+	L.Push(lua.LNumber(time.Since(began).Seconds()))
+	return 1
+}
+
+var began = time.Now()
 
 // g2functions are all functions in a table.
 func g2functions(t *lua.LTable) (list []*lua.LFunction) {

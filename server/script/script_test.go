@@ -207,3 +207,19 @@ func BenchmarkGet(b *testing.B) {
 		e.Eval(&testHost{}, s, keys, nil, out)
 	}
 }
+
+// A script can measure the time that it takes, and learns nothing else of the system.
+func TestClock(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local a = os.clock() while os.clock() == a do end return os.clock() > a and 1", ":1"},
+		{"return type(os.clock())", "$6\r\nnumber"},
+		{"return os.time", "$-1"},
+		{"return os.getenv('HOME')", "-ERR user_script:1: attempt to call"},
+		{"os.clock = nil", "-ERR user_script:1: Attempt to modify a readonly table"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}

@@ -57,7 +57,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // isRedisServer tells whether the program was called under that name.
-func isRedisServer(program string) bool { return strings.HasPrefix(filepath.Base(program), "redis-server") }
+func isRedisServer(program string) bool {
+	return strings.HasPrefix(filepath.Base(program), "redis-server")
+}
 
 // exitCode ends the program with a code other than 0, after everything that there was to say has been said.
 type exitCode int

@@ -210,7 +210,7 @@ func (ex *executor) unknown(s *session, rq *request) {
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	ex.asides.serving = s
 	if row.Locks != command.World {
-		if row.Locks == command.AllOfThem && row.Declared.Name == "info" {
+		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
 		}
 		ex.perform(s, row, rq)

@@ -83,7 +83,8 @@ type executor struct {
 	errors  map[string]uint64
 	noted   uint64 // error replies that were counted, ever
 	sampler uint32
-	began   int64 // when the turn began, on the clock of nanos; 0 between turns
+	began   int64        // when the turn began, on the clock of nanos; 0 between turns
+	watched atomic.Int64 // the same, for the watchdog
 	turns   turnStats
 }
 
@@ -249,6 +250,9 @@ func (ex *executor) handIn() {
 func (ex *executor) beginTurn() {
 	if ex.began == 0 {
 		ex.began = ex.nanos
+		if ex.srv.watchdog.on.Load() {
+			ex.watched.Store(ex.began)
+		}
 	}
 }
 
@@ -258,6 +262,9 @@ func (ex *executor) endTurn() {
 	}
 	d := uint64(int64(time.Since(ex.srv.started)) - ex.began)
 	ex.began = 0
+	if ex.watched.Load() != 0 {
+		ex.watched.Store(0)
+	}
 	ex.turns.count.Add(1)
 	ex.turns.nanos.Add(d)
 	raise(&ex.turns.longest, d)

@@ -60,6 +60,7 @@ func (srv *Server) followConfig() {
 	follow(func() {
 		srv.engine.SetKeepAlive(time.Duration(c.TCPKeepalive.Get()) * time.Second)
 	}, "tcp-keepalive")
+	follow(srv.followWatchdog, "watchdog-period")
 	follow(srv.followTimes, "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking")
 	follow(func() {
 		l := c.ClientOutputBufferLimit.Get()

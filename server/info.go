@@ -234,18 +234,23 @@ func appendHuman(b []byte, n int64) []byte {
 	return append(strconv.AppendFloat(b, f, 'f', 2, 64), units[i])
 }
 
-func info(c *command.Ctx) {
-	s := c.Client.(*session)
-	s.ex.handIn()
-	w := infoWriter{srv: s.srv, now: c.Now, buf: s.ex.infoText[:0]}
-	for set := sectionsNamed(c.Args.Rest()); set != 0; set &= set - 1 {
+// sections writes sections, each under its title.
+func (w *infoWriter) sections(set sectionSet) {
+	for ; set != 0; set &= set - 1 {
 		section := &infoSections[bits.TrailingZeros32(uint32(set))]
 		if len(w.buf) > 0 {
 			w.buf = append(w.buf, "\r\n"...)
 		}
 		w.buf = append(append(append(w.buf, "# "...), section.title...), "\r\n"...)
-		section.write(&w)
+		section.write(w)
 	}
+}
+
+func info(c *command.Ctx) {
+	s := c.Client.(*session)
+	s.ex.handIn()
+	w := infoWriter{srv: s.srv, now: c.Now, buf: s.ex.infoText[:0]}
+	w.sections(sectionsNamed(c.Args.Rest()))
 	s.ex.infoText = w.buf
 	c.Reply.VerbatimBytes("txt", w.buf)
 }

@@ -115,6 +115,7 @@ type Server struct {
 	stats    stats
 
 	observer  observer
+	watchdog  watchdog
 	futile_ms atomic.Int64 // until then no client is looked for that could be evicted
 
 	peak                    atomic.Int64 // memory, in bytes
@@ -156,6 +157,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv.functions.set.Store(&script.Libraries{})
 	srv.repl.init()
 	srv.guard.wake = make(chan struct{}, 1)
+	srv.watchdog.changed = make(chan struct{}, 1)
 	srv.loops = int(conf.EventLoops.Get())
 	if srv.loops == 0 {
 		srv.loops = processors
@@ -284,6 +286,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	helpers.Go(srv.keepHouse)
 	helpers.Go(srv.watchCertificates)
 	helpers.Go(srv.keepGuard)
+	helpers.Go(srv.keepWatch)
 	srv.dataLoaded()
 	srv.followReplicaOf()
 	srv.log.Info("Ready to accept connections")

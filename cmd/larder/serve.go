@@ -172,6 +172,7 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	defer handleCrashes(conf, control, logger, srv)()
 	defer handleSignals(logger, control, srv, func(sig os.Signal) {
 		how := conf.ShutdownOnSigterm.Get()
 		if sig == syscall.SIGINT {

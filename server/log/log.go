@@ -92,6 +92,17 @@ func (c *Control) Raw(text string) {
 	}
 }
 
+// OnOpen calls fn with the log's file, now and whenever it is opened again; never if the log is standard output.
+func (c *Control) OnOpen(fn func(*os.File)) {
+	s := c.sink
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = fn
+	if s.path != "" {
+		fn(s.file)
+	}
+}
+
 // Reopen opens the file again under its name.
 func (c *Control) Reopen() error { return c.sink.reopen() }
 

@@ -17,6 +17,7 @@ type sink struct {
 	mu      sync.Mutex
 	file    *os.File
 	checked time.Time // when file was last known to be the one at path
+	opened  func(*os.File)
 }
 
 func openSink(path string, now func() time.Time) (*sink, error) {
@@ -67,6 +68,9 @@ func (s *sink) open() error {
 	}
 	s.file = file
 	s.checked = s.now()
+	if s.opened != nil {
+		s.opened(file)
+	}
 	return nil
 }
 

@@ -205,7 +205,7 @@ func TestLoadScripts(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := startServer(t, options...).dial()
+	c := startServer(t, append(options, "--slowlog-log-slower-than", "0")...).dial() // nothing that is loaded is a client's
 	for range 2 {
 		c.want("mget x notx", []any{"1", "1"})
 		c.want("debug loadaof", "OK") // with all shards held

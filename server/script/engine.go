@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -55,7 +56,8 @@ type Engine struct {
 	ignoreStats bool
 	failed      bool // the last command replied an error
 	inHost      bool
-	eval        bool // a script, not a function
+	panicked    []byte // where the host was when it panicked
+	eval        bool   // a script, not a function
 	rnd         random
 	cjson       cjsonConf
 
@@ -224,7 +226,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 // checkPanic lets a panic of the server's own go on: the interpreter takes all panics for errors of the script.
 func (e *Engine) checkPanic(err error) {
 	if e.inHost {
-		panic(err)
+		panic(fmt.Sprintf("%v\n%s", err, e.panicked))
 	}
 }
 

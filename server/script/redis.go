@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"runtime/debug"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -71,6 +72,11 @@ func (e *Engine) command(L *lua.LState) lua.LValue {
 	w.Empty()
 	w.Proto = e.proto
 	e.inHost = true
+	defer func() {
+		if e.inHost {
+			e.panicked = debug.Stack()
+		}
+	}()
 	refused := e.host.Call(argv, w)
 	e.inHost = false
 	if refused != "" {

@@ -213,8 +213,8 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	}
 	filename := srv.conf.AppendFilename.Get()
 	m := a.manifest.Clone()
-	m.Retire(keep)
 	base := m.NewBase(filename, !o.Commands).Name
+	m.Retire(keep)
 	if err := f.Commit(srv.logPath(base)); err != nil {
 		return err
 	}
@@ -288,6 +288,35 @@ func (srv *Server) removeHistory() {
 		return
 	}
 	a.manifest = m
+}
+
+// followAutoGC removes the history that was kept until now, when aof-disable-auto-gc goes off: at once as the manifest has
+// it, the files without the caller, who has stopped the world, waiting for them.
+func (srv *Server) followAutoGC() {
+	a := &srv.aof
+	if srv.conf.AOFDisableAutoGC.Get() || !a.mu.TryLock() { // who has it is about to remove them
+		return
+	}
+	defer a.mu.Unlock()
+	if a.manifest == nil || len(a.manifest.History) == 0 || srv.disk.SyncDir(srv.logDir()) != nil {
+		return
+	}
+	m := a.manifest.Clone()
+	m.History = nil
+	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
+		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
+		return
+	}
+	gone := a.manifest.History
+	a.manifest = m
+	srv.saver.background.Go(func() {
+		for _, f := range gone {
+			srv.log.Info("Removing the history file " + f.Name + " in the background")
+			if err := srv.disk.Remove(srv.logPath(f.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				srv.log.Warn("Can't remove the history file "+f.Name+": "+reason(err), zap.Error(err))
+			}
+		}
+	})
 }
 
 // removeTempIncr removes the file of a start that came to nothing. mu is held.
@@ -414,10 +443,22 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 		}
 	}
 	srv.abortRewrite()
-	srv.abortSave()
+	a := &srv.aof
+	m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
+	if err != nil {
+		srv.logManifestError(err)
+		c.Fail("ERR Error trying to load the AOF files, check server logs.")
+		return
+	}
+	a.mu.Lock()
+	a.manifest = m
+	a.mu.Unlock()
+	if a.state.Load() == logStarting {
+		a.scheduled.Store(true)
+	}
 	dirty := s.ex.view.Dirty
 	srv.forgetAll(s.ex)
-	_, err := srv.loadLog(s.ex)
+	_, err = srv.loadLog(s.ex)
 	s.ex.view.Dirty = dirty // nothing of it is a change
 	s.ex.view.ResetEvents()
 	if err != nil {

@@ -11,19 +11,23 @@ type mode struct {
 	moved  uint32 // for one that moved on because it was used,
 	back   uint32 // and for one that came back while the ghosts remembered it
 	top    bool   // a use in the main queue counts like three
+	fills  bool   // the small queue has all the room that the main queue does not need yet
 }
 
 // The modes. The first one is what a cache begins with, and what the others have to be better than.
 var modes = [...]mode{
-	{small: 10, least: 64, back: 1},
+	{small: 10, least: 64, back: 1, fills: true},
 	// Nearly LRU: what was used last is looked at last by the hand, in four steps. For favourites that change.
 	{small: 10, least: 64, pass: 65536, passed: 1, moved: 2, back: 3, top: true},
 	// Something of what nobody uses is given a second chance: for loops a little larger than the cache.
 	{small: 10, least: 64, pass: 6554, back: 1},
 	// Next to nothing has the time to prove itself: for many that are used once.
 	{small: 50, least: 16, back: 1},
+	// What came while there was room for all stays as if it had been used, and what comes now leaves soon: for loops much
+	// larger than the cache.
+	{small: 10, least: 64, back: 1},
 	// Twice the time to prove itself.
-	{small: 5, least: 64, back: 1},
+	{small: 5, least: 64, back: 1, fills: true},
 }
 
 // room is how many entries of count the small queue has.

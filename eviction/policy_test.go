@@ -225,6 +225,73 @@ func TestOneHitWondersLeaveFirst(t *testing.T) {
 	}
 }
 
+// TestTheOldestOfTheFirstLeave: what came while there was room for all and was never used leaves in about the order in which
+// it came, before what came later; what was used stays.
+func TestTheOldestOfTheFirstLeave(t *testing.T) {
+	clock := Clock{FIFO: true}
+	p := ByName("allkeys-s3fifo").Policy
+	s, r := newShelf(), rand.New(rand.NewPCG(6, 6))
+	var st State
+	const capacity, seconds = 2000, 1000
+	born, used := map[uint64]int64{}, map[uint64]bool{}
+	at := int64(now)
+	put := func() {
+		h := r.Uint64()
+		at += seconds
+		born[h] = at
+		s.put(h, st.Admit(h, PlaceOf(0, h), s.Len(), at))
+	}
+	for range capacity {
+		put()
+	}
+	for h, w := range s.words {
+		if born[h]%(4*seconds) == 0 {
+			s.words[h] = st.Use(w, h, at)
+			used[h] = true
+		}
+	}
+	sum, left := int64(0), 0
+	for range capacity / 2 {
+		h, ok := s.evict(p, &st, Moment{Clock: &clock, Now_ms: at, Rnd: r.Uint64()})
+		if !ok {
+			t.Fatal("there was none to leave")
+		}
+		if used[h] {
+			t.Fatal("one left that was used")
+		}
+		sum += (at - born[h]) / seconds
+		left++
+		put()
+	}
+	// In the order in which they came they would be capacity*9/8 old on average, at random half of that.
+	if mean := sum / int64(left); mean < capacity*3/4 {
+		t.Errorf("what left was %d s old on average, in a cache that has all of the last %d s", mean, capacity)
+	}
+	if !st.fifo.overdue || st.fifo.small.len() != 0 {
+		t.Errorf("with %d of 65536 waiting %d are in the ring", st.fifo.waits, st.fifo.small.len())
+	}
+}
+
+// TestWaitingEnds: when most entries were used the main queue has what it wants, and the small queue is one again.
+func TestWaitingEnds(t *testing.T) {
+	clock := Clock{FIFO: true}
+	p := ByName("allkeys-s3fifo").Policy
+	s, r := newShelf(), rand.New(rand.NewPCG(7, 7))
+	var st State
+	for s.Len() < 2000 {
+		h := r.Uint64()
+		s.put(h, st.Use(st.Admit(h, PlaceOf(0, h), s.Len(), now), h, now))
+	}
+	for range 4000 {
+		s.evict(p, &st, Moment{Clock: &clock, Now_ms: now, Rnd: r.Uint64()})
+		h := r.Uint64()
+		s.put(h, st.Admit(h, PlaceOf(0, h), s.Len(), now))
+	}
+	if f := &st.fifo; f.overdue || f.small.len() < 150 {
+		t.Errorf("with %d of 65536 waiting %d are in the ring", f.waits, f.small.len())
+	}
+}
+
 // TestGhosts holds the sets to a model.
 func TestGhosts(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))

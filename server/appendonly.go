@@ -41,6 +41,8 @@ type appendOnly struct {
 	began_ms  atomic.Int64
 	took_s    atomic.Int64
 	lastAhead atomic.Int64 // Job.Ahead of the last rewrite
+
+	loaded    savedPosition // of the files that were loaded last
 	scheduled atomic.Bool
 	rewrites  atomic.Uint64
 	failures  atomic.Int64 // rewrites in a row that failed
@@ -310,6 +312,9 @@ func (srv *Server) endLog() {
 	l := a.log.Load()
 	if l == nil {
 		return
+	}
+	if p, ok := srv.position(); ok {
+		l.Append(persistence.LogPosition{ID: p.id, At: p.at, DB: p.db}.Line())
 	}
 	srv.log.Info("Calling fsync() on the AOF file.")
 	if err := l.Flush(); err != nil {

@@ -38,6 +38,7 @@ func (srv *Server) loadLogAtStart() error {
 	tail := persistence.Tail{End: -1}
 	if !srv.aof.manifest.Empty() {
 		tail, err = srv.loadLog(nil)
+		srv.repl.saved = savedPosition{} // that of the base is not the log's
 		if errors.Is(err, errStopped) {
 			return nil
 		}
@@ -45,6 +46,7 @@ func (srv *Server) loadLogAtStart() error {
 			return err
 		}
 		srv.log.Info(fmt.Sprintf("DB loaded from append only file: %.3f seconds", time.Since(began).Seconds()))
+		srv.repl.saved = srv.aof.loaded
 	}
 	if err := srv.openLogAtStart(tail); err != nil {
 		return err
@@ -153,6 +155,7 @@ func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
 	if ld.salvaged {
 		srv.aof.scheduled.Store(true) // the damage leaves the files with the next base
 	}
+	srv.aof.loaded = ld.position()
 	return tail, nil
 }
 
@@ -163,6 +166,15 @@ type logLoader struct {
 	re       *replay
 	done     int64 // bytes of the files before
 	salvaged bool
+	at       persistence.LogPosition // that the last line says, unless a command stands behind it
+}
+
+// position is the position of what was loaded, if the files say it and nothing is missing.
+func (ld *logLoader) position() savedPosition {
+	if ld.salvaged || ld.re != nil && ld.re.errors.Load() > 0 {
+		return savedPosition{}
+	}
+	return savedPosition{id: ld.at.ID, at: ld.at.At, db: ld.at.DB}
 }
 
 func (ld *logLoader) end() {
@@ -208,6 +220,7 @@ func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err er
 
 func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64, err error) {
 	srv, oldStyle := ld.srv, name == ld.srv.conf.AppendFilename.Get()
+	ld.at = persistence.LogPosition{}
 	if oldStyle {
 		srv.log.Info("Reading RDB preamble from AOF file...")
 	} else {
@@ -306,8 +319,12 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 			return fmt.Errorf("the append only file has changed since it was looked through: %w", err)
 		}
 		if it.Argv == nil {
+			if p, ok := persistence.ParseLogPosition(it.Raw); ok {
+				ld.at = p
+			}
 			continue
 		}
+		ld.at = persistence.LogPosition{}
 		if err := ld.re.do(it.Argv, it.Raw); err != nil {
 			var unknown unknownInLog
 			if errors.As(err, &unknown) {

@@ -185,6 +185,7 @@ func (srv *Server) loadAtStart() error {
 		if err := srv.loadLogAtStart(); err != nil {
 			return err
 		}
+		srv.adoptSaved()
 		ex := srv.janitor
 		ex.enter()
 		defer ex.leave()

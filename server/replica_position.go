@@ -9,8 +9,8 @@ import (
 	"larder/server/resp"
 )
 
-// A snapshot says which position of which history it is of, so that a server that loads it at its start can go on from
-// there: a replica with its primary, a primary with its replicas.
+// A snapshot says which position of which history it is of, and so does an append-only log that was closed in good order:
+// a server that loads it at its start can go on from there, a replica with its primary, a primary with its replicas.
 
 // savedPosition is what the file that was loaded has said.
 type savedPosition struct {
@@ -22,18 +22,27 @@ type savedPosition struct {
 	last   int                 // database of the last of them
 }
 
-// positionAux is what a snapshot says of the position that it belongs to. All shards are held.
-func (srv *Server) positionAux() []persistence.Aux {
+// position is the position that the data belongs to, if there is one that somebody may go on from. All shards are held.
+func (srv *Server) position() (p savedPosition, ok bool) {
 	r := &srv.repl
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.backlog.Load() == nil {
+		return p, false
+	}
+	return savedPosition{id: r.history.Load().ID, at: r.offset(), db: max(0, r.streamDB)}, true
+}
+
+// positionAux is what a snapshot says of that. All shards are held.
+func (srv *Server) positionAux() []persistence.Aux {
+	p, ok := srv.position()
+	if !ok {
 		return nil
 	}
 	return []persistence.Aux{
-		{Name: "repl-stream-db", Value: fmt.Sprint(max(0, r.streamDB))},
-		{Name: "repl-id", Value: r.history.Load().ID},
-		{Name: "repl-offset", Value: itoa(r.offset())},
+		{Name: "repl-stream-db", Value: fmt.Sprint(p.db)},
+		{Name: "repl-id", Value: p.id},
+		{Name: "repl-offset", Value: itoa(p.at)},
 	}
 }
 

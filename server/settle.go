@@ -39,6 +39,9 @@ func (ex *executor) settleOthers(looks bool) {
 	if ex.inWorld || ex.loop == nil {
 		return
 	}
+	if !slices.ContainsFunc(ex.srv.executors, func(o *executor) bool { return o != ex && o.loop != nil && !o.loop.AtRest() }) {
+		return
+	}
 	g := &ex.srv.settling
 	w := &settler{ex: ex, looks: looks, left: map[*executor]bool{}, ready: make(chan struct{})}
 	g.mu.Lock()

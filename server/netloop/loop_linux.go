@@ -87,6 +87,11 @@ func (l *Loop) wakeUp() {
 	}
 }
 
+// asleep tells whether the loop waits and nothing is there that ends it.
+func (l *Loop) asleep() bool {
+	return !l.portable && l.sleeping.Load() && !l.box.some.Load() && !readable(l.ep) && l.sleeping.Load()
+}
+
 func (l *Loop) main() {
 	defer l.eng.running.Done()
 	if l.portable {

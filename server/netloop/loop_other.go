@@ -16,6 +16,7 @@ type eventLoop struct{}
 
 func (l *Loop) open() error     { return errors.ErrUnsupported }
 func (l *Loop) discard()        {}
+func (l *Loop) asleep() bool    { return false }
 func (l *Loop) wakeUp()         { l.kickPortable() }
 func (l *Loop) watch(c *Conn)   { c.watchPortable() }
 func (l *Loop) release(c *Conn) { c.releasePortable() }

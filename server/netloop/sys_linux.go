@@ -59,3 +59,11 @@ func confirm(fd int) {
 	const once = 2                                                    // an even number: later on it waits again for something to send
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, once) // if that fails it is told a little later
 }
+
+// readable tells whether there is something to be read, or to be fetched if it is an epoll set. When the system does not say
+// there is.
+func readable(fd int) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return err != nil || n > 0
+}

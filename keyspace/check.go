@@ -59,17 +59,24 @@ func (s *Shard) Check() error {
 func (s *Shard) checkDB(i int) (bytes int, err error) {
 	d := &s.dbs[i]
 	if !d.ready {
-		if d.ttls != 0 || d.t.Root() != 0 {
+		if d.ttls != 0 || d.subs != 0 || d.t.Root() != 0 {
 			return 0, fmt.Errorf("no table, but %d volatile keys and root %d", d.ttls, d.t.Root())
 		}
 		return 0, nil
 	}
-	ttls := 0
+	ttls, subs := 0, 0
 	bytes = d.t.Bytes()
 	d.t.Each(func(slot table.Slot, e arena.Ref) bool {
 		it := item{sh: s, d: d, slot: slot, e: e, h: parse(s.arena, e)}
 		if it.h.ttl() {
 			ttls++
+		}
+		if it.h.sub() {
+			subs++
+		}
+		if it.h.sub() != (it.fieldsDue() != 0) {
+			err = fmt.Errorf("key %q: a field expires at %d, the entry says %v", it.key(), it.fieldsDue(), it.h.sub())
+			return false
 		}
 		var n int
 		if n, err = it.check(); err != nil {
@@ -83,6 +90,8 @@ func (s *Shard) checkDB(i int) (bytes int, err error) {
 		return 0, err
 	case ttls != d.ttls:
 		return 0, fmt.Errorf("%d volatile keys, %d counted", ttls, d.ttls)
+	case subs != d.subs:
+		return 0, fmt.Errorf("%d hashes with volatile fields, %d counted", subs, d.subs)
 	case d.t.MinExpire() < s.due.Load():
 		return 0, fmt.Errorf("something is due at %d, the shard says %d", d.t.MinExpire(), s.due.Load())
 	}

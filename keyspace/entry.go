@@ -9,14 +9,14 @@ import (
 
 // An entry is one arena allocation that holds a key and its value:
 //
-//	offset 0   type:4 | enc:2 | far:1 | ttl:1   (bits 7-4, 3-2, 1, 0)
+//	offset 0   sub:1 | type:3 | enc:2 | far:1 | ttl:1   (bits 7, 6-4, 3-2, 1, 0)
 //	1-3        access word, little endian, see package eviction
 //	4-         key length, then value length, each a varint of 1 to 5 bytes
 //	           [8 bytes expiry, absolute Unix milliseconds, little endian] if ttl
 //	           key
 //	           value
 //
-// If far is set the value stands in an allocation of its own and the 12 value bytes in the entry are
+// sub is set on hashes of which some field has an expiry. If far is set the value stands in an allocation of its own and the 12 value bytes in the entry are
 // {ref, length, capacity}, four bytes each, little endian. Values beyond farMin bytes are far, so that entries stay
 // small enough to be moved, and so that a big value can grow in place.
 //
@@ -32,6 +32,7 @@ import (
 const (
 	ttlBit = 1
 	farBit = 2
+	subBit = 0x80
 
 	farMin    = 16 << 10 // bytes of value up to which it stays inside the entry
 	farSize   = 12
@@ -50,10 +51,11 @@ type head struct {
 	valLen int
 }
 
-func (h head) typ() datatypes.Type { return datatypes.Type(h.flags >> 4) }
+func (h head) typ() datatypes.Type { return datatypes.Type(h.flags >> 4 & 7) }
 func (h head) enc() datatypes.Enc  { return datatypes.Enc(h.flags >> 2 & 3) }
 func (h head) far() bool           { return h.flags&farBit != 0 }
 func (h head) ttl() bool           { return h.flags&ttlBit != 0 }
+func (h head) sub() bool           { return h.flags&subBit != 0 }
 func (h head) valOff() int         { return h.keyOff + h.keyLen }
 func (h head) size() int           { return h.keyOff + h.keyLen + h.valLen }
 

@@ -60,7 +60,7 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 	to := v.ks.ShardOf(v.hashOf(dst))
 	if move && to == it.sh.id {
 		// The value's own bytes name all that it owns: they are copied, the structure stays.
-		flags, n := it.h.flags&^ttlBit, it.h.valLen
+		flags, n := it.h.flags&^(ttlBit|subBit), it.h.valLen
 		v.DB = db
 		made := v.insert(dst, flags, n, at_ms)
 		v.DB = from
@@ -88,9 +88,7 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 // forget removes the entry but leaves what its value owns, which another entry names now.
 func (it *item) forget() {
 	it.before()
-	if it.h.ttl() {
-		it.d.ttls--
-	}
+	it.uncount()
 	it.d.t.Delete(it.slot)
 	it.d.gen++
 	it.sh.arena.Free(it.e, it.h.size())

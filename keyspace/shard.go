@@ -62,6 +62,7 @@ type database struct {
 	ready bool
 	gen   uint32     // grows with each entry that comes, goes or changes its form: what was looked up before is stale
 	ttls  int        // keys with an expiry
+	subs  int        // hashes of which a field has one
 	hand  table.Hand // of policies that go from one key to the next
 	part  *part      // of the shard's walk; nil if there is none, or the database was empty when it began
 }
@@ -202,6 +203,9 @@ func (s *Shard) Tend(budget int) (more bool) {
 // Volatile is the number of keys of database db that have an expiry.
 func (s *Shard) Volatile(db int) int { return s.dbs[db].ttls }
 
+// Subvolatile is the number of hashes of database db of which a field has an expiry.
+func (s *Shard) Subvolatile(db int) int { return s.dbs[db].subs }
+
 // db gives database i with a table.
 func (s *Shard) db(i int) *database {
 	d := &s.dbs[i]
@@ -227,6 +231,7 @@ func (s *Shard) swapDB(i, j int) {
 	b.t.Replace(ta)
 	a.ready, b.ready = b.ready, a.ready
 	a.ttls, b.ttls = b.ttls, a.ttls
+	a.subs, b.subs = b.subs, a.subs
 	a.part, b.part = b.part, a.part
 	for _, d := range [2]*database{a, b} {
 		if d.part != nil {
@@ -250,7 +255,7 @@ func (s *Shard) flush(i int) (keys int) {
 		d.part = nil
 	}
 	d.t.Replace(s.noTable())
-	d.ready, d.ttls = false, 0
+	d.ready, d.ttls, d.subs = false, 0, 0
 	s.made--
 	d.gen++
 	return keys

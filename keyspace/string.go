@@ -110,6 +110,9 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 		copy(it.bytes()[it.h.valOff():], body) // the common case: same shape, in place
 	} else {
 		it.sh.freeValue(it.h, it.e)
+		if it.h.sub() {
+			it.d.subs--
+		}
 		had := it.h.flags & ttlBit
 		listed := it.d.t.Volatile(it.slot) // a hash may have been because of its fields
 		it.h.flags = flags | had

@@ -141,19 +141,33 @@ func (it *item) fieldsDue() int64 {
 	return x.MinExpire()
 }
 
-// due is when the sweep has to look at an entry: at its own expiry or that of its first field, whichever is earlier.
-// 0 is never.
-func (it *item) due() int64 {
-	own, field := it.expire(), it.fieldsDue()
+// due is when the sweep has to look at an entry: at its own expiry or that of its first field, whichever is earlier. 0 is
+// never.
+func (it *item) due() int64 { return it.dueWith(it.fieldsDue()) }
+
+func (it *item) dueWith(field int64) int64 {
+	own := it.expire()
 	if own == 0 || field != 0 && field < own {
 		return field
 	}
 	return own
 }
 
-// noteDue tells the table when the entry is due, after its own expiry or its value changed.
+// noteDue tells the table when the entry is due, after its own expiry or its value changed, and counts hashes of which a
+// field has an expiry.
 func (it *item) noteDue() {
-	at_ms := it.due()
+	field := it.fieldsDue()
+	if sub := field != 0; sub != it.h.sub() {
+		it.h.flags ^= subBit
+		it.bytes()[0] = it.h.flags
+		it.d.gen++ // who has looked the entry up has other flags
+		if sub {
+			it.d.subs++
+		} else {
+			it.d.subs--
+		}
+	}
+	at_ms := it.dueWith(field)
 	it.d.t.SetExpire(it.slot, at_ms)
 	it.sh.dueAt(at_ms)
 }

@@ -249,12 +249,20 @@ func (v *View) expire(it *item) {
 // drop removes the key and gives its memory back.
 func (v *View) drop(it *item) {
 	it.before()
-	if it.h.ttl() {
-		it.d.ttls--
-	}
+	it.uncount()
 	it.d.t.Delete(it.slot)
 	it.d.gen++
 	it.sh.freeEntry(it.e)
+}
+
+// uncount takes an entry that goes out of its database's counts.
+func (it *item) uncount() {
+	if it.h.ttl() {
+		it.d.ttls--
+	}
+	if it.h.sub() {
+		it.d.subs--
+	}
 }
 
 // look finds a key for a read, into it: it counts a hit or a miss and touches the access word.

@@ -211,7 +211,8 @@ func infoLatencystats(w *infoWriter) {
 
 func infoKeyspace(w *infoWriter) {
 	for _, d := range w.memory().databases {
-		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+",avg_ttl="+strconv.FormatInt(d.avgTTL_ms(), 10))
+		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+
+			",avg_ttl="+strconv.FormatInt(d.avgTTL_ms(), 10)+",subexpiry="+strconv.Itoa(d.subvolatile))
 	}
 }
 

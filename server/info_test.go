@@ -135,11 +135,11 @@ func TestInfoTellsTheTruth(t *testing.T) {
 	if peak := c.number("memory", "used_memory_peak"); peak < before+20000*200 {
 		t.Errorf("the peak is %d", peak)
 	}
-	if got := c.info("keyspace", "db0"); got != "keys=20000,expires=0,avg_ttl=0" {
+	if got := c.info("keyspace", "db0"); got != "keys=20000,expires=0,avg_ttl=0,subexpiry=0" {
 		t.Errorf("db0:%s", got)
 	}
 	db2 := c.info("keyspace", "db2")
-	ttl, _ := strconv.Atoi(strings.TrimPrefix(db2, "keys=3,expires=2,avg_ttl="))
+	ttl, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(db2, "keys=3,expires=2,avg_ttl="), ",subexpiry=0"))
 	if ttl < 190000 || ttl > 200000 {
 		t.Errorf("db2:%s", db2)
 	}
@@ -229,6 +229,54 @@ func TestListenersAndWatchersAreCounted(t *testing.T) {
 	a.want("watch k", "OK")
 	a.nc.Close()
 	want(0, 0, 0)
+}
+
+// Hashes of which a field has an expiry are counted, whatever becomes of them.
+func TestHashesWithVolatileFieldsAreCounted(t *testing.T) {
+	c := startServer(t, "--databases", "2").dial()
+	want := func(request string, db string, n int) {
+		t.Helper()
+		if request != "" {
+			if e, failed := c.do(request).(replyError); failed {
+				t.Fatalf("%s: %s", request, e)
+			}
+		}
+		if got := c.info("keyspace", db); got != "" && !strings.HasSuffix(got, ",subexpiry="+strconv.Itoa(n)) || got == "" && n != 0 {
+			t.Errorf("after %s %s is %s, not %d", request, db, got, n)
+		}
+	}
+	want("set other 1", "db0", 0)
+	want("hset h a 1 b 2", "db0", 0)
+	want("hexpire h 1000 fields 1 a", "db0", 1)
+	want("hexpire h 1000 fields 1 b", "db0", 1)
+	want("expire h 5000", "db0", 1)
+	want("persist h", "db0", 1)
+	want("hpersist h fields 1 a", "db0", 1)
+	want("hset h b 3", "db0", 0)
+	want("hexpire h 1000 fields 2 a b", "db0", 1)
+	for i := range 20 { // to other shards
+		want("copy h copy"+strconv.Itoa(i), "db0", i+2)
+	}
+	want("rename h moved", "db0", 21)
+	want("rename copy0 moved", "db0", 20)
+	want("hdel moved a", "db0", 20)
+	want("hdel moved b", "db0", 19)
+	want("set copy1 x", "db0", 18)
+	want("set copy2 "+strings.Repeat("x", 20000), "db0", 17)
+	want("del copy3", "db0", 16)
+	want("move copy4 1", "db0", 15)
+	want("", "db1", 1)
+	want("swapdb 0 1", "db0", 1)
+	want("", "db1", 15)
+	want("debug reload", "db1", 15)
+	want("hpexpire copy4 1 fields 2 a b", "db0", 1)
+	eventually(t, "the hash's end", func() bool { return c.info("keyspace", "db0") == "" })
+	want("select 1", "db1", 15)
+	want("hpexpire copy5 1 fields 1 a", "db1", 15)
+	eventually(t, "the field's end", func() bool { return c.do("hlen copy5") == int64(1) })
+	want("", "db1", 15)
+	want("flushdb", "db1", 0)
+	want("hset h a 1", "db1", 0)
 }
 
 func TestHumanBytes(t *testing.T) {

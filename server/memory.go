@@ -109,6 +109,7 @@ type memoryFigures struct {
 
 type databaseFigures struct {
 	index, keys, volatile int
+	subvolatile           int // hashes of which a field has an expiry
 	tables                int64
 
 	ttlSum_ms int64 // of the keys in the sample
@@ -133,6 +134,7 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 			d := &dbs[db]
 			d.keys += sh.Len(db)
 			d.volatile += sh.Volatile(db)
+			d.subvolatile += sh.Subvolatile(db)
 			d.tables += int64(sh.TableBytes(db))
 			d.sampleTTL(sh, db, now)
 		})

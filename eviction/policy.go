@@ -32,6 +32,8 @@ type Source interface {
 	// Next is an entry that was not returned for longest: a hand goes over each shard in the order of the hashes. It is
 	// false if there is none, or none nearby.
 	Next() (Candidate, bool)
+	// Some is up to n entries that Next would return one after the other, at least one unless there is none nearby.
+	Some(n int) []Candidate
 	// Find is the entries at a place: hardly ever more than one.
 	Find(p Place) []Candidate
 	// Soonest is about the entry that expires before all others.

@@ -55,6 +55,13 @@ func (s *shelf) Sample(rnd uint64) (list []Candidate) {
 	}
 	return list
 }
+func (s *shelf) Some(n int) (list []Candidate) {
+	for range min(n, len(s.hashes)) {
+		c, _ := s.Next()
+		list = append(list, c)
+	}
+	return list
+}
 func (s *shelf) Next() (Candidate, bool) {
 	if len(s.hashes) == 0 {
 		return Candidate{}, false

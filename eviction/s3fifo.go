@@ -191,39 +191,35 @@ func (v *victims) met(looks, waiting int) {
 
 const waitsAll = 1 << 16 // all entries wait
 
-// fromWaiting lets the hand go on until it has met a few entries that wait and were not used. The oldest of them leaves. Those
+// fromWaiting lets the hand go on until it has met some that wait and were not used. The oldest of those leaves. Those
 // that were used move on.
-func (v *victims) fromWaiting() (Candidate, bool) {
-	var best Place
-	oldest, waiting, looks := int64(-1), 0, 0
-	for ; v.looks > looksLeft && waiting < waitMost; v.looks-- {
-		c, ok := v.src.Next()
-		if looks++; !ok {
+func (v *victims) fromWaiting() (oldest Candidate, ok bool) {
+	looks, waiting := 0, 0
+	for most := int64(-1); v.looks > looksLeft && !ok; {
+		list := v.src.Some(min(waitMost, v.looks-looksLeft))
+		if len(list) == 0 {
 			break
 		}
-		if !v.waits(c) {
-			continue
-		}
-		if fifoCount(c.Word) >= v.needs(c) {
-			v.src.SetWord(c, fifoMoved(c.Word, v.mode.moved, v.at.Now_ms))
-			continue
-		}
-		waiting++
-		if idle := fifoIdle(c.Word, v.at.Now_ms); idle > oldest {
-			oldest = idle
-			_, best = v.src.Hash(c)
-		}
-	}
-	v.met(looks, waiting)
-	if waiting > 0 {
-		for _, c := range v.src.Find(best) {
-			if v.waits(c) {
-				v.leaves(c)
-				return c, true
+		v.looks -= len(list)
+		looks += len(list)
+		for _, c := range list {
+			switch {
+			case !v.waits(c):
+			case fifoCount(c.Word) >= v.needs(c):
+				v.src.SetWord(c, fifoMoved(c.Word, v.mode.moved, v.at.Now_ms))
+			default:
+				waiting++
+				if idle := fifoIdle(c.Word, v.at.Now_ms); idle > most {
+					most, oldest, ok = idle, c, true
+				}
 			}
 		}
 	}
-	return Candidate{}, false
+	v.met(looks, waiting)
+	if ok {
+		v.leaves(oldest)
+	}
+	return oldest, ok
 }
 
 // fromSmall takes entries out of the small queue until one of them was not used. Those that were move on, and pass of 65536

@@ -287,6 +287,14 @@ func (c *choice) append(sh *Shard, d *database, slot table.Slot, e arena.Ref) []
 
 // Next is the entry after the hand of the database.
 func (c *choice) Next() (eviction.Candidate, bool) {
+	if list := c.Some(1); len(list) > 0 {
+		return list[0], true
+	}
+	return eviction.Candidate{}, false
+}
+
+// Some is up to n entries after the hand of the database, all of one shard.
+func (c *choice) Some(n int) []eviction.Candidate {
 	ks := c.v.ks
 	if len(c.stretches) == 0 {
 		c.stretches = make([]stretch, ks.databases)
@@ -298,22 +306,23 @@ func (c *choice) Next() (eviction.Candidate, bool) {
 			idle++
 		}
 		sh, d := c.take(at.shard)
-		for tries := 0; d.ready && tries < nextTries; tries++ {
+		for tries := 0; d.ready && tries < nextTries && len(c.list) < n; tries++ {
 			slot, e, ok, done := d.t.NextWithin(&at.hand, c.volatile, at.last)
 			if at.open = !done; done {
 				break
 			}
 			if ok {
-				if x, ok := c.offer(sh, d, slot, e); ok {
-					return x, true
-				}
+				c.list = c.append(sh, d, slot, e)
 			}
+		}
+		if len(c.list) > 0 {
+			return c.list
 		}
 		if !d.ready {
 			at.open = false
 		}
 	}
-	return eviction.Candidate{}, false
+	return nil
 }
 
 const (

@@ -9,8 +9,15 @@ import (
 // Squeeze makes the next shard in turn hold less memory without giving up data: it gives free pages back, or else moves
 // the entries of a sparse slab together so that there are some. The view holds no shard. It returns whether it got anywhere.
 // It is for when memory is short now; defragmentation does the same for more and at leisure.
+//
+// Where nothing was gained the next calls do nothing, twice as many each time: at the limit, with values of one size, shards are
+// as dense as they get, and every write would look at some of them again.
 func (v *View) Squeeze() bool {
 	ks := v.ks
+	if ks.squeezeRest.Load() > 0 {
+		ks.squeezeRest.Add(-1)
+		return false
+	}
 	for range min(squeezeShards, len(ks.shards)) {
 		i := int(ks.squeezeTurn.Add(1)) & (len(ks.shards) - 1)
 		v.Take(1 << i)
@@ -27,9 +34,13 @@ func (v *View) Squeeze() bool {
 		gained = gained || s.arena.ResidentBytes() < had
 		v.Release()
 		if gained {
+			ks.squeezeIdle.Store(0)
 			return true
 		}
 	}
+	idle := min(2*ks.squeezeIdle.Load()+1, squeezeIdleMost)
+	ks.squeezeIdle.Store(idle)
+	ks.squeezeRest.Store(idle)
 	return false
 }
 
@@ -37,6 +48,8 @@ const (
 	squeezeShards = 4       // shards that are asked before it is given up
 	squeezeSlabs  = 3       // slabs of one that are tried
 	squeezeTrim   = 1 << 20 // bytes given back at once
+
+	squeezeIdleMost = 63 // calls that do nothing after one without gain
 )
 
 // moveEntry moves the allocation r of a slab, if it is an entry: it is if the table of a database names it under the key

@@ -59,6 +59,53 @@ func TestSqueezeGivesBackWhatGapsTook(t *testing.T) {
 	}
 }
 
+// TestSqueezeRests: a call that gains nothing makes the next ones do nothing, more and more of them, until one gains again.
+func TestSqueezeRests(t *testing.T) {
+	ks := newKeyspace(t, 2)
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	name := func(i int) []byte { return []byte("key:" + strconv.Itoa(i)) }
+	on := func(i int, f func()) {
+		v.Take(1 << ks.ShardOf(ks.Hash(name(i))))
+		f()
+		v.Release()
+	}
+	for i := range 20_000 {
+		on(i, func() { v.SetString(name(i), []byte(strings.Repeat("x", 100)), 0) })
+	}
+	for v.Squeeze() {
+	}
+	looks := func() (n int) {
+		for range 2 * squeezeIdleMost {
+			turn := ks.squeezeTurn.Load()
+			if v.Squeeze() {
+				t.Fatal("there was something to gain")
+			}
+			if ks.squeezeTurn.Load() != turn {
+				n++
+			}
+		}
+		return n
+	}
+	if first, then := looks(), looks(); first > 7 || then > 2 {
+		t.Errorf("%d and then %d of %d calls looked at shards", first, then, 2*squeezeIdleMost)
+	}
+	for i := range 20_000 {
+		if i%4 != 0 {
+			on(i, func() { v.Delete(name(i)) })
+		}
+	}
+	calls := 0
+	for ; !v.Squeeze(); calls++ {
+		if calls > squeezeIdleMost {
+			t.Fatal("what there is to gain is not found")
+		}
+	}
+	if !v.Squeeze() {
+		t.Error("after a gain it rests")
+	}
+}
+
 // TestMoveEntryTakesNothingElseForAnEntry: whatever bytes stand in a slot, only what a table names is moved.
 func TestMoveEntryTakesNothingElseForAnEntry(t *testing.T) {
 	ks := newKeyspace(t, 1)

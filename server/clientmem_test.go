@@ -75,3 +75,27 @@ func TestClientsAreClosedUntilTheRestIsWithinTheLimit(t *testing.T) {
 		t.Errorf("%d of %d clients are left", len(left), clients)
 	}
 }
+
+// A reply that redis-server would have room for without a list of buffers does not count against the limit of output, however low
+// that is.
+func TestSmallRepliesPassALowLimitOfOutput(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	c.want("set small "+strings.Repeat("x", 10000), "OK")
+	c.want("set large "+strings.Repeat("x", 100000), "OK")
+	if got := c.do("config", "set", "client-output-buffer-limit", "normal 10 5 0"); got != "OK" {
+		t.Fatal(got)
+	}
+	for range 3 {
+		if n := len(c.text("get small")); n != 10000 {
+			t.Errorf("GET answers %d bytes", n)
+		}
+	}
+	c.send("get large")
+	if v, err := c.parse(); err == nil {
+		t.Errorf("GET answers %.20v", v)
+	}
+	if n := ts.dial().number("stats", "client_output_buffer_limit_disconnections"); n != 1 {
+		t.Errorf("%d clients were closed", n)
+	}
+}

@@ -7,8 +7,9 @@ import (
 	"larder/server/netloop"
 )
 
-// outputUnseen is how much output may wait before anybody looks at the limits: a smaller limit has no meaning.
-const outputUnseen = 1 << 10
+// outputUnseen is how much output may wait before the limits count: as much as fits into the buffer that redis-server has for
+// each client and does not count.
+const outputUnseen = 16 << 10
 
 // outputLimit is what client-output-buffer-limit says for the session's class.
 func (s *session) outputLimit() config.OutputLimit {
@@ -26,7 +27,8 @@ func (s *session) outputLimit() config.OutputLimit {
 // beyond the soft one.
 func (ex *executor) checkOutput(s *session) {
 	n := s.conn.Pending()
-	if n < outputUnseen && s.softSince == 0 {
+	if n <= outputUnseen {
+		s.softSince = 0
 		return
 	}
 	l := s.outputLimit()

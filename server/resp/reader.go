@@ -33,9 +33,13 @@ import (
 type Limits struct {
 	MaxBulk     int  // proto-max-bulk-len: bytes of one argument
 	MaxArgs     int  // arguments of one request
-	MaxBuffered int  // client-query-buffer-limit: bytes of an unfinished request; 0 = no limit
+	MaxBuffered int  // client-query-buffer-limit: bytes of an unfinished request, or of one argument; 0 = no limit
 	Unauth      bool // the client still has to authenticate: at most 10 arguments of at most 16 KiB
 }
+
+// exceeds tells whether an argument of that size, with the end of its line, is more than may be buffered: it is refused also
+// when it is there as a whole, which is a matter of chance.
+func (l *Limits) exceeds(size int64) bool { return l.MaxBuffered > 0 && size > int64(l.MaxBuffered)-2 }
 
 // Bounds that Redis fixes in its protocol.
 const (
@@ -63,7 +67,7 @@ const (
 	NeedMore      Status = iota // no whole request is left in the window
 	Command                     // the request is filled in
 	ProtocolError               // the client does not speak the protocol: reply with Err, then close; nothing follows
-	Overflow                    // the unfinished request has passed Limits.MaxBuffered: close without a reply
+	Overflow                    // the request has passed Limits.MaxBuffered: close without a reply
 )
 
 // Request is one command as the client sent it. Args[0] is its name; there is at least one argument.
@@ -218,7 +222,7 @@ func (r *Reader) cutShort(lim *Limits, a *Args, req *Request) bool {
 			i += 5
 		default:
 			long, at, f := length(b, i, bad)
-			if f != 0 || head&0xff != '$' || long < 0 || b[at-1] != '\n' {
+			if f != 0 || head&0xff != '$' || long < 0 || b[at-1] != '\n' || lim.exceeds(long) {
 				a.giveBack(args)
 				return false
 			}
@@ -289,6 +293,10 @@ func (r *Reader) cutArray(lim *Limits, a *Args, req *Request) Status {
 		end := i + bulk
 		if len(b) < end+2 {
 			return r.unfinished(a, args, i, left, bulk)
+		}
+		if lim.exceeds(int64(bulk)) {
+			a.giveBack(args)
+			return Overflow
 		}
 		if args != nil {
 			args[n] = b[i:end:end]

@@ -1,6 +1,11 @@
 package resp
 
-import "testing"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestReaderCutsPipeline(t *testing.T) {
 	var r Reader
@@ -26,5 +31,27 @@ func TestReaderCutsPipeline(t *testing.T) {
 	r.Stash(nil)
 	if r.Owned() != 0 {
 		t.Fatal("an idle reader owns a buffer")
+	}
+}
+
+// An argument that is more than may be buffered is refused, though all of it is there; several that are together are not.
+func TestArgumentsBeyondTheBuffer(t *testing.T) {
+	lim := DefaultLimits()
+	lim.MaxBuffered = 5000
+	for _, c := range []struct {
+		sizes []int
+		want  Status
+	}{{[]int{4998}, Command}, {[]int{4999}, Overflow}, {[]int{3000, 3000, 3000}, Command}, {[]int{1, 4998, 4999}, Overflow}, {slices.Repeat([]int{10}, 2000), Command}} {
+		in := fmt.Appendf(nil, "*%d\r\n", len(c.sizes))
+		for _, n := range c.sizes {
+			in = fmt.Appendf(in, "$%d\r\n%s\r\n", n, strings.Repeat("x", n))
+		}
+		var r Reader
+		var a Args
+		var q Request
+		r.Feed(in)
+		if st := r.Next(&lim, &a, &q); st != c.want {
+			t.Errorf("arguments of %.20v bytes are answered %d, not %d", c.sizes, st, c.want)
+		}
 	}
 }

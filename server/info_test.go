@@ -219,6 +219,9 @@ func TestListenersAndWatchersAreCounted(t *testing.T) {
 	b.want("watch l", "OK")
 	b.want("watch l m", "OK")
 	want(0, 2, 3)
+	if line := b.text("client info"); !strings.Contains(line, " watch=2\n") {
+		t.Errorf("CLIENT INFO of who watches two keys is %s", line)
+	}
 	b.want("unwatch", "OK")
 	want(0, 1, 2)
 	b.do("subscribe x")

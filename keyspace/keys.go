@@ -133,10 +133,16 @@ func (v *View) Flush(db int) int {
 }
 
 // Bury gives back up to about budget allocations of what was dropped in the shards that are held, and tells whether there is
-// more.
-func (v *View) Bury(budget int) (more bool) {
+// more. Unless it is done in place of doing it later it is not counted in ShardStats.LazyFreed.
+func (v *View) Bury(budget int, lazily bool) (more bool) {
 	each := budget / max(1, bits.OnesCount64(uint64(v.held)))
-	v.each(v.held, func(s *Shard) { more = s.Bury(each) || more })
+	v.each(v.held, func(s *Shard) {
+		counted := s.Stats.LazyFreed
+		more = s.Bury(each) || more
+		if !lazily {
+			s.Stats.LazyFreed = counted
+		}
+	})
 	return more
 }
 

@@ -318,12 +318,18 @@ func TestFlushGivesBackBeforeItAnswers(t *testing.T) {
 	if n := c.number("memory", "lazyfree_pending_objects"); n == 0 {
 		t.Error("FLUSHALL ASYNC has freed everything")
 	}
+	c.want("debug pause-cron 0", "OK")
+	eventually(t, "the burial", func() bool { return c.number("memory", "lazyfree_pending_objects") == 0 })
+	c.want("config resetstat", "OK")
+	c.want("debug populate 50", "OK")
 	c.want("multi", "OK")
 	c.want("flushall", "QUEUED")
 	if got := c.list("exec"); len(got) != 1 || got[0] != "OK" {
 		t.Errorf("EXEC answers %v", got)
 	}
-	c.want("debug pause-cron 0", "OK")
+	if n := c.number("memory", "lazyfreed_objects"); n != 0 {
+		t.Errorf("a transaction has freed %d keys later", n)
+	}
 }
 
 // TestInfoSeesWhatWasSentBefore sends something on one connection and, without waiting for the reply, INFO on another. Now

@@ -459,9 +459,9 @@ func flushall(c *Ctx) {
 }
 
 // flushed replies to a flush. If it is to be over when the client hears of it, and there is too much to give back at once, the
-// client waits and nobody else.
+// client waits and nobody else. As in redis-server since 7.4 that counts as freed lazily, and what a transaction frees does not.
 func (c *Ctx) flushed(sync bool) {
-	if sync && c.Bury(flushAtOnce) && c.MayBlock && c.AwaitBurial != nil && c.AwaitBurial() {
+	if sync && c.Bury(flushAtOnce, c.MayBlock) && c.MayBlock && c.AwaitBurial != nil && c.AwaitBurial() {
 		return
 	}
 	c.Reply.OK()

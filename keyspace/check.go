@@ -47,6 +47,9 @@ func (s *Shard) Check() error {
 	if made != s.made {
 		return fmt.Errorf("%d databases have a table, counted were %d", made, s.made)
 	}
+	if s.nextGrave() >= 0 && s.ks.Graves()&(1<<s.id) == 0 {
+		return fmt.Errorf("%d dropped values wait, and nobody knows", len(s.grave))
+	}
 	if len(s.grave) > 0 {
 		return nil // what waits to be freed is not known piece by piece
 	}

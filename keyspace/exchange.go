@@ -51,6 +51,8 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.peeked, b.peeked = item{}, item{}
 		a.defrag = defrag{stats: a.defrag.stats}
 		b.defrag = defrag{stats: b.defrag.stats}
+		a.noteGrave()
+		b.noteGrave()
 		for n := range a.dbs {
 			a.dbs[n].gen++
 			b.dbs[n].gen++

@@ -63,6 +63,7 @@ type Keyspace struct {
 	policyBytes atomic.Int64  // what the policy keeps, as it is part of used
 	walks       WalkID        // the last one that was begun
 	used        atomic.Int64  // of all shards; see Shard.noteUsed
+	graves      atomic.Uint64 // the Set of shards in which Bury has something to do
 	resident    atomic.Int64  // memory that the shards hold from the system
 
 	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds
@@ -165,6 +166,10 @@ const (
 // Used is the bytes that the data takes, up to a few KiB for each shard: what is in the arenas, and what shards and
 // databases take when they are empty. It may be called without holding a shard.
 func (ks *Keyspace) Used() int64 { return ks.used.Load() }
+
+// Graves are the shards that have dropped values whose memory Bury would give back now. It may be called without holding a
+// shard.
+func (ks *Keyspace) Graves() Set { return Set(ks.graves.Load()) }
 
 // Resident is the memory that the data holds from the system: pages in use, with the gaps in them, and free pages that
 // were not given back. It may be called without holding a shard.

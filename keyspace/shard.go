@@ -249,7 +249,7 @@ func (s *Shard) flush(i int) (keys int) {
 		return 0
 	}
 	keys = d.t.Len()
-	s.grave = append(s.grave, dropped{root: d.t.Root(), table: true, keys: keys, part: d.part})
+	s.entomb(dropped{root: d.t.Root(), table: true, keys: keys, part: d.part})
 	if d.part != nil {
 		d.part.detach(table.Open(s.arena, d.t.Root(), layout{}, s.ks.hash))
 		d.part = nil
@@ -285,8 +285,26 @@ func (s *Shard) freeValue(h head, e arena.Ref) {
 // bury gives a structure back: at once if it is small, else it is queued.
 func (s *Shard) bury(t datatypes.Type, root arena.Ref) {
 	if !datatypes.FreeStep(&s.env, t, root, freeAtOnce) {
-		s.grave = append(s.grave, dropped{root: root, typ: t, keys: 1})
+		s.entomb(dropped{root: root, typ: t, keys: 1})
 	}
+}
+
+// entomb queues what was dropped, and wakes who frees it.
+func (s *Shard) entomb(d dropped) {
+	s.grave = append(s.grave, d)
+	if bit := uint64(1) << s.id; s.ks.graves.Or(bit)&bit == 0 {
+		s.ks.wakeSweeper()
+	}
+}
+
+// noteGrave makes Keyspace.Graves right about the shard.
+func (s *Shard) noteGrave() (more bool) {
+	if more = s.nextGrave() >= 0; more {
+		s.ks.graves.Or(1 << s.id)
+	} else {
+		s.ks.graves.And(^(uint64(1) << s.id))
+	}
+	return more
 }
 
 // freeAtOnce is how many allocations are freed with the command that drops a value; the rest is left to Bury.
@@ -298,7 +316,7 @@ func (s *Shard) Bury(budget int) (more bool) {
 	for budget > 0 {
 		i := s.nextGrave()
 		if i < 0 {
-			return false
+			break
 		}
 		g := &s.grave[i]
 		done := false
@@ -322,7 +340,7 @@ func (s *Shard) Bury(budget int) (more bool) {
 			s.grave = nil
 		}
 	}
-	return s.nextGrave() >= 0
+	return s.noteGrave()
 }
 
 // nextGrave is the first dropped value that may be freed, or -1.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math/bits"
 	"os"
 	"runtime/debug"
 
@@ -21,6 +22,7 @@ import (
 const (
 	evictAtOnce   = 64 // steps by which one command makes room at most: what is still too much is left to the next ones
 	squeezeAtOnce = 4  // of them, those that do not remove a key
+	buryAtOnce    = 16 // and those that give back what was dropped before
 
 	// A process of less than smallLimit is mostly program: there the data alone counts. From largeLimit on all does.
 	smallLimit = 32 << 20
@@ -105,6 +107,17 @@ func (srv *Server) boundGarbage() {
 	debug.SetGCPercent(percent)
 }
 
+// buryStep gives back some of what was dropped in one of the shards. No shard is held before.
+func (ex *executor) buryStep() {
+	i := bits.TrailingZeros64(uint64(ex.srv.ks.Graves()))
+	if i == 64 {
+		return
+	}
+	ex.view.Take(1 << i)
+	ex.srv.ks.Shard(i).Bury(buryBudget)
+	ex.view.Release()
+}
+
 // makeRoom evicts keys while the data is beyond maxmemory, and tells whether there is room for more: it is within the
 // limit, or it was possible to evict as many as one command should. No shard is held before.
 func (ex *executor) makeRoom() bool {
@@ -117,8 +130,18 @@ func (ex *executor) makeRoom() bool {
 	}
 	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.now) && !srv.failoverPaused()
 	samples := int(srv.conf.MaxmemorySamples.Get())
-	squeezed := 0
+	squeezed, buried := 0, 0
 	for range evictAtOnce {
+		if srv.ks.Graves() != 0 { // what is gone already comes before what is still wanted
+			if buried == buryAtOnce {
+				return true
+			}
+			buried++
+			if ex.buryStep(); !srv.outOfMemory() {
+				return true
+			}
+			continue
+		}
 		if squeezed < squeezeAtOnce && !srv.dataOver() {
 			squeezed++
 			if ex.view.Squeeze() {

@@ -94,6 +94,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	defer ex.leave()
 	ex.setTime()
 	busy := j.expire(start)
+	j.graves |= j.srv.ks.Graves()
 	busy = j.bury(start) || busy
 	if j.srv.outOfMemory() && ex.makeRoom() { // the limit was lowered: go on, some keys at a time
 		busy = busy || j.srv.outOfMemory()

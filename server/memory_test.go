@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,4 +69,44 @@ func TestInfoNeedsNoShardsItDoesNotLookAt(t *testing.T) {
 		}
 	}
 	ts.ks.Unlock(ts.ks.All())
+}
+
+// Memory of a large key that was evicted, or deleted, is waited for before another key goes.
+func TestEvictionGoesByWhatIsGoneAlready(t *testing.T) {
+	ts := startServer(t, "--maxmemory-policy", "allkeys-random")
+	c := ts.dial()
+	const sets = 40
+	for i := range sets {
+		words := []string{"sadd", "set" + strconv.Itoa(i)}
+		for m := range 3000 {
+			words = append(words, "member-"+strconv.Itoa(m))
+		}
+		c.do(words...)
+	}
+	fill := func(prefix string, n int) {
+		for i := range n {
+			c.want("set "+prefix+strconv.Itoa(i)+" "+strings.Repeat("x", 50), "OK")
+		}
+	}
+	used := func() int64 {
+		return c.number("memory", "used_memory") - c.number("memory", "mem_not_counted_for_evict")
+	}
+	c.want("config set maxmemory "+itoa(used()+1000), "OK")
+	fill("a", 200)
+	if n := c.number("stats", "evicted_keys"); n < 1 || n > 5 {
+		t.Errorf("%d keys had to go for 20 KB", n)
+	}
+	c.want("config set maxmemory 0 maxmemory-policy noeviction", "OK")
+	c.want("debug pause-cron 1", "OK")
+	before := used()
+	for i := 0; c.do("del", "set"+strconv.Itoa(i)) != int64(1); i++ {
+	}
+	c.want("config set maxmemory "+itoa(before-10000), "OK")
+	fill("b", 1) // there is room, though nobody has given it back yet
+	c.want("debug pause-cron 0", "OK")
+	c.want("config set maxmemory 0", "OK")
+	for i := range sets {
+		c.do("del", "set"+strconv.Itoa(i))
+	}
+	eventually(t, "the end of them all", func() bool { return ts.ks.Graves() == 0 && c.number("memory", "lazyfree_pending_objects") == 0 })
 }

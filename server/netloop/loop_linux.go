@@ -22,6 +22,7 @@ const (
 	readLarge     = 64 << 10                        // and the most that it gets in the window
 	readHuge      = 256 << 10                       // the most that one recv takes, straight into a connection's own buffer
 	readMost      = 1 << 20                         // the most of a large argument that one turn takes beyond the first recv
+	lastPacket    = 64 << 10                        // what a packet holds at most, if it stays on this machine
 	sendMost      = 512 << 10                       // the most that one send gives
 	windowSize    = eventsPerTurn * (readSmall * 2) // leftover and new bytes of every event; only what is used is touched
 )
@@ -242,7 +243,7 @@ func (l *Loop) receive(c *Conn, room []byte) (used int) {
 //
 // The end of a large argument may wait at the other side for us to confirm the rest: senders that wait before they send
 // a packet that is not full (TCP_NODELAY is off) meet systems here that confirm late, up to 40 ms. So what there is is
-// confirmed at once when it ends in the middle.
+// confirmed at once when what is missing may be such a packet.
 func (l *Loop) receiveRest(c *Conn) {
 	confirmed := !c.peer.IsValid() // only TCP confirms
 	for most := readMost; most > 0; {
@@ -256,7 +257,7 @@ func (l *Loop) receiveRest(c *Conn) {
 		}
 		space = space[:min(len(space), readHuge, most)]
 		n, e := recv(c.fd, space)
-		if e == unix.EAGAIN && !confirmed {
+		if e == unix.EAGAIN && !confirmed && missing <= lastPacket {
 			confirmed = true
 			confirm(c.fd)
 			continue

@@ -163,7 +163,7 @@ func (s *Shard) defragEntry(db int, d *database, f found) {
 			w.stats.Moved++
 		}
 	case it.h.enc() == datatypes.EncRoot:
-		if cursor := it.defragValue(0, innerFirst); cursor != 0 {
+		if cursor := it.copied().defragValue(0, innerFirst); cursor != 0 {
 			w.large = append(w.large, largeValue{db, append([]byte(nil), it.key()...), it.h.typ(), cursor})
 		}
 	}

@@ -76,6 +76,10 @@ func (v *View) Memory(key []byte, samples int) (bytes int, ok bool) {
 	return it.memory(samples), true
 }
 
+// copied is the item in a place of its own, for what keeps hold of it: collections do. Whoever goes over all entries does
+// not want each of their items on the heap.
+func (it item) copied() *item { return &it }
+
 // ownMemory is what the entry takes, without what a collection has elsewhere.
 func (it *item) ownMemory() int {
 	n := slotBytes + arena.RoundUp(it.h.size())

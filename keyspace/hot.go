@@ -90,7 +90,7 @@ func (s *Shard) weigh(d *database, slot table.Slot, e arena.Ref) {
 	it := item{sh: s, d: d, slot: slot, e: e, h: parse(s.arena, e)}
 	n := 0
 	if it.h.enc() == datatypes.EncRoot {
-		n = it.memory(bigSamples)
+		n = it.copied().memory(bigSamples)
 	} else {
 		n = it.ownMemory()
 	}

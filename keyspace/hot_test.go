@@ -116,3 +116,28 @@ func TestHotKeysAreTold(t *testing.T) {
 		t.Errorf("%d hot keys after all were forgotten", n)
 	}
 }
+
+// TestUpkeepLeavesNoGarbage: going over all keys in search of large ones costs the collector nothing.
+func TestUpkeepLeavesNoGarbage(t *testing.T) {
+	ks := newKeyspace(t, 1)
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	v.Take(1)
+	for i := range 20_000 {
+		v.SetString([]byte(fmt.Sprint("key:", i)), []byte("value"), 0)
+	}
+	s := ks.shards[0]
+	for s.LookForBig() {
+	}
+	rounds := 0
+	if n := testing.AllocsPerRun(5, func() {
+		v.SetString([]byte("key:1"), []byte(fmt.Sprint("other", rounds)), 0) // there is something new
+		s.big.seen = -1
+		for s.LookForBig() {
+			rounds++
+		}
+	}); n > 100 || rounds == 0 {
+		t.Errorf("%.0f allocations in %d steps of looking for big keys among 20,000", n, rounds)
+	}
+	v.Release()
+}

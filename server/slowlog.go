@@ -40,6 +40,9 @@ func (l *slowLog) add(s *session, row *command.Row, argv [][]byte, at_s int64, d
 	e := slowEntry{at_s: at_s, took_us: d.Microseconds(), addr: s.conn.RemoteAddr(), name: s.name, args: slowCopy(row, argv)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.max == 0 {
+		return
+	}
 	e.id = l.next
 	l.next++
 	l.entries = append(l.entries, e)

@@ -35,7 +35,15 @@ func TestSlowlog(t *testing.T) {
 	c.want("slowlog reset", "OK")
 	c.want("slowlog len", 0)
 
-	c.want("config set slowlog-log-slower-than 0", "OK")
+	c.want("config set slowlog-log-slower-than 0 slowlog-max-len 0", "OK")
+	for range 5 {
+		c.want("ping", "PONG")
+	}
+	c.want("slowlog len", 0)
+	c.want("config set slowlog-max-len 4", "OK")
+	if id := c.list("slowlog get 1")[0].([]any)[0]; id != int64(1) {
+		t.Errorf("what a log without room did not keep has numbers: %v comes next", id)
+	}
 	for i := range 6 {
 		c.want(fmt.Sprintf("set k%d v", i), "OK")
 	}

@@ -192,9 +192,23 @@ func TestLogGroups(t *testing.T) {
 	if got = l.Latest(10); len(got) != 3 || got[0].Object != "c" || got[1].ID != 2 || got[2].Object != "a" || got[2].ID != 0 {
 		t.Errorf("%+v", got)
 	}
+	l.SetMax(2)
+	if got = l.Latest(10); len(got) != 3 {
+		t.Errorf("%d entries are left before another one comes", len(got))
+	}
+	at("d", 120_003)
+	if got = l.Latest(10); len(got) != 2 || got[0].Object != "d" || got[1].Object != "c" {
+		t.Errorf("%+v", got)
+	}
+	l.SetMax(0)
+	at("d", 120_004)
+	if got = l.Latest(10); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	l.SetMax(3)
 	l.Reset()
 	at("d", 0)
-	if got = l.Latest(1); len(got) != 1 || got[0].ID != 4 {
+	if got = l.Latest(1); len(got) != 1 || got[0].ID != 5 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -55,6 +55,10 @@ const (
 func (l *Log) Add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.max == 0 {
+		l.trim()
+		return
+	}
 	for i := len(l.entries) - 1; i >= max(0, len(l.entries)-likeAmong); i-- {
 		old := l.entries[i]
 		apart := max(e.At_ms-old.At_ms, old.At_ms-e.At_ms)
@@ -90,12 +94,11 @@ func (l *Log) Reset() {
 	l.entries = nil
 }
 
-// SetMax changes how many entries are kept.
+// SetMax changes how many entries are kept. Those that are too many by that stay until the next one comes.
 func (l *Log) SetMax(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.max = n
-	l.trim()
 }
 
 func (l *Log) trim() {

@@ -13,6 +13,7 @@ import (
 
 	"larder/keyspace"
 	"larder/persistence"
+	"larder/replication"
 )
 
 // logDamage is why the append-only files cannot be loaded: the last word of a server that cannot start for that.
@@ -166,15 +167,15 @@ type logLoader struct {
 	re       *replay
 	done     int64 // bytes of the files before
 	salvaged bool
-	at       persistence.LogPosition // that the last line says, unless a command stands behind it
+	place    placeReader
 }
 
 // position is the position of what was loaded, if the files say it and nothing is missing.
 func (ld *logLoader) position() savedPosition {
-	if ld.salvaged || ld.re != nil && ld.re.errors.Load() > 0 {
+	if !ld.place.ok || ld.salvaged || ld.re != nil && ld.re.errors.Load() > 0 {
 		return savedPosition{}
 	}
-	return savedPosition{id: ld.at.ID, at: ld.at.At, db: ld.at.DB}
+	return savedPosition{id: ld.place.p.ID, at: ld.place.p.At, db: ld.place.p.DB}
 }
 
 func (ld *logLoader) end() {
@@ -220,7 +221,6 @@ func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err er
 
 func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64, err error) {
 	srv, oldStyle := ld.srv, name == ld.srv.conf.AppendFilename.Get()
-	ld.at = persistence.LogPosition{}
 	if oldStyle {
 		srv.log.Info("Reading RDB preamble from AOF file...")
 	} else {
@@ -229,7 +229,10 @@ func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64,
 	o := srv.loadOptions(time.Now())
 	o.KeepExpired = true // the commands behind it know of them
 	o.Progress = ld.progress
+	srv.repl.saved = savedPosition{}
 	res, err := srv.loadRDB(in, size, ld.view(), o)
+	base := srv.repl.saved
+	ld.place = placeReader{persistence.LogPosition{ID: base.id, At: base.at, DB: base.db}, len(base.id) == replication.IDLen}
 	if err != nil {
 		what := "base file"
 		if oldStyle {
@@ -319,12 +322,10 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 			return fmt.Errorf("the append only file has changed since it was looked through: %w", err)
 		}
 		if it.Argv == nil {
-			if p, ok := persistence.ParseLogPosition(it.Raw); ok {
-				ld.at = p
-			}
+			ld.place.note(it.Raw)
 			continue
 		}
-		ld.at = persistence.LogPosition{}
+		ld.place.command(it.Argv, len(it.Raw))
 		if err := ld.re.do(it.Argv, it.Raw); err != nil {
 			var unknown unknownInLog
 			if errors.As(err, &unknown) {

@@ -26,6 +26,8 @@ type journal struct {
 	mu     sync.Mutex
 	sinks  [2]journalSink // by target
 	buf    resp.Writer
+	repl   *replicas
+	place  logPlace
 }
 
 type journalSink struct {
@@ -55,6 +57,7 @@ func (j *journal) attach(to command.Target, sink effectSink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	*j.sink(to) = journalSink{to: sink, db: -1}
+	j.place.known = false
 	j.active.Store(j.active.Load() | uint32(to))
 }
 
@@ -71,6 +74,7 @@ func (j *journal) reselect(to command.Target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.sink(to).db = -1
+	j.place.known = false
 }
 
 func (j *journal) sink(to command.Target) *journalSink {
@@ -81,14 +85,16 @@ func (j *journal) sink(to command.Target) *journalSink {
 }
 
 // commit hands a unit to the sinks that want it. whole says that who reads it does all of it or nothing.
-func (j *journal) commit(ops []op, except command.Target, whole bool) (ends journalEnds) {
+// from is the primary whose request it is, nil if it is nobody's.
+func (j *journal) commit(ops []op, except command.Target, whole bool, from *link) (ends journalEnds) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if except&command.ToLog == 0 {
-		ends.log = j.hand(&j.sinks[0], command.ToLog, ops, whole)
-	}
 	if except&command.ToReplicas == 0 {
 		ends.feed = j.hand(&j.sinks[1], command.ToReplicas, ops, whole)
+	}
+	j.reach(from)
+	if except&command.ToLog == 0 {
+		ends.log = j.hand(&j.sinks[0], command.ToLog, ops, whole)
 	}
 	return ends
 }
@@ -108,8 +114,7 @@ func (j *journal) hand(s *journalSink, target command.Target, ops []op, whole bo
 		return 0
 	}
 	if o := &ops[last]; n == 1 && o.db == s.db {
-		s.end = s.to.Append(o.data)
-		return s.end
+		return j.give(s, target, o.data)
 	}
 	w := &j.buf
 	w.Empty()
@@ -135,7 +140,15 @@ func (j *journal) hand(s *journalSink, target command.Target, ops []op, whole bo
 		w.Array(1)
 		w.BulkString("EXEC")
 	}
-	s.end = s.to.Append(w.Bytes())
+	return j.give(s, target, w.Bytes())
+}
+
+// give appends a unit to a sink.
+func (j *journal) give(s *journalSink, target command.Target, p []byte) (end int64) {
+	if target == command.ToLog {
+		p = j.placed(p)
+	}
+	s.end = s.to.Append(p)
 	return s.end
 }
 
@@ -253,7 +266,11 @@ func (ex *executor) commitAs(whole bool) (ends journalEnds) {
 	if len(ex.unit.ops) == 0 {
 		return ends
 	}
-	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute, whole)
+	var from *link
+	if ex.current != nil {
+		from = ex.current.link
+	}
+	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute, whole, from)
 	ex.unit.reset()
 	if ex.current != nil && ex.srv.guard.on.Load() { // not what expires or is evicted, which everybody finds out by himself
 		advance(&ex.srv.guard.written, ends.feed)

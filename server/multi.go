@@ -98,10 +98,11 @@ func exec(c *command.Ctx) {
 		return
 	}
 	ex.runQueue(s, t.queue)
+	s.wrote(ex.commit())
 	if s.link != nil {
 		ex.obeyed(s)
 	}
-	s.wrote(ex.release())
+	ex.view.Release()
 	c.Nested()
 }
 

@@ -37,8 +37,9 @@ type replicas struct {
 	backlog atomic.Pointer[replication.Stream] // nil before anybody needed one
 	parked  atomic.Int64                       // the position while there is no backlog
 
+	streamDB atomic.Int32 // database that was selected at the end of the last primary's stream
+
 	mu       sync.Mutex // of what follows, and of backlog and streamDB together
-	streamDB int        // database that is selected at the end of the primary's stream
 	peers    []*peer    // replicas of this server in the order of their coming
 	transfer *transfer  // the snapshot that is being sent, nil if there is none
 
@@ -89,6 +90,7 @@ func (srv *Server) startBacklog(at int64) *replication.Stream {
 	r := &srv.repl
 	b := replication.NewStream(at, srv.conf.ReplBacklogSize.Get())
 	r.parked.Store(at)
+	srv.journal.placeAnew()
 	r.backlog.Store(b)
 	if !r.replica.Load() {
 		srv.journal.attach(command.ToReplicas, backlogSink{b})
@@ -104,10 +106,12 @@ func (srv *Server) dropBacklog() {
 	r.backlog.Store(nil)
 }
 
-// followReplicaOf is called when the server starts: it follows the primary that the configuration names.
+// followReplicaOf is called when the server has loaded its data: it follows the primary that the configuration names, from
+// the first moment at which somebody could find a key whose time is over: on a replica it is not for this server to say.
 func (srv *Server) followReplicaOf() {
 	a := srv.conf.ReplicaOf.Get()
 	if a.Host == "" {
+		srv.endLoading()
 		return
 	}
 	ex := srv.janitor
@@ -119,6 +123,7 @@ func (srv *Server) followReplicaOf() {
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()
 	srv.becomeReplica(ex, a, false)
+	srv.endLoading()
 }
 
 // becomeReplica makes the server a replica of another. The world is stopped, all shards are held. handOver says that the
@@ -131,10 +136,10 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 	}
 	if !was {
 		// What this server has is a history that its new primary may know.
+		if db := srv.journal.feedDB(); db >= 0 { // else nothing was written since the last time
+			r.streamDB.Store(db)
+		}
 		srv.journal.detach(command.ToReplicas)
-		r.mu.Lock()
-		r.streamDB = 0
-		r.mu.Unlock()
 		r.replica.Store(true)
 		if r.backlog.Load() == nil {
 			srv.startBacklog(r.offset())
@@ -190,7 +195,8 @@ func (srv *Server) setServeExpired() {
 }
 
 func (ex *executor) setServeExpired() {
-	ex.view.ServeExpired = ex.srv.repl.replica.Load() || ex.srv.pause.active(ex.now) || ex.srv.failing()
+	srv := ex.srv // a member of a group that is nothing yet will follow somebody, or reign, from where its data is
+	ex.view.ServeExpired = srv.repl.replica.Load() || srv.pause.active(ex.now) || srv.failing() || srv.resting()
 }
 
 // endLink ends the link when the server stops.

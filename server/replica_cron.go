@@ -72,6 +72,9 @@ func (j *journal) say(to command.Target, p []byte) {
 	defer j.mu.Unlock()
 	if s := j.sink(to); s.to != nil {
 		s.end = s.to.Append(p)
+		if to == command.ToReplicas {
+			j.notePlace()
+		}
 	}
 }
 

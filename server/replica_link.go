@@ -338,9 +338,7 @@ func (srv *Server) dial(ctx context.Context, addr string, secure bool) (net.Conn
 // opened makes the session of a connection to a primary.
 func (l *link) opened(s *session) {
 	s.link, s.authed, s.user = l, true, nil // the primary has checked what its clients may do
-	l.srv.repl.mu.Lock()
-	s.db = l.srv.repl.streamDB
-	l.srv.repl.mu.Unlock()
+	s.db = int(l.srv.repl.streamDB.Load())
 	l.held, l.raw = l.held[:0], nil
 	l.session.Store(s)
 	if l.dead.Load() {

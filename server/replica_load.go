@@ -265,9 +265,7 @@ func (srv *Server) backlogAt(at int64, db int) {
 
 // setStreamDB notes which database the primary's stream has selected.
 func (r *replicas) setStreamDB(db int) {
-	r.mu.Lock()
-	r.streamDB = db
-	r.mu.Unlock()
+	r.streamDB.Store(int32(db))
 }
 
 // load reads a snapshot into the view's keyspace; see givesUp for whole. It returns the database that the stream has selected

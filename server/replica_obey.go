@@ -70,8 +70,8 @@ func (ex *executor) obeyed(s *session) {
 	}
 	b := r.backlog.Load()
 	r.mu.Lock()
+	r.streamDB.Store(int32(s.db)) // before: who sees the one without the other gets SELECT twice
 	b.Append(raw)
-	r.streamDB = s.db
 	r.mu.Unlock()
 	if l.held = l.held[:0]; cap(l.held) > unitKept {
 		l.held = nil

@@ -25,12 +25,14 @@ type savedPosition struct {
 // position is the position that the data belongs to, if there is one that somebody may go on from. All shards are held.
 func (srv *Server) position() (p savedPosition, ok bool) {
 	r := &srv.repl
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.backlog.Load() == nil {
+	if r.backlog.Load() == nil || srv.loading.Load() { // what is there is not what the position is of
 		return p, false
 	}
-	return savedPosition{id: r.history.Load().ID, at: r.offset(), db: max(0, r.streamDB)}, true
+	db := r.streamDB.Load()
+	if own := srv.journal.feedDB(); own >= 0 {
+		db = own
+	}
+	return savedPosition{id: r.history.Load().ID, at: r.offset(), db: int(db)}, true
 }
 
 // positionAux is what a snapshot says of that. All shards are held.
@@ -102,7 +104,5 @@ func (srv *Server) adoptSaved() {
 		r.backlog.Store(p.lapsed)
 		srv.journal.attach(command.ToReplicas, backlogSink{p.lapsed})
 	}
-	r.mu.Lock()
-	r.streamDB = p.db
-	r.mu.Unlock()
+	r.streamDB.Store(int32(p.db))
 }

@@ -80,3 +80,65 @@ func TestPositionInLog(t *testing.T) {
 	same(t, a, b)
 	syncs(1, 1)
 }
+
+// TestRestartInAnotherDatabase restarts a replica whose primary has a database other than 0 selected, and says so no more.
+func TestRestartInAnotherDatabase(t *testing.T) {
+	for _, keep := range []string{"no", "yes"} {
+		dir := t.TempDir()
+		a := startServer(t, "--repl-diskless-sync-delay", "0")
+		host, port, _ := strings.Cut(a.addr, ":")
+		options := []string{"--dir", dir, "--appendonly", keep, "--save", "3600 1", "--replicaof", host + " " + port}
+		b := startServer(t, options...)
+		c := a.dial()
+		online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
+		eventually(t, "the replica", online)
+		eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_rewrite_in_progress") == "0" })
+		c.want("select 3", "OK")
+		c.want("incr n", 1)
+		same(t, a, b)
+		b.stop()
+		c.want("incr n", 2)
+		b = startServer(t, options...)
+		eventually(t, "the replica again", online)
+		c.want("incr n", 3)
+		same(t, a, b)
+		if n := c.number("stats", "sync_full"); n != 1 {
+			t.Errorf("appendonly %s: %d snapshots were sent", keep, n)
+		}
+	}
+}
+
+// TestRestartWithExpiredKeys restarts a replica whose snapshot has keys that are over meanwhile. Its primary keeps them, as
+// long as it looks for none: if the replica removed them by itself, and counted that as its primary's, they would part.
+func TestRestartWithExpiredKeys(t *testing.T) {
+	dir := t.TempDir()
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	host, port, _ := strings.Cut(a.addr, ":")
+	options := []string{"--dir", dir, "--appendonly", "yes", "--replicaof", host + " " + port}
+	b := startServer(t, options...)
+	c := a.dial()
+	online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
+	eventually(t, "the replica", online)
+	eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_rewrite_in_progress") == "0" })
+	c.want("debug set-active-expire 0", "OK")
+	for i := range 2000 {
+		c.do("psetex", "k"+itoa(int64(i)), "20", "v")
+	}
+	at := func(c *testClient) int64 { return c.number("replication", "master_repl_offset") }
+	eventually(t, "the same position", func() bool { return at(b.dial()) == at(c) })
+	b.stop()
+	eventually(t, "their time is over", func() bool { return c.do("pttl k1999") == int64(-2) })
+	b = startServer(t, options...)
+	r := b.dial()
+	eventually(t, "the replica again", online)
+	eventually(t, "the same position", func() bool { return at(r) == at(c) })
+	if x, y := c.number("stats", "expired_keys"), r.number("stats", "expired_keys"); x > 10 || y != 0 {
+		t.Errorf("the primary has removed %d keys, the replica %d", x, y)
+	}
+	c.want("debug set-active-expire 1", "OK")
+	eventually(t, "all keys are gone", func() bool { return c.do("dbsize") == int64(0) && r.do("dbsize") == int64(0) })
+	same(t, a, b)
+	if n := c.number("stats", "sync_full"); n != 1 {
+		t.Errorf("%d snapshots were sent", n)
+	}
+}

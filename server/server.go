@@ -156,6 +156,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	}
 	srv.functions.set.Store(&script.Libraries{})
 	srv.repl.init()
+	srv.journal.repl = &srv.repl
 	srv.guard.wake = make(chan struct{}, 1)
 	srv.watchdog.changed = make(chan struct{}, 1)
 	srv.loops = int(conf.EventLoops.Get())
@@ -273,8 +274,8 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.ended.Store(true) // what could not be loaded must never be replaced by what was
 		srv.shutdown()
 	}
-	srv.endLoading()
 	if err != nil {
+		srv.endLoading()
 		srv.stopGroup()
 		srv.engine.Stop(time.Second)
 		srv.stopObserving()
@@ -282,13 +283,13 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.ks.Close()
 		return err
 	}
+	srv.dataLoaded()
+	srv.followReplicaOf()
 	var helpers sync.WaitGroup
 	helpers.Go(srv.keepHouse)
 	helpers.Go(srv.watchCertificates)
 	helpers.Go(srv.keepGuard)
 	helpers.Go(srv.keepWatch)
-	srv.dataLoaded()
-	srv.followReplicaOf()
 	srv.log.Info("Ready to accept connections")
 	close(srv.ready)
 	<-srv.stopping

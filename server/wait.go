@@ -19,7 +19,7 @@ func wait(c *command.Ctx) {
 		return
 	}
 	n := &ackNeed{replicas: replicas, feed: s.feedEnd}
-	if have := s.srv.has(n); have.enough(n) || !c.MayBlock {
+	if have := s.counted(n); have.enough(n) || !c.MayBlock {
 		s.srv.endAckWait(s)
 		c.Reply.Int(have.replicas)
 		return
@@ -46,7 +46,7 @@ func waitaof(c *command.Ctx) {
 		return
 	}
 	n := &ackNeed{onDisk: true, local: local, replicas: replicas, feed: s.feedEnd, log: s.logEnd}
-	have := s.srv.has(n)
+	have := s.counted(n)
 	if !have.enough(n) && c.MayBlock {
 		s.srv.awaitAcks(s, n)
 		c.Block(nil, deadline, command.ReplyRerun)
@@ -89,8 +89,19 @@ func (srv *Server) has(n *ackNeed) (h ackHave) {
 
 // An ackWait is a client that waits for acknowledgements.
 type ackWait struct {
-	s    *session
-	need ackNeed
+	s     *session
+	need  ackNeed
+	heard ackHave // what let it go on; of its loop
+}
+
+// counted is who has what is needed. If there were enough when the client was let go on they count, too: one of them may have
+// left since, but the client is not to wait again, and not to hear of fewer than it has waited for.
+func (s *session) counted(n *ackNeed) ackHave {
+	have := s.srv.has(n)
+	if w := s.acks; w != nil && !have.enough(n) && w.heard.enough(n) {
+		return w.heard
+	}
+	return have
 }
 
 // awaitAcks makes the client hear of acknowledgements, and asks the replicas for them at the end of the turn.
@@ -127,10 +138,11 @@ func (srv *Server) serveWaits() {
 	defer r.mu.Unlock()
 	off := srv.aof.state.Load() == logOff // then nobody need wait for the disk: there is an error to be replied
 	for _, w := range r.waits {
-		if srv.has(&w.need).enough(&w.need) || off && w.need.local > 0 {
+		if have := srv.has(&w.need); have.enough(&w.need) || off && w.need.local > 0 {
 			s := w.s
 			s.ex.post(func() {
 				if s.acks == w && s.wait != nil {
+					w.heard = have
 					s.ex.expireWait(s.wait) // it runs again and finds enough
 				}
 			})

@@ -8,16 +8,17 @@ import "math/bits"
 // it meets and lets go of those that have none left. What left the small queue and comes again while the ghosts remember it
 // stands in the main queue at once. How large the small queue is, and how much a use counts for, is up to the mode: see mode.go.
 //
-// In the beginning the main queue is empty: all that came while there was room stands in the small one, and as long as little is
-// used twice it stays so. The small queue then has the room that the main queue does not need yet, which may be all of
-// it, and for a small queue of that size there is no ring: what belongs to it and is not in the ring waits for the hand. That takes the
-// oldest of a few, as their clocks have it, and lets them be once they are no more than the mode wants in the small queue. (It
-// let go of them as it met them before, in no order, and after what had come later: in caches of a quarter of all that was ever asked for
-// that cost a third of what is won over LRU.)
+// In the beginning the main queue is empty: all that came while there was room stands in the small one, and as long as
+// little is used twice it stays so. The small queue then has the room that the main queue does not need yet, which may be all
+// of it, and there is no ring for a small queue of that size: what belongs to it and is not in the ring waits for the hand.
+// That takes the oldest of a few, as their clocks have it, and lets them be once there are no more than the mode wants in
+// the small queue. (It let go of them as it met them before, in no order, and after what had come later: in caches of a
+// quarter of all that was ever asked for that cost a third of what is won over LRU.)
 //
 // For each entry that is 7 bits of the access word, 4 in the small queue, 8 in the mode with the largest one, and 10 to 11 in
-// the ghosts: at most 24 bits in all with the queue at its usual size, and the models. The other 18 bits of the word are a
-// clock that only OBJECT IDLETIME and files ask for.
+// the ghosts: at most 22 bits in all with the queue at its usual size. The models, of one size for all larger caches, make
+// it 24 from half a million entries on. The other 17 bits of the word are a clock: of OBJECT IDLETIME, files, and those that
+// wait for the hand.
 type s3fifo struct{}
 
 const (
@@ -35,9 +36,9 @@ type fifo struct {
 	ghosts ghosts
 	models models
 	mean   int64 // of the sizes of what has left, 8 bits after the point
-	// waits is the share of the entries that belong to the small queue and are not in the ring, 16 bits after the point, as far as the hand
-	// has met them lately. While there are more of them than the small queue is to have they are overdue: they leave before all
-	// others in modes that want it so, and what comes joins them.
+	// waits is the share of the entries that belong to the small queue and are not in the ring, 16 bits after the point,
+	// as far as the hand has met them lately. While there are more of them than the small queue is to have they are overdue:
+	// they leave before all others in modes that want it so, and what comes joins them.
 	waits   int
 	overdue bool
 }

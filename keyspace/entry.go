@@ -16,8 +16,8 @@ import (
 //	           key
 //	           value
 //
-// sub is set on hashes of which some field has an expiry. If far is set the value stands in an allocation of its own and the 12 value bytes in the entry are
-// {ref, length, capacity}, four bytes each, little endian. Values beyond farMin bytes are far, so that entries stay
+// sub is set on hashes of which some field has an expiry. If far is set the value stands in an allocation of its own and
+// the 12 value bytes in the entry are {ref, length, capacity}, four bytes each, little endian. Values beyond farMin bytes are far, so that entries stay
 // small enough to be moved, and so that a big value can grow in place.
 //
 // SET foo bar EX 10 at the time 0x18f0000d8f0 makes the 20 bytes

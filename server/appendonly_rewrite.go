@@ -275,19 +275,34 @@ func (srv *Server) removeHistory() {
 		return
 	}
 	for _, f := range a.manifest.History {
-		srv.log.Info("Removing the history file " + f.Name + " in the background")
-		if err := srv.disk.Remove(srv.logPath(f.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			srv.log.Warn("Can't remove the history file "+f.Name+": "+reason(err), zap.Error(err))
+		if !srv.removeRetired(f.Name) {
 			return
 		}
 	}
-	m := a.manifest.Clone()
+	srv.forgetHistory()
+}
+
+// removeRetired removes a file of the history, and tells whether it is gone.
+func (srv *Server) removeRetired(name string) bool {
+	srv.log.Info("Removing the history file " + name + " in the background")
+	err := srv.disk.Remove(srv.logPath(name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		srv.log.Warn("Can't remove the history file "+name+": "+reason(err), zap.Error(err))
+		return false
+	}
+	return true
+}
+
+// forgetHistory writes the manifest without its history. aof.mu is held.
+func (srv *Server) forgetHistory() bool {
+	m := srv.aof.manifest.Clone()
 	m.History = nil
 	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
 		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
-		return
+		return false
 	}
-	a.manifest = m
+	srv.aof.manifest = m
+	return true
 }
 
 // followAutoGC removes the history that was kept until now, when aof-disable-auto-gc goes off: at once as the manifest has
@@ -301,20 +316,13 @@ func (srv *Server) followAutoGC() {
 	if a.manifest == nil || len(a.manifest.History) == 0 || srv.disk.SyncDir(srv.logDir()) != nil {
 		return
 	}
-	m := a.manifest.Clone()
-	m.History = nil
-	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
-		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
+	gone := a.manifest.History
+	if !srv.forgetHistory() {
 		return
 	}
-	gone := a.manifest.History
-	a.manifest = m
 	srv.saver.background.Go(func() {
 		for _, f := range gone {
-			srv.log.Info("Removing the history file " + f.Name + " in the background")
-			if err := srv.disk.Remove(srv.logPath(f.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				srv.log.Warn("Can't remove the history file "+f.Name+": "+reason(err), zap.Error(err))
-			}
+			srv.removeRetired(f.Name)
 		}
 	})
 }

@@ -11,8 +11,9 @@
 // does the binary under the name redis-server, whatever its arguments.
 //
 // main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
-// process and server meet; daemon.go, notify.go and oomscore_*.go and title*.go are what the system wants of a server process; check*.go look at files;
-// directives.go lists the configuration for those who ask.
+// process and server meet; daemon.go, notify.go, oomscore_*.go, pages_*.go and title*.go are what the system wants of a
+// server process, crash.go what it leaves when it ends badly; witness.go is a member of a group without data; check*.go look
+// at files; directives.go lists the configuration for those who ask.
 package main
 
 import (

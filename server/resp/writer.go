@@ -209,26 +209,30 @@ func (w *Writer) BigNumber(digits string) {
 
 // Verbatim replies text of a format of three letters ("txt", "mkd"): a bulk in RESP2.
 func (w *Writer) Verbatim(format, text string) {
-	if w.Proto != 3 {
-		w.BulkString(text)
-		return
-	}
-	w.header('=', int64(len(text)+4))
-	w.room(len(text) + 6)
-	format = (format + "   ")[:3]
-	w.buf = append(append(append(append(w.buf, format...), ':'), text...), '\r', '\n')
+	w.verbatim(format, len(text))
+	w.buf = append(append(w.buf, text...), '\r', '\n')
 }
 
 // VerbatimBytes is Verbatim for text that stands in a buffer.
 func (w *Writer) VerbatimBytes(format string, text []byte) {
-	if w.Proto != 3 {
+	if w.Proto != 3 { // a long one is lent, not copied
 		w.Bulk(text)
 		return
 	}
-	w.header('=', int64(len(text)+4))
-	w.room(len(text) + 6)
-	format = (format + "   ")[:3]
-	w.buf = append(append(append(append(w.buf, format...), ':'), text...), '\r', '\n')
+	w.verbatim(format, len(text))
+	w.buf = append(append(w.buf, text...), '\r', '\n')
+}
+
+// verbatim is what stands before n bytes of text.
+func (w *Writer) verbatim(format string, n int) {
+	if w.Proto != 3 {
+		w.header('$', int64(n))
+		w.room(n + 2)
+		return
+	}
+	w.header('=', int64(n+4))
+	w.room(n + 6)
+	w.buf = append(append(w.buf, (format + "   ")[:3]...), ':')
 }
 
 // Len is the number of bytes that have been written and not sent.

@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+)
 
 func TestFileMapping(t *testing.T) {
 	const file = "/usr/bin/larder"
@@ -14,12 +20,33 @@ func TestFileMapping(t *testing.T) {
 		"x-y r-xp 00000000 08:01 1835081 /usr/bin/larder\n":                                          false,
 		"": false,
 	} {
-		if from, to, is := fileMapping(line, file); is != ok || ok && to-from == 0 {
-			t.Errorf("%q: %x-%x %v", line, from, to, is)
+		m, code, is := fileMapping(line, file)
+		if is != ok || ok && m.to-m.from == 0 || code != (ok && strings.Contains(line, "r-xp")) {
+			t.Errorf("%q: %x %v %v", line, m, code, is)
 		}
 	}
 	dropStartPages() // and everything is still there
 	if _, _, ok := fileMapping("00400000-013f1000 r-xp 00000000 08:01 1 "+file, file); !ok {
 		t.Error("a mapping is not known any more")
+	}
+}
+
+func TestRequestCode(t *testing.T) {
+	in := reflect.ValueOf(runtime.GC).Pointer()
+	out := reflect.ValueOf(os.Readlink).Pointer()
+	if !isRequestCode(in) || isRequestCode(out) {
+		t.Error("the runtime is no code of requests, or os is")
+	}
+	page := uintptr(os.Getpagesize())
+	code := span{in &^ (page - 1), in&^(page-1) + 64*page}
+	last := code.from
+	for _, r := range requestCode(code) {
+		if r.from < last || r.to <= r.from || r.to > code.to || !isRequestCode(r.from) {
+			t.Errorf("run %x of %x", r, code)
+		}
+		last = r.to + page // runs do not touch each other
+	}
+	if last == code.from {
+		t.Error("no page of the runtime's code")
 	}
 }

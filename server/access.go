@@ -46,7 +46,7 @@ func (srv *Server) loadUsers() error {
 		next, err := srv.readUsers()
 		if err != nil {
 		}
-		users.Replace(next, func(*acl.User) {})
+		users.Replace(next)
 	}
 	for _, u := range lines {
 		if user := users.Get([]byte(u.Name)); !user.On() {
@@ -263,18 +263,22 @@ func (ex *executor) readsAll() bool {
 	return s.user.ReadsAll(acl.Request{Command: ex.srv.access.byRow[c.Row.ID], Argv: c.Args.All(), DB: c.DB}, &ex.checks)
 }
 
-// cutUser ends the connections of a user who is gone or has other rights. The world is stopped. The one who asks is closed
-// only once it has its reply.
+// cutUser ends the connections of a user who is gone. The world is stopped.
 func (srv *Server) cutUser(u *acl.User, self *session) {
 	for _, s := range srv.clients.all() {
-		if s.user != u {
-			continue
+		if s.user == u {
+			s.logout(self)
 		}
-		s.user, s.authed = srv.access.users.Default(), false
-		s.cut(self)
 	}
 }
 
+// logout ends the connection of somebody who is nobody any more.
+func (s *session) logout(self *session) {
+	s.user, s.authed = s.srv.access.users.Default(), false
+	s.cut(self)
+}
+
+// cut ends the connection. The one who asks is closed only once it has its reply.
 func (s *session) cut(self *session) {
 	if s == self {
 		s.conn.CloseAfterReply()
@@ -285,6 +289,15 @@ func (s *session) cut(self *session) {
 
 // cutListeners ends the connections of subscribers who may not hear any more what they listen to. The world is stopped.
 func (srv *Server) cutListeners(before, after *acl.User, self *session) {
+	for _, s := range srv.clients.all() {
+		if s.user == before && s.overhears(before, after) {
+			s.cut(self)
+		}
+	}
+}
+
+// overhears tells whether the session listens to something that its user might hear before and may not after.
+func (s *session) overhears(before, after *acl.User) bool {
 	lost := func(names map[string]struct{}, pattern bool) bool {
 		for name := range names {
 			if before.MayHear(name, pattern) && !after.MayHear(name, pattern) {
@@ -293,21 +306,32 @@ func (srv *Server) cutListeners(before, after *acl.User, self *session) {
 		}
 		return false
 	}
-	for _, s := range srv.clients.all() {
-		if s.user == before && (lost(s.sub.patterns, true) || lost(s.sub.channels, false) || lost(s.sub.sharded, false)) {
-			s.cut(self)
-		}
-	}
+	return lost(s.sub.patterns, true) || lost(s.sub.channels, false) || lost(s.sub.sharded, false)
 }
 
-// replaceUsers makes the users those of another set. All are cut off but the default user's connections. The world is
-// stopped.
+// replaceUsers makes the users those of another set. Connections go on as the user of the same name; only those whose user
+// is gone, or who listen to what they may not hear any more, are cut off. The world is stopped.
 func (srv *Server) replaceUsers(next *acl.Users, self *session) {
 	users := srv.access.users
 	if o := next.Default(); o != nil {
 		srv.cutListeners(users.Default(), o, self)
 	}
-	users.Replace(next, func(u *acl.User) { srv.cutUser(u, self) })
+	users.Replace(next)
+	for _, s := range srv.clients.all() {
+		before := s.user
+		if before == nil || before == users.Default() {
+			continue
+		}
+		after := users.Get([]byte(before.Name()))
+		if after == nil {
+			s.logout(self)
+			continue
+		}
+		if s.overhears(before, after) {
+			s.cut(self)
+		}
+		s.user = after
+	}
 }
 
 // warnUsers writes to the log why the ACL file could not be written.

@@ -110,12 +110,50 @@ func TestACLFile(t *testing.T) {
 		"WARNING: ACL errors detected, no change to the previously active ACL rules was performed",
 	}, " ")))
 	c.want("acl users", []any{"ann", "bob", "default"})
-	if err := os.WriteFile(file, []byte("user ann on >pw\n"), 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// Who is connected goes on as the user that the file has now, but for those that it does not know and for subscribers of
+// what they may not hear any more.
+func TestACLLoadCutsOnlyWhomItConcerns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.acl")
+	write := func(lines ...string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	c.want("acl load", "OK")
-	c.want("acl users", []any{"ann", "default"})
+	write("user ann on >pw ~* &* +@all", "user bob on nopass ~* &* +@all")
+	ts := startServer(t, "--aclfile", file)
+	admin := ts.dial()
+	as := func(user string) *testClient {
+		c := ts.dial()
+		c.want("auth "+user+" pw", "OK")
+		return c
+	}
+	ann, hears, overhears, waits, gone := as("ann"), as("ann"), as("ann"), as("ann"), as("bob")
+	hears.want("subscribe a", []any{"subscribe", "a", int64(1)})
+	overhears.want("subscribe b", []any{"subscribe", "b", int64(1)})
+	waits.send("blpop list 0")
+	eventually(t, "the client waits", func() bool { return admin.info("clients", "blocked_clients") == "1" })
+	write("user ann on >other ~* &a +@all -get")
+	admin.want("acl load", "OK")
+	gone.wantClosed()
+	overhears.wantClosed()
+	ann.want("acl whoami", "ann")
+	ann.want("get k", noGet)
+	admin.want("acl setuser ann -blpop", "OK") // the user that it is now, not the one that it was
+	ann.want("rpush list x", 1)
+	if got := waits.read(); got != replyError("NOPERM User ann has no permissions to run the 'blpop' command") {
+		t.Errorf("who waited got %v", got)
+	}
+	admin.want("publish a x", 1)
+	if got, ok := hears.read().([]any); !ok || got[2] != "x" {
+		t.Errorf("who may still listen got %v", got)
+	}
+	write("user bob on nopass +@all")
+	ann.want("acl load", "OK") // and then it is closed itself
 	ann.wantClosed()
+	admin.want("acl users", []any{"bob", "default"})
 }
 
 func TestUsersOfTheConfiguration(t *testing.T) {

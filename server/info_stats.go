@@ -102,6 +102,7 @@ func infoStats(w *infoWriter) {
 	w.int("expire_cycle_cpu_milliseconds", st.sweep_ns.Load()/1e6)
 	w.uint("evicted_keys", keys.Evicted)
 	w.uint("evicted_clients", st.evictedClients.Load())
+	w.uint("evicted_scripts", srv.scripts.evicted.Load())
 	w.zeros("total_eviction_exceeded_time", "current_eviction_exceeded_time")
 	w.uint("keyspace_hits", keys.Hits)
 	w.uint("keyspace_misses", keys.Misses)

@@ -71,7 +71,7 @@ func scriptArgs(c *command.Ctx, wrong resp.Error) (keys, args [][]byte, ok bool)
 }
 
 func scriptLoad(c *command.Ctx) {
-	sc, err := c.Client.(*session).ex.scriptOf(c.Args.Bytes())
+	sc, err := c.Client.(*session).srv.loadScript(c.Args.Bytes())
 	if err != nil {
 		c.Fail(resp.Error("ERR " + err.Error()))
 		return

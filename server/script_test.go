@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"larder/server/command"
+	"larder/server/script"
 )
 
 const endless = "while true do end"
@@ -299,4 +300,67 @@ func TestMonitorShowsScripts(t *testing.T) {
 			t.Errorf("MONITOR shows %q, not %q", got, want)
 		}
 	}
+}
+
+// Of scripts that come with EVAL the 500 that were used last are kept; those of SCRIPT LOAD all are.
+func TestScriptsOfEvalMakeRoom(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	c, other := ts.dial(), ts.dial()
+	body := func(i int) string { return fmt.Sprint("return ", i) }
+	sha := func(i int) string { return script.SHA([]byte(body(i))) }
+	want := func(cached, evicted int64) {
+		t.Helper()
+		if got := c.number("memory", "number_of_cached_scripts"); got != cached {
+			t.Errorf("%d scripts are cached, want %d", got, cached)
+		}
+		if got := c.number("stats", "evicted_scripts"); got != evicted {
+			t.Errorf("%d scripts made room, want %d", got, evicted)
+		}
+	}
+	for i := range 500 {
+		c.do("EVAL", body(i), "0")
+	}
+	c.do("SCRIPT", "LOAD", body(1000))
+	c.do("EVAL", body(0), "0")
+	other.do("EVALSHA", sha(1), "0")
+	c.do("EVALSHA", strings.ToUpper(sha(2)), "0")
+	c.do("SCRIPT", "LOAD", body(3))
+	c.do("SCRIPT", "LOAD", body(3))
+	want(501, 0)
+	c.do("EVAL", body(1001), "0") // takes the place of 3
+	want(502, 0)
+	c.do("EVAL", body(1002), "0") // takes that of 4
+	want(502, 1)
+	for _, i := range []int{0, 1, 2, 3, 5, 499, 1000, 1001, 1002} {
+		for _, c := range []*testClient{c, other} {
+			if v := c.do("EVALSHA", sha(i), "0"); v != int64(i) {
+				t.Errorf("script %d gives %v", i, v)
+			}
+		}
+	}
+	for _, c := range []*testClient{c, other} {
+		if v := c.do("EVALSHA", sha(4), "0"); !isError(v, "NOSCRIPT ") {
+			t.Errorf("a script that has made room gives %v", v)
+		}
+	}
+	for i := 2000; i < 4000; i++ {
+		if v := other.do("EVAL", body(i), "0"); v != int64(i) {
+			t.Fatalf("script %d gives %v", i, v)
+		}
+	}
+	want(502, 2001)
+	if v := c.do("EVALSHA", sha(1000), "0"); v != int64(1000) {
+		t.Errorf("a script that was loaded gives %v", v)
+	}
+	if v := c.do("EVALSHA", sha(5), "0"); !isError(v, "NOSCRIPT ") {
+		t.Errorf("a script of long ago gives %v", v)
+	}
+	c.do("CONFIG", "RESETSTAT")
+	want(502, 0)
+	c.do("SCRIPT", "FLUSH")
+	want(0, 0)
+	if v := other.do("EVAL", body(3999), "0"); v != int64(3999) {
+		t.Errorf("after the flush: %v", v)
+	}
+	want(1, 0)
 }

@@ -59,7 +59,7 @@ func (srv *Server) resetStats() {
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
 		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
-		&st.keptOut, &st.commandTime_ns, &srv.secure.handshakes, &srv.secure.failed,
+		&st.keptOut, &st.commandTime_ns, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted,
 	} {
 		n.Store(0)
 	}

@@ -71,15 +71,9 @@ func (us *Users) parseLine(faults *strings.Builder, file string, number int, lin
 	u.settle()
 }
 
-// Replace makes the set what next is. The default user stays the same *User. All others are new, whatever their rules: cut
-// is called for those who were there.
-func (us *Users) Replace(next *Users, cut func(*User)) {
+// Replace makes the set what next is. The default user stays the same *User. All others are new, whatever their rules.
+func (us *Users) Replace(next *Users) {
 	d := us.Default()
-	for _, u := range us.byName {
-		if u != d {
-			cut(u)
-		}
-	}
 	d.take(next.Default())
 	us.byName = next.byName
 	us.byName[DefaultName] = d

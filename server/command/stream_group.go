@@ -118,7 +118,7 @@ func xgroupSetID(c *Ctx) {
 	c.Reply.OK()
 }
 
-// groupMoved tells that a group has come to another ID without claiming an entry.
+// groupMoved tells that a group has come to another ID, and how many entries it has read.
 func (c *Ctx) groupMoved(key []byte, g datatypes.StreamGroup) {
 	c.rewritten = true
 	if !c.WantEffects {

@@ -62,8 +62,7 @@ func (c *Ctx) readStreams(grouped bool) {
 			r.deliver(c, from, r.keys[i])
 			c.Dirty++
 		default:
-			r.history(c, from)
-			c.Dirty++
+			r.history(c, from) // no change that a replica or a file would hear of
 		}
 	}
 	switch {
@@ -284,7 +283,7 @@ func (r *reading) deliver(c *Ctx, from *streamRead, key []byte) {
 		}
 	}
 	c.Reply.SetArray(d, n)
-	if r.noAck && advanced {
+	if advanced { // claiming says up to where it has read, but not how many entries that were
 		c.groupMoved(key, from.g)
 	}
 }

@@ -33,7 +33,7 @@ func (l *lab) streamText(key string) string {
 	}
 	for i := range s.GroupCount() {
 		g := s.GroupAt(i)
-		fmt.Fprintf(&b, "group %q last %v\n", g.Name(), g.LastID())
+		fmt.Fprintf(&b, "group %q last %v read %d\n", g.Name(), g.LastID(), g.EntriesRead())
 		for it := g.PendingIter(datatypes.StreamID{}, datatypes.MaxStreamID); it.Next(); {
 			e := it.Entry()
 			fmt.Fprintf(&b, "  %v %q %d times, %d\n", e.ID, e.Consumer.Name(), e.Deliveries, e.DeliveredAt)
@@ -203,7 +203,7 @@ func TestStreamEffectTexts(t *testing.T) {
 	want("", "XTRIM", "s", "MAXLEN", "~", "5")
 	want("XADD s 2000000000000-3 f v", "XADD", "s", "2000000000000-*", "f", "v")
 	want("XGROUP CREATE s g 0", "XGROUP", "CREATE", "s", "g", "0")
-	want("XCLAIM s g bob 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 2000000000000-3",
+	want("XCLAIM s g bob 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 2000000000000-3; XGROUP SETID s g 2000000000000-3 ENTRIESREAD 7",
 		"XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", ">")
 	want("XGROUP CREATECONSUMER s g eve", "XREADGROUP", "GROUP", "g", "eve", "STREAMS", "s", ">")
 	want("", "XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", "0")

@@ -183,10 +183,13 @@ func (p *proof) isKey(e ast.Expr) bool {
 	return false
 }
 
+// isServer tells whether an expression is the table of the server's functions, under one of its two names.
+func (p *proof) isServer(e ast.Expr) bool { return p.is(e, "redis") || p.is(e, "server") }
+
 // isCall tells whether an expression is redis.call or redis.pcall.
 func (p *proof) isCall(e ast.Expr) bool {
 	a, ok := e.(*ast.AttrGetExpr)
-	if !ok || !p.is(a.Object, "redis") {
+	if !ok || !p.isServer(a.Object) {
 		return false
 	}
 	k, ok := a.Key.(*ast.StringExpr)
@@ -196,7 +199,7 @@ func (p *proof) isCall(e ast.Expr) bool {
 // attr is x.y: redis and KEYS may stand there, but redis.call as a value may not.
 func (p *proof) attr(e *ast.AttrGetExpr) {
 	p.allow(e.Object, "KEYS")
-	if k, ok := e.Key.(*ast.StringExpr); ok && p.is(e.Object, "redis") {
+	if k, ok := e.Key.(*ast.StringExpr); ok && p.isServer(e.Object) {
 		if k.Value != "call" && k.Value != "pcall" || p.fine[e] {
 			p.fine[e.Object] = true
 		}

@@ -321,6 +321,7 @@ func (e *Engine) libraryGlobals(redis *lua.LTable) *lua.LTable {
 	r.Metatable = e.missing
 	g := e.L.NewTable()
 	g.RawSetString("redis", e.lock(r))
+	g.RawSetString("server", g.RawGetString("redis"))
 	g.RawSetString(asText, e.globals.RawGetString(asText))
 	g.Metatable = e.missing
 	return e.lock(g)

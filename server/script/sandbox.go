@@ -78,6 +78,7 @@ func (e *Engine) furnish() {
 	} {
 		g.RawSetString(name, e.lock(t))
 	}
+	g.RawSetString("server", g.RawGetString("redis")) // as Valkey calls it
 	e.env = e.lock(g)
 	g.RawSetString("_G", e.env)
 	mt := L.NewTable() // of the real globals: what is not there is an error

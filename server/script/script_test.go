@@ -84,6 +84,10 @@ func TestDeclared(t *testing.T) {
 	}{
 		{"return redis.call('get', KEYS[1])", true},
 		{"return redis.pcall('set', KEYS[2], ARGV[1], unpack(ARGV))", true},
+		{"return server.call('get', KEYS[1])", true},
+		{"return server.call('get', 'x')", false},
+		{"return pcall(server.call, 'get', 'x')", false},
+		{"local server = redis return server.call('get', 'x')", false},
 		{"local k = KEYS[1] return redis.call('get', k)", true},
 		{"local k = KEYS[1] k = 'x' return redis.call('get', k)", false},
 		{"local call = redis.call return call('get', KEYS[1])", true},

@@ -22,9 +22,6 @@ type keeper struct {
 	keep func(v *versus) error
 }
 
-// toldLess is what XINFO shows that replicas and the log are not told, in Redis either: XREADGROUP goes to them as XCLAIM.
-var toldLess = []string{"entries-read", "lag"}
-
 var keepers = []keeper{
 	{"replica", func(v *versus) error { return v.b.follows(v.a) }},
 	{"snapshot", func(v *versus) error { _, err := v.a.call("DEBUG", "RELOAD"); return err }},

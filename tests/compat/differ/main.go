@@ -101,9 +101,6 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 		return 0, err
 	}
 	defer stop()
-	if o.kept != "" {
-		volatileInfo = append(volatileInfo, toldLess...)
-	}
 	if o.ignoreEncoding || o.kept != "" {
 		rules["OBJECT"] = sameKind
 		known = append(known, difference{"compact sorted sets forget the sign of -0, large ones keep it", 0, func(args []string, a, b wire.Value) bool {

@@ -53,13 +53,13 @@ func distinctElements(b []byte, width int) bool {
 	return len(seen) == n/width
 }
 
-// inOrder says whether the expiries of a listpack of triples are integers in the order that they should have.
+// inOrder says whether the expiries of a listpack of triples are times in the order that they should have.
 func inOrder(b []byte) bool {
 	last := int64(0)
 	for p := listpack.First(b); p < len(b); {
 		p = listpack.Next(b, listpack.Next(b, p))
 		e := listpack.Get(b, p)
-		if !e.IsInt() || e.Int < 0 || e.Int != 0 && (e.Int < last || last < 0) {
+		if !e.IsInt() || e.Int < 0 || e.Int > never || e.Int != 0 && (e.Int < last || last < 0) {
 			return false
 		}
 		if last = e.Int; last == 0 {

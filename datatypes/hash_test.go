@@ -304,6 +304,7 @@ func TestHashLoadRefuses(t *testing.T) {
 		"pairs as triples":  {packed("a", "1", "b", "2"), true},
 		"expiry a string":   {packed("a", "1", "x"), true},
 		"expiry negative":   {packed("a", "1", "-5"), true},
+		"expiry too late":   {packed("a", "1", "281474976710656"), true},
 		"order":             {packed("a", "1", "6", "b", "2", "5"), true},
 		"none before some":  {packed("a", "1", "0", "b", "2", "5"), true},
 		"not even listpack": {[]byte("hello, world"), false},

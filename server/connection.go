@@ -59,6 +59,7 @@ func reset(c *command.Ctx) {
 	s.db, s.name = 0, ""
 	s.replyOff, s.replySkip = false, 0
 	s.noTouch, s.noEvict = false, false
+	s.noted.readsHere = false
 	s.setProto(2)
 	s.srv.welcome(s)
 	c.Reply.Simple("RESET")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
@@ -152,7 +153,7 @@ func debugSleep(c *command.Ctx, _ *Server) {
 	c.Reply.OK()
 }
 
-func debugObject(c *command.Ctx, _ *Server) {
+func debugObject(c *command.Ctx, srv *Server) {
 	key := c.Args.Bytes()
 	c.AllLive = true // what is there, whether or not clients may see it
 	defer func() { c.AllLive = false }()
@@ -164,7 +165,23 @@ func debugObject(c *command.Ctx, _ *Server) {
 	encoding, _ := c.Encoding(key)
 	c.Reply.Simple("Value at:0x" + strconv.FormatUint(c.Place(key), 16) + " refcount:1 encoding:" + encoding +
 		" serializedlength:" + strconv.Itoa(in.Size) + " lru:" + strconv.FormatUint(uint64(in.Access), 10) +
-		" lru_seconds_idle:" + strconv.FormatInt(c.Clock().Idle(in.Access, c.Now), 10))
+		" lru_seconds_idle:" + strconv.FormatInt(c.Clock().Idle(in.Access, c.Now), 10) + quicklistFacts(c, srv, key, encoding))
+}
+
+// quicklistFacts is what DEBUG OBJECT says of long lists besides.
+func quicklistFacts(c *command.Ctx, srv *Server, key []byte, encoding string) string {
+	if encoding != "quicklist" {
+		return ""
+	}
+	l, _ := c.ReadList(key)
+	blocks, size := 0, 0
+	l.Blocks(func(b []byte) bool {
+		blocks++
+		size += len(b)
+		return true
+	})
+	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:%d ql_uncompressed_size:%d", blocks,
+		float64(l.Len())/float64(blocks), srv.conf.ListMaxListpackSize.Get(), oneIf(srv.conf.ListCompressDepth.Get() != 0), size)
 }
 
 func debugPopulate(c *command.Ctx, _ *Server) {

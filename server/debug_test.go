@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,4 +142,32 @@ func TestShutdown(t *testing.T) {
 		}
 	}
 	<-ts.stopped
+}
+
+func TestDebugObjectOfALongList(t *testing.T) {
+	c := startServer(t).dial()
+	for range 300 {
+		c.do("rpush", "l", strings.Repeat("x", 100))
+	}
+	facts := func() map[string]string {
+		m := map[string]string{}
+		for _, f := range strings.Fields(c.text("debug object l")) {
+			name, value, _ := strings.Cut(f, ":")
+			m[name] = value
+		}
+		return m
+	}
+	m := facts()
+	nodes, _ := strconv.Atoi(m["ql_nodes"])
+	size, _ := strconv.Atoi(m["ql_uncompressed_size"])
+	if m["encoding"] != "quicklist" || nodes < 2 || size < 300*100 || m["ql_avg_node"] != fmt.Sprintf("%.2f", 300/float64(nodes)) {
+		t.Errorf("DEBUG OBJECT is %v", m)
+	}
+	if m["ql_listpack_max"] != "-2" || m["ql_compressed"] != "0" {
+		t.Errorf("the limits are %v", m)
+	}
+	c.want("config set list-max-listpack-size -1 list-compress-depth 3", "OK")
+	if m := facts(); m["ql_listpack_max"] != "-1" || m["ql_compressed"] != "1" {
+		t.Errorf("then the limits are %v", m)
+	}
 }

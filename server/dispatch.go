@@ -182,7 +182,9 @@ func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
 	if row != nil && row.Name == "exec" { // nothing that was queued will run
 		s.multi = nil
 		ex.unwatchAll(s)
-		e = resp.ExecAbortBecause(resp.Error(strings.TrimPrefix(string(e), "ERR ")))
+		if !strings.HasPrefix(string(e), "REDIRECT ") {
+			e = resp.ExecAbortBecause(resp.Error(strings.TrimPrefix(string(e), "ERR ")))
+		}
 	}
 	s.failTransaction()
 	s.out().Error(e)

@@ -41,6 +41,9 @@ func (srv *Server) failing() bool {
 	return srv.repl.failover.state.Load() != failoverNone
 }
 
+// handingOver tells whether this server has made itself a replica of one that is not a primary yet.
+func (srv *Server) handingOver() bool { return srv.repl.failover.state.Load() == failoverHanding }
+
 // failoverPaused tells whether clients' writes wait for a failover, a shutdown that waits for replicas, or keys that move.
 func (srv *Server) failoverPaused() bool {
 	return srv.failing() || srv.repl.closing.until_ms.Load() != 0 || srv.moves.pausing.Load() > 0
@@ -196,9 +199,8 @@ func (srv *Server) inWorldOf(ex *executor, fn func()) {
 
 // abortFailover ends a failover that has not come to its end. The world is stopped, all shards and mu are held.
 func (srv *Server) abortFailover(ex *executor, why string) {
-	f := &srv.repl.failover
 	srv.log.Info("Aborting failover: " + why)
-	if f.state.Load() == failoverHanding {
+	if srv.handingOver() {
 		srv.becomePrimary(ex, newRunID())
 	}
 	srv.endFailover()
@@ -212,7 +214,7 @@ func (srv *Server) endFailover() {
 
 // failoverLinkUp follows the first success of a link: if it was made for a failover that is over now.
 func (srv *Server) failoverLinkUp(l *link) {
-	if srv.repl.link.Load() == l && srv.repl.failover.state.Load() == failoverHanding {
+	if srv.repl.link.Load() == l && srv.handingOver() {
 		srv.log.Info("Failover has succeeded: this server is a replica of " + l.addr.String())
 		srv.endFailover()
 	}
@@ -223,9 +225,8 @@ func (srv *Server) failoverLinkFailed(l *link, err error) {
 	if !failoverRefused(err) {
 		return
 	}
-	f := &srv.repl.failover
 	srv.inWorldDo(func(ex *executor) {
-		if f.state.Load() == failoverHanding && srv.repl.link.Load() == l {
+		if srv.handingOver() && srv.repl.link.Load() == l {
 			srv.abortFailover(ex, "Failover target rejected psync request")
 		}
 	})

@@ -48,7 +48,7 @@ func infoMemory(w *infoWriter) {
 	w.int("mem_not_counted_for_evict", max(0, m.used-m.counted))
 	backlog, replicas := w.srv.replicaMemory()
 	w.int("mem_replication_backlog", backlog)
-	w.int("mem_total_replication_buffers", backlog+replicas)
+	w.int("mem_total_replication_buffers", w.srv.repl.memory())
 	w.int("mem_clients_slaves", replicas)
 	w.int("mem_clients_normal", m.clients)
 	w.zeros("mem_cluster_links", "mem_aof_buffer")

@@ -219,7 +219,7 @@ func TestListenersAndWatchersAreCounted(t *testing.T) {
 	b.want("watch l", "OK")
 	b.want("watch l m", "OK")
 	want(0, 2, 3)
-	if line := b.text("client info"); !strings.Contains(line, " watch=2\n") {
+	if line := b.text("client info"); !strings.Contains(line, " watch=2 ") {
 		t.Errorf("CLIENT INFO of who watches two keys is %s", line)
 	}
 	b.want("unwatch", "OK")
@@ -356,5 +356,49 @@ func TestInfoSeesWhatWasSentBefore(t *testing.T) {
 	}
 	if seen < tries*2*9/10 {
 		t.Errorf("it was seen %d times of %d", seen, tries*2)
+	}
+}
+
+// What CLIENT LIST counts of a client: bytes of requests and replies, and commands that have run to their end.
+func TestClientTotals(t *testing.T) {
+	ts := startServer(t)
+	c, other := ts.dial(), ts.dial()
+	id := fmt.Sprint(other.do("client id"))
+	type totals struct{ in, out, commands int }
+	read := func(line string) (n totals) {
+		for _, f := range strings.Fields(line) {
+			name, value, _ := strings.Cut(f, "=")
+			switch v, _ := strconv.Atoi(value); name {
+			case "tot-net-in":
+				n.in = v
+			case "tot-net-out":
+				n.out = v
+			case "tot-cmds":
+				n.commands = v
+			}
+		}
+		return n
+	}
+	of := func() totals { return read(c.text("client list id " + id)) }
+	was := of()
+	if was.in == 0 || was.out == 0 || was.commands != 1 {
+		t.Errorf("after one command the totals are %+v", was)
+	}
+	const blpop = "*3\r\n$5\r\nblpop\r\n$4\r\nlist\r\n$1\r\n0\r\n"
+	other.send("blpop list 0")
+	eventually(t, "the client waits", func() bool { return c.info("clients", "blocked_clients") == "1" })
+	if n := of(); n != (totals{was.in + len(blpop), was.out, was.commands}) {
+		t.Errorf("while it waits the totals are %+v, before that %+v", n, was)
+	}
+	c.want("rpush list x", 1)
+	other.read()
+	const reply = "*2\r\n$4\r\nlist\r\n$1\r\nx\r\n"
+	eventually(t, "the reply is counted", func() bool {
+		return of() == totals{was.in + len(blpop), was.out + len(reply), was.commands + 1}
+	})
+	first := read(c.text("client info"))
+	const info = "*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n"
+	if n := read(c.text("client info")); n.in != first.in+len(info) || n.out < first.out+300 || n.commands != first.commands+1 {
+		t.Errorf("the client's own totals are %+v, before that %+v", n, first)
 	}
 }

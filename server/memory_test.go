@@ -40,6 +40,32 @@ func TestReplicaBehindCostsNoKey(t *testing.T) {
 	eventually(t, "the end", func() bool { return c.number("memory", "mem_clients_slaves") == 0 })
 }
 
+// The buffers of replication are what all replicas share: with one of them its own memory goes, and nothing of these.
+func TestReplicationBuffersAreShared(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600")
+	c := ts.dial()
+	replicas := []*testClient{ts.dial(), ts.dial()}
+	for i, r := range replicas {
+		if _, err := io.WriteString(r.nc, "*1\r\n$4\r\nSYNC\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the replica", func() bool {
+			return strings.Contains(c.info("replication", "slave"+strconv.Itoa(i)), "state=online")
+		})
+	}
+	c.do("set", "k", strings.Repeat("x", 100000))
+	eventually(t, "a look at the replicas", func() bool { return c.number("memory", "mem_clients_slaves") > 0 })
+	before := c.number("memory", "mem_total_replication_buffers")
+	if before < 100000 {
+		t.Errorf("the buffers take %d bytes", before)
+	}
+	replicas[0].nc.Close()
+	eventually(t, "its end", func() bool { return c.info("replication", "connected_slaves") == "1" })
+	if after := c.number("memory", "mem_total_replication_buffers"); after != before {
+		t.Errorf("with a replica the buffers went from %d bytes to %d", before, after)
+	}
+}
+
 // What the system says of the process is good for a moment, unless the data has grown.
 func TestProcessFiguresAreKeptForAMoment(t *testing.T) {
 	ts := startServer(t)

@@ -28,7 +28,7 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	if s.peer != nil {
 		return false
 	}
-	if ex.srv.failoverPaused() && s.link == nil && s.mayWrite(row) {
+	if ex.srv.failoverPaused() && s.link == nil && s.mayWrite(row) || ex.srv.handingOver() && s.wantsPrimary(row) {
 		return true
 	}
 	if p.until_ms.Load() == 0 || !p.active(ex.now) {

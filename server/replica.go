@@ -247,8 +247,11 @@ func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 		return resp.ErrReplicaKeyspace
 	}
 	replica, least := r.replica.Load(), ex.srv.conf.MinReplicasToWrite.Get()
-	if replica && s.noted.redirect && (s.writes(row) || row.Has(spec.ReadOnly)) {
-		if l := r.link.Load(); l != nil && s.link == nil {
+	if replica && s.wantsPrimary(row) {
+		if ex.srv.handingOver() {
+			return "" // it waits until there is a primary: see pausedFor
+		}
+		if l := r.link.Load(); l != nil {
 			return redirectTo(l.addr)
 		}
 	}
@@ -262,6 +265,11 @@ func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 		return resp.ErrNoReplicas
 	}
 	return ""
+}
+
+// wantsPrimary tells whether a replica is to say where the primary is when it is asked this.
+func (s *session) wantsPrimary(row *command.Row) bool {
+	return s.noted.redirect && s.link == nil && (s.writes(row) || row.Has(spec.ReadOnly) && !s.noted.readsHere)
 }
 
 // writes tells whether a request is a write: for EXEC, whether anything that was queued is.

@@ -166,3 +166,48 @@ func TestSnapshotOnly(t *testing.T) {
 		}
 	}
 }
+
+// Who understands redirections is told by a replica where the primary is, unless it says that it reads there.
+func TestRedirections(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-sync-delay", "0")
+	c, queued, other := b.dial(), b.dial(), b.dial()
+	const noCluster = replyError("ERR This instance has cluster support disabled")
+	c.want("readonly", noCluster)
+	for _, c := range []*testClient{c, queued} {
+		c.want("client capa redirect", "OK")
+		c.want("set k v", "OK")
+	}
+	queued.want("multi", "OK")
+	queued.want("set k v", "QUEUED")
+	b.follow(a)
+	to := replyError("REDIRECT " + a.addr)
+	queued.want("exec", to)
+	queued.want("exec", replyError("ERR EXEC without MULTI"))
+	queued.want("multi", "OK")
+	queued.want("set k v", to)
+	queued.want("exec", replyError("EXECABORT Transaction discarded because of previous errors."))
+	other.want("set k v", replyError("READONLY You can't write against a read only replica."))
+	other.want("get k", nil)
+	c.want("get k", to)
+	c.want("ping", "PONG")
+	c.want("readonly", "OK")
+	c.want("get k", nil)
+	c.want("set k v", to)
+	c.want("readwrite", "OK")
+	c.want("get k", to)
+	c.want("readonly", "OK")
+	c.want("reset", "RESET")
+	c.want("get k", to)
+
+	// While two servers change places neither is a primary, and both would send the client to the other one.
+	b.repl.failover.state.Store(failoverHanding)
+	c.send("get k")
+	queued.send("set k v")
+	eventually(t, "both wait", func() bool { return other.info("clients", "blocked_clients") == "2" })
+	b.endFailover()
+	for _, c := range []*testClient{c, queued} {
+		if got := c.read(); got != to {
+			t.Errorf("after the failover the client is told %v", got)
+		}
+	}
+}

@@ -85,8 +85,8 @@ type mailbox struct {
 	bytes []byte
 }
 
-// noted is what the client said in HELLO, CLIENT SETINFO and CLIENT CAPA.
-type noted struct{ redirect bool }
+// noted is what the client said in CLIENT CAPA, and READONLY.
+type noted struct{ redirect, readsHere bool }
 
 // out is where replies to the client go.
 func (s *session) out() *resp.Writer { return s.conn.Out() }

@@ -215,3 +215,37 @@ func TestSnapshotSaysWhatItCopies(t *testing.T) {
 		t.Errorf("the last one has copied %d bytes of %d, the present one %d", last, all, now)
 	}
 }
+
+// A snapshot in the background can be ended, and so can the wish for one. What it would have saved is not taken for saved.
+func TestBgsaveCancel(t *testing.T) {
+	ts := startServer(t, "--save", "3600 1000", "--rdb-key-save-delay", "1000000", "--appendonly", "yes")
+	c := ts.dial()
+	none := replyError("ERR Background saving is currently not in progress or scheduled")
+	c.want("bgsave cancel", none)
+	c.want("bgsave cancel now", replyError("ERR syntax error"))
+	c.want("debug populate 20", "OK")
+	c.want("set k v", "OK")
+	changes := c.number("persistence", "rdb_changes_since_last_save")
+	c.want("bgsave", "Background saving started")
+	c.want("bgsave cancel", "Background saving cancelled")
+	c.want("bgsave cancel", none)
+	eventually(t, "its file is gone", func() bool {
+		files, _ := filepath.Glob(filepath.Join(ts.conf.Dir.Get(), "*.rdb"))
+		return len(files) == 0
+	})
+	if c.number("persistence", "rdb_bgsave_in_progress") != 0 || c.info("persistence", "rdb_last_bgsave_status") != "ok" {
+		t.Error("a snapshot that was ended is in progress, or counts as failed")
+	}
+	if n := c.number("persistence", "rdb_changes_since_last_save"); n != changes {
+		t.Errorf("%d changes were to be saved, then %d", changes, n)
+	}
+	c.do("bgrewriteaof")
+	c.want("bgsave schedule", "Background saving scheduled")
+	c.want("bgsave cancel", "Scheduled background saving cancelled")
+	c.want("bgsave cancel", none)
+	if c.number("persistence", "aof_rewrite_in_progress") != 1 {
+		t.Error("the rewrite has ended, too")
+	}
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the end of the rewrite", func() bool { return c.number("persistence", "aof_rewrite_in_progress") == 0 })
+}

@@ -25,6 +25,7 @@ import (
 //	on-empty-db     straight from the connection if there is no data, else as before
 //	swapdb          straight from the connection into a second keyspace, while the old data is served; then they change
 //	                places. Only if both are the same history: else it is as with on-empty-db
+//	flush-before-load   straight from the connection, after the old data is gone; in a group as disabled
 func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outcome) error {
 	srv := l.srv
 	line := ""
@@ -46,7 +47,8 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	body := replication.NewPayload(in, h)
 	src := &progressReader{r: body, l: l, nc: nc}
 	how := srv.conf.ReplDisklessLoad.Get()
-	direct := how == config.DisklessLoadOnEmptyDB && srv.empty() && srv.group.Load() == nil || how == config.DisklessLoadSwapDB
+	instead := how == config.DisklessLoadFlush || how == config.DisklessLoadOnEmptyDB && srv.empty()
+	direct := instead && srv.group.Load() == nil || how == config.DisklessLoadSwapDB
 	var file *os.File
 	if !direct {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")

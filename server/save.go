@@ -236,6 +236,7 @@ func (srv *Server) writesRefused() bool {
 const (
 	errSaveFailed resp.Error = "ERR"
 	errSaving     resp.Error = "ERR Background save already in progress"
+	errNoSaving   resp.Error = "ERR Background saving is currently not in progress or scheduled"
 	errRewriting  resp.Error = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
 )
 
@@ -255,11 +256,14 @@ func save(c *command.Ctx) {
 func bgsave(c *command.Ctx) {
 	a := &c.Args
 	schedule := a.Is("SCHEDULE")
+	cancel := !schedule && a.Is("CANCEL")
 	if !a.Done() {
 		return
 	}
 	s := c.Client.(*session)
 	switch {
+	case cancel:
+		cancelSave(c, s.srv)
 	case s.srv.saving() != nil:
 		c.Fail(errSaving)
 	case s.srv.saver.job.Load() != nil && !schedule:
@@ -270,6 +274,19 @@ func bgsave(c *command.Ctx) {
 	default:
 		s.srv.bgsave(s.ex)
 		c.Reply.Simple("Background saving started")
+	}
+}
+
+// cancelSave ends the snapshot that is being written in the background, or forgets the one that is wanted.
+func cancelSave(c *command.Ctx, srv *Server) {
+	switch {
+	case srv.saving() != nil:
+		srv.abortSave()
+		c.Reply.Simple("Background saving cancelled")
+	case srv.saver.scheduled.CompareAndSwap(true, false):
+		c.Reply.Simple("Scheduled background saving cancelled")
+	default:
+		c.Fail(errNoSaving)
 	}
 }
 

@@ -172,7 +172,7 @@ func (c *Ctx) put(key, val []byte, exp expiry) {
 		// The time is over already: what remains is that the old value is gone.
 		if c.Delete(key) {
 			c.Gone(key, "del")
-			c.Rewrite([]byte("DEL"), key)
+			c.rewriteRemoval(key, c.Keyspace().LazyFree.Expire)
 		}
 		return
 	}

@@ -44,7 +44,7 @@ func TestWhatHasAnEffect(t *testing.T) {
 		switch {
 		case !read && r.NoEffect == "":
 			t.Errorf("nobody reads %s (field %s), and the table does not say why it has no effect", r.Name, field)
-		case read && r.NoEffect != "":
+		case read && r.NoEffect != "" && r.Name != "list-compress-depth": // which DEBUG OBJECT shows
 			t.Errorf("%s is read (field %s), but the table says that it has no effect: %s; delete that", r.Name, field, r.NoEffect)
 		}
 	}

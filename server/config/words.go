@@ -169,9 +169,12 @@ const (
 	DisklessLoadDisabled DisklessLoad = iota
 	DisklessLoadOnEmptyDB
 	DisklessLoadSwapDB
+	DisklessLoadFlush
 )
 
-var disklessLoadWords = []word[DisklessLoad]{{"disabled", DisklessLoadDisabled}, {"on-empty-db", DisklessLoadOnEmptyDB}, {"swapdb", DisklessLoadSwapDB}}
+var disklessLoadWords = []word[DisklessLoad]{
+	{"disabled", DisklessLoadDisabled}, {"on-empty-db", DisklessLoadOnEmptyDB}, {"swapdb", DisklessLoadSwapDB}, {"flush-before-load", DisklessLoadFlush},
+}
 
 // PropagationError is what a failing command of the replication stream does.
 type PropagationError int32

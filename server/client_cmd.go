@@ -254,12 +254,13 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 		s.conn.BytesIn, s.conn.BytesOut, s.processed())
 }
 
-// processed is how many commands of the client have run to their end.
+// processed is how many commands of the client, and of its scripts, have run to their end.
 func (s *session) processed() uint64 {
+	n := s.commands + s.scripted
 	if s == s.ex.current || s.wait != nil {
-		return s.commands - 1
+		n--
 	}
-	return s.commands
+	return n
 }
 
 // memory is what the client costs in bytes: its session, its buffers, and what it has told the server to keep.

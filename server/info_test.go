@@ -401,4 +401,9 @@ func TestClientTotals(t *testing.T) {
 	if n := read(c.text("client info")); n.in != first.in+len(info) || n.out < first.out+300 || n.commands != first.commands+1 {
 		t.Errorf("the client's own totals are %+v, before that %+v", n, first)
 	}
+	first = read(c.text("client info"))
+	c.do("eval", "redis.call('ping') redis.call('ping')", "0")
+	if n := read(c.text("client info")); n.commands != first.commands+4 {
+		t.Errorf("with a script that called two commands there were %d, then %d", first.commands, n.commands)
+	}
 }

@@ -41,6 +41,7 @@ func infoReplication(w *infoWriter) {
 		}
 		w.text("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", host, port, p.state(), p.acked.Load(), lag))
 	}
+	w.zeros("replicas_waiting_psync") // nobody takes a snapshot by a connection of its own
 	h, b := r.history.Load(), r.backlog.Load()
 	w.text("master_failover_state", failoverNames[r.failover.state.Load()])
 	w.text("master_replid", h.ID)

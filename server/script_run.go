@@ -181,6 +181,7 @@ func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
 	effects := len(ex.unit.ops)
 	start, timed := ex.startTimer(row)
 	ex.run(row, argv, nil)
+	r.s.scripted++
 	ex.stopTimer(r.s, row, argv, start, timed)
 	if r.to != command.ToLog|command.ToReplicas {
 		for i := effects; i < len(ex.unit.ops); i++ {

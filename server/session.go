@@ -25,7 +25,7 @@ type session struct {
 	name, libName, libVer string
 	created, lastUsed     int64 // Unix milliseconds
 	lastRow               *command.Row
-	commands              uint64
+	commands, scripted    uint64 // requests, and what scripts have called
 
 	db       int
 	authed   bool

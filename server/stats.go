@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +37,11 @@ type stats struct {
 // maxErrorCodes bounds the codes that are counted one by one: scripts make up their own.
 const maxErrorCodes = 128
 
+// ownCodes are those of the server itself, which are counted one by one even then.
+var ownCodes = strings.Fields(`ERR BUSY BUSYGROUP BUSYKEY CLUSTERDOWN CROSSSLOT DENIED EXECABORT INVALIDOBJ IOERR LOADING MASTERDOWN
+	MISCONF NOAUTH NOGROUP NOMASTERLINK NOPERM NOPROTO NOREPLICAS NOSCRIPT NOTBUSY OOM READONLY REDIRECT TRYAGAIN UNBLOCKED
+	UNKILLABLE WRONGPASS WRONGTYPE`)
+
 // otherErrors counts the errors whose codes were too many.
 const otherErrors = "ERRORSTATS_OVERFLOW"
 
@@ -46,7 +53,7 @@ func (st *stats) addErrors(counts map[string]uint64) {
 	}
 	for code, n := range counts {
 		st.errorReplies.Add(n)
-		if _, known := st.errors[code]; !known && len(st.errors) >= maxErrorCodes {
+		if _, known := st.errors[code]; !known && len(st.errors) >= maxErrorCodes && !slices.Contains(ownCodes, code) {
 			code = otherErrors
 		}
 		st.errors[code] += n

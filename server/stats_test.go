@@ -2,6 +2,10 @@ package server
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -121,6 +125,32 @@ func TestErrorCodesAreBounded(t *testing.T) {
 	c.wantErrors(2*maxErrorCodes, "CODE0 1", fmt.Sprintf("%s %d", otherErrors, maxErrorCodes))
 	if n := strings.Count(c.text("info errorstats"), "errorstat_"); n != maxErrorCodes+1 {
 		t.Errorf("%d codes are told apart", n)
+	}
+	c.do("get")
+	c.do("debug", "error", "CODE0 again")
+	c.wantErrors(2*maxErrorCodes+2, "CODE0 2", "ERR 1", fmt.Sprintf("%s %d", otherErrors, maxErrorCodes))
+}
+
+// The server's own codes are known, so that scripts which make up theirs do not hide them.
+func TestOwnErrorCodes(t *testing.T) {
+	files, err := filepath.Glob("resp/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	n := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`Error(?: *=|\() *"([A-Z]{2,}) `).FindAllSubmatch(text, -1) {
+			if n++; !slices.Contains(ownCodes, string(m[1])) {
+				t.Errorf("%s: %s is no known code", file, m[1])
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d errors were found", n)
 	}
 }
 

@@ -95,7 +95,7 @@ var outside = []struct {
 	{"pgregory.net/rapid", "", true},
 	{"github.com/klauspost/compress", "tests/bench/hitratio", false}, // traces come compressed
 	{"github.com/ulikunitz/xz", "tests/bench/hitratio", false},
-	{"golang.org/x/image", "tests/bench/hitratio", false}, // letters in a plot
+	{"gonum.org/v1/plot", "tests/internal/chart", false}, // pictures of what was measured
 }
 
 // unsafeRooms are the packages that may import unsafe, and unsafeFiles what may do so elsewhere.

@@ -5,6 +5,7 @@
 //	go run ./tests/bench -run 'speed/GET'      rows by regular expression
 //	go run ./tests/bench -all                  also what takes long: 20 million keys and the like
 //	go run ./tests/bench -quick                fewer and shorter measurements
+//	go run ./tests/bench -run scale/ -plot scale.svg   how cost grows with keys, connections, processors, as a picture
 //	go run ./tests/bench -json figures.json    every single measurement, for other programs
 //
 // Servers run on processor 0, the load on processor 1 (-server-cpus, -load-cpu). The servers of a row are measured in
@@ -17,6 +18,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -53,6 +55,7 @@ func bench() error {
 		s          settings
 		pattern    = flag.String("run", "", "regular expression: rows to measure")
 		list       = flag.Bool("list", false, "list the rows and do nothing")
+		plot       = flag.String("plot", "", "file for a picture of the scale rows: .svg or .png")
 		jsonOut    = flag.String("json", "", "file for all measurements")
 		binary     = flag.String("larder", "bin/larder", "the server under test")
 		others     = flag.String("peers", "", "comma-separated servers to compare with; empty: every one on PATH; none: no other")
@@ -88,6 +91,9 @@ func bench() error {
 	table := newTable(s.peers)
 	err = measureAll(&s, *pattern != "", table)
 	table.print(os.Stdout)
+	if *plot != "" {
+		err = errors.Join(err, plotScales(*plot, table))
+	}
 	if *jsonOut != "" {
 		b, jsonErr := json.MarshalIndent(table.samples, "", " ")
 		if jsonErr == nil {
@@ -202,5 +208,7 @@ func allRows(s *settings) []row {
 	rows = append(rows, snapshotRows()...)
 	rows = append(rows, clientRows()...)
 	rows = append(rows, otherRows()...)
+	rows = append(rows, limitRows()...)
+	rows = append(rows, scaleRows()...)
 	return rows
 }

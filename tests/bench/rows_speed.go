@@ -22,6 +22,8 @@ type speed struct {
 	section, row string
 	fleet        string
 	pipeline     int
+	conns        int    // 0: clients
+	processors   int    // of the servers, the first ones; 0: as the settings say
 	requests     int    // of one measurement; 0: as many as fit into the duration
 	data         string // name of the data that fill makes, once for all rows of the fleet
 	fill         func(s *peer.Server) error
@@ -35,6 +37,14 @@ type speed struct {
 }
 
 func (w *speed) measure(s *settings, t *table) error {
+	if w.processors > 0 {
+		local := *s
+		local.serverCPUs = nil
+		for n := range w.processors {
+			local.serverCPUs = append(local.serverCPUs, n)
+		}
+		s = &local
+	}
 	f, err := s.open(w.fleet, w.memcached || w.fleet == speedFleet, w.directives...)
 	if err != nil {
 		return err
@@ -68,9 +78,13 @@ func (w *speed) measure(s *settings, t *table) error {
 }
 
 func (w *speed) once(s *settings, t *table, server *peer.Server, g *ring, round int) error {
-	o := loadOptions{addr: server.Addr, conns: clients, pipeline: w.pipeline, ring: g, duration: s.duration, requests: w.requests}
+	conns := clients
+	if w.conns > 0 {
+		conns = w.conns
+	}
+	o := loadOptions{addr: server.Addr, conns: conns, pipeline: w.pipeline, ring: g, duration: s.duration, requests: w.requests}
 	if s.quick && o.requests > 0 {
-		o.requests = max(o.requests/4, clients*w.pipeline)
+		o.requests = max(o.requests/4, conns*w.pipeline)
 	}
 	if w.prepare != nil {
 		if err := w.prepare(server, o.requests); err != nil {

@@ -173,14 +173,11 @@ func (h *Handle) insert(n int) {
 
 // open gives a handle on key for a value of type t. edit makes it one that may store.
 func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
-	if v.used == len(v.handles) {
-		v.handles = append(v.handles, new(Handle))
-	}
-	h := v.handles[v.used]
+	h := v.nextHandle()
 	it := &h.it
 	var ok bool
 	if edit {
-		if ok = v.seek(it, key); ok {
+		if ok = v.seek(it, key); ok { // as in meet, which would be a call more
 			v.touch(it, key)
 		}
 	} else {
@@ -193,11 +190,33 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 		it.before()
 	}
 	v.used++
-	h.v, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, key, v.DB, t, ok, it.d.gen, 0, edit
+	h.bind(v, key, t, ok, edit)
 	if !ok {
 		return h, Missing
 	}
 	return h, Found
+}
+
+// source opens the value at key to be copied: that is neither a read nor an edit. The key exists and has the type.
+func (v *View) source(key []byte, t datatypes.Type) *Handle {
+	h := v.nextHandle()
+	v.seek(&h.it, key)
+	v.used++
+	h.bind(v, key, t, true, false)
+	return h
+}
+
+// nextHandle is one that no value is opened with.
+func (v *View) nextHandle() *Handle {
+	if v.used == len(v.handles) {
+		v.handles = append(v.handles, new(Handle))
+	}
+	return v.handles[v.used]
+}
+
+// bind makes the handle, whose item was looked up, one on the key.
+func (h *Handle) bind(v *View, key []byte, t datatypes.Type, here, edit bool) {
+	h.v, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, key, v.DB, t, here, h.it.d.gen, 0, edit
 }
 
 // Settle ends the edits of a command: values that ended up empty are removed, with the event "del" in the place it

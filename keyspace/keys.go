@@ -71,7 +71,7 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 		it.forget()
 		return
 	}
-	source, _ := v.open(src, it.h.typ(), false)
+	source := v.source(src, it.h.typ())
 	v.DB = db
 	target, _ := v.open(dst, it.h.typ(), true)
 	copyValue(target, source)

@@ -43,6 +43,12 @@ func (v *View) Read(key []byte) (Entry, bool) {
 	return e, ok
 }
 
+// Peek is Read without a trace: neither a hit or a miss is counted nor the access word touched.
+func (v *View) Peek(key []byte) (Entry, bool) {
+	it, ok := v.find(key)
+	return Entry{it}, ok
+}
+
 // Entries calls fn with every entry of database db, those included whose time is over, until fn returns false. The
 // shard is held; fn may not change it. The same Entry is given each time.
 func (s *Shard) Entries(db int, fn func(*Entry) bool) {

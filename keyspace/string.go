@@ -47,10 +47,10 @@ func (v *View) text(it *item) ([]byte, Status) {
 	return it.value(), Found
 }
 
-// Integer reads the integer at key. isInt tells whether the value is stored as one; if not, text is the string.
+// Integer reads the integer at key, to change it. isInt tells whether the value is stored as one; if not, text is the string.
 func (v *View) Integer(key []byte) (n int64, text []byte, isInt bool, st Status) {
 	var it item
-	if !v.look(&it, key) {
+	if !v.meet(&it, key) {
 		return 0, nil, false, Missing
 	}
 	if it.h.typ() == datatypes.TypeString && it.h.enc() == datatypes.EncInt {

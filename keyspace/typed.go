@@ -75,6 +75,13 @@ func (v *View) openList(key []byte, edit bool) (*datatypes.List, Status) {
 	return &h.list, st
 }
 
+// PeekList is ReadList without a trace. There is a list at key.
+func (v *View) PeekList(key []byte) *datatypes.List {
+	h := v.source(key, datatypes.TypeList)
+	h.list.Bind(h.Env(), h)
+	return &h.list
+}
+
 // ReadZSet gives the sorted set at key: an empty one if there is none.
 func (v *View) ReadZSet(key []byte) (*datatypes.ZSet, Status) { return v.openZSet(key, false) }
 

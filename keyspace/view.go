@@ -277,6 +277,15 @@ func (v *View) look(it *item, key []byte) bool {
 	return true
 }
 
+// meet finds a key for a change, into it: that is neither a hit nor a miss, but touches the access word.
+func (v *View) meet(it *item, key []byte) bool {
+	ok := v.seek(it, key)
+	if ok {
+		v.touch(it, key)
+	}
+	return ok
+}
+
 // touch notes the access. The word is written only when it changes, and is no modification for a snapshot.
 func (v *View) touch(it *item, key []byte) {
 	v.noticed(it, key)
@@ -375,13 +384,31 @@ func (v *View) ShardOf(key []byte) *Shard { return v.ks.shards[v.ks.ShardOf(v.ha
 
 // Exists tells whether there is a key. It counts as a read, but leaves the access word.
 func (v *View) Exists(key []byte) bool {
-	it, ok := v.find(key)
-	if ok {
-		it.sh.Stats.Hits++
-	} else {
-		it.sh.Stats.Misses++
-	}
+	_, ok := v.Ask(key)
 	return ok
+}
+
+// Ask is Stat that counts as a read. It leaves the access word.
+func (v *View) Ask(key []byte) (Info, bool) {
+	in, ok := v.Stat(key)
+	v.Asked(key, ok)
+	return in, ok
+}
+
+// Asked counts a look-up that does not count itself as a read, and tells of a miss.
+func (v *View) Asked(key []byte, found bool) {
+	if v.CountRead(key, found); !found {
+		v.Notice(key, "keymiss")
+	}
+}
+
+// CountRead is Asked without a word to anybody.
+func (v *View) CountRead(key []byte, found bool) {
+	if st := &v.ShardOf(key).Stats; found {
+		st.Hits++
+	} else {
+		st.Misses++
+	}
 }
 
 // Has tells whether there is a key, without counting it as a read.
@@ -394,6 +421,12 @@ func (v *View) Has(key []byte) bool {
 func (v *View) Touch(key []byte) bool {
 	var it item
 	return v.look(&it, key)
+}
+
+// Meet tells whether there is a key that is about to change: it touches the access word, but is no read.
+func (v *View) Meet(key []byte) bool {
+	var it item
+	return v.meet(&it, key)
 }
 
 // Delete removes a key and tells whether it was there. The caller says so by Gone.

@@ -164,7 +164,7 @@ func debugObject(c *command.Ctx, srv *Server) {
 	}
 	encoding, _ := c.Encoding(key)
 	c.Reply.Simple("Value at:0x" + strconv.FormatUint(c.Place(key), 16) + " refcount:1 encoding:" + encoding +
-		" serializedlength:" + strconv.Itoa(in.Size) + " lru:" + strconv.FormatUint(uint64(in.Access), 10) +
+		" serializedlength:" + strconv.Itoa(c.SnapshotLen(key)) + " lru:" + strconv.FormatUint(uint64(in.Access), 10) +
 		" lru_seconds_idle:" + strconv.FormatInt(c.Clock().Idle(in.Access, c.Now), 10) + quicklistFacts(c, srv, key, encoding))
 }
 
@@ -173,7 +173,7 @@ func quicklistFacts(c *command.Ctx, srv *Server, key []byte, encoding string) st
 	if encoding != "quicklist" {
 		return ""
 	}
-	l, _ := c.ReadList(key)
+	l := c.PeekList(key)
 	blocks, size := 0, 0
 	l.Blocks(func(b []byte) bool {
 		blocks++

@@ -125,6 +125,16 @@ func TestDebugObject(t *testing.T) {
 	if before[3] != "encoding:int" {
 		t.Errorf("the encoding is %s", before[3])
 	}
+	c.want("set text bar", "OK")
+	c.want("rpush list a bc", 2)
+	for key, n := range map[string]string{"k": "3", "text": "4", "list": "17"} { // what Redis 7 says, too
+		if got := strings.Fields(c.text("debug object " + key))[4]; got != "serializedlength:"+n {
+			t.Errorf("the value of %s has %s, %s wanted", key, got, n)
+		}
+	}
+	if hits := c.number("stats", "keyspace_hits"); hits != 0 {
+		t.Errorf("INCR and DEBUG OBJECT count as %d reads", hits)
+	}
 }
 
 func TestShutdown(t *testing.T) {

@@ -212,3 +212,70 @@ func TestWalksRemoveExpiredKeys(t *testing.T) {
 		c.want("exists stays", 1)
 	}
 }
+
+// TestWhatCountsAsARead runs each command on keys that are there and on keys that are not. What counts as a hit, as a
+// miss and as an event of a miss is as in redis-server 7.0 and 7.2: a look-up of what is about to change does not.
+func TestWhatCountsAsARead(t *testing.T) {
+	ts := startServer(t)
+	c, ear := ts.dial(), ts.dial()
+	c.want("config set notify-keyspace-events Em", "OK")
+	ear.send("subscribe __keyevent@0__:keymiss __keyevent@0__:end")
+	ear.read()
+	ear.read()
+	for _, tt := range []struct {
+		request              string
+		hits, misses, events int64
+	}{
+		{"get s", 1, 1, 1},
+		{"exists s s", 2, 2, 2},
+		{"ttl s", 1, 1, 1},
+		{"pexpiretime s", 1, 1, 1},
+		{"type s", 1, 1, 1},
+		{"touch s", 1, 1, 1},
+		{"object encoding s", 1, 1, 0},
+		{"object refcount s", 1, 1, 0},
+		{"debug object s", 0, 0, 0},
+		{"debug object l", 0, 0, 0},
+		{"incr s", 0, 0, 0},
+		{"decrby s 2", 0, 0, 0},
+		{"incrbyfloat s 0.5", 0, 0, 0},
+		{"append s x", 0, 0, 0},
+		{"rename s d", 0, 0, 0},
+		{"renamenx s d", 0, 0, 0},
+		{"copy s d", 1, 1, 1},
+		{"expire s 100", 0, 0, 0},
+		{"lpop l", 0, 0, 0},
+		{"sort l alpha", 1, 1, 1},
+		{"xread streams x 0", 2, 2, 2},
+		{"xreadgroup group g c streams x >", 2, 1, 1},
+		{"xack x g 1-1", 1, 1, 1},
+		{"xclaim x g c 0 1-1", 1, 1, 1},
+		{"xautoclaim x g c 0 0", 1, 1, 1},
+		{"xadd x 2-1 f v", 0, 0, 0},
+	} {
+		for _, there := range []bool{true, false} {
+			c.want("flushall", "OK")
+			hits, misses, events := int64(0), tt.misses, tt.events
+			if there {
+				hits, misses, events = tt.hits, 0, 0
+				c.want("set s 10", "OK")
+				c.want("rpush l a b", 2)
+				c.want("xadd x 1-1 f v", "1-1")
+				c.want("xgroup create x g 0", "OK")
+			}
+			c.want("config resetstat", "OK")
+			c.do(tt.request)
+			if h, m := c.number("stats", "keyspace_hits"), c.number("stats", "keyspace_misses"); h != hits || m != misses {
+				t.Errorf("%s, there: %v: %d hits and %d misses, want %d and %d", tt.request, there, h, m, hits, misses)
+			}
+			c.want("publish __keyevent@0__:end all", 1)
+			heard := int64(0)
+			for ear.read().([]any)[1] != "__keyevent@0__:end" {
+				heard++
+			}
+			if heard != events {
+				t.Errorf("%s, there: %v: %d misses are told, want %d", tt.request, there, heard, events)
+			}
+		}
+	}
+}

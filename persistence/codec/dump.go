@@ -13,6 +13,9 @@ var ErrPayload = errors.New("payload version or checksum are wrong")
 // footerBytes is the version and the checksum behind a value.
 const footerBytes = 2 + 8
 
+// DumpOverhead is what a payload has beside the value: the type before it and the footer.
+const DumpOverhead = 1 + footerBytes
+
 // Dump writes a value as DUMP replies it. The writer is one that keeps everything, and empty.
 func (w *Writer) Dump(t datatypes.Type, env *datatypes.Env, h datatypes.Holder) []byte {
 	w.Value(t, env, h)

@@ -53,6 +53,18 @@ func (c *Ctx) Dumped(key []byte, fn func(payload []byte, at_ms int64)) bool {
 	return ok
 }
 
+// SnapshotLen is how many bytes the value at key takes in a snapshot, without its type; it is 0 if there is none. The key
+// is not touched. O(bytes of the value).
+func (c *Ctx) SnapshotLen(key []byte) int {
+	e, ok := c.Peek(key)
+	if !ok {
+		return 0
+	}
+	n := len(c.payload(&e)) - codec.DumpOverhead
+	c.dumper().w.Reset()
+	return n
+}
+
 // What is said of payloads that RESTORE refuses.
 const (
 	errPayload    resp.Error = "ERR DUMP payload version or checksum are wrong"

@@ -51,8 +51,8 @@ func touch(c *Ctx) {
 }
 
 func typeOf(c *Ctx) {
-	if t, ok := c.Type(c.Args.Key()); ok {
-		c.Reply.Simple(t.String())
+	if in, ok := c.Ask(c.Args.Key()); ok {
+		c.Reply.Simple(in.Type.String())
 	} else {
 		c.Reply.Simple("none")
 	}
@@ -235,7 +235,7 @@ func renamenx(c *Ctx) {
 
 func (c *Ctx) rename(src, dst []byte, onlyNew bool) bool {
 	switch {
-	case !c.Touch(src):
+	case !c.Meet(src):
 		c.Fail(resp.ErrNoSuchKey)
 		return false
 	case string(src) == string(dst):
@@ -396,7 +396,7 @@ func expireIn(unit int64, absolute bool) func(*Ctx) {
 // ttlIn makes a handler of the TTL family.
 func ttlIn(unit int64, absolute bool) func(*Ctx) {
 	return func(c *Ctx) {
-		in, ok := c.Stat(c.Args.Key())
+		in, ok := c.Ask(c.Args.Key())
 		switch {
 		case !ok:
 			c.Reply.Int(-2)

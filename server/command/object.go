@@ -4,11 +4,21 @@ import (
 	"math"
 
 	"larder/datatypes"
+	"larder/keyspace"
 	"larder/server/resp"
 )
 
+// objectKey is what there is at the key that OBJECT asks for: a read, but a miss is no event and the key not touched.
+func (c *Ctx) objectKey(key []byte) (keyspace.Info, bool) {
+	in, ok := c.Stat(key)
+	c.CountRead(key, ok)
+	return in, ok
+}
+
 func objectEncoding(c *Ctx) {
-	if name, ok := c.Encoding(c.Args.Key()); ok {
+	key := c.Args.Key()
+	if _, ok := c.objectKey(key); ok {
+		name, _ := c.Encoding(key)
 		c.Reply.BulkString(name)
 	} else {
 		c.Reply.Null()
@@ -16,7 +26,7 @@ func objectEncoding(c *Ctx) {
 }
 
 func objectIdletime(c *Ctx) {
-	in, ok := c.Stat(c.Args.Key())
+	in, ok := c.objectKey(c.Args.Key())
 	switch {
 	case !ok:
 		c.Reply.Null()
@@ -28,7 +38,7 @@ func objectIdletime(c *Ctx) {
 }
 
 func objectFreq(c *Ctx) {
-	in, ok := c.Stat(c.Args.Key())
+	in, ok := c.objectKey(c.Args.Key())
 	switch {
 	case !ok:
 		c.Reply.Null()
@@ -43,7 +53,7 @@ func objectFreq(c *Ctx) {
 // they are shared objects unless the policy at maxmemory goes by accesses.
 func objectRefcount(c *Ctx) {
 	key := c.Args.Key()
-	in, ok := c.Stat(key)
+	in, ok := c.objectKey(key)
 	switch {
 	case !ok:
 		c.Reply.Null()

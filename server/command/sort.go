@@ -88,6 +88,7 @@ func (c *Ctx) sortBy(mayStore bool) {
 func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 	t, found := c.Type(key)
 	if !found {
+		c.Exists(key) // a miss, as a value is a hit
 		return nil, true
 	}
 	add := func(elem []byte) { items = append(items, sortItem{elem: append([]byte(nil), elem...)}) }

@@ -13,6 +13,9 @@ func (c *Ctx) findGroup(key, name []byte, edit bool) (s *datatypes.Stream, g dat
 	if !ok {
 		return s, g, false
 	}
+	if edit {
+		c.Asked(key, found) // to claim counts as a read
+	}
 	if found {
 		g, found = s.Group(name)
 	}

@@ -187,6 +187,7 @@ func xack(c *Ctx) {
 	if !ok {
 		return
 	}
+	c.Asked(key, found)
 	var g datatypes.StreamGroup
 	if found {
 		g, found = s.Group(name)

@@ -154,6 +154,9 @@ func (r *reading) find(c *Ctx) bool {
 		} else if from.s, from.here, ok = c.stream(key, r.grouped); !ok {
 			return false
 		}
+		if !c.Again {
+			c.Asked(key, from.here) // each stream counts as two reads: it is looked at for what to read, and read
+		}
 		if r.grouped {
 			if from.here {
 				from.g, ok = from.s.Group(r.group)
@@ -161,6 +164,9 @@ func (r *reading) find(c *Ctx) bool {
 			if !from.here || !ok {
 				c.Fail(resp.NoGroupReading(key, r.group))
 				return false
+			}
+			if !c.Again {
+				c.CountRead(key, true)
 			}
 		}
 		if e := r.readID(&from, r.ids[i]); e != "" {

@@ -390,16 +390,18 @@ func incrbyfloat(c *Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	val, found, ok := c.ReadString(key)
-	if !ok {
-		return
+	n, text, isInt, st := c.Integer(key)
+	sum, ok := datatypes.LongOfInt(n), true
+	if st == keyspace.Found && !isInt {
+		sum, ok = datatypes.ParseLong(text)
 	}
-	sum := datatypes.LongOfInt(0)
-	if found {
-		if sum, ok = datatypes.ParseLong(val); !ok {
-			c.Fail(resp.ErrNotFloat)
-			return
-		}
+	switch {
+	case st == keyspace.WrongType:
+		c.wrongType()
+		return
+	case !ok:
+		c.Fail(resp.ErrNotFloat)
+		return
 	}
 	by, ok := datatypes.ParseLong(arg)
 	if !ok {
@@ -410,7 +412,7 @@ func incrbyfloat(c *Ctx) {
 		c.Fail(resp.ErrNaNOrInfinity)
 		return
 	}
-	text := sum.AppendHuman(nil)
+	text = sum.AppendHuman(nil)
 	c.SetText(key, text, keyspace.KeepTTL)
 	c.Changed(key, "incrbyfloat")
 	c.Rewrite([]byte("SET"), key, text, []byte("KEEPTTL"))

@@ -45,6 +45,7 @@ func infoServer(w *infoWriter) {
 	if until := srv.repl.closing.until_ms.Load(); until != 0 {
 		w.int("shutdown_in_milliseconds", max(0, until-w.now))
 	}
+	w.text("availability_zone", srv.conf.AvailabilityZone.Get())
 	for i, l := range srv.listenerLines() {
 		w.text("listener"+strconv.Itoa(i), l)
 	}

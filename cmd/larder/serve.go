@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/syslog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -92,7 +93,11 @@ func openLog(conf *config.Store) (*zap.Logger, *log.Control, error) {
 	if path != "" {
 		path = conf.Path(path)
 	}
-	logger, control, err := log.New(log.Options{Path: path, JSON: conf.LogFormat.Get() == config.LogJSON, Level: log.Level(conf.LogLevel.Get())})
+	o := log.Options{Path: path, JSON: conf.LogFormat.Get() == config.LogJSON, Level: log.Level(conf.LogLevel.Get())}
+	if conf.SyslogEnabled.Get() {
+		o.Syslog = &log.Syslog{Ident: conf.SyslogIdent.Get(), Facility: syslogFacility(conf.SyslogFacility.Get())}
+	}
+	logger, control, err := log.New(o)
 	if err != nil {
 		var cause *os.PathError
 		if errors.As(err, &cause) {
@@ -102,6 +107,14 @@ func openLog(conf *config.Store) (*zap.Logger, *log.Control, error) {
 	}
 	conf.OnChange(func() error { control.SetLevel(log.Level(conf.LogLevel.Get())); return nil }, "loglevel")
 	return logger, control, nil
+}
+
+// syslogFacility is the number that the system knows a facility by.
+func syslogFacility(f config.SyslogFacility) syslog.Priority {
+	if f == config.FacilityUser {
+		return syslog.LOG_USER
+	}
+	return syslog.LOG_LOCAL0 + syslog.Priority(f-config.FacilityLocal0)<<3
 }
 
 // greet writes the first lines of the log: who this is, with which configuration, and what of it does nothing.

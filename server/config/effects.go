@@ -8,10 +8,7 @@ const (
 	noEviction    = "one command evicts a fixed number of keys at most"
 	noIOThreads   = "event-loops says how many threads serve clients"
 	noModules     = "Larder loads no modules"
-	noPersistence = "this version keeps nothing on disk"
 	noPinning     = "threads are not pinned to processors"
-	noSyslog      = "log lines go to logfile or standard output only"
-	notYet        = "this version does not act on it"
 	atOnce        = "data that a snapshot replaces is given back at once, as a whole"
 	alwaysChecked = "payloads are always checked"
 )

@@ -170,7 +170,7 @@ func TestLinesWithoutARow(t *testing.T) {
 	s := New()
 	must(t, s.Load(Source{Options: strings.Join([]string{
 		"rename-command FLUSHALL ''", "rename-command get fetch", "user alice on >pw ~* +@all", "user bob", "loadmodule /x.so a b", "mod.level 3 4",
-		"lua-replicate-commands yes", "sentinel", "syslog-enabled no", "syslog-enabled yes", "io-threads 4", "timeout 4",
+		"lua-replicate-commands yes", "sentinel", "activerehashing no", "activerehashing yes", "io-threads 4", "timeout 4",
 	}, "\n")}, nil))
 	renames := s.Renames()
 	if len(renames) != 2 || renames[0].From != "FLUSHALL" || renames[0].To != "" || renames[1].To != "fetch" || renames[1].Where.Line != 2 {
@@ -184,7 +184,7 @@ func TestLinesWithoutARow(t *testing.T) {
 	for _, i := range s.Ignored() {
 		ignored = append(ignored, i.Name)
 	}
-	if want := []string{"loadmodule", "mod.level", "lua-replicate-commands", "syslog-enabled", "io-threads"}; !slices.Equal(ignored, want) {
+	if want := []string{"loadmodule", "mod.level", "lua-replicate-commands", "activerehashing", "io-threads"}; !slices.Equal(ignored, want) {
 		t.Errorf("ignored: %q, want %q", ignored, want)
 	}
 	if err := renames[1].Where.Fail("No such command in rename-command", "there is no command 'get'"); err.Error() != "*** FATAL CONFIG FILE ERROR (Redis "+CompatVersion+") ***\n"+

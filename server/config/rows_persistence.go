@@ -40,7 +40,7 @@ var persistenceRows = []*Row{
 	boolean("rdbchecksum", true, func(c *Config) *Bool { return &c.RDBChecksum }).immutable(),
 	boolean("rdbcompression", true, func(c *Config) *Bool { return &c.RDBCompression }),
 	integer("rdb-version", 10, 10, 12, func(c *Config) *Int { return &c.RDBVersion }).larder(),
-	boolean("rdb-del-sync-files", false, func(c *Config) *Bool { return &c.RDBDelSyncFiles }).noEffect(noPersistence),
+	boolean("rdb-del-sync-files", false, func(c *Config) *Bool { return &c.RDBDelSyncFiles }).noEffect("replicas get their data over the network, without files"),
 	boolean("rdb-save-incremental-fsync", true, func(c *Config) *Bool { return &c.RDBSaveIncrementalFsync }),
 	integer("rdb-key-save-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.RDBKeySaveDelay }).hidden(),
 	integer("key-load-delay", 0, math.MinInt32, math.MaxInt32, func(c *Config) *Int { return &c.KeyLoadDelay }).hidden(),

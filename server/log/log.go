@@ -11,7 +11,7 @@
 //	logger.Info(...)                  notice
 //	logger.Warn(...), Error(...)      warning
 //
-// The log goes to standard output or to a file. A file that was moved away is noticed within a second and opened
+// The log goes to standard output or to a file, and to the system's logger too if that is wanted. A file that was moved away is noticed within a second and opened
 // again under its name, so that programs which rotate logs need not tell the server.
 package log
 
@@ -49,6 +49,8 @@ type Options struct {
 	Path  string // "" is standard output
 	JSON  bool
 	Level Level
+	// Syslog, if not nil, is where lines go as well.
+	Syslog *Syslog
 	// Clock is for tests; nil is the system's.
 	Clock zapcore.Clock
 }
@@ -59,6 +61,7 @@ type Control struct {
 	role  atomic.Uint32
 	sink  *sink
 	json  bool
+	aside *syslogLink // nil unless lines go to syslog, too
 }
 
 // New opens the log. The error says why the file cannot be opened.
@@ -76,7 +79,16 @@ func New(o Options) (*zap.Logger, *Control, error) {
 	if o.JSON {
 		core = roleCore{zapcore.NewCore(jsonEncoder(), sink, c.level), c}
 	}
-	return zap.New(core, zap.WithClock(o.Clock)), c, nil
+	if o.Syslog == nil {
+		return zap.New(core, zap.WithClock(o.Clock)), c, nil
+	}
+	system := newSyslogCore(*o.Syslog, c.level, o.Clock.Now)
+	c.aside = system.link
+	logger := zap.New(zapcore.NewTee(core, system), zap.WithClock(o.Clock))
+	if err := system.link.err; err != nil {
+		logger.Warn("The system's logger cannot be reached; lines go to the log alone until it can", zap.Error(err))
+	}
+	return logger, c, nil
 }
 
 // SetLevel changes what is written from now on.
@@ -107,7 +119,12 @@ func (c *Control) OnOpen(fn func(*os.File)) {
 func (c *Control) Reopen() error { return c.sink.reopen() }
 
 // Close ends the log. Lines that come later are lost.
-func (c *Control) Close() error { return c.sink.close() }
+func (c *Control) Close() error {
+	if c.aside != nil {
+		c.aside.close()
+	}
+	return c.sink.close()
+}
 
 func (c *Control) consoleEncoder() zapcore.Encoder {
 	pid := strconv.Itoa(os.Getpid())

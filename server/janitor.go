@@ -96,9 +96,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	busy := j.expire(start)
 	j.graves |= j.srv.ks.Graves()
 	busy = j.bury(start) || busy
-	if j.srv.outOfMemory() && ex.makeRoom() { // the limit was lowered: go on, some keys at a time
-		busy = busy || j.srv.outOfMemory()
-	}
+	busy = j.shrink(start) || busy
 	next := j.doUpkeep(latest)
 	ex.handIn()
 	j.srv.followSavePoints(ex)
@@ -184,6 +182,17 @@ func (j *janitor) bury(start time.Time) (more bool) {
 		}
 	}
 	return j.graves != 0
+}
+
+// shrink makes room if the data is beyond maxmemory, because that was lowered, for the rest of the stretch. It tells whether
+// there is more to do.
+func (j *janitor) shrink(start time.Time) (more bool) {
+	for j.srv.outOfMemory() && j.ex.makeRoom() {
+		if time.Since(start) >= stretch {
+			return j.srv.outOfMemory()
+		}
+	}
+	return false
 }
 
 // next is the shard of a set whose turn it is.

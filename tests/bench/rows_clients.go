@@ -139,7 +139,7 @@ func subscribers(s *settings, t *table) error {
 
 func publishTo(t *table, row string, p peer.Program, n int) error {
 	const messages = 60 // that a socket keeps for somebody who does not read
-	server, err := peer.Start(p, peer.Options{Directives: room(n)})
+	server, err := startAnywhere(p, "", room(n)...)
 	if err != nil {
 		return err
 	}

@@ -85,9 +85,7 @@ func now() int64 { return int64(time.Since(clockStart)) }
 
 // run makes one measurement.
 func run(o loadOptions) (*loadResult, error) {
-	// The garbage collector would have to wait for a thread that sits in a read.
-	runtime.GC()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer withoutCollector()()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
@@ -109,6 +107,17 @@ func run(o loadOptions) (*loadResult, error) {
 	l.result.elapsed = time.Duration(now() - began)
 	l.result.busy = float64(threadTime()-busyBefore) / float64(l.result.elapsed)
 	return l.result, nil
+}
+
+// withoutCollector collects garbage and then has none collected until the function that it returns is called: the collector
+// would have to wait for a thread that sits in a read, and would be measured. Within one such stretch others do nothing.
+func withoutCollector() (again func()) {
+	before := debug.SetGCPercent(-1)
+	if before < 0 {
+		return func() {}
+	}
+	runtime.GC()
+	return func() { debug.SetGCPercent(before) }
 }
 
 type loader struct {

@@ -32,15 +32,19 @@ type probe struct {
 	gets  histogram
 	err   error
 	pause time.Duration
+
+	collect func() // garbage again
 }
 
 func startProbe(server *peer.Server) (*probe, error) {
+	collect := withoutCollector()
 	c, err := server.Dial()
 	if err != nil {
+		collect()
 		return nil, err
 	}
 	c.Timeout = time.Minute
-	p := &probe{stop: make(chan struct{}), pause: 200 * time.Microsecond}
+	p := &probe{collect: collect, stop: make(chan struct{}), pause: 200 * time.Microsecond}
 	p.done.Go(func() {
 		defer c.Close()
 		for {
@@ -64,6 +68,7 @@ func startProbe(server *peer.Server) (*probe, error) {
 func (p *probe) end(t *table, row, server string) error {
 	close(p.stop)
 	p.done.Wait()
+	p.collect()
 	for _, q := range []struct {
 		name string
 		q    float64

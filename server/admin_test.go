@@ -97,6 +97,16 @@ func TestMemoryReport(t *testing.T) {
 		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 200 * mb, resident: 200 * mb, rss: 200 * mb}, "fragmented"},
 		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 110 * mb, resident: 120 * mb, rss: 200 * mb}, "80.00M more"},
 		{memoryFigures{used: 100 * mb, peak: 100 * mb, active: 110 * mb, resident: 120 * mb, rss: 120 * mb, clients: 50 * mb}, "Clients take 50.00M"},
+		{memoryFigures{used: 100 * mb, logBuffer: 50 * mb}, "50.00M wait to be written"},
+		{memoryFigures{used: mb, limit: 3 * mb, bound: 2 * mb, policy: "noeviction"}, "maxmemory is 3.00M, but the machine"},
+		{memoryFigures{used: 90 * mb, rss: 95 * mb, bound: 100 * mb}, "there is no maxmemory"},
+		{memoryFigures{used: 100 * mb, counted: 100 * mb, limit: 100 * mb, policy: "noeviction"}, "noeviction: writes that need memory are refused"},
+		{memoryFigures{used: 100 * mb, counted: 100 * mb, limit: 100 * mb, policy: "volatile-lru", evicts: true, onlyVolatile: true,
+			databases: []databaseFigures{{keys: 5}}}, "no key has a time to live"},
+		{memoryFigures{used: 100 * mb, counted: 100 * mb, limit: 100 * mb, policy: "volatile-lru", evicts: true, onlyVolatile: true,
+			databases: []databaseFigures{{keys: 5}, {keys: 5, volatile: 1}}}, "looks unusual.\n"},
+		{memoryFigures{used: 100 * mb, counted: 100 * mb, limit: 100 * mb, policy: "allkeys-lru", evicts: true}, "looks unusual.\n"},
+		{memoryFigures{used: 100 * mb, counted: 120 * mb, limit: 100 * mb, policy: "allkeys-lru", evicts: true, follows: true}, "A replica removes nothing"},
 	} {
 		if got := x.m.report(); !strings.Contains(got, x.want) {
 			t.Errorf("%+v is reported as %q", x.m, got)

@@ -55,12 +55,14 @@ func (srv *Server) countedClients() int64 {
 // processOver tells whether the pages that hold the data, and the program, are more than maxmemory.
 func (srv *Server) processOver() bool {
 	limit := srv.ks.MaxMemory()
-	if limit <= smallLimit {
-		return false
-	}
-	used, clients := srv.ks.Used(), srv.countedClients()
+	return limit > smallLimit && srv.pressingMemory(limit) > limit
+}
+
+// pressingMemory is what of the process is compared with a limit of more than smallLimit.
+func (srv *Server) pressingMemory(limit int64) int64 {
+	used := srv.ks.Used()
 	extra := srv.ks.Resident() + srv.program.Load() - used
-	return used+clients+extra > limit && used+clients+extra/1024*min(1024, (limit-smallLimit)/((largeLimit-smallLimit)/1024)) > limit
+	return used + srv.countedClients() + extra/1024*min(1024, (limit-smallLimit)/((largeLimit-smallLimit)/1024))
 }
 
 // blameClients writes to the log, once a minute at most, that keys go because of clients.
@@ -92,6 +94,14 @@ func (srv *Server) noteProgram() {
 func goHeapHeld() int64 {
 	m := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes")
 	return m[0] - m[1] - ballastSize
+}
+
+// logBuffer is what waits to be written to the append-only file.
+func (srv *Server) logBuffer() int64 {
+	if l := srv.aof.log.Load(); l != nil {
+		return l.Pending()
+	}
+	return 0
 }
 
 // boundGarbage has the Go heap collected earlier when the process has a limit: with the ballast about 14 MB may wait to be

@@ -94,6 +94,7 @@ func (srv *Server) process() *processFigures {
 type memoryFigures struct {
 	used, peak, startup int64
 	counted             int64 // of that, what maxmemory is compared with
+	pressing            int64 // and what of the process is; 0 if nothing is
 	data                int64 // entries, tables and structures
 	tables              int64 // of that, the tables in which keys stand
 	asked               int64 // what the data's allocations were asked for, before rounding
@@ -101,6 +102,12 @@ type memoryFigures struct {
 	active, resident    int64 // pages in use, and all that are held
 	rss                 int64 // as the system sees the process
 	total               int64 // of the machine, 0 if not known
+	bound               int64 // of it, what the process may have; 0 if not known, or not asked for
+	logBuffer           int64 // waits to be written to the append-only file
+
+	limit                         int64 // maxmemory
+	policy                        string
+	evicts, onlyVolatile, follows bool // keys are removed at the limit; of them, only those that expire; none, as for a replica
 
 	keys, buried int
 	lazyFreed    uint64
@@ -156,6 +163,13 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 	m.resident = pages + p.heap
 	m.rss = p.rss
 	m.total = systemMemory()
+	m.logBuffer = srv.logBuffer()
+	if m.limit = srv.ks.MaxMemory(); m.limit > smallLimit {
+		m.pressing = srv.pressingMemory(m.limit)
+	}
+	m.policy = srv.ks.Policy.Name
+	m.evicts, m.onlyVolatile = srv.ks.Policy.Evicts(), srv.ks.Policy.Volatile
+	m.follows = srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get()
 	return m
 }
 

@@ -36,9 +36,10 @@ func memoryStats(c *command.Ctx) {
 	number("clients.slaves", replicas)
 	number("clients.normal", m.clients)
 	number("cluster.links", 0)
-	number("aof.buffer", 0)
-	number("lua.caches", 0)
-	number("functions.caches", 0)
+	scripts := srv.scriptMemory()
+	number("aof.buffer", srv.logBuffer())
+	number("lua.caches", scripts.scripts)
+	number("functions.caches", scripts.texts)
 	for _, d := range m.databases {
 		entry("db." + strconv.Itoa(d.index))
 		w.Map(3)
@@ -71,39 +72,6 @@ func memoryStats(c *command.Ctx) {
 	quotient("fragmentation", ratio(m.rss, m.used))
 	number("fragmentation.bytes", m.rss-m.used)
 	w.SetMap(at, n)
-}
-
-func memoryDoctor(c *command.Ctx) {
-	m := c.Client.(*session).srv.memory(nil)
-	c.Reply.Verbatim("txt", m.report())
-}
-
-// report says in plain words whether the figures look as they should.
-func (m *memoryFigures) report() string {
-	const small = 5 << 20
-	if m.used < small {
-		return "This server is nearly empty: its figures say nothing yet. Ask again when there is data in it.\n"
-	}
-	var list []string
-	if m.peak > m.used*3/2 {
-		list = append(list, fmt.Sprintf("At its peak the server took %s, now it takes %s. What was given up may still be part of "+
-			"the process for a while; MEMORY PURGE hands back at once what can be handed back.", humanBytes(m.peak), humanBytes(m.used)))
-	}
-	if ratio(m.active, m.used) > 1.4 && m.active-m.used > 10<<20 {
-		list = append(list, fmt.Sprintf("Pages in use hold %s for %s of data: they are fragmented. Defragmentation closes such gaps "+
-			"while the server has nothing else to do; see activedefrag.", humanBytes(m.active), humanBytes(m.used)))
-	}
-	if ratio(m.rss, m.resident) > 1.1 && m.rss-m.resident > 10<<20 {
-		list = append(list, fmt.Sprintf("The process takes %s more than its allocators account for.", humanBytes(m.rss-m.resident)))
-	}
-	if m.clients > m.used/4 && m.clients > 10<<20 {
-		list = append(list, fmt.Sprintf("Clients take %s, mostly for requests that are not complete and replies that nobody reads. "+
-			"CLIENT LIST shows which (tot-mem); client-output-buffer-limit and maxmemory-clients bound it.", humanBytes(m.clients)))
-	}
-	if len(list) == 0 {
-		return "Nothing about the memory of this server looks unusual.\n"
-	}
-	return "What looks unusual:\n\n * " + strings.Join(list, "\n\n * ") + "\n"
 }
 
 func memoryMallocStats(c *command.Ctx) {

@@ -158,6 +158,9 @@ func (j *janitor) expire(start time.Time) (more bool) {
 		}
 	}
 	j.srv.stats.sweep_ns.Add(int64(time.Since(start)))
+	if set != 0 {
+		j.srv.stats.sweepsCut.Add(1)
+	}
 	return set != 0
 }
 
@@ -187,6 +190,7 @@ func (j *janitor) bury(start time.Time) (more bool) {
 // shrink makes room if the data is beyond maxmemory, because that was lowered, for the rest of the stretch. It tells whether
 // there is more to do.
 func (j *janitor) shrink(start time.Time) (more bool) {
+	defer func() { j.srv.stats.noteOver(j.srv.dataOver(), j.ex.now) }()
 	for j.srv.outOfMemory() && j.ex.makeRoom() {
 		if time.Since(start) >= stretch {
 			return j.srv.outOfMemory()

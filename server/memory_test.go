@@ -136,3 +136,26 @@ func TestEvictionGoesByWhatIsGoneAlready(t *testing.T) {
 	}
 	eventually(t, "the end of them all", func() bool { return ts.ks.Graves() == 0 && c.number("memory", "lazyfree_pending_objects") == 0 })
 }
+
+// TestTimeBeyondTheLimit has data beyond maxmemory that cannot be removed, for a while.
+func TestTimeBeyondTheLimit(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("set k v", "OK")
+	if got := c.info("stats", "current_eviction_exceeded_time"); got != "0" {
+		t.Errorf("without a limit it is %s", got)
+	}
+	c.want("config set maxmemory 1", "OK")
+	eventually(t, "the time is counted", func() bool { return c.info("stats", "current_eviction_exceeded_time") != "0" })
+	if c.info("stats", "total_eviction_exceeded_time") == "0" {
+		t.Error("the time that is not over does not count")
+	}
+	c.want("config set maxmemory 0", "OK")
+	eventually(t, "the time is over", func() bool { return c.info("stats", "current_eviction_exceeded_time") == "0" })
+	if c.info("stats", "total_eviction_exceeded_time") == "0" {
+		t.Error("the time is forgotten when it is over")
+	}
+	c.want("config resetstat", "OK")
+	if got := c.info("stats", "total_eviction_exceeded_time"); got != "0" {
+		t.Errorf("after CONFIG RESETSTAT it is %s", got)
+	}
+}

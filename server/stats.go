@@ -22,11 +22,13 @@ type stats struct {
 	keptOut                         atomic.Uint64 // by allow-from
 	errorReplies                    atomic.Uint64
 	commandTime_ns                  atomic.Uint64
-	sweep_ns                        atomic.Int64 // time that the janitor took for expiry
-	house_ns                        atomic.Int64 // and for all it does
-	blocked                         atomic.Int64 // clients, not reset
-	timed                           atomic.Int64 // those of them whose wait has an end, not reset
-	subscribed, watching            atomic.Int64 // clients, not reset
+	sweep_ns                        atomic.Int64  // time that the janitor took for expiry
+	sweepsCut                       atomic.Uint64 // stretches of that which ended with more keys due
+	overSince_ms, over_ms           atomic.Int64  // since when the data is beyond maxmemory, 0: it is not; and how long it was before
+	house_ns                        atomic.Int64  // and for all it does
+	blocked                         atomic.Int64  // clients, not reset
+	timed                           atomic.Int64  // those of them whose wait has an end, not reset
+	subscribed, watching            atomic.Int64  // clients, not reset
 
 	mu     sync.Mutex
 	errors map[string]uint64 // replies by their code
@@ -66,7 +68,7 @@ func (srv *Server) resetStats() {
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
 		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
-		&st.keptOut, &st.commandTime_ns, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted,
+		&st.keptOut, &st.commandTime_ns, &st.sweepsCut, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted,
 	} {
 		n.Store(0)
 	}
@@ -76,6 +78,7 @@ func (srv *Server) resetStats() {
 		n.Store(0)
 	}
 	st.sweep_ns.Store(0)
+	st.over_ms.Store(0)
 	st.house_ns.Store(0)
 	for _, row := range srv.rows {
 		for _, n := range []*atomic.Uint64{&row.Stats.Calls, &row.Stats.Time_ns, &row.Stats.Rejected, &row.Stats.Failed} {
@@ -141,4 +144,23 @@ func (srv *Server) busiest() (t turnTotals) {
 		}
 	}
 	return t
+}
+
+// noteOver notes whether the data is beyond maxmemory now.
+func (st *stats) noteOver(over bool, now_ms int64) {
+	switch since := st.overSince_ms.Load(); {
+	case over && since == 0:
+		st.overSince_ms.Store(now_ms)
+	case !over && since != 0:
+		st.over_ms.Add(max(0, now_ms-since))
+		st.overSince_ms.Store(0)
+	}
+}
+
+// overFor is for how long, in ms, the data has been beyond maxmemory; 0 if it is not.
+func (st *stats) overFor(now_ms int64) int64 {
+	if since := st.overSince_ms.Load(); since != 0 {
+		return max(0, now_ms-since)
+	}
+	return 0
 }

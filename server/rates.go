@@ -7,6 +7,7 @@ import "time"
 type rates struct {
 	at                       time.Time // of the last sample
 	ops, in, out, turns      rate
+	replIn, replOut          rate // bytes of the links to a primary and to replicas
 	busy_us                  rate // microseconds of a loop's turn, from turns and the time they took
 	lastTurns, lastTurnNanos uint64
 }
@@ -48,7 +49,7 @@ func (r *rate) perSecond() uint64 {
 }
 
 func (r *rates) reset() {
-	for _, x := range []*rate{&r.ops, &r.in, &r.out, &r.turns, &r.busy_us} {
+	for _, x := range []*rate{&r.ops, &r.in, &r.out, &r.replIn, &r.replOut, &r.turns, &r.busy_us} {
 		*x = rate{last: x.last}
 	}
 }
@@ -69,10 +70,13 @@ func (srv *Server) sample() {
 	r.at = now
 	if first || since <= 0 {
 		r.ops.last, r.in.last, r.out.last, r.turns.last = st.commands.Load(), t.BytesIn, t.BytesOut, turns.count
+		r.replIn.last, r.replOut.last = srv.repl.bytesIn.Load(), srv.repl.bytesOut.Load()
 	} else {
 		r.ops.count(st.commands.Load(), since)
 		r.in.count(t.BytesIn, since)
 		r.out.count(t.BytesOut, since)
+		r.replIn.count(srv.repl.bytesIn.Load(), since)
+		r.replOut.count(srv.repl.bytesOut.Load(), since)
 		r.turns.count(turns.count, since)
 		if n := turns.count - r.lastTurns; turns.count > r.lastTurns && turns.nanos >= r.lastTurnNanos {
 			r.busy_us.put((turns.nanos - r.lastTurnNanos) / n / 1000)

@@ -1,18 +1,233 @@
 package script
 
-import "github.com/yuin/gopher-lua/ast"
+import (
+	"slices"
+
+	"github.com/yuin/gopher-lua/ast"
+)
 
 // asText is the name of the function that makes text of what is joined by "..". No script can say it.
 const asText = "\x00text"
 
-// rewrite changes a script's syntax tree in the one place where the interpreter cannot be told what Redis does: numbers
-// that are joined with ".." have to be printed with 14 digits, as Lua's own tostring does.
+// rewrite changes a script's syntax tree where the interpreter does something else than Lua:
+//
+//	a .. 1.5                        numbers that are joined have to be printed with 14 digits, as by Lua's own tostring
+//	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
+//	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 func rewrite(chunk []ast.Stmt) {
+	statements := func(s ast.Stmt) {
+		notItself(s)
+		noJumpFirst(s)
+	}
+	visitStmts(chunk, statements)
 	visit(chunk, func(e ast.Expr) {
-		if c, ok := e.(*ast.StringConcatOpExpr); ok {
-			c.Lhs, c.Rhs = toText(c.Lhs), toText(c.Rhs)
+		switch e := e.(type) {
+		case *ast.StringConcatOpExpr:
+			e.Lhs, e.Rhs = toText(e.Lhs), toText(e.Rhs)
+		case *ast.FunctionExpr:
+			visitStmts(e.Stmts, statements)
 		}
 	})
+}
+
+// noJumpFirst sees to it that a loop goes round to something that is no jump.
+func noJumpFirst(s ast.Stmt) {
+	switch s := s.(type) {
+	case *ast.IfStmt:
+		s.Condition = solid(s.Condition)
+	case *ast.WhileStmt:
+		if s.Condition = solid(s.Condition); isTrue(s.Condition) {
+			s.Stmts = padded(s.Stmts, s.Line())
+		}
+	case *ast.RepeatStmt:
+		s.Condition = solid(s.Condition)
+		s.Stmts = padded(s.Stmts, s.Line())
+	case *ast.GenericForStmt:
+		s.Stmts = padded(s.Stmts, s.Line())
+	}
+}
+
+// solid is a condition for which more is compiled than jumps, or nothing.
+func solid(e ast.Expr) ast.Expr {
+	if isTrue(e) {
+		return e
+	}
+	return compared(e)
+}
+
+// compared is a condition in which a comparison stands for each constant.
+func compared(e ast.Expr) ast.Expr {
+	switch e := e.(type) {
+	case *ast.LogicalOpExpr:
+		e.Lhs, e.Rhs = compared(e.Lhs), compared(e.Rhs)
+	case *ast.UnaryNotOpExpr:
+		e.Expr = compared(e.Expr)
+	case *ast.TrueExpr, *ast.FalseExpr, *ast.NilExpr, *ast.NumberExpr, *ast.StringExpr:
+		one, other := &ast.NumberExpr{Value: "1"}, &ast.NumberExpr{Value: "1"}
+		if !isTrue(e) {
+			other.Value = "2"
+		}
+		c := &ast.RelationalOpExpr{Operator: "==", Lhs: one, Rhs: other}
+		for _, n := range []ast.Expr{one, other, c} {
+			n.SetLine(e.Line())
+		}
+		return c
+	}
+	return e
+}
+
+// isTrue tells whether an expression is a constant that is true.
+func isTrue(e ast.Expr) bool {
+	switch e.(type) {
+	case *ast.TrueExpr, *ast.NumberExpr, *ast.StringExpr:
+		return true
+	}
+	return false
+}
+
+// padded is the body of a loop that does not begin with a jump.
+func padded(list []ast.Stmt, line int) []ast.Stmt {
+	if !jumpsFirst(list) {
+		return list
+	}
+	if len(list) > 0 {
+		line = list[0].Line()
+	}
+	return append([]ast.Stmt{emptyBlock(markPad, line)}, list...)
+}
+
+// jumpsFirst tells whether what is compiled of a body may begin with a jump.
+func jumpsFirst(list []ast.Stmt) bool {
+	for _, s := range list {
+		switch s := s.(type) {
+		case *ast.LabelStmt:
+			continue
+		case *ast.DoBlockStmt:
+			if len(s.Stmts) == 0 {
+				continue
+			}
+			return jumpsFirst(s.Stmts)
+		case *ast.WhileStmt:
+			return beginsWithJump(s.Condition) || isTrue(s.Condition) && jumpsFirst(s.Stmts)
+		case *ast.RepeatStmt:
+			return jumpsFirst(s.Stmts)
+		case *ast.IfStmt:
+			return beginsWithJump(s.Condition) || isTrue(s.Condition) && jumpsFirst(s.Then)
+		case *ast.BreakStmt:
+			return true
+		case *ast.AssignStmt:
+			return slices.ContainsFunc(s.Lhs, beginsWithJump) || slices.ContainsFunc(s.Rhs, beginsWithJump)
+		case *ast.LocalAssignStmt:
+			return slices.ContainsFunc(s.Exprs, beginsWithJump)
+		case *ast.FuncCallStmt:
+			return beginsWithJump(s.Expr)
+		case *ast.NumberForStmt:
+			return beginsWithJump(s.Init)
+		case *ast.GenericForStmt:
+			return slices.ContainsFunc(s.Exprs, beginsWithJump)
+		case *ast.ReturnStmt:
+			return slices.ContainsFunc(s.Exprs, beginsWithJump)
+		}
+		return false
+	}
+	return true
+}
+
+// beginsWithJump tells whether what is compiled of an expression may begin with a jump: nil and f() does.
+func beginsWithJump(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.LogicalOpExpr:
+		return isConstant(e.Lhs) || beginsWithJump(e.Lhs)
+	case *ast.AttrGetExpr:
+		return beginsWithJump(e.Object) || beginsWithJump(e.Key)
+	case *ast.FuncCallExpr:
+		return beginsWithJump(e.Func) || beginsWithJump(e.Receiver)
+	case *ast.RelationalOpExpr:
+		return beginsWithJump(e.Lhs) || beginsWithJump(e.Rhs)
+	case *ast.StringConcatOpExpr:
+		return beginsWithJump(e.Lhs) || beginsWithJump(e.Rhs)
+	case *ast.ArithmeticOpExpr:
+		return beginsWithJump(e.Lhs) || beginsWithJump(e.Rhs)
+	case *ast.UnaryMinusOpExpr:
+		return beginsWithJump(e.Expr)
+	case *ast.UnaryNotOpExpr:
+		return beginsWithJump(e.Expr)
+	case *ast.UnaryLenOpExpr:
+		return beginsWithJump(e.Expr)
+	}
+	return false
+}
+
+// isConstant tells whether an expression is a constant, or begins with one.
+func isConstant(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.FalseExpr, *ast.NilExpr:
+		return true
+	case *ast.LogicalOpExpr:
+		return isConstant(e.Lhs)
+	case *ast.UnaryNotOpExpr:
+		return isConstant(e.Expr)
+	}
+	return isTrue(e)
+}
+
+// emptyBlock is a block with a variable, for which one harmless instruction is compiled.
+func emptyBlock(name string, line int) ast.Stmt {
+	value := &ast.TrueExpr{}
+	local := &ast.LocalAssignStmt{Names: []string{name}, Exprs: []ast.Expr{value}}
+	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{local}}
+	for _, n := range []ast.PositionHolder{value, local, block} {
+		n.SetLine(line)
+	}
+	return block
+}
+
+// markPad is the variable of a block at which a loop begins. No script can say it.
+const markPad = "\x00pad"
+
+// notItself keeps the compiler from beginning a variable before the function that it is given, if that speaks of another one
+// of the same name: a second value, which is for no variable, is all that takes. The parser tells local function by
+// giving it a last line.
+func notItself(s ast.Stmt) {
+	l, ok := s.(*ast.LocalAssignStmt)
+	if !ok || len(l.Names) != 1 || len(l.Exprs) != 1 || l.LastLine() != 0 {
+		return
+	}
+	if f, ok := l.Exprs[0].(*ast.FunctionExpr); ok {
+		speaks := false
+		visitExpr(f, func(e ast.Expr) {
+			if i, ok := e.(*ast.IdentExpr); ok && i.Value == l.Names[0] {
+				speaks = true
+			}
+		})
+		if speaks {
+			none := &ast.NilExpr{}
+			none.SetLine(l.Line())
+			l.Exprs = append(l.Exprs, none)
+		}
+	}
+}
+
+// visitStmts calls fn for statements and those within, but not for those of functions within.
+func visitStmts(list []ast.Stmt, fn func(ast.Stmt)) {
+	for _, s := range list {
+		fn(s)
+		switch s := s.(type) {
+		case *ast.DoBlockStmt:
+			visitStmts(s.Stmts, fn)
+		case *ast.WhileStmt:
+			visitStmts(s.Stmts, fn)
+		case *ast.RepeatStmt:
+			visitStmts(s.Stmts, fn)
+		case *ast.IfStmt:
+			visitStmts(s.Then, fn)
+			visitStmts(s.Else, fn)
+		case *ast.NumberForStmt:
+			visitStmts(s.Stmts, fn)
+		case *ast.GenericForStmt:
+			visitStmts(s.Stmts, fn)
+		}
+	}
 }
 
 func toText(e ast.Expr) ast.Expr {

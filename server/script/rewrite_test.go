@@ -1,0 +1,46 @@
+package script
+
+import "testing"
+
+// What is compiled of a script does what it says, also where the interpreter's own compiler jumps elsewhere.
+func TestLoopsThatBeginWithJumps(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local n = 0 for k, v in ipairs({1, 2, 3}) do if false then n = 100 end n = n + 1 end return n", ":3"},
+		{"local n = 0 for k, v in ipairs({1, 2, 3}) do if nil then n = 100 elseif true then n = n + 1 else n = 50 end end return n", ":3"},
+		{"local n = 0 repeat if false then n = 100 else n = n + 1 end until n > 3 return n", ":4"},
+		{"local n = 0 while true do while false do n = 7 end n = n + 1 if n > 3 then break end end return n", ":4"},
+		{"local n = 0 for k, v in pairs({a = 1, b = 2}) do repeat break until false n = n + 1 end return n", ":2"},
+		{"local n = 0 for k, v in pairs({a = 1, b = 2}) do while true do break end n = n + 1 end return n", ":2"},
+		{"local n = 0 for k, v in pairs({a = 1, b = 2}) do do do while true do break end end end n = n + 1 end return n", ":2"},
+		{"local n = 0 while (false and n) or n < 3 do n = n + 1 end return n", ":3"},
+		{"local n = 0 repeat local x = nil and n n = n + 1 until n == 3 return n", ":3"},
+		{"local n = 0 repeat local x = (false or n) + 1 n = x until n == 3 return n", ":3"},
+		{"local n = 0 while true do if not (not nil) then n = 100 end n = n + 1 if n > 3 then return n end end", ":4"},
+		{"local n = 0 for _, v in ipairs({1, 2}) do if 'x' then do break end end n = 1 end return n", ":0"},
+		{"if nil then return 1 elseif false or 1 then return 2 end", ":2"},
+		{"while false do return 1 end return 2", ":2"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
+// A variable that is given a function is not known inside of it, unlike a local function.
+func TestFunctionsAndTheirOwnNames(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local function g() return 1 end local g = function() return g() + 1 end return g()", ":2"},
+		{"local function f(n) if n == 0 then return 7 end return f(n - 1) end return f(3)", ":7"},
+		{"local f = function(f) return f end return f(3)", ":3"},
+		{"local q = 5 local q = function() q = q + 1 return q end return q()", ":6"},
+		{"local f = 1 for i = 1, 1 do local f = function() return f end return f() end", ":1"},
+		{"local f = 1 local t = {function() local f = function() return f end return f() end} return t[1]()", ":1"},
+		{"local h = function() return pcall(function() return h end) end return tostring(h())", "$5\r\nfalse"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"math"
 	"testing"
 )
@@ -71,4 +72,24 @@ func TestRequestsWaitForAShortLoading(t *testing.T) {
 	c.want("ping", loading)
 	ts.endLoading()
 	c.want("get a", "1")
+}
+
+// TestPausedPipeline: of the requests that a client has sent at once none is lost when the first ones have to wait.
+func TestPausedPipeline(t *testing.T) {
+	ts := startServer(t)
+	c, o := ts.dial(), ts.dial()
+	o.want("client pause 100000 write", "OK")
+	io.WriteString(c.nc, "GET n\r\nINCR n\r\nINCR n\r\nGET n\r\nINCR n\r\nECHO end\r\n")
+	if v := c.read(); v != nil {
+		t.Errorf("a read before the pause is over: %v", v)
+	}
+	eventually(t, "the client waits", func() bool {
+		return o.number("clients", "blocked_clients") == 1 || o.number("clients", "paused_clients") == 1
+	})
+	o.want("client unpause", "OK")
+	for i, want := range []any{int64(1), int64(2), "2", int64(3), "end"} {
+		if v := c.read(); v != want {
+			t.Errorf("request %d: %v, want %v", i+2, v, want)
+		}
+	}
 }

@@ -169,7 +169,7 @@ func (ex *executor) runBatch() {
 			continue
 		}
 		if !s.conn.Proceed() {
-			if rq.fault == "" {
+			if rq.fault == "" && !s.paused { // else the one that was parked has been put back, with all that follow
 				s.conn.In.Unread(&rq.Request)
 			}
 			for i+1 < len(ex.batch) && ex.batch[i+1].s == s {

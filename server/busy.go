@@ -125,7 +125,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		return true
 	}
 	took := time.Since(r.start)
-	if limit := time.Duration(ex.srv.conf.ScriptTimeLimit.Get()) * time.Millisecond; limit > 0 && took > limit && !r.obey && !r.wrote.Load() {
+	if limit := time.Duration(ex.srv.conf.ScriptTimeLimit.Get()) * time.Millisecond; limit > 0 && took > limit && !r.obey && !r.wrote.Load() && !r.debugged {
 		r.late = true
 		return true
 	}
@@ -145,8 +145,10 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 	if !r.busy.Load() {
 		r.busy.Store(true)
 		ex.srv.busyScripts.Add(1)
-		ex.srv.log.Warn("Slow script detected: still in execution after the time of busy-reply-threshold. You can try killing the script using the SCRIPT KILL command.",
-			zap.String("script", r.name), zap.Int64("milliseconds", took.Milliseconds()))
+		if ex.srv.copyOf == nil {
+			ex.srv.log.Warn("Slow script detected: still in execution after the time of busy-reply-threshold. You can try killing the script using the SCRIPT KILL command.",
+				zap.String("script", r.name), zap.Int64("milliseconds", took.Milliseconds()))
+		}
 	}
 	ex.lookAside()
 	return r.kill.Load()

@@ -72,6 +72,10 @@ func (srv *Server) Opened(c *netloop.Conn) {
 		lc.link.opened(s)
 		return
 	}
+	if srv.copyOf != nil {
+		srv.copyOf.adopt(s)
+		return
+	}
 	switch {
 	case c.Listener != nil && c.Listener.Tag == string(portTCP) && srv.keepsOut(portTCP, c.LocalAddr(), c.RemoteAddr()):
 		srv.refuse(c, resp.ErrNotFromThere)
@@ -105,6 +109,9 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	}
 	ex.setWeight(s, 0, 0)
 	srv.clients.remove(s)
+	if srv.copyOf != nil {
+		close(srv.copyOf.over)
+	}
 }
 
 // forget undoes all that the session has registered anywhere.

@@ -107,7 +107,7 @@ func (srv *Server) logBuffer() int64 {
 // boundGarbage has the Go heap collected earlier when the process has a limit: with the ballast about 14 MB may wait to be
 // collected then, instead of 70.
 func (srv *Server) boundGarbage() {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || srv.copyOf != nil {
 		return
 	}
 	percent := 100

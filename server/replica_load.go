@@ -146,6 +146,7 @@ func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	srv.abortSave()
 	srv.abortRewrite()
 	srv.abortBackup()
+	srv.abortCopy()
 	v := ex.view
 	v.Flushed(true)
 	srv.ks.Exchange(other)

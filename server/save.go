@@ -211,10 +211,10 @@ func (srv *Server) flushedAll(ex *executor) {
 }
 
 // saving is the snapshot that is being written in the background, nil if there is none, or the append-only log's next
-// base is written.
+// base is written, a backup or the copy for a debugger.
 func (srv *Server) saving() *persistence.Job {
 	job := srv.saver.job.Load()
-	if job == srv.aof.rewriting.Load() || job == srv.backup.job.Load() {
+	if job == srv.aof.rewriting.Load() || job == srv.backup.job.Load() || job == srv.debugs.job.Load() {
 		return nil
 	}
 	return job
@@ -334,6 +334,7 @@ func (srv *Server) saveAtEnd(ex *executor, how config.Shutdown) bool {
 		return false
 	}
 	srv.abortBackup()
+	srv.abortCopy()
 	srv.endLog()
 	if srv.loading.Load() || how&config.ShutdownNosave != 0 {
 		return true

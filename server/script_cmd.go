@@ -24,28 +24,49 @@ func evaluate(bySHA, readOnly bool) func(*command.Ctx) {
 			c.Fail(resp.ErrNoScript)
 			return
 		}
-		keys, args, ok := scriptArgs(c, resp.ErrNotInteger)
-		if !ok {
+		if s.debug != debugOff {
+			if bySHA {
+				c.Fail("ERR Please use EVAL instead of EVALSHA for debugging")
+			} else {
+				ex.debugScript(c, readOnly)
+			}
 			return
 		}
-		var sc *script.Script
-		if bySHA {
-			if sc = ex.scriptNamed(argv[1]); sc == nil {
-				c.Fail(resp.ErrNoScript)
-				return
-			}
-		} else {
-			var err error
-			if sc, err = ex.scriptOf(argv[1]); err != nil {
-				c.Fail(resp.Error("ERR " + err.Error()))
-				return
-			}
-		}
-		ex.runScript(c, &scriptRun{name: sc.SHA, eval: true, flags: sc.Flags, readOnly: readOnly, declared: sc.Declared}, keys,
-			func(e *script.Engine, r *scriptRun) script.Result {
-				return e.Eval((*scriptHost)(ex), sc, keys, args, c.Reply)
-			})
+		ex.evaluate(c, bySHA, readOnly, nil)
 	}
+}
+
+// evaluate runs a script that a request has, or names; with a debugger if d is not nil.
+func (ex *executor) evaluate(c *command.Ctx, bySHA, readOnly bool, d *script.Debugger) {
+	argv := c.Args.All()
+	keys, args, ok := scriptArgs(c, resp.ErrNotInteger)
+	if !ok {
+		return
+	}
+	var sc *script.Script
+	if bySHA {
+		if sc = ex.scriptNamed(argv[1]); sc == nil {
+			c.Fail(resp.ErrNoScript)
+			return
+		}
+	} else {
+		var err error
+		if sc, err = ex.scriptOf(argv[1]); err != nil {
+			c.Fail(resp.Error("ERR " + err.Error()))
+			return
+		}
+	}
+	r := &scriptRun{name: sc.SHA, eval: true, flags: sc.Flags, readOnly: readOnly, declared: sc.Declared}
+	run := func(e *script.Engine, _ *scriptRun) script.Result {
+		return e.Eval((*scriptHost)(ex), sc, keys, args, c.Reply)
+	}
+	if d != nil {
+		r.declared, r.debugged = false, true
+		run = func(*script.Engine, *scriptRun) script.Result {
+			return ex.srv.debugEngine((*scriptHost)(ex), d, sc, keys, args, c.Reply)
+		}
+	}
+	ex.runScript(c, r, keys, run)
 }
 
 const shaLen = 40
@@ -107,24 +128,11 @@ func scriptFlush(c *command.Ctx) {
 	c.Reply.OK()
 }
 
-// scriptDebug takes all modes, and says in the log that there is no debugger: scripts run without a stop.
-func scriptDebug(c *command.Ctx) {
-	switch {
-	case c.Args.Is("NO"):
-		c.Reply.OK()
-	case c.Args.Is("YES"), c.Args.Is("SYNC"):
-		c.Warn("SCRIPT DEBUG: there is no debugger, scripts run without a stop")
-		c.Reply.OK()
-	default:
-		c.Fail("ERR Use SCRIPT DEBUG YES/SYNC/NO")
-	}
-}
-
 func scriptKill(c *command.Ctx) { c.Client.(*session).srv.killScript(c, true) }
 
 func scriptHelp(c *command.Ctx) {
 	c.Help(
-		"DEBUG (YES|SYNC|NO)", "Choose how scripts are debugged.",
+		"DEBUG (YES|SYNC|NO)", "Debug the next EVAL of this client: on a copy of the data, on the data, or not.",
 		"EXISTS <sha1> [<sha1> ...]", "Tell which scripts are in the cache.",
 		"FLUSH [ASYNC|SYNC]", "Empty the cache of scripts.",
 		"KILL", "End the script that is running.",
@@ -140,7 +148,6 @@ func init() {
 		command.New("evalsha", command.NoneOfThem, evaluate(true, false)),
 		command.New("evalsha_ro", command.NoneOfThem, evaluate(true, true)),
 		command.New("script", command.NoneOfThem, nil),
-		command.New("script|debug", command.NoneOfThem, scriptDebug),
 		command.New("script|exists", command.NoneOfThem, scriptExists),
 		command.New("script|flush", command.NoneOfThem, scriptFlush),
 		command.New("script|help", command.NoneOfThem, scriptHelp),

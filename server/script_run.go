@@ -23,6 +23,7 @@ type scriptRun struct {
 	readOnly bool // EVAL_RO and the like
 	shared   bool // a function of a library that keeps a state: all its calls go to one engine
 	declared bool // it can touch no keys but those that were named
+	debugged bool // it stops now and then: nobody else is served
 
 	s     *session
 	start time.Time
@@ -68,7 +69,11 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 			}
 			defer srv.stray.Unlock()
 		}
-		if !v.TakeUnless(ex.shardsOf(keys), ex.asides.giveUp) {
+		shards := ex.shardsOf(keys)
+		if r.debugged {
+			shards = srv.ks.All()
+		}
+		if !v.TakeUnless(shards, ex.asides.giveUp) {
 			c.Fail(srv.busyOr())
 			return
 		}

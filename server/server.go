@@ -94,6 +94,8 @@ type Server struct {
 	scripts     scriptCache
 	functions   functions
 	stray       sync.Mutex // held by a script that may touch keys which it did not declare
+	debugs      debugSessions
+	copyOf      *debugCopy // not nil if this is the copy of a server in which a script is debugged
 
 	journal  journal
 	group    atomic.Pointer[group] // nil unless this server is a member of one
@@ -149,8 +151,22 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	if err := adoptCacheMode(conf, log); err != nil {
 		return nil, err
 	}
+	srv, err := build(conf, log, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := srv.loadUsers(); err != nil {
+		srv.ks.Close()
+		return nil, err
+	}
+	return srv, nil
+}
+
+// build makes a server without users; of is nil but for the copy of a server for a debugger.
+func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) {
 	srv := &Server{
-		conf: conf, log: log, started: time.Now(), runID: newRunID(),
+		copyOf: of,
+		conf:   conf, log: log, started: time.Now(), runID: newRunID(),
 		ready: make(chan struct{}), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		hubs: newHubs(), tracker: newTracker(), disk: persistence.OS,
 	}
@@ -163,7 +179,9 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	if srv.loops == 0 {
 		srv.loops = processors
 	}
-	srv.ballast = make([]byte, ballastSize)
+	if of == nil {
+		srv.ballast = make([]byte, ballastSize)
+	}
 	if os.Getenv("GOMAXPROCS") == "" { // loops may fill the processors, and others still have to get a turn
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), srv.loops+1+srv.loops/8))
 	}
@@ -187,6 +205,7 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 		Loops:     srv.loops,
 		TickEvery: tickEvery,
 		KeepAlive: time.Duration(conf.TCPKeepalive.Get()) * time.Second,
+		Portable:  of != nil,
 	})
 	if err != nil {
 		ks.Close()
@@ -201,10 +220,6 @@ func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	srv.linker = newExecutor(srv, nil, rand.Uint64())
 	srv.executors = append(srv.executors, srv.janitor, srv.linker)
 	srv.followConfig()
-	if err := srv.loadUsers(); err != nil {
-		ks.Close()
-		return nil, err
-	}
 	return srv, nil
 }
 
@@ -296,6 +311,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	helpers.Wait()
 	srv.stopGroup()
 	srv.endLink()
+	srv.debugs.running.Wait()
 	srv.moves.end()
 	srv.saver.background.Wait()
 	srv.engine.Stop(time.Second)
@@ -316,6 +332,7 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	if srv.ended.Load() {
 		return
 	}
+	srv.endDebugging()
 	srv.handOver(how)
 	ex := srv.janitor
 	ex.enter()

@@ -66,6 +66,8 @@ type session struct {
 	heldTo   uint64 // up to where the output has been looked at for that
 	wroteLog bool   // stands in the executor's list of who wrote in this turn
 
+	debug debugMode // SCRIPT DEBUG
+
 	safety     *config.Safety // CLIENT WRITE-SAFETY; nil: the server's
 	guarded    bool           // has seen or changed data in this turn
 	wroteFeed  bool           // stands in its executor's list of that name

@@ -185,6 +185,7 @@ func (ex *executor) runBatch() {
 		rq.raw = raw
 		ex.dispatch(s, rq)
 	}
+	ex.asides.batch = len(ex.batch) // what runs between the batches has no requests beside it
 }
 
 // protocolError ends a connection whose bytes are no requests.

@@ -104,6 +104,19 @@ func New() *Store {
 	return s
 }
 
+// Copy is a store with the same values, for a second server of this process: without a file, without users, and nobody
+// hears of its changes.
+func (s *Store) Copy() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := New()
+	for _, r := range rows {
+		r.store(&c.Config, r.load(&s.Config))
+	}
+	c.renames = s.renames
+	return c
+}
+
 // File is the absolute path of the configuration file that was loaded, "" if there was none.
 func (s *Store) File() string { return s.file }
 

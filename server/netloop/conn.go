@@ -35,6 +35,8 @@ type Conn struct {
 	holdToo uint64 // the same; see HoldToo
 	why     error  // why it closes
 
+	detached bool // its net.Conn stays open
+
 	drainBelow int
 	drained    func(*Conn)
 

@@ -21,6 +21,7 @@ import (
 type side struct {
 	wake     chan struct{} // says to the reading goroutine: look again
 	reader   int           // counts the goroutines that were told to read; the last one does
+	reading  bool          // somebody is in Read
 	writing  bool          // somebody is in Write
 	since    time.Time     // when it went there
 	pumping  bool          // it is the reading goroutine: nobody reads
@@ -154,6 +155,7 @@ func (c *Conn) pump(me int) {
 			return
 		}
 		reading := c.reading()
+		c.side.reading = reading
 		l.letGo()
 		if !reading {
 			<-c.side.wake
@@ -162,6 +164,7 @@ func (c *Conn) pump(me int) {
 		}
 		n, err := c.nc.Read(buf)
 		l.hold()
+		c.side.reading = false
 		switch {
 		case c.is(stClosed):
 			return
@@ -270,6 +273,10 @@ func (c *Conn) watchPortable() {
 // releasePortable ends the reading and the writing goroutine.
 func (c *Conn) releasePortable() {
 	if c.nc == nil {
+		return
+	}
+	if c.detached {
+		c.watchPortable()
 		return
 	}
 	switch c.nc.(type) {

@@ -405,6 +405,31 @@ func TestPauseReading(t *testing.T) {
 	})
 }
 
+// TestBorrow has somebody else talk with a client: in the midst of a turn, and after the connection has been given away.
+func TestBorrow(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		c := dial(t, "tcp", addr)
+		defer c.Close()
+		c.send("TALK\r\n")
+		c.want("+hello")
+		c.send("something\r\n")
+		c.want("+something", "+TALKED")
+		c.ends()
+		c = dial(t, "tcp", addr)
+		defer c.Close()
+		c.send("LEAVE\r\n")
+		c.want("+hello")
+		wait(t, "the connection is nobody's", func() bool { return e.Conns() == 0 })
+		c.send("something\r\n")
+		c.want("+something")
+		c.ends()
+		c = dial(t, "tcp", addr)
+		defer c.Close()
+		c.send("PING\r\nTALK\r\nLEAVE\r\nPING\r\n")
+		c.want("+PONG", "-ERR "+ErrInUse.Error(), "-ERR "+ErrInUse.Error(), "+PONG")
+	})
+}
+
 func TestDrained(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		c := dial(t, "tcp", addr)

@@ -218,12 +218,37 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 	case "TICK":
 		c.Loop().TickBefore(c.Loop().Now().Add(time.Duration(n) * time.Millisecond))
 		c.Out().OK()
+	case "TALK":
+		nc, err := c.Borrow()
+		if err != nil {
+			c.Out().Error("ERR " + resp.Error(err.Error()))
+			return
+		}
+		c.PauseReading()
+		echo(nc)
+		c.Out().Simple("TALKED")
+		c.CloseAfterReply()
+	case "LEAVE":
+		nc, err := c.Detach()
+		if err != nil {
+			c.Out().Error("ERR " + resp.Error(err.Error()))
+			return
+		}
+		go echo(nc)
 	case "TELL":
 		c.User.(*connState).tell = s.conn(int64(n))
 		c.Out().OK()
 	default:
 		c.Out().Error("ERR unknown")
 	}
+}
+
+// echo answers a line with the same line, and closes the connection.
+func echo(nc net.Conn) {
+	io.WriteString(nc, "+hello\r\n")
+	line, _ := bufio.NewReader(nc).ReadString('\n')
+	io.WriteString(nc, "+"+line)
+	nc.Close()
 }
 
 // conn finds the server's side of a connection.

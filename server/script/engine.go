@@ -65,6 +65,7 @@ type Engine struct {
 	stop  chan struct{} // closed: the script is to end
 	dead  chan struct{}
 
+	debug   *Debugger                 // nil unless the engine is there for one script that is debugged
 	scripts map[string]*lua.LFunction // by SHA
 	libs    map[string]*loadedLib
 	loading *loader
@@ -100,7 +101,7 @@ func New(o Options) *Engine {
 		RegistrySize: registryFirst, RegistryMaxSize: registryMost, RegistryGrowStep: registryStep,
 	})
 	e.furnish()
-	e.L.SetContext((*clock)(e))
+	e.watch(e.L)
 	return e
 }
 
@@ -254,6 +255,9 @@ func (e *Engine) describe(err error, name string, proto *lua.FunctionProto) (tex
 
 // killText is why a script was ended.
 func (e *Engine) killText() string {
+	if e.debug != nil && e.debug.why != "" {
+		return e.debug.why
+	}
 	if e.host != nil {
 		return e.host.KillText()
 	}

@@ -1,8 +1,10 @@
 package script
 
 import (
+	"fmt"
 	"math"
 	"runtime/debug"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -14,12 +16,10 @@ import (
 func (e *Engine) redisTable() *lua.LTable {
 	t := e.L.NewTable()
 	for name, fn := range map[string]lua.LGFunction{
-		"call": e.call, "pcall": e.pcallCommand, "log": e.log, "sha1hex": sha1hex,
-		"error_reply": errorReply, "status_reply": statusReply, "setresp": e.setresp, "set_repl": e.setRepl,
+		"call": e.call, "pcall": e.pcallCommand, "log": e.log, "sha1hex": e.sha1hex,
+		"error_reply": e.errorReply, "status_reply": e.statusReply, "setresp": e.setresp, "set_repl": e.setRepl,
 		"replicate_commands": func(L *lua.LState) int { L.Push(lua.LTrue); return 1 },
-		"breakpoint":         func(L *lua.LState) int { L.Push(lua.LFalse); return 1 },
-		"debug":              func(*lua.LState) int { return 0 },
-		"acl_check_cmd":      e.aclCheckCmd,
+		"breakpoint":         e.breakpoint, "debug": e.showValues, "acl_check_cmd": e.aclCheckCmd,
 	} {
 		t.RawSetString(name, e.L.NewFunction(fn))
 	}
@@ -37,6 +37,12 @@ func (e *Engine) redisTable() *lua.LTable {
 // raise ends the script, or goes to the pcall around it, with an error table.
 func raise(L *lua.LState, text string) {
 	L.Error(errorTable(text), 1)
+}
+
+// raiseError is raise for what scripts call: a debugger shows it.
+func (e *Engine) raiseError(L *lua.LState, text string) {
+	e.showError(strings.TrimPrefix(text, "ERR "))
+	raise(L, text)
 }
 
 // needHost refuses what only makes sense while a script or a function runs.
@@ -66,7 +72,17 @@ func (e *Engine) command(L *lua.LState) lua.LValue {
 	e.failed = true
 	argv, msg := e.arguments(L)
 	if msg != "" {
+		e.showError(strings.TrimPrefix(msg, "ERR "))
 		return errorTable(msg)
+	}
+	return e.invoke(argv)
+}
+
+// invoke is command for arguments that are there already.
+func (e *Engine) invoke(argv [][]byte) lua.LValue {
+	e.failed = true
+	if e.shows() {
+		e.debug.showCommand(argv)
 	}
 	w := &e.reply
 	w.Empty()
@@ -80,6 +96,7 @@ func (e *Engine) command(L *lua.LState) lua.LValue {
 	refused := e.host.Call(argv, w)
 	e.inHost = false
 	if refused != "" {
+		e.showRefused(string(refused))
 		t := errorTable(string(refused))
 		t.RawSetString("ignore_error_stats_update", lua.LTrue)
 		return t
@@ -88,10 +105,41 @@ func (e *Engine) command(L *lua.LState) lua.LValue {
 	e.failed = b[0] == '-'
 	p := parser{b: b}
 	v := p.value(e)
+	if e.shows() {
+		if e.failed {
+			e.showError(strings.TrimRight(string(b), "\r\n"))
+		}
+		e.debug.showReply(b)
+	}
 	if cap(b) > replyKept {
 		e.reply = resp.Writer{}
 	}
 	return v
+}
+
+// breakpoint stops the script at its next line if there is a debugger.
+func (e *Engine) breakpoint(L *lua.LState) int {
+	if e.debug != nil {
+		e.debug.asked = true
+	}
+	L.Push(lua.LBool(e.debug != nil))
+	return 1
+}
+
+// showValues shows its arguments if there is a debugger.
+func (e *Engine) showValues(L *lua.LState) int {
+	if e.debug == nil {
+		return 0
+	}
+	line := fmt.Appendf(nil, "<debug> line %d: ", e.debug.line)
+	for i := 1; i <= L.GetTop(); i++ {
+		if i > 1 {
+			line = append(line, ", "...)
+		}
+		line = e.appendShown(line, L.Get(i), 0)
+	}
+	e.debug.say(string(line))
+	return 0
 }
 
 // replyKept and argsKept are the sizes in bytes up to which buffers are kept from one command to the next.
@@ -149,14 +197,14 @@ func appendArgument(dst []byte, f float64) []byte {
 func (e *Engine) log(L *lua.LState) int {
 	n := L.GetTop()
 	if n < 2 {
-		raise(L, "ERR redis.log() requires two arguments or more.")
+		e.raiseError(L, "ERR redis.log() requires two arguments or more.")
 	}
 	level, ok := number(L.Get(1))
 	if !ok {
-		raise(L, "ERR First argument must be a number (log level).")
+		e.raiseError(L, "ERR First argument must be a number (log level).")
 	}
 	if level < 0 || level >= 4 {
-		raise(L, "ERR Invalid debug level.")
+		e.raiseError(L, "ERR Invalid debug level.")
 	}
 	if int(level) < e.opt.LogLevel() || e.host == nil {
 		return 0
@@ -174,9 +222,9 @@ func (e *Engine) log(L *lua.LState) int {
 	return 0
 }
 
-func sha1hex(L *lua.LState) int {
+func (e *Engine) sha1hex(L *lua.LState) int {
 	if L.GetTop() != 1 {
-		raise(L, "ERR wrong number of arguments")
+		e.raiseError(L, "ERR wrong number of arguments")
 	}
 	L.Push(lua.LString(SHA([]byte(textOf(L.Get(1))))))
 	return 1
@@ -191,19 +239,22 @@ func oneString(L *lua.LState) (s lua.LString, ok bool) {
 	return s, ok
 }
 
-func errorReply(L *lua.LState) int {
+func (e *Engine) errorReply(L *lua.LState) int {
 	if s, ok := oneString(L); ok {
+		e.showError("-" + strings.TrimPrefix(string(s), "-"))
 		L.Push(errorTable(string(s)))
 	} else {
+		e.showError("wrong number or type of arguments")
 		L.Push(errorTable("ERR wrong number or type of arguments"))
 	}
 	return 1
 }
 
-func statusReply(L *lua.LState) int {
+func (e *Engine) statusReply(L *lua.LState) int {
 	if s, ok := oneString(L); ok {
 		L.Push(single("ok", s))
 	} else {
+		e.showError("wrong number or type of arguments")
 		L.Push(errorTable("ERR wrong number or type of arguments"))
 	}
 	return 1
@@ -211,11 +262,11 @@ func statusReply(L *lua.LState) int {
 
 func (e *Engine) setresp(L *lua.LState) int {
 	if L.GetTop() != 1 {
-		raise(L, "ERR redis.setresp() requires one argument.")
+		e.raiseError(L, "ERR redis.setresp() requires one argument.")
 	}
 	n, _ := number(L.Get(1))
 	if int(n) != 2 && int(n) != 3 {
-		raise(L, "ERR RESP version must be 2 or 3.")
+		e.raiseError(L, "ERR RESP version must be 2 or 3.")
 	}
 	e.proto = int(n)
 	return 0
@@ -223,11 +274,11 @@ func (e *Engine) setresp(L *lua.LState) int {
 
 func (e *Engine) setRepl(L *lua.LState) int {
 	if L.GetTop() != 1 {
-		raise(L, "ERR redis.set_repl() requires one argument.")
+		e.raiseError(L, "ERR redis.set_repl() requires one argument.")
 	}
 	n, _ := number(L.Get(1))
 	if int64(n)&^3 != 0 {
-		raise(L, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
+		e.raiseError(L, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
 	}
 	e.needHost(L)
 	e.host.Replicate(int(n))
@@ -238,11 +289,11 @@ func (e *Engine) aclCheckCmd(L *lua.LState) int {
 	e.needHost(L)
 	argv, msg := e.arguments(L)
 	if msg != "" {
-		raise(L, msg)
+		e.raiseError(L, msg)
 	}
 	allowed, known := e.host.Allowed(argv)
 	if !known {
-		raise(L, "ERR Invalid command passed to redis.acl_check_cmd()")
+		e.raiseError(L, "ERR Invalid command passed to redis.acl_check_cmd()")
 	}
 	L.Push(lua.LBool(allowed))
 	return 1

@@ -208,10 +208,9 @@ func notItself(s ast.Stmt) {
 	}
 }
 
-// visitStmts calls fn for statements and those within, but not for those of functions within.
+// visitStmts calls fn for statements, after those within, but not for those of functions within.
 func visitStmts(list []ast.Stmt, fn func(ast.Stmt)) {
 	for _, s := range list {
-		fn(s)
 		switch s := s.(type) {
 		case *ast.DoBlockStmt:
 			visitStmts(s.Stmts, fn)
@@ -227,6 +226,7 @@ func visitStmts(list []ast.Stmt, fn func(ast.Stmt)) {
 		case *ast.GenericForStmt:
 			visitStmts(s.Stmts, fn)
 		}
+		fn(s)
 	}
 }
 

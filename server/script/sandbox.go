@@ -474,7 +474,7 @@ func (e *Engine) watchCoroutines(t *lua.LTable) {
 	t.RawSetString("create", e.L.NewFunction(func(L *lua.LState) int {
 		n := create(L)
 		if th, ok := L.Get(-1).(*lua.LState); ok {
-			th.SetContext((*clock)(e))
+			e.watch(th)
 		}
 		return n
 	}))
@@ -484,7 +484,7 @@ func (e *Engine) watchCoroutines(t *lua.LTable) {
 		if fn, ok := L.Get(-1).(*lua.LFunction); ok {
 			for _, u := range fn.Upvalues {
 				if th, ok := u.Value().(*lua.LState); ok {
-					th.SetContext((*clock)(e))
+					e.watch(th)
 				}
 			}
 		}

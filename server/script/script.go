@@ -11,6 +11,7 @@
 //	numbers.go   numbers as text, math.random
 //	cjson*.go, cmsgpack.go, struct.go, bit.go, strings.go    the libraries
 //	library.go   function libraries
+//	debug*.go    the debugger
 //
 // An Engine belongs to one goroutine at a time. What was compiled is shared by all engines; each of them makes a
 // function of it once and keeps it.

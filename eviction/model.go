@@ -27,7 +27,7 @@ const (
 	sampledLeast = 1    // one in two keys at most: the models cost time
 	modelMemory  = 16   // times the size: after so many uses a lead counts half
 	judgeEvery   = 16   // uses
-	sureness     = 2.5  // a lead is so many times what chance would make of it before it counts,
+	sureness     = 2.0  // a lead is so many times what chance would make of it before it counts,
 	sureStill    = 0.9  // and so many while its mode is in force
 )
 

@@ -29,6 +29,7 @@ import (
 type debugSessions struct {
 	count   atomic.Int32
 	running sync.WaitGroup
+	bound   func() int64                    // the memory that the process may take, 0 if it is not known
 	job     atomic.Pointer[persistence.Job] // the snapshot that fills a copy, which is also the saver's
 }
 
@@ -58,7 +59,7 @@ func (ex *executor) debugInCopy(c *command.Ctx) {
 		c.Fail(errManyCopies)
 		return
 	}
-	if bound := memoryBound(); bound > 0 && srv.process().rss+srv.ks.Resident() > bound {
+	if bound := srv.debugs.bound(); bound > 0 && srv.process().rss+srv.ks.Resident() > bound {
 		srv.debugs.count.Add(-1)
 		c.Fail(errCopyMemory)
 		return

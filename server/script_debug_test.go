@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -223,6 +224,7 @@ func TestDebugSyncWithoutClient(t *testing.T) {
 func TestDebugCopy(t *testing.T) {
 	ts := startServer(t, "--event-loops", "2", "--databases", "4")
 	c, o := ts.dial(), ts.dial()
+	goroutines := runtime.NumGoroutine()
 	o.want("set a 0", "OK")
 	o.do("rpush", "list", "x", "y")
 	o.want("set volatile 1 px 100000", "OK")
@@ -251,6 +253,7 @@ func TestDebugCopy(t *testing.T) {
 	c.closed()
 	o.want("get a", "1")
 	eventually(t, "the copy is gone", func() bool { return ts.debugs.count.Load() == 0 })
+	eventually(t, "nothing of it is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if n := ts.logged("in which a script was debugged is gone"); n != 1 {
 		t.Errorf("%d copies were given up", n)
 	}
@@ -286,6 +289,20 @@ func TestDebugCopies(t *testing.T) {
 	}
 }
 
+// TestDebugCopyNeedsMemory: no copy is begun that would not fit.
+func TestDebugCopyNeedsMemory(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	for _, bound := range []int64{1, 0} {
+		ts.inWorldDo(func(*executor) { ts.debugs.bound = func() int64 { return bound } })
+		c.debug("yes", "return 1")
+		if v := c.read(); (v == replyError(errCopyMemory)) != (bound == 1) {
+			t.Errorf("with %d bytes of memory: %v", bound, v)
+		}
+	}
+	eventually(t, "the session is counted", func() bool { return ts.debugs.count.Load() == 1 })
+}
+
 // TestDebugCopyBesideSnapshots has a copy made while a snapshot is written, and one while the data is flushed.
 func TestDebugCopyBesideSnapshots(t *testing.T) {
 	ts := startServer(t, "--rdb-key-save-delay", "1000")
@@ -301,7 +318,7 @@ func TestDebugCopyBesideSnapshots(t *testing.T) {
 	if got := c.say("continue"); got != "<endsession>" {
 		t.Error(got)
 	}
-	if v := c.read(); v != int64(301) && v != int64(1) && v != int64(0) && v != int64(300) {
+	if v := c.read(); v != int64(300) && v != int64(0) && v != int64(1) {
 		t.Errorf("the copy is of no moment: it has %v keys", v)
 	}
 	o.want("dbsize", int64(1))

@@ -171,6 +171,7 @@ func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) 
 		hubs: newHubs(), tracker: newTracker(), disk: persistence.OS,
 	}
 	srv.functions.set.Store(&script.Libraries{})
+	srv.debugs.bound = memoryBound
 	srv.repl.init()
 	srv.journal.repl = &srv.repl
 	srv.guard.wake = make(chan struct{}, 1)

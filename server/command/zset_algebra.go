@@ -101,11 +101,11 @@ func (c *Ctx) newResult(key []byte) *result {
 // add gives a member its score. Unlike ZADD this keeps -0 and 0 apart, as Redis does with what it has worked out.
 func (r *result) add(score float64, member []byte) {
 	if score == 0 {
-		if math.Signbit(score) {
-			r.z.Hint(0, math.MaxInt) // a listpack has no -0
-		}
-		if old, ok := r.z.Score(member); ok && math.Signbit(old) != math.Signbit(score) {
+		if old, ok := r.z.Score(member); ok && old == 0 && math.Signbit(old) != math.Signbit(score) {
 			r.z.Remove(member)
+		}
+		if math.Signbit(score) { // after a removal: a set that is empty is small again
+			r.z.Hint(0, math.MaxInt) // a listpack has no -0
 		}
 	}
 	r.z.Add(score, member, 0)

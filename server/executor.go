@@ -75,6 +75,7 @@ type executor struct {
 	parked        []*session      // wait for the end of CLIENT PAUSE, or of a loading
 	parkedLoading bool            // some of them for the latter
 	turnOf        []*netloop.Conn // that the turn is about
+	late          []*netloop.Conn // room for lightFirst
 	told          []*session      // got messages in this turn; only kept while clients have a limit of memory
 
 	dirty   int       // of the view's changes, those that the server's counter has been told of

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -28,24 +29,84 @@ type request struct {
 // last of them runs.
 const batchMax = keyspace.BatchSize
 
-// Turn runs what the ready connections have sent: batch by batch, cut all, stage all, run all.
+// Turn runs what the ready connections have sent. Who asks for one key does not wait for somebody else's pipeline: if some
+// have sent much, those that have sent little go first, and get their replies at once; and what is not done after turnMost
+// waits for the next turn, to which others come who have sent something meanwhile.
 func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 	ex := l.User.(*executor)
 	if srv.ended.Load() {
 		return
 	}
+	ex.beginPart(ready)
+	ex.asides.left = false
+	ex.weighTurn()
+	if light := ex.lightFirst(ready); light > 0 {
+		ex.work(ready[:light])
+		srv.TurnEnd(l)
+		l.SendEarly()
+		ex.beginPart(ready)
+		ready = ready[light:]
+	}
+	for _, c := range ex.work(ready) {
+		c.Yield()
+	}
+}
+
+const (
+	lightMost  = 1 << 10  // bytes that a connection has sent which goes first
+	heavyLeast = 16 << 10 // that the others have sent together
+	turnMost   = 2 * time.Millisecond
+)
+
+// beginPart begins a turn about some connections, or goes on with it.
+func (ex *executor) beginPart(ready []*netloop.Conn) {
 	ex.setTime()
 	ex.beginTurn()
 	ex.args.Reset()
 	ex.turnOf = ready
-	ex.asides.left = false
-	ex.weighTurn()
+}
+
+// lightFirst moves those to the front that have sent little, and tells how many they are; 0 if the order does not matter.
+func (ex *executor) lightFirst(ready []*netloop.Conn) (light int) {
+	heavy := 0
+	for _, c := range ready {
+		if n := c.In.Buffered(); n > lightMost {
+			heavy += n
+		} else {
+			light++
+		}
+	}
+	if light == 0 || heavy < heavyLeast {
+		return 0
+	}
+	late := ex.late[:0]
+	first := ready[:0]
+	for _, c := range ready {
+		if c.In.Buffered() > lightMost {
+			late = append(late, c)
+		} else {
+			first = append(first, c)
+		}
+	}
+	copy(ready[light:], late)
+	clear(late)
+	ex.late = late
+	return light
+}
+
+// work runs what the connections have sent, batch by batch: cut all, stage all, run all. It returns those that are left
+// when the turn has taken long enough. A loop that serves one connection at a time leaves none.
+func (ex *executor) work(ready []*netloop.Conn) (left []*netloop.Conn) {
 	for len(ready) > 0 {
 		ex.batch = ex.batch[:0]
 		ready = ex.cut(ready)
 		ex.stage()
 		ex.runBatch()
+		if len(ready) > 0 && time.Duration(int64(time.Since(ex.srv.started))-ex.nanos) > turnMost && !ex.loop.Portable() {
+			break
+		}
 	}
+	return ready
 }
 
 // cut fills the batch from the ready connections and returns those that are left. The last connection of a full

@@ -2,7 +2,12 @@ package server
 
 import (
 	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // TestStageManyKeys has requests of more keys than a batch looks up ahead stand between others, wrong ones and unknown ones
@@ -50,4 +55,56 @@ func TestStageManyKeys(t *testing.T) {
 			t.Errorf("after DEL of %d keys there is %v", n, replies[8])
 		}
 	}
+}
+
+// TestLittleGoesFirst has one client send much and another one little while the loop is busy: the latter is served first.
+func TestLittleGoesFirst(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	sleeper, much, little := ts.dial(), ts.dial(), ts.dial()
+	for _, c := range []*testClient{sleeper, much, little} {
+		c.want("ping", "PONG")
+	}
+	const n = 1000
+	sleeper.send("debug sleep 0.5")
+	if _, err := io.WriteString(much.nc, strings.Repeat("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$4\r\nmuch\r\n", n)); err != nil {
+		t.Fatal(err)
+	}
+	little.send("rpush l little")
+	if place := little.read(); place != int64(1) {
+		t.Errorf("who sent little is number %v", place)
+	}
+	for i := range n {
+		if got := much.read(); got != int64(i+2) {
+			t.Fatalf("reply %d of the others is %v", i, got)
+		}
+	}
+	sleeper.read()
+}
+
+// TestLongTurnsAreCut has clients send more than is done in one turn: nothing is lost, done twice or out of order.
+func TestLongTurnsAreCut(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	const clients, rounds, n = 6, 3, 20_000
+	var all sync.WaitGroup
+	for i := range clients {
+		c, key := ts.dial(), "counter"+strconv.Itoa(i)
+		all.Go(func() {
+			c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+			request := strings.Repeat(fmt.Sprintf("*2\r\n$4\r\nINCR\r\n$%d\r\n%s\r\n", len(key), key), n)
+			for round := range rounds {
+				go io.WriteString(c.nc, request) // replies are read meanwhile; what is not sent is missed below
+				for k := range n {
+					if got, err := c.parse(); err != nil || got != int64(round*n+k+1) {
+						t.Errorf("%s is %v, not %d (%v)", key, got, round*n+k+1, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	probe := ts.dial()
+	for i := range 200 {
+		probe.want("incr probe", i+1)
+	}
+	all.Wait()
 }

@@ -189,6 +189,9 @@ func (l *Loop) end(flush func(*Conn)) {
 	}
 }
 
+// Portable tells whether the loop serves its connections one at a time, each by a goroutine.
+func (l *Loop) Portable() bool { return l.portable }
+
 // settle finds out what the connection waits for from here on.
 func (l *Loop) settle(c *Conn) {
 	pending := c.Pending()

@@ -178,6 +178,7 @@ func (l *Loop) event(c *Conn, events uint32, room []byte, left int) (used int) {
 		c.touch()
 	}
 	switch {
+	case c.is(stReady) && c.In.Buffered() >= readLarge: // it has enough left from the last turn
 	case events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 && c.reading():
 		return l.receive(c, room[:min(len(room), max(len(room)/left, 2*readSmall), readLarge)])
 	case events&unix.EPOLLERR != 0:
@@ -309,6 +310,19 @@ func (l *Loop) flush(c *Conn) {
 		c.state |= stBlocked
 	default:
 		c.Close(e)
+	}
+}
+
+// SendEarly sends what has been written so far in this turn without waiting for its end. It is called by the Handler, from
+// within Turn, when TurnEnd has been done for what was written. Portable loops do nothing: they serve one connection at a time.
+func (l *Loop) SendEarly() {
+	if l.portable {
+		return
+	}
+	for _, c := range l.dirty {
+		if c.state&stClosing == 0 {
+			l.flush(c)
+		}
 	}
 }
 

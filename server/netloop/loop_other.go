@@ -14,11 +14,15 @@ const haveEventLoops = false
 
 type eventLoop struct{}
 
-func (l *Loop) open() error     { return errors.ErrUnsupported }
-func (l *Loop) discard()        {}
-func (l *Loop) asleep() bool    { return false }
-func (l *Loop) wakeUp()         { l.kickPortable() }
-func (l *Loop) watch(c *Conn)   { c.watchPortable() }
+func (l *Loop) open() error   { return errors.ErrUnsupported }
+func (l *Loop) discard()      {}
+func (l *Loop) asleep() bool  { return false }
+func (l *Loop) wakeUp()       { l.kickPortable() }
+func (l *Loop) watch(c *Conn) { c.watchPortable() }
+
+// SendEarly does nothing: each connection is served by itself.
+func (l *Loop) SendEarly() {}
+
 func (l *Loop) release(c *Conn) { c.releasePortable() }
 
 func (l *Loop) main() {

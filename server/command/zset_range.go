@@ -175,6 +175,9 @@ func zrangestore(c *Ctx) {
 	}
 	from, count := r.walk(z)
 	t := c.newResult(dst)
+	if r.by == byRank { // as Redis, which can be seen in what becomes of a score of -0
+		t.z.Hint(count, 0)
+	}
 	for it := z.Iter(from, count, r.rev); it.Next(); {
 		c.item = append(c.item[:0], it.Member()...) // what is stored may not lie in the shard
 		t.z.Add(it.Score(), c.item, 0)

@@ -1,8 +1,9 @@
 package server
 
 import (
+	"net"
+	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"larder/server/command"
@@ -16,8 +17,9 @@ import (
 //	FAILOVER ──> waiting: writes wait, until a replica has all ──> handing over: PSYNC … FAILOVER ──> a replica
 //	                │ TIMEOUT, ABORT                                    │ refused, ABORT
 //	                └──> a primary as before                            └──> a primary again
+//
+// It changes in a stopped world only, with all shards held; the janitor, whose executor is held, may look at it.
 type failover struct {
-	mu     sync.Mutex
 	state  atomic.Uint32
 	host   string // the replica that is to take over; "" for any
 	port   int
@@ -86,8 +88,6 @@ func failoverCmd(c *command.Ctx) {
 		srv.switchGroup(s.ex, s, host, int(port))
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	switch {
 	case abort && (timed || host != "" || force):
 		c.Fail(resp.ErrSyntax)
@@ -150,42 +150,43 @@ func (srv *Server) failoverCron(ex *executor) {
 	if f.state.Load() != failoverWaiting {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state.Load() != failoverWaiting {
-		return
-	}
-	over := f.end_ms != 0 && ex.now >= f.end_ms
-	if over && !f.force {
-		srv.inWorldOf(ex, func() { srv.abortFailover(ex, "Replica never caught up before timeout") })
-		return
-	}
-	end := srv.repl.offset()
-	host, port, found := f.host, f.port, over && f.force
-	for _, p := range srv.repl.list() {
-		h, n := p.address()
-		if p.isOnline() && p.acked.Load() == end && (f.host == "" || n == f.port && strings.EqualFold(h, f.host)) {
-			host, port, found = h, n, true
-			break
-		}
-	}
-	if !found {
+	if _, found, over := srv.failoverDue(ex.now); !found && !over {
 		srv.askForAcks()
 		return
 	}
 	srv.inWorldOf(ex, func() {
-		// Nothing was written since, or the next round finds out.
-		if end != srv.repl.offset() && !(over && f.force) {
+		if f.state.Load() != failoverWaiting { // a client was here first, and has called it off
 			return
 		}
-		if end != srv.repl.offset() || over {
-			srv.log.Info("Failover to " + host + ":" + itoa(int64(port)) + " time out exceeded, failing over.")
-		} else {
-			srv.log.Info("Failover target " + host + ":" + itoa(int64(port)) + " is synced, failing over.")
+		switch to, found, over := srv.failoverDue(ex.now); {
+		case found:
+			text := "Failover target " + net.JoinHostPort(to.Host, strconv.Itoa(to.Port)) + " is synced, failing over."
+			if over {
+				text = "Failover to " + net.JoinHostPort(to.Host, strconv.Itoa(to.Port)) + " time out exceeded, failing over."
+			}
+			srv.log.Info(text)
+			f.state.Store(failoverHanding)
+			srv.becomeReplica(ex, to, true)
+		case over:
+			srv.abortFailover(ex, "Replica never caught up before timeout")
 		}
-		f.state.Store(failoverHanding)
-		srv.becomeReplica(ex, config.Address{Host: host, Port: port}, true)
 	})
+}
+
+// failoverDue tells which replica is to take over now, if one is, and whether the time for that is over.
+func (srv *Server) failoverDue(now_ms int64) (to config.Address, found, over bool) {
+	f := &srv.repl.failover
+	if over = f.end_ms != 0 && now_ms >= f.end_ms; over {
+		return config.Address{Host: f.host, Port: f.port}, f.force, over
+	}
+	end := srv.repl.offset()
+	for _, p := range srv.repl.list() {
+		h, n := p.address()
+		if p.isOnline() && p.acked.Load() == end && (f.host == "" || n == f.port && strings.EqualFold(h, f.host)) {
+			return config.Address{Host: h, Port: n}, true, false
+		}
+	}
+	return to, false, false
 }
 
 // inWorldOf calls fn in a stopped world with all shards held, for an executor that holds none.
@@ -197,7 +198,7 @@ func (srv *Server) inWorldOf(ex *executor, fn func()) {
 	ex.startWorld()
 }
 
-// abortFailover ends a failover that has not come to its end. The world is stopped, all shards and mu are held.
+// abortFailover ends a failover that has not come to its end. The world is stopped, all shards are held.
 func (srv *Server) abortFailover(ex *executor, why string) {
 	srv.log.Info("Aborting failover: " + why)
 	if srv.handingOver() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -229,4 +230,30 @@ func TestFlushBeforeLoad(t *testing.T) {
 	c.want("config set rdb-key-save-delay 0 repl-diskless-sync-delay 0", "OK")
 	eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
 	r.want("dbsize", 10)
+}
+
+// TestFailoverAsked has clients ask for failovers again and again while the time of each is over at once: everybody gets an
+// answer.
+func TestFailoverAsked(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync", "no")
+	r := ts.dial()
+	r.send("sync") // one that never says what it has
+	go io.Copy(io.Discard, r.nc)
+	c := ts.dial()
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c.want("set k v", "OK")
+	const rounds = 5
+	over := func() int { return ts.logged("Aborting failover: Replica never caught up before timeout") }
+	var all sync.WaitGroup
+	for range 3 {
+		c := ts.dial()
+		all.Go(func() {
+			for over() < rounds {
+				c.do("failover timeout 1")
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, "the last one is over", func() bool { return c.info("replication", "master_failover_state") == "no-failover" })
+	c.want("set k w", "OK")
 }

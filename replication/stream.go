@@ -29,7 +29,8 @@ type chunk struct {
 	at      int64 // position of the first byte
 	data    []byte
 	next    *chunk
-	readers int // that are in it
+	readers int  // that are in it
+	left    bool // a reader was closed in it, and somebody may still look at what that has given
 }
 
 func (c *chunk) end() int64 { return c.at + int64(len(c.data)) }
@@ -82,7 +83,7 @@ func (s *Stream) trim() {
 	for c := s.first; c.readers == 0 && c.next != nil && end-c.end() >= s.keep; c = s.first {
 		s.first = c.next
 		s.size -= c.size()
-		if len(s.free) < freeMost && cap(c.data) > 0 {
+		if len(s.free) < freeMost && cap(c.data) > 0 && !c.left {
 			s.free = append(s.free, c.data[:0])
 		}
 	}
@@ -173,12 +174,15 @@ func (s *Stream) Reader(at int64) *Reader {
 	return &Reader{s: s, c: c, off: int(at - c.at)}
 }
 
-// Next is up to most bytes that come next, none if the reader is at the end. They stay as they are until the next call, or
-// Close. The reader is behind them afterwards.
+// Next is up to most bytes that come next, none if the reader is at the end or closed. They stay as they are until the next
+// call. The reader is behind them afterwards.
 func (r *Reader) Next(most int) []byte {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.closed {
+		return nil
+	}
 	for r.off == len(r.c.data) && r.c.next != nil {
 		r.c.readers--
 		r.c, r.off = r.c.next, 0
@@ -201,7 +205,8 @@ func (r *Reader) Left() int64 {
 	return r.s.end.Load() - r.Pos()
 }
 
-// Close ends the reader. It may be called again.
+// Close ends the reader. It may be called again, and by any goroutine, also while another one is in Next or looks at what
+// that has given.
 func (r *Reader) Close() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
@@ -209,6 +214,7 @@ func (r *Reader) Close() {
 		return
 	}
 	r.closed = true
+	r.c.left = true
 	r.c.readers--
 	r.s.readers--
 	r.s.trim()

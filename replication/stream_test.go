@@ -138,3 +138,28 @@ func TestHistory(t *testing.T) {
 		t.Errorf("a second offset of %d, not 101", f.SecondOffset())
 	}
 }
+
+// TestStreamReaderClosed closes a reader that somebody is using: what he has been given stays as it is, he gets nothing more,
+// and the stream keeps nothing for him.
+func TestStreamReaderClosed(t *testing.T) {
+	const keep = 64 << 10
+	s := NewStream(0, keep)
+	s.Append(bytes.Repeat([]byte("a"), 3*chunkLeast))
+	r := s.Reader(0)
+	r.Next(100)
+	given := r.Next(chunkLeast)
+	want := bytes.Clone(given)
+	r.Close()
+	if b := r.Next(100); len(b) != 0 {
+		t.Errorf("a closed reader gives %q", b)
+	}
+	for range 100 {
+		s.Append(bytes.Repeat([]byte("b"), chunkLeast))
+	}
+	if !bytes.Equal(given, want) {
+		t.Error("what was given has changed")
+	}
+	if got := s.End() - s.Start(); got > 2*keep {
+		t.Errorf("%d bytes are kept", got)
+	}
+}

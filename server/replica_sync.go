@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -84,7 +85,7 @@ func (srv *Server) joinOrBegin(ex *executor, p *peer) {
 		// The others wait for a file: the stream since its beginning is there for everybody.
 		if t.mark == "" && t.stream.End() == 0 && t.fits(p) && !t.ended.Load() {
 			r.mu.Lock()
-			if reader := r.backlog.Load().Reader(t.at); reader != nil && r.transfer == t {
+			if reader := r.backlog.Load().Reader(t.at); reader != nil && r.transfer == t && !p.ended.Load() {
 				t.peers = append(append([]*peer(nil), t.peers...), p)
 				srv.enlist(ex, t, p, reader)
 			}
@@ -161,6 +162,11 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 		o.Functions = nil
 	}
 	r.mu.Lock()
+	list = slices.DeleteFunc(list, func(p *peer) bool { return p.ended.Load() }) // meanwhile: nobody waits for a loop to rest
+	if len(list) == 0 {
+		r.mu.Unlock()
+		return
+	}
 	b := r.backlog.Load()
 	t.at = b.End()
 	t.peers = list
@@ -193,7 +199,8 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 	srv.saver.background.Go(func() { t.run(o) })
 }
 
-// enlist makes a replica take part in a transfer, and tells it so. mu is held.
+// enlist makes a replica take part in a transfer, and tells it so. mu is held, and the replica has not ended: when it does,
+// what it reads from is closed.
 func (srv *Server) enlist(ex *executor, t *transfer, p *peer, reader *replication.Reader) {
 	p.of, p.reader, p.bulk = t, reader, t.stream.Reader(0)
 	if !p.caps.old {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -82,4 +83,56 @@ func TestLoadLogDuringSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	startServer(t, "--dir", dir).dial().want("mget old new newer", []any{"1", "1", nil})
+}
+
+// TestManifestNotSure lets the wait for the folder fail at each place of a rewrite, and of a log that is switched on, once so
+// that nobody can read then which manifest the folder has: whoever starts with the folder as it is has all the data.
+func TestManifestNotSure(t *testing.T) {
+	disk := newBadDisk(t)
+	for _, begin := range []string{"bgrewriteaof", "config set appendonly yes"} {
+		for place := 1; place <= 4; place++ {
+			for _, unread := range []bool{false, true} {
+				dir := t.TempDir()
+				folder := filepath.Join(dir, "appendonlydir")
+				manifest := filepath.Join(folder, "appendonly.aof.manifest")
+				ts := startServer(t, "--dir", dir, "--appendonly", "yes", "--appendfsync", "always")
+				c := ts.dial()
+				c.want("set k v", "OK")
+				if begin != "bgrewriteaof" {
+					c.want("config set appendonly no", "OK")
+				}
+				n, failed := 0, false
+				disk.set(func(op, name string) error {
+					if op != "syncdir" || name != folder {
+						return nil
+					}
+					if n++; n < place {
+						return nil
+					}
+					if unread && !failed {
+						os.Rename(manifest, manifest+".there")
+						os.Mkdir(manifest, 0o755)
+					}
+					failed = true
+					return syscall.EIO
+				})
+				c.do(strings.Fields(begin)...)
+				eventually(t, "the end of the rewrite", func() bool {
+					return c.number("persistence", "aof_rewrites") > 0 || c.info("persistence", "aof_last_bgrewrite_status") == "err"
+				})
+				eventually(t, "the end of the rewrite", func() bool { return c.info("persistence", "aof_rewrite_in_progress") == "0" })
+				disk.set(nil)
+				if unread && failed {
+					os.Remove(manifest)
+					os.Rename(manifest+".there", manifest)
+				}
+				copied := t.TempDir()
+				if err := os.CopyFS(copied, os.DirFS(dir)); err != nil { // what kill -9 leaves
+					t.Fatal(err)
+				}
+				startServer(t, "--dir", copied, "--appendonly", "yes").dial().want("get k", "v")
+				ts.stop()
+			}
+		}
+	}
 }

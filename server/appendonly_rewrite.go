@@ -117,12 +117,17 @@ func (srv *Server) changeFile() error {
 	if err != nil {
 		return fmt.Errorf("the append-only file %s: %w", name, err)
 	}
+	named := false // by the manifest that the folder has, for all we know
 	if err = srv.disk.SyncDir(srv.logDir()); err == nil && !temp {
-		err = m.Write(srv.disk, srv.logDir(), filename)
+		if err = m.Write(srv.disk, srv.logDir(), filename); err != nil {
+			named = srv.manifestIs(m) != no
+		}
 	}
 	if err != nil {
 		file.Close()
-		srv.disk.Remove(srv.logPath(name))
+		if !named {
+			srv.disk.Remove(srv.logPath(name))
+		}
 		return err
 	}
 	srv.log.Info("Creating AOF incr file " + name + " on background rewrite")
@@ -234,12 +239,17 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 			srv.log.Warn("The append-only file cannot be written yet", zap.Error(err))
 		}
 	}
-	if err := m.Write(srv.disk, srv.logDir(), filename); err != nil && !srv.manifestIs(m) {
-		if temp {
-			srv.disk.Rename(srv.logPath(m.Incr[len(m.Incr)-1].Name), srv.logPath(srv.tempIncr()))
+	if err := m.Write(srv.disk, srv.logDir(), filename); err != nil {
+		switch srv.manifestIs(m) {
+		case no:
+			if temp {
+				srv.disk.Rename(srv.logPath(m.Incr[len(m.Incr)-1].Name), srv.logPath(srv.tempIncr()))
+			}
+			srv.disk.Remove(srv.logPath(base))
+			return err
+		case maybe: // then the files of both stay where they are
+			return err
 		}
-		srv.disk.Remove(srv.logPath(base))
-		return err
 	}
 	a.manifest, a.temp = m, false
 	if l := a.log.Load(); l != nil {
@@ -257,11 +267,27 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	return nil
 }
 
-// manifestIs tells whether the folder has that manifest: it has its place, though the disk has not said so.
-func (srv *Server) manifestIs(m *persistence.Manifest) bool {
+// manifestIs tells whether the folder has that manifest after writing it has failed: it may have its place, though the disk
+// has not said so.
+func (srv *Server) manifestIs(m *persistence.Manifest) answer {
 	there, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
-	return err == nil && bytes.Equal(there.Format(), m.Format())
+	switch {
+	case err != nil:
+		return maybe
+	case bytes.Equal(there.Format(), m.Format()):
+		return yes
+	}
+	return no
 }
+
+// answer is what is known of a question.
+type answer uint8
+
+const (
+	no answer = iota
+	yes
+	maybe
+)
 
 // removeHistory removes the files that a manifest has retired.
 func (srv *Server) removeHistory() {

@@ -378,6 +378,13 @@ func (d *badDisk) OpenFile(name string, flag int, perm fs.FileMode) (persistence
 	return badFile{f, d}, nil
 }
 
+func (d *badDisk) SyncDir(name string) error {
+	if err := d.check("syncdir", name); err != nil {
+		return err
+	}
+	return d.Disk.SyncDir(name)
+}
+
 type badFile struct {
 	persistence.DiskFile
 	d *badDisk

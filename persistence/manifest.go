@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -174,17 +175,28 @@ func (m *Manifest) NewBase(filename string, rdb bool) LogName {
 	if rdb {
 		ext = ".rdb"
 	}
-	m.baseSeq++
-	m.Base = &LogName{fmt.Sprintf("%s.%d.base%s", filename, m.baseSeq, ext), m.baseSeq}
-	return *m.Base
+	f := m.free(&m.baseSeq, func(seq int64) string { return fmt.Sprintf("%s.%d.base%s", filename, seq, ext) })
+	m.Base = &f
+	return f
 }
 
 // NewIncr names the next file of commands.
 func (m *Manifest) NewIncr(filename string) LogName {
-	m.incrSeq++
-	f := LogName{fmt.Sprintf("%s.%d.incr.aof", filename, m.incrSeq), m.incrSeq}
+	f := m.free(&m.incrSeq, func(seq int64) string { return fmt.Sprintf("%s.%d.incr.aof", filename, seq) })
 	m.Incr = append(m.Incr, f)
 	return f
+}
+
+// free is the next name that no history has: its file is going to be removed. A manifest that was read begins its numbers
+// behind the files that are in use.
+func (m *Manifest) free(seq *int64, name func(seq int64) string) LogName {
+	for {
+		*seq++
+		f := LogName{name(*seq), *seq}
+		if !slices.ContainsFunc(m.History, func(old LogName) bool { return old.Name == f.Name }) {
+			return f
+		}
+	}
 }
 
 // Retire makes history of all files of commands but those that stand at keep and behind it.

@@ -56,6 +56,27 @@ func TestHistoryIsKept(t *testing.T) {
 	eventually(t, "the next base", func() bool { return manifestLines(t, dir) == "base5b incr1i" })
 }
 
+// TestHistoryKeepsItsNames: a log that is switched on beside a history that a rewrite without a log has left gets names of its
+// own, or its files would be removed with the history.
+func TestHistoryKeepsItsNames(t *testing.T) {
+	dir := t.TempDir()
+	ts := startServer(t, "--dir", dir, "--appendonly", "yes", "--aof-disable-auto-gc", "yes")
+	c := ts.dial()
+	c.want("config set appendonly no", "OK")
+	rewriteLog(t, c)
+	ts.stop()
+	if got := manifestLines(t, dir); got != "base2b incr1h base1h" {
+		t.Fatal(got)
+	}
+	ts = startServer(t, "--dir", dir, "--appendonly", "yes")
+	if got := manifestLines(t, dir); got != "base2b incr2i" {
+		t.Error(got)
+	}
+	ts.dial().want("set k v", "OK")
+	ts.stop()
+	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("get k", "v")
+}
+
 // TestLoadLogDuringSnapshot loads the log again while a snapshot is written, which goes on and is what it was begun as;
 // the log that is to be switched on after it still is.
 func TestLoadLogDuringSnapshot(t *testing.T) {

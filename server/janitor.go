@@ -99,9 +99,11 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	busy = j.shrink(start) || busy
 	next := j.doUpkeep(latest)
 	ex.handIn()
-	j.srv.followSavePoints(ex)
-	j.srv.followRewrites(ex)
-	j.srv.followBackups(ex)
+	if !j.srv.loading.Load() { // else half of a primary's snapshot would be what is kept
+		j.srv.followSavePoints(ex)
+		j.srv.followRewrites(ex)
+		j.srv.followBackups(ex)
+	}
 	j.srv.replicationCron(ex)
 	if len(ex.ready) > 0 {
 		ex.serveBlocked()

@@ -3,11 +3,14 @@ package server
 import (
 	"bytes"
 	"io"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"larder/persistence"
 	"larder/server/netloop"
 )
 
@@ -256,4 +259,38 @@ func TestFailoverAsked(t *testing.T) {
 	all.Wait()
 	eventually(t, "the last one is over", func() bool { return c.info("replication", "master_failover_state") == "no-failover" })
 	c.want("set k w", "OK")
+}
+
+// TestNothingIsSavedHalfLoaded wants a snapshot, a backup and a new base while a replica loads what its primary has sent: they
+// have all of it.
+func TestNothingIsSavedHalfLoaded(t *testing.T) {
+	const keys = 20
+	dir := t.TempDir()
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	b := startServer(t, "--dir", dir, "--save", "", "--appendonly", "yes", "--backup-schedule", "0 0 1 1 *", "--key-load-delay", "50000")
+	a.dial().want("debug populate "+strconv.Itoa(keys), "OK")
+	r := b.dial()
+	host, port, _ := strings.Cut(a.addr, ":")
+	r.want("replicaof "+host+" "+port, "OK")
+	eventually(t, "the loading", b.loading.Load)
+	b.inWorldDo(func(*executor) {
+		b.saver.scheduled.Store(true)
+		b.aof.scheduled.Store(true)
+		b.backup.next = time.Now()
+	})
+	b.nudgeReplication()
+	eventually(t, "the end of the loading", func() bool { return !b.loading.Load() })
+	eventually(t, "a snapshot", func() bool {
+		return r.info("persistence", "rdb_saves") == "1" && r.info("persistence", "rdb_bgsave_in_progress") == "0"
+	})
+	eventually(t, "a backup", func() bool { return r.number("persistence", "backup_last_time") > 0 })
+	b.stop()
+	backups, _ := filepath.Glob(filepath.Join(dir, "backups", "*.rdb"))
+	for _, file := range append(backups, filepath.Join(dir, "dump.rdb")) {
+		rep, err := persistence.Verify(file, persistence.VerifyOptions{})
+		if err != nil || rep.Keys != keys {
+			t.Errorf("%s has %d keys: %v", filepath.Base(file), rep.Keys, err)
+		}
+	}
+	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("dbsize", keys)
 }

@@ -298,6 +298,9 @@ func (c *linkConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := c.Conn.Read(p)
+	if n > 0 { // a request that is long in coming is no silence
+		c.link.heard.Store(time.Now().UnixMilli())
+	}
 	c.link.got.Add(int64(n))
 	c.link.srv.repl.bytesIn.Add(uint64(n))
 	return n, err

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -293,4 +296,61 @@ func TestNothingIsSavedHalfLoaded(t *testing.T) {
 		}
 	}
 	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("dbsize", keys)
+}
+
+// TestSlowLoading: a replica that takes longer than repl-timeout to load a snapshot says meanwhile that it is alive, and is
+// not given up.
+func TestSlowLoading(t *testing.T) {
+	a := startServer(t, "--repl-timeout", "2", "--repl-diskless-sync", "no", "--rdbcompression", "no")
+	b := startServer(t, "--key-load-delay", "20000")
+	a.dial().want("debug populate 200 key 20000", "OK")
+	b.follow(a)
+	same(t, a, b)
+	if n := a.logged("Disconnecting timedout replica"); n != 0 {
+		t.Errorf("it was given up %d times", n)
+	}
+}
+
+// TestSlowRequest: a primary whose request takes longer than repl-timeout to come is not given up while it comes.
+func TestSlowRequest(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	b := startServer(t, "--repl-timeout", "1")
+	r := b.dial()
+	host, port, _ := net.SplitHostPort(ln.Addr().String())
+	r.want("replicaof "+host+" "+port, "OK")
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	in := bufio.NewReader(nc)
+	for asked := ""; !strings.Contains(asked, "PSYNC"); {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asked += line; line == "PING\r\n" || line == "REPLCONF\r\n" {
+			io.WriteString(nc, "+OK\r\n")
+		}
+	}
+	snapshot := "REDIS0009\xff\x00\x00\x00\x00\x00\x00\x00\x00"
+	fmt.Fprintf(nc, "+FULLRESYNC %040d 0\r\n$%d\r\n%s", 1, len(snapshot), snapshot)
+	eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
+	const parts = 25
+	fmt.Fprintf(nc, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", parts)
+	slow := time.NewTicker(100 * time.Millisecond)
+	defer slow.Stop()
+	for range parts {
+		<-slow.C
+		io.WriteString(nc, "v")
+	}
+	io.WriteString(nc, "\r\n")
+	eventually(t, "the request", func() bool { return r.do("get k") == strings.Repeat("v", parts) })
+	if b.logged("MASTER timeout") != 0 {
+		t.Error("the primary was given up")
+	}
 }

@@ -122,6 +122,9 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 		if s.link != nil {
 			lim = &linkLimits
 		}
+		if s.peer != nil { // while it loads a snapshot, or does what takes long, it sends empty lines
+			s.peer.heard_ms.Store(ex.now)
+		}
 		for c.Proceed() {
 			if len(ex.batch) == batchMax {
 				return ready[i:]

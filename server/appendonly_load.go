@@ -136,7 +136,8 @@ func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
 	for i, f := range files {
 		base := m.Base != nil && i == 0
 		began := time.Now()
-		tail, err = ld.file(f.Name, i == len(files)-1)
+		ld.behind = files[i+1:]
+		tail, err = ld.file(f.Name)
 		if err != nil {
 			return tail, err
 		}
@@ -166,6 +167,7 @@ type logLoader struct {
 	ex       *executor // nil: the loading takes the shards
 	re       *replay
 	done     int64 // bytes of the files before
+	behind   []persistence.LogName
 	salvaged bool
 	place    placeReader
 }
@@ -195,7 +197,7 @@ func (ld *logLoader) progress(read int64) error {
 }
 
 // file loads a file: a snapshot, commands, or a snapshot with commands behind it.
-func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err error) {
+func (ld *logLoader) file(name string) (tail persistence.Tail, err error) {
 	srv, path := ld.srv, ld.srv.logPath(name)
 	f, in, size, err := srv.openSealed(path)
 	if err != nil {
@@ -216,7 +218,7 @@ func (ld *logLoader) file(name string, last bool) (tail persistence.Tail, err er
 			return tail, nil
 		}
 	}
-	return ld.commands(path, name, from, last)
+	return ld.commands(path, name, from)
 }
 
 func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64, err error) {
@@ -250,7 +252,7 @@ func (ld *logLoader) snapshot(in io.Reader, name string, size int64) (end int64,
 }
 
 // commands loads the commands of a file, from a place on.
-func (ld *logLoader) commands(path, name string, from int64, last bool) (tail persistence.Tail, err error) {
+func (ld *logLoader) commands(path, name string, from int64) (tail persistence.Tail, err error) {
 	srv := ld.srv
 	res, err := persistence.Scan(path, persistence.ScanOptions{From: from, Keys: srv.keys, Progress: func(int64) error { return ld.progress(0) }})
 	var damage *persistence.DamageError
@@ -285,7 +287,7 @@ func (ld *logLoader) commands(path, name string, from int64, last bool) (tail pe
 	}
 	srv.log.Warn("!!! Warning: short read while loading the AOF file " + name + "!!!")
 	srv.log.Warn(fmt.Sprintf("!!! Truncating the AOF %s at offset %d !!!", name, res.End))
-	if !last {
+	if !ld.nothingBehind() {
 		return tail, damaged("Fatal error: the truncated file is not the last file")
 	}
 	if err := persistence.CutFile(srv.disk, path, res.End); err != nil {
@@ -293,6 +295,18 @@ func (ld *logLoader) commands(path, name string, from int64, last bool) (tail pe
 	}
 	srv.log.Warn(fmt.Sprintf("AOF %s loaded anyway because aof-load-truncated is enabled: %s, %d bytes were cut off", name, res.Torn, res.Cut()))
 	return res.Tail, nil
+}
+
+// nothingBehind tells whether no command stands in the files behind this one. A rewrite names the next file before the log has
+// written the last bytes of the one before, and nothing is written to it before the disk has those: so a crash may leave this.
+func (ld *logLoader) nothingBehind() bool {
+	for _, f := range ld.behind {
+		res, err := persistence.Scan(ld.srv.logPath(f.Name), persistence.ScanOptions{Keys: ld.srv.keys})
+		if err != nil || res.Torn != persistence.NotTorn || res.Content > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // run does the commands of a file that has been looked through.

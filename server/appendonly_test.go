@@ -335,6 +335,53 @@ func TestAppendOnlyDamage(t *testing.T) {
 	ts.dial().want("dbsize", int(n))
 }
 
+// TestTornBeforeEmpty: a crash just after a rewrite has begun may leave the last file empty and the end of the one before torn.
+// That is no damage, as it is if the last one has anything.
+func TestTornBeforeEmpty(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("k "+strings.Repeat("ab", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{nil, {"--encryption-key-file", key}} {
+		dir := t.TempDir()
+		options := append([]string{"--dir", dir, "--appendonly", "yes"}, more...)
+		disk := newBadDisk(t)
+		ts := startServer(t, options...)
+		c := ts.dial()
+		c.want("set k v", "OK")
+		c.want("set last v", "OK")
+		disk.set(func(op, name string) error { // the base never gets there
+			if op == "sync" && strings.Contains(name, "rewriteaof") {
+				return syscall.EIO
+			}
+			return nil
+		})
+		c.do("bgrewriteaof")
+		eventually(t, "the end of the rewrite", func() bool { return c.info("persistence", "aof_last_bgrewrite_status") == "err" })
+		ts.stop()
+		disk.set(nil)
+		file := func(n int) string {
+			return filepath.Join(dir, "appendonlydir", fmt.Sprintf("appendonly.aof.%d.incr.aof", n))
+		}
+		whole, err := os.ReadFile(file(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.LastIndex(whole, []byte("#SUM")); i > 0 {
+			whole = whole[:i]
+		}
+		if err := os.WriteFile(file(1), whole[:len(whole)-3], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ts = startServer(t, options...)
+		c = ts.dial()
+		c.want("mget k last", []any{"v", nil})
+		c.want("set next v", "OK")
+		ts.stop()
+		startServer(t, options...).dial().want("mget k last next", []any{"v", nil, "v"})
+	}
+}
+
 // badDisk fails or stops when it is told to.
 type badDisk struct {
 	persistence.Disk

@@ -2,11 +2,13 @@ package persistence
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"larder/datatypes"
@@ -20,9 +22,9 @@ type SnapshotReport struct {
 	Size      int64 // of the file
 	Sealed    bool
 	Aux       []Aux
-	Functions int
-	Volatile  int64 // keys that expire
-	Over      int64 // of those, before now
+	Functions [][]byte // the source of each library
+	Volatile  int64    // keys that expire
+	Over      int64    // of those, before now
 	Types     [datatypes.TypeStream + 1]TypeReport
 }
 
@@ -70,21 +72,27 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 		return rep, "", err
 	}
 	err = WriteFile(disk, path, "temp-repair.rdb", false, func(f *File) error {
-		so := SnapshotOptions{Checksum: true, Created: time.Now(), Aux: rep.Aux}
+		so := SnapshotOptions{Checksum: true, Created: time.Now(), Functions: rep.Functions}
+		for _, a := range rep.Aux { // the position is not that of a part: who went on from there would never get the rest
+			if !strings.HasPrefix(a.Name, "repl-") {
+				so.Aux = append(so.Aux, a)
+			}
+		}
 		so.Options = codec.Options{Version: codec.Version70, Compress: true}
 		if so.Version < rep.Version && rep.Version <= codec.Version74 {
 			so.Version = rep.Version
 		}
-		var out io.Writer = f
-		if rep.Sealed {
-			w, err := NewSealWriter(f, o.Keys.Current())
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			out = w
+		if !rep.Sealed {
+			_, err := WriteStopped(f, ks, so)
+			return err
 		}
-		_, err := WriteStopped(out, ks, so)
+		w, err := NewSealWriter(f, o.Keys.Current())
+		if err == nil {
+			_, err = WriteStopped(w, ks, so)
+		}
+		if err == nil {
+			err = w.Close()
+		}
 		return err
 	})
 	return rep, old, err
@@ -124,7 +132,7 @@ func readInto(ks *keyspace.Keyspace, path string, o VerifyOptions, rep *Snapshot
 	now := time.Now().UnixMilli()
 	lo := LoadOptions{
 		Now_ms: now, Checksum: true, KeepExpired: true, Replace: true, Discard: discard,
-		Function: func([]byte) error { rep.Functions++; return nil },
+		Function: func(code []byte) error { rep.Functions = append(rep.Functions, bytes.Clone(code)); return nil },
 		Aux:      func(name, value string) { rep.Aux = append(rep.Aux, Aux{name, value}) },
 		Every:    1 << 20,
 		Seen: func(key []byte, typ byte, expire_ms, size int64) {

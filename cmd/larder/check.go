@@ -118,7 +118,7 @@ func (o *checkOptions) report(path string, rep *persistence.SnapshotReport) {
 	for _, a := range rep.Aux {
 		fmt.Fprintf(o.out, "  %s: %s\n", a.Name, a.Value)
 	}
-	fmt.Fprintf(o.out, "  %d keys, %d of them expire, %d are over; %d libraries of functions\n", rep.Keys, rep.Volatile, rep.Over, rep.Functions)
+	fmt.Fprintf(o.out, "  %d keys, %d of them expire, %d are over; %d libraries of functions\n", rep.Keys, rep.Volatile, rep.Over, len(rep.Functions))
 	for t, r := range rep.Types {
 		if r.Keys > 0 {
 			fmt.Fprintf(o.out, "  %-7s %10d keys %12s   the largest is %q with %s\n", typeNames[t], r.Keys, size(r.Bytes), r.Key, size(r.Largest))

@@ -173,6 +173,7 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
 		srv.beginLoading()
 		srv.putInPlace(ex, fresh)
+		srv.functions.set.Store(&script.Libraries{})
 		srv.adopt(out)
 	})
 	fresh.Close() // the old data: its memory goes back as a whole
@@ -180,8 +181,8 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 		return net.ErrClosed
 	}
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
-	db := 0
-	if db, err = l.load(src, size, keyspace.NewView(srv.ks), src.whole); err == nil {
+	db, functions, err := l.load(src, size, keyspace.NewView(srv.ks), src.whole)
+	if err == nil {
 		err = end()
 	}
 	if err == nil {
@@ -199,6 +200,9 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 	}
 	srv.inWorldDo(func(ex *executor) {
 		srv.repl.setStreamDB(db)
+		if err == nil {
+			srv.functions.set.Store(functions)
+		}
 		srv.endLoading()
 		if !srv.ended.Load() { // else what the disk has is better than what could not be loaded
 			srv.replaced(ex)
@@ -227,7 +231,7 @@ func (l *link) loadAside(src *progressReader, size int64, out replication.Outcom
 		srv.beginLoading()
 	}
 	srv.log.Info("MASTER <-> REPLICA sync: Loading DB in memory")
-	db, err := l.load(src, size, keyspace.NewView(aside), false)
+	db, functions, err := l.load(src, size, keyspace.NewView(aside), false)
 	if err == nil {
 		err = end()
 	}
@@ -241,6 +245,7 @@ func (l *link) loadAside(src *progressReader, size int64, out replication.Outcom
 		}
 		srv.log.Info("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
 		srv.putInPlace(ex, aside)
+		srv.functions.set.Store(functions)
 		srv.adopt(out)
 		srv.repl.setStreamDB(db)
 		srv.replaced(ex)
@@ -272,12 +277,12 @@ func (r *replicas) setStreamDB(db int) {
 }
 
 // load reads a snapshot into the view's keyspace; see givesUp for whole. It returns the database that the stream has selected
-// at that position.
-func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db int, err error) {
+// at that position, and the snapshot's functions.
+func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db int, libraries *script.Libraries, err error) {
 	srv := l.srv
 	st, began := &srv.saver.loaded, time.Now()
 	st.begin(began, max(0, size))
-	libraries := &script.Libraries{}
+	libraries = &script.Libraries{}
 	res, err := persistence.Load(src, size, v, persistence.LoadOptions{
 		Now_ms:      began.UnixMilli(),
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
@@ -310,14 +315,13 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 	st.expired.Store(res.Expired)
 	if err != nil {
 		srv.log.Warn(fmt.Sprintf("Internal error in RDB reading offset %d -> %v", st.read.Load(), err))
-		return 0, fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
+		return 0, nil, fmt.Errorf("Failed trying to load the MASTER synchronization DB: %w", err) //lint:ignore ST1005 operators search logs for this text
 	}
-	srv.functions.set.Store(libraries)
 	if db < 0 || db >= srv.ks.Databases() {
 		db = 0
 	}
 	srv.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", res.Keys, res.Expired))
-	return db, nil
+	return db, libraries, nil
 }
 
 // replaced follows the replacement of all data by a snapshot of the primary. The world is stopped, all shards are held.

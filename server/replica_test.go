@@ -311,32 +311,38 @@ func TestSlowLoading(t *testing.T) {
 	}
 }
 
-// TestSlowRequest: a primary whose request takes longer than repl-timeout to come is not given up while it comes.
-func TestSlowRequest(t *testing.T) {
+// scriptedPrimary makes ts the replica of one that the test plays, up to the reply to PSYNC.
+func scriptedPrimary(t *testing.T, ts *testServer) net.Conn {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	b := startServer(t, "--repl-timeout", "1")
-	r := b.dial()
+	defer ln.Close() // there is no second time
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
-	r.want("replicaof "+host+" "+port, "OK")
+	ts.dial().want("replicaof "+host+" "+port, "OK")
 	nc, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(func() { nc.Close() })
 	in := bufio.NewReader(nc)
-	for asked := ""; !strings.Contains(asked, "PSYNC"); {
-		line, err := in.ReadString('\n')
-		if err != nil {
+	for line := ""; line != "PSYNC\r\n"; {
+		if line, err = in.ReadString('\n'); err != nil {
 			t.Fatal(err)
 		}
-		if asked += line; line == "PING\r\n" || line == "REPLCONF\r\n" {
+		if line == "PING\r\n" || line == "REPLCONF\r\n" {
 			io.WriteString(nc, "+OK\r\n")
 		}
 	}
+	return nc
+}
+
+// TestSlowRequest: a primary whose request takes longer than repl-timeout to come is not given up while it comes.
+func TestSlowRequest(t *testing.T) {
+	b := startServer(t, "--repl-timeout", "1")
+	r := b.dial()
+	nc := scriptedPrimary(t, b)
 	snapshot := "REDIS0009\xff\x00\x00\x00\x00\x00\x00\x00\x00"
 	fmt.Fprintf(nc, "+FULLRESYNC %040d 0\r\n$%d\r\n%s", 1, len(snapshot), snapshot)
 	eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
@@ -352,5 +358,27 @@ func TestSlowRequest(t *testing.T) {
 	eventually(t, "the request", func() bool { return r.do("get k") == strings.Repeat("v", parts) })
 	if b.logged("MASTER timeout") != 0 {
 		t.Error("the primary was given up")
+	}
+}
+
+// TestHalfSnapshot gives a replica a snapshot that breaks off before the mark that ends it: what it says of functions comes and
+// goes with its keys.
+func TestHalfSnapshot(t *testing.T) {
+	const theirs = "#!lua name=theirs\nredis.register_function('theirs', function() return 1 end)"
+	for how, want := range map[string]int{"swapdb": 1, "flush-before-load": 0} {
+		b := startServer(t, "--repl-diskless-load", how)
+		r := b.dial()
+		r.do("function", "load", "#!lua name=own\nredis.register_function('own', function() return 1 end)")
+		nc := scriptedPrimary(t, b)
+		fmt.Fprintf(nc, "+FULLRESYNC %040d 0\r\n$EOF:%040d\r\nREDIS0010\xf5\x40%c%s\xff%s", 1, 2, len(theirs), theirs, strings.Repeat("\x00", 8+100))
+		eventually(t, "the snapshot", func() bool { return b.logged("Done loading RDB") > 0 })
+		nc.Close()
+		eventually(t, "the next attempt", func() bool { return b.logged("error condition on socket for SYNC") > 0 })
+		if n := len(r.list("function list libraryname theirs")); n != 0 {
+			t.Errorf("%s: the functions of the snapshot are there", how)
+		}
+		if n := len(r.list("function list libraryname own")); n != want {
+			t.Errorf("%s: of its own functions there are %d", how, n)
+		}
 	}
 }

@@ -105,8 +105,7 @@ func (ex *executor) tryServe(w *waiter) bool {
 			ex.took(w.s, w.row, w.argv, time.Since(start))
 		}
 		ex.leaveQueues(w)
-		out.Raw(told)
-		w.s.answer(ex, w, out.Bytes(), ends)
+		w.s.answer(ex, w, out.Bytes(), told, ends)
 	} else if len(told) > 0 {
 		w.s.deliver(ex, told)
 	}
@@ -162,7 +161,7 @@ func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
 	ex.deadline.remove(w)
 	s.wait = nil
 	if write != nil {
-		write(w)
+		s.reply(func(*resp.Writer) { write(w) })
 		ex.resume(s)
 	}
 	return true
@@ -204,36 +203,38 @@ func (ex *executor) rerun(w *waiter) {
 	w.s.saw()
 }
 
-// answer hands a served waiter its reply and where its effects end. The session's own loop does the rest.
-func (s *session) answer(ex *executor, w *waiter, reply []byte, ends journalEnds) {
+// answer hands a served waiter its reply, what it is told besides, and where its effects end. The session's own loop does
+// the rest.
+func (s *session) answer(ex *executor, w *waiter, reply, told []byte, ends journalEnds) {
 	if s.ex == ex {
-		s.wrote(ends)
-		s.saw()
-		s.wait = nil
-		ex.deadline.remove(w)
-		s.conn.Out().Raw(reply)
-		ex.resume(s)
+		s.served(w, reply, told, ends)
 		return
 	}
-	b := append([]byte(nil), reply...)
+	b := append(append([]byte(nil), reply...), told...)
+	reply, told = b[:len(reply)], b[len(reply):]
 	s.ex.post(func() {
-		if s.wait != w {
-			return
+		if s.wait == w {
+			s.served(w, reply, told, ends)
 		}
-		s.wrote(ends)
-		s.saw()
-		s.wait = nil
-		s.ex.deadline.remove(w)
-		s.conn.Out().Raw(b)
-		s.ex.resume(s)
 	})
+}
+
+// served ends the waiting of a client that has been served, on its own loop.
+func (s *session) served(w *waiter, reply, told []byte, ends journalEnds) {
+	s.wrote(ends)
+	s.saw()
+	s.wait = nil
+	s.ex.deadline.remove(w)
+	s.reply(func(out *resp.Writer) { out.Raw(reply) })
+	s.out().Raw(told)
+	s.ex.resume(s)
 }
 
 // resume lets a client go on whose command has been answered.
 func (ex *executor) resume(s *session) {
 	s.lastUsed = ex.now
-	ex.afterReply(s)
 	s.conn.Resume()
+	ex.afterReply(s)
 }
 
 // unblockError ends a client's waiting with an error (CLIENT UNBLOCK ERROR, a change of role).

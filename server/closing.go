@@ -187,8 +187,8 @@ func (srv *Server) stayOpen() bool {
 		srv.stats.blocked.Add(-1)
 		s.ex.post(func() {
 			if !s.conn.Closing() {
-				s.out().Error(resp.ErrShutdownFailed)
-				s.conn.Resume()
+				s.reply(func(w *resp.Writer) { w.Error(resp.ErrShutdownFailed) })
+				s.ex.resume(s)
 			}
 		})
 	}

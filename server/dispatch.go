@@ -54,6 +54,7 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 			return
 		}
 		s.enqueue(row, argv)
+		ex.afterReply(s)
 		return
 	}
 	ex.call(s, row, rq)
@@ -187,7 +188,7 @@ func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
 		}
 	}
 	s.failTransaction()
-	s.out().Error(e)
+	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	ex.afterReply(s)
 }
@@ -266,7 +267,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	if c.Wait.Set {
 		ex.block(s, row, rq.Args)
 	}
-	if (s.replyOff || s.replySkip > 0) && !subscribes(row) {
+	if s.silent() && !subscribes(row) {
 		s.out().Truncate(mark)
 	}
 	ex.afterReply(s)
@@ -362,9 +363,9 @@ func allowedWhileSubscribed(row *command.Row) bool {
 	return false
 }
 
-// afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down.
+// afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down, unless the reply is still to come.
 func (ex *executor) afterReply(s *session) {
-	if s.replySkip > 0 {
+	if s.replySkip > 0 && !s.conn.Suspended() {
 		s.replySkip--
 	}
 	if len(ex.own) > 0 {

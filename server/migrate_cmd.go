@@ -193,18 +193,15 @@ func (ex *executor) carried(s *session, row *command.Row, m *migration, e resp.E
 }
 
 func (ex *executor) answerMigration(s *session, row *command.Row, e resp.Error) {
-	out := s.conn.Out()
-	mark := out.Mark()
-	if e == "" {
-		out.OK()
-	} else {
-		ex.note(row).failed++
-		ex.noteError(e)
-		out.Error(e)
-	}
-	if s.replyOff || s.replySkip > 0 {
-		out.Truncate(mark)
-	}
+	s.reply(func(w *resp.Writer) {
+		if e == "" {
+			w.OK()
+		} else {
+			ex.note(row).failed++
+			ex.noteError(e)
+			w.Error(e)
+		}
+	})
 	ex.resume(s)
 }
 

@@ -31,7 +31,7 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	for _, a := range argv {
 		t.bytes += len(a)
 	}
-	s.out().Simple("QUEUED")
+	s.reply(func(w *resp.Writer) { w.Simple("QUEUED") })
 }
 
 // failTransaction makes the EXEC of a client whose command was refused fail.

@@ -93,6 +93,18 @@ type noted struct{ redirect, readsHere bool }
 // out is where replies to the client go.
 func (s *session) out() *resp.Writer { return s.conn.Out() }
 
+// silent tells whether the client wants no reply to what it has asked (CLIENT REPLY).
+func (s *session) silent() bool { return s.replyOff || s.replySkip == 1 }
+
+// reply lets write word a reply, which a client that wants none does not get.
+func (s *session) reply(write func(w *resp.Writer)) {
+	w := s.out()
+	mark := w.Mark()
+	if write(w); s.silent() {
+		w.Truncate(mark)
+	}
+}
+
 // restricted tells whether the client is a subscriber of RESP2, who may send hardly anything.
 func (s *session) restricted() bool { return s.protocol == 2 && s.sub.any() }
 

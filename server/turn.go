@@ -260,7 +260,7 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 		s.conn.Close(netloop.ErrKilled)
 		return
 	}
-	s.conn.Out().Error(e)
+	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	s.conn.CloseAfterReply()
 }

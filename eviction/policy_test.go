@@ -9,7 +9,8 @@ import (
 
 const now = 1_700_000_000_000
 
-// shelf is a Source over a few entries, in a map that stands in the order of the hashes.
+// shelf is a Source over a few entries, in a map that stands in the order of the hashes. It insists on that candidates are
+// not used any more once something else was asked for.
 type shelf struct {
 	hashes []uint64
 	words  map[uint64]uint32
@@ -17,6 +18,7 @@ type shelf struct {
 	size   map[uint64]int
 	hand   int
 	looked int // entries offered by Next and Find
+	asked  int // how often something was asked for
 }
 
 func newShelf() *shelf {
@@ -45,32 +47,42 @@ func (s *shelf) remove(hash uint64) {
 
 func (s *shelf) candidate(i int) Candidate {
 	h := s.hashes[i]
-	return Candidate{Word: s.words[h], Expire_ms: s.due[h], Size: s.size[h], ID: i}
+	return Candidate{Word: s.words[h], Expire_ms: s.due[h], Size: s.size[h], ID: s.asked<<16 | i}
+}
+
+// hashOf is the hash of a candidate.
+func (s *shelf) hashOf(c Candidate) uint64 {
+	if c.ID>>16 != s.asked {
+		panic("a candidate is used after another question")
+	}
+	return s.hashes[c.ID&0xffff]
 }
 
 func (s *shelf) Len() int { return len(s.hashes) }
 func (s *shelf) Sample(rnd uint64) (list []Candidate) {
+	s.asked++
 	for i := range min(12, len(s.hashes)) {
 		list = append(list, s.candidate(int((rnd%1000+uint64(i))%uint64(len(s.hashes)))))
 	}
 	return list
 }
 func (s *shelf) Some(n int) (list []Candidate) {
+	s.asked++
 	for range min(n, len(s.hashes)) {
-		c, _ := s.Next()
-		list = append(list, c)
+		s.looked++
+		s.hand = (s.hand + 1) % len(s.hashes)
+		list = append(list, s.candidate(s.hand))
 	}
 	return list
 }
-func (s *shelf) Next() (Candidate, bool) {
-	if len(s.hashes) == 0 {
-		return Candidate{}, false
+func (s *shelf) Next() (c Candidate, ok bool) {
+	for _, c = range s.Some(1) {
+		ok = true
 	}
-	s.looked++
-	s.hand = (s.hand + 1) % len(s.hashes)
-	return s.candidate(s.hand), true
+	return c, ok
 }
 func (s *shelf) Find(p Place) (list []Candidate) {
+	s.asked++
 	for i, h := range s.hashes {
 		if PlaceOf(0, h) == p {
 			s.looked++
@@ -80,6 +92,7 @@ func (s *shelf) Find(p Place) (list []Candidate) {
 	return list
 }
 func (s *shelf) Soonest() (c Candidate, ok bool) {
+	s.asked++
 	for i, h := range s.hashes {
 		if at := s.due[h]; at != 0 && (!ok || at < c.Expire_ms) {
 			c, ok = s.candidate(i), true
@@ -88,13 +101,14 @@ func (s *shelf) Soonest() (c Candidate, ok bool) {
 	return c, ok
 }
 func (s *shelf) Hash(c Candidate) (uint64, Place) {
-	return s.hashes[c.ID], PlaceOf(0, s.hashes[c.ID])
+	h := s.hashOf(c)
+	return h, PlaceOf(0, h)
 }
-func (s *shelf) SetWord(c Candidate, word uint32) { s.words[s.hashes[c.ID]] = word }
+func (s *shelf) SetWord(c Candidate, word uint32) { s.words[s.hashOf(c)] = word }
 func (s *shelf) evict(p Policy, st *State, at Moment) (hash uint64, ok bool) {
 	c, ok := p.Victim(s, st, at)
 	if ok {
-		hash = s.hashes[c.ID]
+		hash = s.hashOf(c)
 		s.remove(hash)
 	}
 	return hash, ok
@@ -137,6 +151,23 @@ func TestEachPolicyLetsGoWhatItGoesBy(t *testing.T) {
 		if _, ok := newShelf().evict(p.Policy, new(State), Moment{Clock: lru, Now_ms: now, Samples: 5}); ok {
 			t.Errorf("%s lets go of something that is not there", name)
 		}
+	}
+}
+
+// TestWhatExpiresFirstLeavesThoughFarAway: among many keys whose time is far away the first one to expire leaves, which
+// samples do not come upon.
+func TestWhatExpiresFirstLeavesThoughFarAway(t *testing.T) {
+	s := newShelf()
+	const hour = 3600_000
+	for i := range uint64(10_000) {
+		h := i << 32
+		s.put(h, 0)
+		s.due[h] = now + 2*hour + int64(i)
+	}
+	s.due[9000<<32] = now + hour
+	var st State
+	if got, ok := s.evict(ttl{}, &st, Moment{Clock: &Clock{}, Now_ms: now, Rnd: 1, Samples: 5}); !ok || got != 9000<<32 {
+		t.Errorf("%d leaves (%v)", got>>32, ok)
 	}
 }
 

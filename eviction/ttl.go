@@ -10,11 +10,20 @@ func (ttl) Victim(src Source, st *State, at Moment) (Candidate, bool) {
 	if ok && first.Expire_ms < at.Now_ms+soon_ms {
 		return first, true
 	}
-	sampled, found := st.fromPool(src, at, false, func(c Candidate, _ Moment) int64 { return math.MaxInt64 - c.Expire_ms })
-	if found && (!ok || sampled.Expire_ms < first.Expire_ms) {
-		return sampled, true
+	var where Place
+	if ok {
+		_, where = src.Hash(first)
 	}
-	return first, ok
+	sampled, found := st.fromPool(src, at, false, func(c Candidate, _ Moment) int64 { return math.MaxInt64 - c.Expire_ms })
+	if !ok || found && sampled.Expire_ms <= first.Expire_ms {
+		return sampled, found
+	}
+	for _, c := range src.Find(where) { // the source has forgotten it over the samples
+		if c.Expire_ms <= first.Expire_ms {
+			return c, true
+		}
+	}
+	return src.Next()
 }
 
 // soon_ms is how far ahead a table is sure of the order.

@@ -144,7 +144,8 @@ func (ex *executor) unsubscribeAll(s *session) {
 
 // message is a published message in the forms that its receivers want, each made when the first one wants it.
 type message struct {
-	kind, pattern    string
+	kind             string
+	pattern          *string // nil: it is for those who listen to the channel by its name
 	channel, payload []byte
 	forms            [2][]byte // RESP2, RESP3
 }
@@ -154,10 +155,10 @@ func (m *message) in(protocol int, w *resp.Writer) []byte {
 	if *f == nil {
 		w.Empty()
 		w.Proto = protocol
-		if m.pattern != "" {
+		if m.pattern != nil {
 			w.Push(4)
 			w.BulkString("pmessage")
-			w.BulkString(m.pattern)
+			w.BulkString(*m.pattern)
 		} else {
 			w.Push(3)
 			w.BulkString(m.kind)
@@ -172,7 +173,7 @@ func (m *message) in(protocol int, w *resp.Writer) []byte {
 // publish sends a message to everybody who listens and returns how many do.
 func (ex *executor) publish(hub *pubsub.Hub[*session], word string, channel, payload []byte) int {
 	m := message{kind: word, channel: channel, payload: payload}
-	return hub.Publish(channel, func(s *session, pattern string) {
+	return hub.Publish(channel, func(s *session, pattern *string) {
 		if pattern != m.pattern {
 			m = message{kind: word, pattern: pattern, channel: channel, payload: payload}
 		}

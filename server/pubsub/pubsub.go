@@ -118,24 +118,24 @@ func (h *Hub[S]) UnsubscribePattern(pattern string, s S) bool {
 }
 
 // Publish calls fn for every subscriber of the channel, and then for those of each pattern that fits it; pattern is
-// "" for the former. It returns the number of calls. fn may not subscribe or unsubscribe.
-func (h *Hub[S]) Publish(channel []byte, fn func(s S, pattern string)) int {
+// nil for the former. It returns the number of calls. fn may not subscribe or unsubscribe.
+func (h *Hub[S]) Publish(channel []byte, fn func(s S, pattern *string)) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	n := 0
 	if l := h.channels[string(channel)]; l != nil {
 		for _, s := range l.list {
-			fn(s, "")
+			fn(s, nil)
 		}
 		n = len(l.list)
 	}
-	for _, p := range h.order {
+	for i, p := range h.order {
 		if !glob.Match([]byte(p), channel, false) {
 			continue
 		}
 		l := h.patterns[p]
 		for _, s := range l.list {
-			fn(s, p)
+			fn(s, &h.order[i])
 		}
 		n += len(l.list)
 	}

@@ -49,7 +49,13 @@ func TestAgainstModel(t *testing.T) {
 				want = append(want, strconv.Itoa(s)+":"+p)
 			}
 		}
-		n := h.Publish([]byte(name), func(s int, p string) { got = append(got, strconv.Itoa(s)+":"+p) })
+		n := h.Publish([]byte(name), func(s int, p *string) {
+			by := ""
+			if p != nil {
+				by = *p
+			}
+			got = append(got, strconv.Itoa(s)+":"+by)
+		})
 		slices.Sort(want)
 		slices.Sort(got)
 		if n != len(got) || !slices.Equal(want, got) {

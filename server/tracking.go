@@ -104,11 +104,11 @@ func clientTracking(c *command.Ctx) {
 		c.Fail(e)
 		return
 	}
-	if old := s.tracks; old != nil && old.bcast && t.bcast {
-		t.prefixes = append(slices.Clone(old.prefixes), t.prefixes...)
-	}
 	if t.bcast && len(t.prefixes) == 0 {
 		t.prefixes = []string{""}
+	}
+	if old := s.tracks; old != nil {
+		t.prefixes = append(slices.Clone(old.prefixes), t.prefixes...)
 	}
 	s.srv.tracker.start(t)
 	s.tracks = t
@@ -134,7 +134,7 @@ func (t *tracks) wrong(old *tracks) resp.Error {
 	if old != nil {
 		for _, p := range t.prefixes {
 			for _, q := range old.prefixes {
-				if p != q && (strings.HasPrefix(p, q) || strings.HasPrefix(q, p)) {
+				if strings.HasPrefix(p, q) || strings.HasPrefix(q, p) {
 					return overlap(p, q, "an existing prefix")
 				}
 			}
@@ -286,20 +286,36 @@ func (ex *executor) sendBroadcasts(tr *tracker) {
 	for _, b := range ex.broadcast {
 		byPrefix[b.prefix] = append(byPrefix[b.prefix], b)
 	}
+	if clear(ex.broadcast); cap(ex.broadcast) > broadcastKept {
+		ex.broadcast = nil
+	}
 	ex.broadcast = ex.broadcast[:0]
 	for p, list := range byPrefix {
 		for _, t := range tr.prefixes[p] {
-			var keys []string
-			for _, b := range list {
-				if !(t.noloop && b.by == t.s) && !slices.Contains(keys, b.key) {
-					keys = append(keys, b.key)
-				}
-			}
-			if len(keys) > 0 {
+			if keys := t.toHear(list); len(keys) > 0 {
 				ex.sendInvalidation(tr, t, keys)
 			}
 		}
 	}
+}
+
+// broadcastKept is for how many changes of one turn there is room in the next one.
+const broadcastKept = 1024
+
+// toHear is the keys that a client is to be told of, each once. There may be very many: one command changes as many as it
+// names.
+func (t *tracks) toHear(list []broadcast) (keys []string) {
+	seen := make(map[string]struct{}, len(list))
+	for _, b := range list {
+		if t.noloop && b.by == t.s {
+			continue
+		}
+		if _, ok := seen[b.key]; !ok {
+			seen[b.key] = struct{}{}
+			keys = append(keys, b.key)
+		}
+	}
+	return keys
 }
 
 // invalidateAll tells everybody that all keys are gone.

@@ -1,0 +1,36 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestManyChangesAtOnce: a client that tracks a prefix is told of all keys that one command has changed, each once, in one
+// message; a command may name very many.
+func TestManyChangesAtOnce(t *testing.T) {
+	const keys = 200_000
+	ts := startServer(t)
+	c, d := ts.dial(), ts.dial()
+	d.do("HELLO 3")
+	d.do("CLIENT TRACKING ON BCAST PREFIX k")
+	words := []string{"MSET"}
+	for i := range keys {
+		words = append(words, fmt.Sprint("k", i), "v")
+	}
+	words = append(words, "k0", "w", "other", "v")
+	if got := c.do(words...); got != "OK" {
+		t.Fatal(got)
+	}
+	push, _ := d.read().([]any)
+	if len(push) != 2 || push[0] != "invalidate" {
+		t.Fatalf("the client is told %.100v", push)
+	}
+	told := map[any]bool{}
+	list, _ := push[1].([]any)
+	for _, k := range list {
+		told[k] = true
+	}
+	if len(list) != keys || len(told) != keys || !told["k0"] || told["other"] {
+		t.Errorf("the client is told of %d keys, %d of them different", len(list), len(told))
+	}
+}

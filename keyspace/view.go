@@ -338,13 +338,18 @@ func (v *View) fieldGone(key, name []byte) {
 	v.Events = append(v.Events, Event{Kind: FieldExpired, DB: v.DB, Key: all[:len(key):len(key)], Field: all[len(key):]})
 }
 
-// ResetEvents forgets the recorded events.
+// ResetEvents forgets the recorded events. What one command over very many keys took is given back.
 func (v *View) ResetEvents() {
-	v.Events = v.Events[:0]
+	if v.Events = v.Events[:0]; cap(v.Events) > eventsKept {
+		v.Events = nil
+	}
 	if v.keys = v.keys[:0]; cap(v.keys) > 64<<10 {
 		v.keys = nil
 	}
 }
+
+// eventsKept is how many events there is room for in the next command.
+const eventsKept = 1024
 
 // Changed says that the command changed the value at key, under the name that notifications give it.
 func (v *View) Changed(key []byte, name string) {

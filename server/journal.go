@@ -178,15 +178,20 @@ func (u *unit) keep() {
 }
 
 func (u *unit) reset() {
-	clear(u.ops)
+	if clear(u.ops); cap(u.ops) > opsKept {
+		u.ops = nil
+	}
 	u.ops, u.loose = u.ops[:0], false
 	if u.own = u.own[:0]; cap(u.own) > unitKept {
 		u.own = nil
 	}
 }
 
-// unitKept is how many bytes of a unit's memory are kept for the next one.
-const unitKept = 64 << 10
+// What is kept of a unit's memory for the next one.
+const (
+	unitKept = 64 << 10 // bytes
+	opsKept  = 1 << 10  // effects
+)
 
 // listen finds out whether effects are wanted. That changes only while all shards are held, so the caller holds some.
 func (ex *executor) listen() {

@@ -342,11 +342,18 @@ func (w *Writer) Reset() {
 	w.Advance(w.Len())
 }
 
-// Empty drops everything but keeps its buffer for the next use: for a Writer that is a scratch pad.
+// Empty drops everything but keeps its buffer, unless that is large, for the next use: for a Writer that is a scratch pad.
 func (w *Writer) Empty() {
 	w.Truncate(Mark{})
-	w.sent = 0
+	if w.sent = 0; cap(w.buf) > scratchKept {
+		w.pool.Put(w.buf)
+		w.buf = nil
+	}
 }
+
+// scratchKept is the size in bytes up to which Empty keeps the buffer: one value of half a gigabyte must not cost so much
+// for ever.
+const scratchKept = 256 << 10
 
 // Bytes is what was written, as one slice, for a Writer without a Pool. It lives until the next write.
 func (w *Writer) Bytes() []byte { return w.buf[w.sent:] }

@@ -297,3 +297,21 @@ func TestErrorTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyKeepsNothingLarge: a scratch pad that had to hold a large value once is small again, and goes on.
+func TestEmptyKeepsNothingLarge(t *testing.T) {
+	w := Writer{Proto: 2}
+	w.Bulk(make([]byte, 10_000))
+	w.Empty()
+	if w.Owned() == 0 {
+		t.Error("a small buffer is not kept")
+	}
+	w.Bulk(make([]byte, 10<<20))
+	if w.Empty(); w.Owned() > scratchKept {
+		t.Errorf("%d bytes are kept", w.Owned())
+	}
+	w.Int(5)
+	if got := string(w.Bytes()); got != ":5\r\n" {
+		t.Errorf("afterwards it says %q", got)
+	}
+}

@@ -174,6 +174,9 @@ func (c *Ctx) Begin(row *Row, argv [][]byte) {
 	if c.effects.Len() > 0 {
 		c.effects.Empty()
 	}
+	if cap(c.item) > scratchKept {
+		c.item = nil
+	}
 	c.effectEnds, c.rewritten = c.effectEnds[:0], false
 	c.forced = 0
 	c.failed = false
@@ -288,6 +291,31 @@ func (c *Ctx) reserve(key []byte, size int) bool {
 	}
 	c.Fail(resp.ErrOOM)
 	return false
+}
+
+// room is the memory of a shard that a result takes as it grows: it is reserved some steps ahead.
+type room struct {
+	key  []byte // in whose shard the result is made
+	left int    // bytes that it may take until more has to be reserved
+	full bool   // the shard has no more
+}
+
+// resultStep is how many bytes are reserved at a time.
+const resultStep = 64 << 10
+
+// takes tells whether the result can take size bytes more.
+func (r *room) takes(c *Ctx, size int) bool {
+	r.left -= size
+	return r.left >= 0 || r.more(c, size)
+}
+
+// more reserves a step beyond ahead bytes.
+func (r *room) more(c *Ctx, ahead int) bool {
+	r.left = 0
+	if r.full = r.full || !c.ReserveFor(r.key, resultStep+ahead); !r.full {
+		r.left = resultStep + ahead
+	}
+	return !r.full
 }
 
 // wrongType replies the error of a key of another type.

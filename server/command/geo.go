@@ -419,7 +419,9 @@ func (g *geoSearch) keep(c *Ctx, found []geoFound, event string) {
 			lon, lat := datatypes.GeoPosition(f.score)
 			score = datatypes.GeoDistanceExact(g.shape.Lon, g.shape.Lat, lon, lat) / g.unit
 		}
-		r.z.Add(score, f.member(c), 0)
+		if !r.put(c, score, f.member(c)) {
+			break
+		}
 	}
 	r.store(c, g.store, event)
 }

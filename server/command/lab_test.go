@@ -29,8 +29,14 @@ type lab struct {
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
+	return newLabOf(t, 0)
+}
+
+// newLabOf is newLab with shards of at most maxBytes; 0 is the default.
+func newLabOf(t testing.TB, maxBytes int64) *lab {
+	t.Helper()
 	seed := maphash.MakeSeed()
-	ks, err := keyspace.New(keyspace.Options{Shards: 4, Databases: 2, Seed: 1,
+	ks, err := keyspace.New(keyspace.Options{Shards: 4, Databases: 2, Seed: 1, MaxBytes: maxBytes,
 		Hash: func(key []byte) uint64 { return maphash.Bytes(seed, key) }})
 	if err != nil {
 		t.Fatal(err)

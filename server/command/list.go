@@ -354,6 +354,9 @@ func (c *Ctx) moveItem(src, dst []byte, from, to side) (found, ok bool) {
 		}
 	}
 	item, _ := s.Index(from.at())
+	if !c.reserve(dst, len(item)) {
+		return true, false
+	}
 	c.item = append(c.item[:0], item...) // what is stored may not lie in the shard
 	c.Reply.Bulk(c.item)
 	from.drop(s, 1)

@@ -38,15 +38,12 @@ type algebraSets struct {
 
 // setResult is a set that is made for one command.
 type setResult struct {
-	set  datatypes.Set
-	m    datatypes.MemHolder
-	key  []byte // in whose shard it is made
-	room int    // bytes that may be added until more has to be reserved
-	full bool   // the shard has no memory for it
+	set datatypes.Set
+	m   datatypes.MemHolder
+	room
 }
 
 const (
-	resultStep   = 64 << 10 // bytes reserved at a time
 	memberCost   = 32       // what a member takes beyond its text, at most
 	resultKept   = 64 << 10 // bytes of a compact result's memory that are kept for the next
 	distinctOver = 4096     // beyond so many members a set is worth walking through in batches
@@ -59,26 +56,14 @@ func (r *setResult) begin(c *Ctx, key []byte) *setResult {
 	}
 	r.m.Resize(0)
 	r.m.SetEnc(datatypes.EncBlob)
-	r.key, r.room, r.full = key, 0, false
+	r.room = room{key: key}
 	r.set.Bind(c.EnvOf(key), &r.m)
 	return r
 }
 
 // add adds a member and tells whether it is new. It is false, too, once there is no memory.
 func (r *setResult) add(c *Ctx, member []byte) bool {
-	if r.room -= len(member) + memberCost; r.room < 0 && !r.reserve(c, len(member)) {
-		return false
-	}
-	return r.set.Add(member)
-}
-
-func (r *setResult) reserve(c *Ctx, size int) bool {
-	if r.full {
-		return false
-	}
-	r.room = resultStep + size
-	r.full = !c.ReserveFor(r.key, r.room)
-	return !r.full
+	return r.takes(c, len(member)+memberCost) && r.set.Add(member)
 }
 
 // drop gives the result's memory back.
@@ -319,7 +304,7 @@ func (c *Ctx) unite(r *setResult, sets []*datatypes.Set, fn func(member []byte))
 	slices.SortStableFunc(sets, byFallingSize)
 	for _, s := range sets {
 		c.walk(s, func(members [][]byte) bool {
-			if r.room == 0 {
+			if r.left == 0 {
 				r.expect(c, s.Len(), members[0])
 			}
 			if len(members) > 1 {
@@ -340,7 +325,7 @@ func (c *Ctx) unite(r *setResult, sets []*datatypes.Set, fn func(member []byte))
 // begins as one.
 func (r *setResult) expect(c *Ctx, n int, first []byte) {
 	limits := c.Keyspace().Limits
-	if r.reserve(c, n*memberCost) && n > max(limits.SetMaxIntsetEntries, limits.SetMaxListpackEntries) {
+	if r.more(c, n*memberCost) && n > max(limits.SetMaxIntsetEntries, limits.SetMaxListpackEntries) {
 		r.set.Hint(n, first)
 	}
 }

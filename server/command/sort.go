@@ -261,10 +261,20 @@ func (s *sorting) reply(c *Ctx, items []sortItem) {
 	})
 }
 
+// itemCost is what an item of a list takes beyond its text, at most.
+const itemCost = 16
+
 // keep stores the result as a list.
 func (s *sorting) keep(c *Ctx, items []sortItem) {
 	var vals [][]byte
-	s.values(c, items, func(val []byte, _ bool) { vals = append(vals, append([]byte{}, val...)) })
+	size := 0
+	s.values(c, items, func(val []byte, _ bool) {
+		vals = append(vals, append([]byte{}, val...))
+		size += len(val) + itemCost
+	})
+	if !c.reserve(s.store, size) {
+		return
+	}
 	was := c.Delete(s.store)
 	if len(vals) == 0 {
 		if was {

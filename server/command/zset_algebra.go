@@ -86,20 +86,32 @@ func (g aggregate) of(a, b float64) float64 {
 
 // result is a sorted set that is made for one command: to be replied or installed at a key.
 type result struct {
-	m   datatypes.MemHolder
-	z   datatypes.ZSet
-	key []byte // in whose shard it is made
+	m datatypes.MemHolder
+	z datatypes.ZSet
+	room
 }
+
+// scoredCost is what a member of a sorted set takes beyond its text, at most.
+const scoredCost = 64
 
 // newResult makes an empty result whose memory is that of the shard of key.
 func (c *Ctx) newResult(key []byte) *result {
-	r := &result{key: key}
+	r := &result{room: room{key: key}}
 	r.z.Bind(c.EnvOf(key), &r.m)
 	return r
 }
 
-// add gives a member its score. Unlike ZADD this keeps -0 and 0 apart, as Redis does with what it has worked out.
-func (r *result) add(score float64, member []byte) {
+// put gives a member its score. It is false, and has done nothing, once there is no memory.
+func (r *result) put(c *Ctx, score float64, member []byte) bool {
+	if !r.takes(c, len(member)+scoredCost) {
+		return false
+	}
+	r.z.Add(score, member, 0)
+	return true
+}
+
+// add is put that, unlike ZADD, keeps -0 and 0 apart, as Redis does with what it has worked out.
+func (r *result) add(c *Ctx, score float64, member []byte) bool {
 	if score == 0 {
 		if old, ok := r.z.Score(member); ok && old == 0 && math.Signbit(old) != math.Signbit(score) {
 			r.z.Remove(member)
@@ -108,11 +120,26 @@ func (r *result) add(score float64, member []byte) {
 			r.z.Hint(0, math.MaxInt) // a listpack has no -0
 		}
 	}
-	r.z.Add(score, member, 0)
+	return r.put(c, score, member)
+}
+
+// drop gives the result's memory back.
+func (r *result) drop(c *Ctx) { c.Discard(r.key, datatypes.TypeZSet, &r.m) }
+
+// failed tells whether there was no memory for the result: then that is the reply.
+func (r *result) failed(c *Ctx) bool {
+	if r.full {
+		r.drop(c)
+		c.Fail(resp.ErrOOM)
+	}
+	return r.full
 }
 
 // store installs the result at dst and answers its size.
 func (r *result) store(c *Ctx, dst []byte, event string) {
+	if r.failed(c) {
+		return
+	}
 	r.z.Compact()
 	n := r.z.Len()
 	was := c.Install(dst, datatypes.TypeZSet, &r.m)
@@ -127,6 +154,9 @@ func (r *result) store(c *Ctx, dst []byte, event string) {
 
 // reply answers the result and gives its memory back.
 func (r *result) reply(c *Ctx, withScores bool) {
+	if r.failed(c) {
+		return
+	}
 	n := r.z.Len()
 	it := r.z.Iter(0, n, false)
 	if withScores {
@@ -137,7 +167,7 @@ func (r *result) reply(c *Ctx, withScores bool) {
 			c.Reply.Bulk(it.Member())
 		}
 	}
-	c.Discard(r.key, datatypes.TypeZSet, &r.m)
+	r.drop(c)
 }
 
 // algebra is a command over several sets and sorted sets.
@@ -216,8 +246,7 @@ func (g *algebra) union(c *Ctx, r *result) {
 					score = g.aggregate.of(old, score)
 				}
 			}
-			r.add(score, c.item)
-			return true
+			return r.add(c, score, c.item)
 		})
 	}
 }
@@ -250,8 +279,7 @@ func (g *algebra) diff(c *Ctx, r *result) {
 				return true
 			}
 		}
-		r.add(score, c.item)
-		return true
+		return r.add(c, score, c.item)
 	})
 }
 
@@ -259,10 +287,7 @@ func (g *algebra) diff(c *Ctx, r *result) {
 type operation func(g *algebra, c *Ctx, r *result)
 
 func intoResult(g *algebra, c *Ctx, r *result) {
-	g.inter(c, func(member []byte, score float64) bool {
-		r.add(score, member)
-		return true
-	})
+	g.inter(c, func(member []byte, score float64) bool { return r.add(c, score, member) })
 }
 
 func unionOp(g *algebra, c *Ctx, r *result) { g.union(c, r) }

@@ -180,7 +180,9 @@ func zrangestore(c *Ctx) {
 	}
 	for it := z.Iter(from, count, r.rev); it.Next(); {
 		c.item = append(c.item[:0], it.Member()...) // what is stored may not lie in the shard
-		t.z.Add(it.Score(), c.item, 0)
+		if !t.put(c, it.Score(), c.item) {
+			break
+		}
 	}
 	t.store(c, dst, "zrangestore")
 }

@@ -1,0 +1,69 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestResultsWithoutMemory fills all shards and lets commands make large results: they reply an error, and what was at the
+// key stays.
+func TestResultsWithoutMemory(t *testing.T) {
+	l := newLabOf(t, 8<<20)
+	const members = 40_000 // of 40 bytes: more than the step that is reserved at a time, and than the arena keeps for itself
+	words := []any{"ZADD", "z"}
+	geo := []any{"GEOADD", "g"}
+	set := []any{"SADD", "s"}
+	for i := range members {
+		name := fmt.Sprintf("%040d", i)
+		words = append(words, i, name)
+		geo = append(geo, float64(i)/members, 0.5, name)
+		set = append(set, name)
+	}
+	l.do(words...)
+	l.do(geo...)
+	l.do(set...)
+	l.do("RPUSH", "large", strings.Repeat("x", 1<<20))
+	for shard := range 4 {
+		key := ""
+		for i := 0; key == ""; i++ {
+			if k := fmt.Sprint("dst", i); l.ks.ShardOf(l.ks.Hash([]byte(k))) == shard {
+				key = k
+			}
+		}
+		l.do("SET", key, "before")
+		for i := 0; ; i++ { // as the dispatcher does before a request
+			piece := strings.Repeat("x", 16<<10)
+			name := ""
+			for n := 0; name == ""; n++ {
+				if k := fmt.Sprintf("fill%d.%d", i, n); l.ks.ShardOf(l.ks.Hash([]byte(k))) == shard {
+					name = k
+				}
+			}
+			if !l.ks.Reserve(1<<shard, len(piece)+64) {
+				break
+			}
+			l.do("SET", name, piece)
+		}
+		for _, request := range [][]any{
+			{"ZUNIONSTORE", key, 2, "z", "s"},
+			{"ZINTERSTORE", key, 2, "z", "s"},
+			{"ZDIFFSTORE", key, 2, "z", "none"},
+			{"ZRANGESTORE", key, "z", 0, -1},
+			{"GEOSEARCHSTORE", key, "g", "FROMLONLAT", 0, 0, "BYRADIUS", 1000, "km"},
+			{"SUNIONSTORE", key, "s", "none"},
+			{"SORT", "s", "ALPHA", "STORE", key},
+		} {
+			if got := l.do(request...); !strings.HasPrefix(got, "-OOM") {
+				t.Errorf("%v in shard %d: %.60q", request, shard, got)
+			}
+			if got := l.do("GET", key); got != "$6 before" {
+				t.Errorf("after %v there is %.60q", request, got)
+			}
+		}
+		l.do("DEL", key)
+		if got := l.do("LMOVE", "large", key, "LEFT", "LEFT"); l.ks.ShardOf(l.ks.Hash([]byte("large"))) != shard && !strings.HasPrefix(got, "-OOM") {
+			t.Errorf("LMOVE into shard %d: %.60q", shard, got)
+		}
+	}
+}

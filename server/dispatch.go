@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 
 	"larder/keyspace"
@@ -61,7 +62,7 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 }
 
 // gates are what stands between a request and its handler, in the order in which they are asked. The answer is the
-// error to reply, or nothing.
+// error to reply, or nothing. EXEC is asked for all that it runs: a transaction is refused as a whole, or not at all.
 func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Error {
 	srv := ex.srv
 	if !row.ArityOK(len(argv)) {
@@ -86,15 +87,15 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.isBusy() && !row.Has(spec.AllowBusy) && !ex.inTransaction && s.link == nil {
+	if srv.isBusy() && !row.Has(spec.AllowBusy) && s.link == nil {
 		if e := srv.busyError(); e != "" {
 			return e
 		}
 	}
-	if srv.ks.MaxMemory() > 0 && !ex.inTransaction && !ex.makeRoom() && s.mayGrow(row) {
+	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.mayGrow(row) {
 		return resp.ErrOOM
 	}
-	if row.Has(spec.Write) || row.Name == "ping" {
+	if s.has(row, spec.Write) || row.Name == "ping" {
 		if srv.writesRefused() {
 			return resp.ErrMisconfRDB
 		}
@@ -102,7 +103,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if e := ex.replicaGates(s, row); e != "" && !ex.inTransaction { // EXEC has been asked for all that it runs
+	if e := ex.replicaGates(s, row); e != "" {
 		return e
 	}
 	if srv.guard.on.Load() {
@@ -113,13 +114,13 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 	if s.restricted() && !allowedWhileSubscribed(row) {
 		return resp.NotAllowedInSubscriber(row.Name)
 	}
-	if srv.stale() && !ex.inTransaction && s.needsFresh(row) {
+	if srv.stale() && s.lacks(row, spec.Stale) {
 		return resp.ErrMasterDown
 	}
-	if srv.loading.Load() && !row.Has(spec.Loading) {
+	if srv.loading.Load() && s.lacks(row, spec.Loading) {
 		return resp.ErrLoading
 	}
-	if row.Has(spec.NoAsyncLoading) && srv.loadingAside.Load() {
+	if srv.loadingAside.Load() && s.has(row, spec.NoAsyncLoading) {
 		return resp.ErrLoading
 	}
 	return ""
@@ -137,33 +138,21 @@ func (srv *Server) protects(s *session, row *command.Row) resp.Error {
 	return resp.NotEnabled(name, option)
 }
 
-// needsFresh tells whether a request may not be answered from data that may be old: for EXEC, whether anything that was
-// queued may not.
-func (s *session) needsFresh(row *command.Row) bool {
-	if row.Name == "exec" && s.multi != nil {
-		for _, q := range s.multi.queue {
-			if !q.row.Has(spec.Stale) {
-				return true
-			}
-		}
-	}
-	return !row.Has(spec.Stale)
+// has tells whether a request has a flag: for EXEC, whether anything that was queued has it.
+func (s *session) has(row *command.Row, flag spec.Flags) bool {
+	return row.Has(flag) || s.multi != nil && row.Name == "exec" &&
+		slices.ContainsFunc(s.multi.queue, func(q queued) bool { return q.row.Has(flag) })
 }
 
-// mayGrow tells whether a request may need memory: for EXEC, whether anything that was queued may; and what is queued
-// needs it in any case.
+// lacks tells whether a request has not a flag: for EXEC, whether anything that was queued has it not.
+func (s *session) lacks(row *command.Row, flag spec.Flags) bool {
+	return !row.Has(flag) || s.multi != nil && row.Name == "exec" &&
+		slices.ContainsFunc(s.multi.queue, func(q queued) bool { return !q.row.Has(flag) })
+}
+
+// mayGrow tells whether a request may need memory: what is queued needs it in any case.
 func (s *session) mayGrow(row *command.Row) bool {
-	if s.multi != nil && !runsInMulti(row) {
-		return true
-	}
-	if row.Name == "exec" && s.multi != nil {
-		for _, q := range s.multi.queue {
-			if q.row.Has(spec.DenyOOM) {
-				return true
-			}
-		}
-	}
-	return row.Has(spec.DenyOOM)
+	return s.multi != nil && !runsInMulti(row) || s.has(row, spec.DenyOOM)
 }
 
 // runsInMulti tells which commands are not queued inside a transaction.

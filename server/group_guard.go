@@ -127,7 +127,7 @@ func (ex *executor) guardGates(s *session, row *command.Row) resp.Error {
 		return ""
 	}
 	writes := s.writes(row)
-	if !writes && !row.Has(spec.ReadOnly) && !row.Has(spec.MayReplicate) {
+	if !writes && !s.has(row, spec.ReadOnly) && !s.has(row, spec.MayReplicate) {
 		return ""
 	}
 	s.guarded = true

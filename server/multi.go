@@ -120,7 +120,7 @@ func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set, world bool) {
 	return set, world
 }
 
-// runQueue runs a transaction's commands. What was allowed when they were queued is asked again.
+// runQueue runs a transaction's commands. Whether the user may run them is asked again; all else was asked for EXEC.
 func (ex *executor) runQueue(s *session, queue []queued) {
 	c := &ex.ctx
 	row := c.Row
@@ -128,11 +128,13 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 	c.MayBlock = false
 	c.Reply.Array(len(queue))
 	for _, q := range queue {
-		if e := ex.gates(s, q.row, q.argv); e != "" && s.link == nil {
-			ex.note(q.row).rejected++
-			c.Reply.Error(e)
-			ex.noteError(e)
-			continue
+		if u := s.user; u != nil && !u.Free() {
+			if e := ex.checkAccess(s, q.row, q.argv); e != "" {
+				ex.note(q.row).rejected++
+				c.Reply.Error(e)
+				ex.noteError(e)
+				continue
+			}
 		}
 		start, timed := ex.startTimer(q.row)
 		ex.view.DB = s.db

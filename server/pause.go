@@ -37,19 +37,9 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	return p.all.Load() || s.mayWrite(row)
 }
 
-// mayWrite tells whether a request may change something: for EXEC, whether anything that was queued may.
+// mayWrite tells whether a request may change something, or send something to replicas.
 func (s *session) mayWrite(row *command.Row) bool {
-	if row.Has(spec.Write) || row.Has(spec.MayReplicate) {
-		return true
-	}
-	if row.Name == "exec" && s.multi != nil {
-		for _, q := range s.multi.queue {
-			if q.row.Has(spec.Write) || q.row.Has(spec.MayReplicate) {
-				return true
-			}
-		}
-	}
-	return false
+	return s.has(row, spec.Write) || s.has(row, spec.MayReplicate)
 }
 
 // park puts a request back until the pause is over.

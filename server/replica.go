@@ -269,7 +269,7 @@ func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 
 // wantsPrimary tells whether a replica is to say where the primary is when it is asked this.
 func (s *session) wantsPrimary(row *command.Row) bool {
-	return s.noted.redirect && s.link == nil && (s.writes(row) || row.Has(spec.ReadOnly) && !s.noted.readsHere)
+	return s.noted.redirect && s.link == nil && (s.writes(row) || s.has(row, spec.ReadOnly) && !s.noted.readsHere)
 }
 
 // writes tells whether a request is a write: for EXEC, whether anything that was queued is.

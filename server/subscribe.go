@@ -64,6 +64,10 @@ var (
 func subscribeBy(k *kind) func(*command.Ctx) {
 	return func(c *command.Ctx) {
 		s := c.Client.(*session)
+		if k == byShard && !c.MayBlock { // in a transaction; the others have always been allowed there
+			c.Fail(resp.ErrSSubscribeBlock)
+			return
+		}
 		for _, name := range c.Args.Rest() {
 			s.subscribe(k, string(name))
 			k.reply(c.Reply, k.on, name, k.count(&s.sub))

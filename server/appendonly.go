@@ -258,6 +258,7 @@ func (srv *Server) setAppendonly(ex *executor, on bool) error {
 		a.state.Store(logStarting)
 		if !srv.rewrite(ex) {
 			a.state.Store(logOff)
+			a.scheduled.Store(false) // nobody is to try again
 			srv.log.Warn("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.")
 			return errors.New("Unable to turn on AOF. Check server logs.") //lint:ignore ST1005 clients know this text
 		}

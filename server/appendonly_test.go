@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -623,5 +625,50 @@ func TestBackups(t *testing.T) {
 	ts = startServer(t, "--dir", filepath.Join(dir, "backups"), "--dbfilename", filepath.Base(names[0]))
 	if digest(ts.dial()) != want {
 		t.Error("the backup has other data")
+	}
+}
+
+// TestBackupsOfAnotherClock: a clock that was ahead and is set back leaves neither a backup that is never due nor one that stays
+// in the place of those that are made now.
+func TestBackupsOfAnotherClock(t *testing.T) {
+	dir := t.TempDir()
+	ts := startServer(t, "--dir", dir, "--backup-retention", "1", "--backup-schedule", "@every 1h")
+	ahead := filepath.Join(dir, "backups", "larder-29990101T000000Z.rdb")
+	if err := errors.Join(os.Mkdir(filepath.Dir(ahead), 0o755), os.WriteFile(ahead, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	b := &ts.backup
+	later := time.Now().AddDate(10, 0, 0)
+	ts.inWorldDo(func(*executor) { b.next, b.looked = later.Add(time.Hour), later })
+	ts.nudgeReplication()
+	eventually(t, "a time that comes", func() bool {
+		n := b.next_s.Load()
+		return n > time.Now().Unix() && n <= time.Now().Add(time.Hour).Unix()
+	})
+	ts.inWorldDo(func(*executor) { b.next = time.Now() })
+	ts.nudgeReplication()
+	eventually(t, "a backup, alone", func() bool {
+		names, _ := filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
+		return len(names) == 1 && names[0] != ahead
+	})
+}
+
+// TestAppendOnlyRefused: a log that cannot be switched on stays off, and nobody tries again.
+func TestAppendOnlyRefused(t *testing.T) {
+	disk := newBadDisk(t)
+	ts := startServer(t, "--dir", t.TempDir())
+	disk.set(func(op, name string) error {
+		if op == "open" && strings.Contains(name, "incr") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	c := ts.dial()
+	if got := fmt.Sprint(c.do("config set appendonly yes")); !strings.Contains(got, "Unable to turn on AOF") {
+		t.Error(got)
+	}
+	c.want("config get appendonly", []any{"appendonly", "no"})
+	if got := c.info("persistence", "aof_rewrite_scheduled"); got != "0" {
+		t.Errorf("aof_rewrite_scheduled:%s", got)
 	}
 }

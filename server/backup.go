@@ -26,6 +26,7 @@ import (
 type backups struct {
 	schedule cron.Schedule // nil: none; the janitor's, changed in a stopped world
 	next     time.Time
+	looked   time.Time // when it was last looked at, as the clock was then
 
 	job    atomic.Pointer[persistence.Job] // which is also the saver's
 	next_s atomic.Int64
@@ -55,9 +56,22 @@ func (srv *Server) followBackupConfig() error {
 	return nil
 }
 
+// followClock looks for an earlier time for the next backup when the clock was set back: what was next by a clock that was ahead
+// may be far away.
+func (b *backups) followClock(now time.Time) {
+	if b.schedule != nil && now.Before(b.looked) {
+		if next := b.schedule.Next(now); next.Before(b.next) {
+			b.next = next
+			b.next_s.Store(next.Unix())
+		}
+	}
+	b.looked = now
+}
+
 // followBackups begins a backup if one is due and nothing else is being saved. The janitor calls it.
 func (srv *Server) followBackups(ex *executor) {
 	b := &srv.backup
+	b.followClock(time.UnixMilli(ex.now))
 	if b.schedule == nil || ex.now < b.next.UnixMilli() || srv.saver.job.Load() != nil || srv.ended.Load() {
 		return
 	}
@@ -90,7 +104,7 @@ func (srv *Server) followBackups(ex *executor) {
 		b.took_s.Store(int64(time.Since(now).Seconds()))
 		b.bytes.Store(size)
 		srv.log.Info("Backup written and verified", zap.String("file", path), zap.Int64("bytes", size))
-		srv.dropOldBackups()
+		srv.dropOldBackups(path)
 	})
 }
 
@@ -133,8 +147,9 @@ func (srv *Server) writeBackup(job *persistence.Job, began time.Time) (path stri
 	return path, rep.Size, err
 }
 
-// dropOldBackups leaves the latest ones.
-func (srv *Server) dropOldBackups() {
+// dropOldBackups leaves the latest ones, of which the one at newest was just written: those whose names are later were made by
+// a clock that was ahead, and go first.
+func (srv *Server) dropOldBackups(newest string) {
 	keep := int(srv.conf.BackupRetention.Get())
 	if keep == 0 {
 		return
@@ -148,7 +163,16 @@ func (srv *Server) dropOldBackups() {
 	if err != nil || len(names) <= keep {
 		return
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int {
+		a, b = filepath.Base(a), filepath.Base(b)
+		if aheadA, aheadB := a > filepath.Base(newest), b > filepath.Base(newest); aheadA != aheadB {
+			if aheadA {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
 	for _, name := range names[:len(names)-keep] {
 		if err := srv.disk.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			srv.log.Warn("Can't remove the old backup: "+reason(err), zap.Error(err))

@@ -182,7 +182,7 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 		srv.stats.snapshots.Add(1)
 		t.job = persistence.Begin(srv.ks, o)
 		srv.saver.job.Store(t.job)
-		srv.saver.lastTry.Store(time.Now().UnixMilli())
+		srv.noteTry()
 		srv.saver.backlogMax.Store(math.MaxInt64) // clients never wait for a slow replica; see checkTransfer
 	}
 	if srv.diskless(first) {

@@ -22,6 +22,8 @@ import (
 type snapshots struct {
 	lastSave  atomic.Int64 // Unix seconds of the last one that succeeded, or of the start
 	lastTry   atomic.Int64 // Unix milliseconds when the last one was begun
+	savedAt   atomic.Int64 // lastSave and lastTry on the clock of executor.nanos: save points do not go by one that may be set
+	triedAt   atomic.Int64
 	took_ms   atomic.Int64 // how long the last one in the background took, -1 for none
 	failed    atomic.Bool  // the last one in the background did
 	saves     atomic.Uint64
@@ -87,7 +89,7 @@ func (srv *Server) save(ex *executor) error {
 	ex.handIn() // what this turn has changed is saved with the rest
 	st := &srv.saver
 	st.saves.Add(1)
-	st.lastTry.Store(time.Now().UnixMilli())
+	srv.noteTry()
 	dirty := srv.dirty.Load()
 	path := srv.snapshotPath()
 	st.place.Lock()
@@ -112,7 +114,16 @@ func (srv *Server) save(ex *executor) error {
 // saved notes that a snapshot is on the disk, and dirty changes with it.
 func (srv *Server) saved(dirty int64) {
 	srv.dirty.Add(-dirty)
-	srv.saver.lastSave.Store(time.Now().Unix())
+	now := time.Now()
+	srv.saver.lastSave.Store(now.Unix())
+	srv.saver.savedAt.Store(int64(now.Sub(srv.started)))
+}
+
+// noteTry notes that a snapshot is begun.
+func (srv *Server) noteTry() {
+	now := time.Now()
+	srv.saver.lastTry.Store(now.UnixMilli())
+	srv.saver.triedAt.Store(int64(now.Sub(srv.started)))
 }
 
 // bgsave begins a snapshot that is written in the background. The caller holds all shards: it is a snapshot of this
@@ -122,7 +133,7 @@ func (srv *Server) bgsave(ex *executor) {
 	st := &srv.saver
 	st.scheduled.Store(false)
 	st.saves.Add(1)
-	st.lastTry.Store(time.Now().UnixMilli())
+	srv.noteTry()
 	st.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
 	srv.stats.snapshots.Add(1)
 	job := persistence.Begin(srv.ks, srv.snapshotOptions())
@@ -297,7 +308,7 @@ const retrySave = 5 * time.Second
 
 // followSavePoints begins a snapshot if a save point is reached, or a client wanted one. The janitor calls it.
 func (srv *Server) followSavePoints(ex *executor) {
-	if srv.saver.job.Load() != nil || !srv.saveIsDue(ex.now) {
+	if srv.saver.job.Load() != nil || !srv.saveIsDue(ex.nanos) {
 		return
 	}
 	ex.view.Take(srv.ks.All())
@@ -308,16 +319,16 @@ func (srv *Server) followSavePoints(ex *executor) {
 }
 
 // saveIsDue tells whether a snapshot is wanted by a client or by a save point.
-func (srv *Server) saveIsDue(now_ms int64) bool {
+func (srv *Server) saveIsDue(nanos int64) bool {
 	st, dirty := &srv.saver, srv.dirty.Load()
 	if st.scheduled.Load() {
 		return true
 	}
-	if dirty == 0 || st.failed.Load() && now_ms-st.lastTry.Load() < retrySave.Milliseconds() {
+	if dirty == 0 || st.failed.Load() && nanos-st.triedAt.Load() < int64(retrySave) {
 		return false
 	}
 	for _, p := range srv.conf.Save.Get() {
-		if dirty >= p.Changes && now_ms/1000-st.lastSave.Load() > p.Seconds {
+		if dirty >= p.Changes && (nanos-st.savedAt.Load())/int64(time.Second) > p.Seconds {
 			srv.log.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.Changes, p.Seconds))
 			return true
 		}

@@ -74,6 +74,9 @@ func (j *Job) Backlog() int64 { return j.queue.size.Load() }
 // Abort makes Run return ErrAborted soon, if it has not ended. Any goroutine may call it, with or without shards held.
 func (j *Job) Abort() { j.queue.fail(ErrAborted) }
 
+// Failed is closed when the job has been aborted, or out has failed: what it writes is of no use any more.
+func (j *Job) Failed() <-chan struct{} { return j.queue.stop }
+
 // End is Abort for a caller who holds all shards: at once no shard is in the job's walk any more.
 func (j *Job) End() {
 	j.Abort()

@@ -164,3 +164,23 @@ func TestSnapshotOfSlowReplica(t *testing.T) {
 	}
 	two[1].nc.Close()
 }
+
+// TestAbortedSnapshot: FLUSHALL ends a snapshot that a replica takes slowly, and the next one begins.
+func TestAbortedSnapshot(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0", "--rdbcompression", "no", "--save", "")
+	c := ts.dial()
+	c.want("debug populate 3000 key 10000", "OK")
+	slow := ts.dial()
+	slow.want("replconf capa eof capa psync2", "OK")
+	slow.send("psync ? -1")
+	eventually(t, "the snapshot waits for it", func() bool {
+		ts.repl.mu.Lock()
+		defer ts.repl.mu.Unlock()
+		return ts.repl.transfer != nil && ts.repl.transfer.stream.Behind() > sendAhead
+	})
+	c.want("flushall", "OK")
+	eventually(t, "the slow one is given up", func() bool { return c.number("replication", "connected_slaves") == 0 })
+	b := startServer(t)
+	b.follow(ts)
+	same(t, ts, b)
+}

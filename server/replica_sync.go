@@ -53,9 +53,15 @@ func (t *transfer) moved() {
 func (t *transfer) Write(p []byte) (int, error) {
 	t.stream.Append(p)
 	t.wake()
+	var failed <-chan struct{}
+	if t.job != nil {
+		failed = t.job.Failed()
+	}
 	for t.stream.Behind() > sendAhead {
 		select {
 		case <-t.taken:
+		case <-failed: // nobody is to wait for a replica that would get half of it
+			return 0, persistence.ErrAborted
 		case <-t.srv.stopping:
 			return 0, errStopped
 		}

@@ -23,7 +23,7 @@ func (d logDamage) Error() string { return string(d) }
 
 func damaged(format string, args ...any) error { return logDamage(fmt.Sprintf(format, args...)) }
 
-// loadLogAtStart loads the append-only files and begins the log behind them. It tells whether there was anything to load.
+// loadLogAtStart loads the append-only files, if there are any, and begins the log behind them.
 func (srv *Server) loadLogAtStart() error {
 	filename := srv.conf.AppendFilename.Get()
 	m, err := persistence.ReadManifest(srv.logDir(), filename)

@@ -73,7 +73,7 @@ func manifestOf(t *testing.T, dir string) string {
 	return string(b)
 }
 
-// failsToStart runs a server that is expected not to come up, and returns its log.
+// failsToStart runs a server that is expected not to come up.
 func failsToStart(t *testing.T, options ...string) {
 	t.Helper()
 	conf := config.New()

@@ -320,6 +320,8 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.closeLog()
 	srv.removeFiles()
 	srv.log.Warn("Redis is now ready to exit, bye bye...")
+	srv.janitor.enter() // who ended the server with it lets go of the shards first
+	defer srv.janitor.leave()
 	srv.ks.Close()
 	return nil
 }
@@ -338,6 +340,9 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	ex := srv.janitor
 	ex.enter()
 	defer ex.leave()
+	if srv.ended.Load() { // somebody else was quicker, and the shards may be gone
+		return
+	}
 	ex.stopWorld()
 	defer ex.startWorld()
 	ex.setTime()

@@ -257,8 +257,8 @@ func TestQueueDeliversEachItemOnce(t *testing.T) {
 					return
 				}
 				if v.Elems[0].String() == "stop" {
-					if extra := len(v.Elems[1].Elems) - 1; extra > 0 { // others must stop, too
-						if _, err := call(c, "RPUSH", "stop", strings.Repeat("x", extra)); err != nil {
+					for extra := len(v.Elems[1].Elems) - 1; extra > 0; extra-- { // others must stop, too
+						if _, err := call(c, "RPUSH", "stop", "x"); err != nil {
 							t.Error(err)
 						}
 					}

@@ -31,9 +31,12 @@ func (s *Shard) ForgetHotKeys() { s.hot = eviction.Hot{} }
 // BigKey is a key that takes much memory.
 type BigKey struct {
 	DB    int
-	Key   []byte
+	Key   []byte // the first bytes of it, if it is very long
+	Cut   bool   // it is
 	Type  datatypes.Type
 	Bytes int // about
+
+	hash uint64
 }
 
 // big is how far the search for big keys has come.
@@ -46,7 +49,10 @@ type big struct {
 	seen  int64  // the mark of the last round that was completed
 }
 
-const bigKeys = 32
+const (
+	bigKeys     = 32
+	bigKeyBytes = 512 // of a key that are remembered
+)
 
 // mark is different when much has changed.
 func (s *Shard) mark() int64 {
@@ -101,7 +107,36 @@ func (s *Shard) weigh(d *database, slot table.Slot, e arena.Ref) {
 	if len(b.found) == bigKeys {
 		b.found = b.found[:bigKeys-1]
 	}
-	b.found = slices.Insert(b.found, at, BigKey{DB: b.db, Key: slices.Clone(it.key()), Type: it.h.typ(), Bytes: n})
+	key := it.key()
+	k := BigKey{DB: b.db, Key: slices.Clone(key[:min(len(key), bigKeyBytes)]), Cut: len(key) > bigKeyBytes, Type: it.h.typ(), Bytes: n}
+	if k.Cut {
+		k.hash = s.ks.hash(key)
+	}
+	b.found = slices.Insert(b.found, at, k)
+}
+
+// findBig finds a key that was weighed, if it is still there.
+func (s *Shard) findBig(k *BigKey, now_ms int64) (it item, ok bool) {
+	it.sh, it.d = s, &s.dbs[k.DB]
+	if !it.d.ready {
+		return it, false
+	}
+	if k.Cut {
+		it.d.t.FindHash(k.hash, func(slot table.Slot, e arena.Ref) {
+			found := item{sh: s, d: it.d, slot: slot, e: e, h: parse(s.arena, e)}
+			if s.ks.hash(found.key()) == k.hash {
+				it, ok = found, true
+			}
+		})
+	} else if it.slot, ok = it.d.t.Find(s.ks.hash(k.Key), k.Key); ok {
+		it.e = it.d.t.Entry(it.slot)
+		it.h = parse(s.arena, it.e)
+	}
+	if !ok {
+		return it, false
+	}
+	at := it.expire()
+	return it, at == 0 || at >= now_ms
 }
 
 // bigSamples is how many elements of a collection are looked at.
@@ -111,17 +146,13 @@ const bigSamples = 5
 func (s *Shard) BigKeys(now_ms int64) []BigKey {
 	var list []BigKey
 	for _, k := range slices.Concat(s.big.last, s.big.found) {
-		if slices.ContainsFunc(list, func(o BigKey) bool { return o.DB == k.DB && string(o.Key) == string(k.Key) }) {
+		if slices.ContainsFunc(list, func(o BigKey) bool { return o.DB == k.DB && o.hash == k.hash && string(o.Key) == string(k.Key) }) {
 			continue
 		}
-		d := &s.dbs[k.DB]
-		if !d.ready || !s.Has(k.DB, k.Key, now_ms) {
+		it, ok := s.findBig(&k, now_ms)
+		if !ok {
 			continue
 		}
-		it := item{sh: s, d: d}
-		it.slot, _ = d.t.Find(s.ks.hash(k.Key), k.Key)
-		it.e = d.t.Entry(it.slot)
-		it.h = parse(s.arena, it.e)
 		k.Type, k.Bytes = it.h.typ(), it.memory(bigSamples)
 		list = append(list, k)
 	}

@@ -81,6 +81,40 @@ func TestBigKeysAreFound(t *testing.T) {
 	}
 }
 
+// TestVeryLongBigKeys: of a key of megabytes only the beginning is remembered; it is found again nevertheless, as long as it
+// is there, and others that begin in the same way are others.
+func TestVeryLongBigKeys(t *testing.T) {
+	ks := newKeyspace(t, 1)
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	v.Take(1)
+	defer v.Release()
+	var keys [3][]byte
+	for i := range keys {
+		keys[i] = append(make([]byte, 1<<20), byte(i))
+		v.SetString(keys[i], make([]byte, 1000), 0)
+	}
+	v.SetString([]byte("short"), make([]byte, 1000), 0)
+	sh := ks.Shard(0)
+	for sh.LookForBig() {
+	}
+	tell := func(want int) {
+		t.Helper()
+		list := sh.BigKeys(v.Now)
+		if len(list) != want {
+			t.Fatalf("%d keys are told, want %d", len(list), want)
+		}
+		for i, k := range list {
+			if last := i == want-1; last != (string(k.Key) == "short") || k.Cut == last || len(k.Key) > bigKeyBytes || !last && k.Bytes < 1<<20 {
+				t.Errorf("place %d is %.10q with %d bytes, cut: %v", i, k.Key, k.Bytes, k.Cut)
+			}
+		}
+	}
+	tell(4)
+	v.Delete(keys[1])
+	tell(3)
+}
+
 // TestHotKeysAreTold: reads and writes count, whatever the type of the value.
 func TestHotKeysAreTold(t *testing.T) {
 	ks := newKeyspace(t, 1)

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 
 	"larder/server/acl"
@@ -197,7 +198,7 @@ func listClients(c *command.Ctx) {
 		f.class, f.hasClass = t, true
 	case a.IsWith("ID", 1):
 		for a.More() {
-			f.ids = append(f.ids, a.IntIn(-1<<62, 1<<62, "ERR Invalid client ID"))
+			f.ids = append(f.ids, a.IntOr("ERR Invalid client ID"))
 		}
 	default:
 		a.Syntax()
@@ -327,7 +328,7 @@ func clientKill(c *command.Ctx) {
 	for a.More() {
 		switch {
 		case a.IsWith("ID", 1):
-			f.ids = append(f.ids, a.IntIn(1, 1<<62, "ERR client-id should be greater than 0"))
+			f.ids = append(f.ids, a.IntIn(1, math.MaxInt64, "ERR client-id should be greater than 0"))
 		case a.IsWith("TYPE", 1):
 			name := a.Bytes()
 			t, ok := clientType(name)

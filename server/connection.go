@@ -60,6 +60,7 @@ func reset(c *command.Ctx) {
 	s.replyOff, s.replySkip = false, 0
 	s.noTouch, s.noEvict = false, false
 	s.noted.readsHere = false
+	s.safety = nil
 	s.setProto(2)
 	s.srv.welcome(s)
 	c.Reply.Simple("RESET")

@@ -5,6 +5,15 @@ import (
 	"testing"
 )
 
+// TestResetForgetsWriteSafety: a connection that comes out of a pool is as new.
+func TestResetForgetsWriteSafety(t *testing.T) {
+	c := startServer(t).dial()
+	was := c.do("CLIENT WRITE-SAFETY")
+	c.want("CLIENT WRITE-SAFETY BOUNDED 500", "OK")
+	c.want("RESET", "RESET")
+	c.want("CLIENT WRITE-SAFETY", was)
+}
+
 // TestTransactionsAreRefusedAsAWhole: when a snapshot has failed since the commands were queued EXEC says so, and nothing of
 // what was queued has run; a transaction that only reads is let through.
 func TestTransactionsAreRefusedAsAWhole(t *testing.T) {

@@ -47,9 +47,7 @@ func (srv *Server) Turn(l *netloop.Loop, ready []*netloop.Conn) {
 		ex.beginPart(ready)
 		ready = ready[light:]
 	}
-	for _, c := range ex.work(ready) {
-		c.Yield()
-	}
+	ex.work(ready)
 }
 
 const (
@@ -94,19 +92,21 @@ func (ex *executor) lightFirst(ready []*netloop.Conn) (light int) {
 	return light
 }
 
-// work runs what the connections have sent, batch by batch: cut all, stage all, run all. It returns those that are left
-// when the turn has taken long enough. A loop that serves one connection at a time leaves none.
-func (ex *executor) work(ready []*netloop.Conn) (left []*netloop.Conn) {
+// work runs what the connections have sent, batch by batch: cut all, stage all, run all. Those that are left when that has
+// taken long enough come again in the next turn. A loop that serves one connection at a time leaves none.
+func (ex *executor) work(ready []*netloop.Conn) {
 	for len(ready) > 0 {
 		ex.batch = ex.batch[:0]
 		ready = ex.cut(ready)
 		ex.stage()
 		ex.runBatch()
 		if len(ready) > 0 && time.Duration(int64(time.Since(ex.srv.started))-ex.nanos) > turnMost && !ex.loop.Portable() {
-			break
+			for _, c := range ready {
+				c.Yield()
+			}
+			return
 		}
 	}
-	return ready
 }
 
 // cut fills the batch from the ready connections and returns those that are left. The last connection of a full

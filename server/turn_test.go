@@ -108,3 +108,40 @@ func TestLongTurnsAreCut(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestLittleThatTakesLong has clients that have sent little, but what takes long, beside one that has sent much: the turn is
+// cut among the former, too.
+func TestLittleThatTakesLong(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	sleeper, much := ts.dial(), ts.dial()
+	little := []*testClient{ts.dial(), ts.dial(), ts.dial()}
+	for _, c := range append(little, sleeper, much) {
+		c.want("ping", "PONG")
+	}
+	const n, pings = 3000, 150
+	sleeper.send("debug sleep 0.5")
+	if _, err := io.WriteString(much.nc, strings.Repeat("PING\r\n", n)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range little {
+		if _, err := io.WriteString(c.nc, "DEBUG SLEEP 0.005\r\n"+strings.Repeat("PING\r\n", pings)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range little {
+		if got := c.read(); got != "OK" {
+			t.Errorf("client %d: %v", i, got)
+		}
+		for range pings {
+			if got := c.read(); got != "PONG" {
+				t.Fatalf("client %d: %v", i, got)
+			}
+		}
+	}
+	for range n {
+		if got := much.read(); got != "PONG" {
+			t.Fatal(got)
+		}
+	}
+	sleeper.read()
+}

@@ -23,17 +23,18 @@ func daemonize(program string, args []string, stdin []byte) error {
 	}
 	defer null.Close()
 	input := null
+	handOn := func() {}
 	if len(stdin) > 0 {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return err
 		}
-		defer r.Close()
+		defer w.Close()
 		input = r
-		go func() {
-			defer w.Close()
+		handOn = func() { // before this process ends; without a reader here a child that has failed holds nobody up
+			_ = r.Close()
 			_, _ = w.Write(stdin) // a child that does not read it has failed, and there is nobody left to say so
-		}()
+		}
 	}
 	words := []string{program}
 	if !isRedisServer(program) {
@@ -44,6 +45,7 @@ func daemonize(program string, args []string, stdin []byte) error {
 		Files: []*os.File{input, null, null},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
+	handOn()
 	if err != nil {
 		return err
 	}

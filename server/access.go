@@ -278,12 +278,15 @@ func (s *session) logout(self *session) {
 	s.cut(self)
 }
 
-// cut ends the connection. The one who asks is closed only once it has its reply.
+// cut ends the connection. The world is stopped. The one who asks, if somebody does, is closed only once it has its reply.
 func (s *session) cut(self *session) {
-	if s == self {
+	switch self {
+	case s:
 		s.conn.CloseAfterReply()
-	} else {
+	case nil:
 		s.conn.Kill(netloop.ErrKilled)
+	default:
+		self.ex.condemn(s)
 	}
 }
 

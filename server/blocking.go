@@ -143,7 +143,8 @@ func (ex *executor) wakeDatabase(db int) {
 	}
 }
 
-// endWait ends a session's waiting from its own loop, with the reply that write gives, unless it was served meanwhile.
+// endWait ends a session's waiting from its own loop, with the reply that write gives, unless it was served meanwhile. A
+// session that closes has no write, and then the waiting is over in any case.
 func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
 	w := s.wait
 	if w == nil {
@@ -155,7 +156,7 @@ func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
 		ex.leaveQueues(w)
 	}
 	ex.view.Release()
-	if gone {
+	if gone && write != nil {
 		return false
 	}
 	ex.deadline.remove(w)
@@ -164,7 +165,7 @@ func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
 		s.reply(func(*resp.Writer) { write(w) })
 		ex.resume(s)
 	}
-	return true
+	return !gone
 }
 
 // timeouts ends the waiting of the clients whose time is over.

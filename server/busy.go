@@ -276,11 +276,9 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 	c.Client, c.Reply, c.Conf, c.MayBlock, c.Now = s, s.out(), ex.ctx.Conf, false, ex.now
 	c.View.DB = s.db
 	c.Begin(row, rq.Args)
-	row.Run(c)
+	s.reply(func(*resp.Writer) { row.Run(c) })
 	ex.note(row).calls++
-	if s.replySkip > 0 {
-		s.replySkip--
-	}
+	s.skipped()
 }
 
 // runsAside tells whether a command that a busy server allows needs nothing that is in use.
@@ -302,8 +300,9 @@ func (ex *executor) rejectBusy(s *session, row *command.Row, e resp.Error) {
 		e = resp.ExecAbortBecause(e)
 	}
 	s.failTransaction()
-	s.out().Error(e)
+	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
+	s.skipped()
 }
 
 // shutdownIfBusy is SHUTDOWN while a script runs: it must say NOSAVE.

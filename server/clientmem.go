@@ -135,9 +135,22 @@ func (ex *executor) evictClients(limit int64) {
 	}
 }
 
-// condemn closes another client from any executor. From now on nobody is told that it is there.
+// condemn closes another client from any executor. The world is stopped. From now on nobody is told that it is there, what
+// it has sent does not run, and neither an element nor a message goes to it: whoever is told that it is closed may rely on
+// that, though its own loop comes to it only later.
 func (ex *executor) condemn(s *session) {
 	s.condemned.Store(true)
+	if w := s.wait; w != nil && !w.done {
+		if ex.view.Held() != 0 { // a command that stops the world holds all
+			ex.leaveQueues(w)
+		} else {
+			ex.view.Take(w.set)
+			ex.leaveQueues(w)
+			ex.view.Release()
+		}
+	}
+	ex.unsubscribeAll(s)
+	ex.stopMonitor(s)
 	if s.ex == ex {
 		s.close()
 	} else {

@@ -214,7 +214,9 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 		return
 	}
 	defer ex.startWorld()
-	ex.perform(s, row, rq)
+	if !s.condemned.Load() {
+		ex.perform(s, row, rq)
+	}
 }
 
 // perform takes the shards that the request needs, runs it and tells everybody who has to hear of it.
@@ -354,8 +356,8 @@ func allowedWhileSubscribed(row *command.Row) bool {
 
 // afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down, unless the reply is still to come.
 func (ex *executor) afterReply(s *session) {
-	if s.replySkip > 0 && !s.conn.Suspended() {
-		s.replySkip--
+	if !s.conn.Suspended() {
+		s.skipped()
 	}
 	if len(ex.own) > 0 {
 		s.out().Raw(ex.own)

@@ -123,6 +123,32 @@ func TestScriptThatCatchesEverythingCanBeKilled(t *testing.T) {
 	}
 }
 
+// A client that wants no replies gets none from a busy server either.
+func TestBusyServerKeepsSilence(t *testing.T) {
+	ts := startServer(t, "--busy-reply-threshold", "5")
+	a, skips := ts.dial(), ts.dial()
+	a.send("client reply off")
+	a.send("select 0")
+	skips.send("client reply skip")
+	c := ts.dial()
+	eventually(t, "silence", func() bool {
+		list := c.text("client list")
+		return strings.Contains(list, "cmd=select") && strings.Contains(list, "cmd=client|reply")
+	})
+	b := ts.busy("EVAL", endless, "0")
+	a.send("get k")
+	skips.send("get k")
+	if v := skips.do("get other"); !isError(v, "BUSY ") {
+		t.Error(v)
+	}
+	a.send("script kill")
+	if v := b.read(); !isError(v, "ERR Script killed by user") {
+		t.Error(v)
+	}
+	a.want("client reply on", "OK")
+	skips.want("get k", nil)
+}
+
 func TestScriptThatHasWrittenIsNotKilled(t *testing.T) {
 	ts := startServer(t, "--busy-reply-threshold", "5")
 	ts.busy("EVAL", "redis.call('SET', KEYS[1], '1') "+endless, "1", "x")

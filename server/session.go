@@ -105,6 +105,13 @@ func (s *session) reply(write func(w *resp.Writer)) {
 	}
 }
 
+// skipped counts CLIENT REPLY SKIP down after a reply.
+func (s *session) skipped() {
+	if s.replySkip > 0 {
+		s.replySkip--
+	}
+}
+
 // restricted tells whether the client is a subscriber of RESP2, who may send hardly anything.
 func (s *session) restricted() bool { return s.protocol == 2 && s.sub.any() }
 

@@ -229,7 +229,7 @@ func (ex *executor) runBatch() {
 		rq := &ex.batch[i]
 		ex.asides.batch = i
 		s := rq.s
-		if rq.done {
+		if rq.done || s.condemned.Load() { // that one was killed while this loop waited for the world to stop
 			continue
 		}
 		if !s.conn.Proceed() {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -55,5 +57,37 @@ func TestManyBlockedOnOneKey(t *testing.T) {
 			t.Fatalf("client %d got %v", i, got)
 		}
 		eventually(t, "serving", func() bool { return c.number("clients", "blocked_clients") == int64(many-i-1) })
+	}
+}
+
+// Who is told that a client is killed may rely on that, though another loop has to close it: no element and no message goes
+// to it any more, and it counts nowhere.
+func TestKilledClientsGetNothing(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	c := ts.dial()
+	for range 200 {
+		var ids []string
+		for range 2 { // on both loops
+			w := ts.dial()
+			ids = append(ids, fmt.Sprint(w.do("client id")))
+			w.send("blpop q other 100")
+			l := ts.dial()
+			ids = append(ids, fmt.Sprint(l.do("client id")))
+			l.list("subscribe news")
+			l.list("psubscribe n*")
+		}
+		eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 2 })
+		c.want("client kill id "+strings.Join(ids, " id "), len(ids))
+		c.want("publish news x", 0)
+		c.want("rpush q a", 1)
+		c.want("llen q", 1)
+		if n := c.number("clients", "blocked_clients"); n != 0 {
+			t.Fatalf("%d clients are blocked", n)
+		}
+		c.want("del q", 1)
+	}
+	eventually(t, "closing", func() bool { return c.number("clients", "connected_clients") == 1 })
+	if n := c.number("clients", "clients_in_timeout_table"); n != 0 {
+		t.Errorf("%d clients have a deadline", n)
 	}
 }

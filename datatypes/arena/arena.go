@@ -38,8 +38,9 @@
 // Alloc nor Free makes a system call, unless address space runs out or has to be committed (see below): giving memory
 // back is the work of Trim, preparing new memory that of Populate.
 //
-// A class that has no slab yet puts its first allocations into slots of the next class that is a multiple of 64, so that
-// an arena with a few keys of all sizes touches a handful of pages and not one per size.
+// A class that has no slab yet puts its first allocations into slots of the next class that is a multiple of 64, or if it
+// is one itself into those of 512 bytes, so that an arena with a few keys of all sizes touches a handful of pages and not one
+// per size.
 //
 // # Memory that the system does not give
 //

@@ -281,6 +281,26 @@ func TestLiveBytesAreRoundUp(t *testing.T) {
 	}
 }
 
+// A table that grows goes through all sizes of up to eight cache lines. That touches two pages and not eight.
+func TestFirstWholeLinesShareAPage(t *testing.T) {
+	m := newModel(t, 0, 1)
+	for range 2 {
+		last, size := m.a.Alloc(64), 64
+		for ; size < 512; size += 64 {
+			next := m.a.Alloc(size + 64)
+			m.a.Free(last, size)
+			last = next
+		}
+		m.a.Free(last, size)
+	}
+	if n := m.a.frontier.Load() - 1; n > 2 {
+		t.Errorf("%d pages are used", n)
+	}
+	if err := m.a.Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestResizeStaysInPlaceWithinTheClass(t *testing.T) {
 	m := newModel(t, 0, 1)
 	a := m.a

@@ -56,7 +56,11 @@ func init() {
 		}
 	}
 	for c := 1; c < classCount && classSize[c] <= 512; c++ {
-		if host := (int(classSize[c]) + 63) &^ 63; host != int(classSize[c]) {
+		host := (int(classSize[c]) + 63) &^ 63
+		if host == int(classSize[c]) && host > 64 {
+			host = hostOfLines
+		}
+		if host != int(classSize[c]) {
 			hostOf[c] = classOf[host/granule]
 		}
 	}
@@ -86,13 +90,17 @@ func bestSlab(size, least int) int {
 }
 
 // RoundUp is the number of bytes that Alloc(size) takes. (The first few allocations of a class may stand in a slot
-// of a larger class, and then take up to 63 bytes more; LiveBytes knows.)
+// of a larger class, and then take up to 384 bytes more; LiveBytes knows.)
 func RoundUp(size int) int {
 	if size <= maxSmall {
 		return int(classSize[classOf[(size+granule-1)/granule]])
 	}
 	return (size + pageBytes - 1) &^ (pageBytes - 1)
 }
+
+// hostOfLines is the size of the slots that take in the first allocations of the classes of two and more whole cache lines:
+// a table that grows goes through all of them.
+const hostOfLines = 512
 
 // hostBytes is the size of the slots that take in first allocations of the class with slots of the given size; 0 if
 // there are none.

@@ -18,9 +18,11 @@ import (
 type functions struct {
 	set atomic.Pointer[script.Libraries]
 
-	mu     sync.Mutex     // held by who uses the engines below: taken before any shard
-	loader *script.Engine // in which texts are tried
-	shared *script.Engine // in which libraries run that keep a state
+	mu     sync.Mutex // held by who uses the engine in which libraries run that keep a state: taken before any shard
+	shared *script.Engine
+
+	trying sync.Mutex // held by who uses the engine in which texts are tried: nothing else is taken meanwhile
+	loader *script.Engine
 }
 
 // libraryTime is how long a library's text may run.
@@ -28,8 +30,8 @@ const libraryTime = 500 * time.Millisecond
 
 // load makes a library of its text.
 func (f *functions) load(srv *Server, code []byte, limit time.Duration) (*script.Library, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.trying.Lock()
+	defer f.trying.Unlock()
 	if f.loader == nil {
 		f.loader = srv.newEngine()
 	}

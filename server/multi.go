@@ -85,7 +85,7 @@ func exec(c *command.Ctx) {
 		defer ex.startWorld()
 	}
 	if slices.ContainsFunc(t.queue, func(q queued) bool { return isFunctionCall(q.row) }) {
-		ex.srv.functions.mu.Lock() // before any shard, whether or not the library needs it
+		lockUnless(&ex.srv.functions.mu, ex.view.Waits, nil) // before any shard, whether or not the library needs it
 		defer ex.srv.functions.mu.Unlock()
 	}
 	ex.view.Take(set)

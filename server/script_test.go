@@ -289,6 +289,44 @@ func TestFunctionsKeepTheirState(t *testing.T) {
 	}
 }
 
+// TestLibrariesComeWhileFunctionsRun loads libraries in the transaction that calls one, and while others call one that keeps
+// a state.
+func TestLibrariesComeWhileFunctionsRun(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	const text = "#!lua name=counter\nlocal n = 0\nredis.register_function('count', function(keys) n = n + 1 return redis.call('INCR', keys[1]) end)"
+	caller, loader := ts.dial(), ts.dial()
+	for caller.loopOf(ts) == loader.loopOf(ts) {
+		loader = ts.dial()
+	}
+	caller.do("FUNCTION", "LOAD", text)
+	payload := caller.text("FUNCTION", "DUMP")
+	caller.do("MULTI")
+	caller.do("FCALL", "count", "1", "k")
+	caller.do("FUNCTION", "LOAD", "REPLACE", text)
+	caller.do("FUNCTION", "RESTORE", payload, "REPLACE")
+	caller.do("FCALL", "count", "1", "k")
+	if v := fmt.Sprint(caller.do("EXEC")); v != "[1 counter OK 2]" {
+		t.Error(v)
+	}
+	const times = 300
+	var all sync.WaitGroup
+	all.Go(func() {
+		for range times {
+			caller.do("FCALL", "count", "1", "k")
+		}
+	})
+	all.Go(func() {
+		for range times {
+			loader.do("FUNCTION", "LOAD", "REPLACE", text)
+			loader.do("FUNCTION", "RESTORE", payload, "REPLACE")
+		}
+	})
+	all.Wait()
+	if v := caller.do("GET", "k"); v != fmt.Sprint(2+times) {
+		t.Error(v)
+	}
+}
+
 func TestEffectsOfScripts(t *testing.T) {
 	ts := startServer(t)
 	c, log := ts.dial(), ts.attachSink(command.ToLog)

@@ -82,8 +82,8 @@ func (o *Outcome) OK() bool {
 // Run plays the scene in one protocol. It returns the steps that ran: after a reply that does not come, the rest of
 // the scene is not played. The error is one of the test's own surroundings.
 func (t *Target) Run(s *Scene, proto int) (_ []Outcome, err error) {
-	r := &run{target: t, scene: s, proto: proto, conns: map[int]*wire.Conn{}, vars: map[string]string{}}
-	defer r.close()
+	r := &run{target: t, scene: s, proto: proto, conns: map[int]*wire.Conn{}, addrs: map[string]bool{}, vars: map[string]string{}}
+	defer func() { err = errors.Join(err, r.close()) }()
 	if _, err := t.call("FLUSHALL"); err != nil {
 		return nil, err
 	}
@@ -156,16 +156,41 @@ type run struct {
 	scene   *Scene
 	proto   int
 	conns   map[int]*wire.Conn
+	addrs   map[string]bool // of all connections that the scene has had
 	vars    map[string]string
 	blocked int // clients that the scene expects to be blocked now
 	blocks  map[int]bool
 }
 
-func (r *run) close() {
+// close closes the scene's connections and waits until the server has noticed: what they subscribed to, and what they are
+// blocked on, must not meet the next scene.
+func (r *run) close() error {
 	for _, c := range r.conns {
 		c.Close()
 	}
+	began := time.Now()
+	for len(r.addrs) > 0 {
+		v, err := r.target.call("CLIENT", "LIST")
+		if err != nil {
+			return err
+		}
+		left := ""
+		for _, m := range clientAddr.FindAllStringSubmatch(v.String(), -1) {
+			if r.addrs[m[1]] {
+				left = m[1]
+			}
+		}
+		if left == "" {
+			return nil
+		}
+		if time.Since(began) > r.target.ReplyLimit {
+			return fmt.Errorf("the server does not notice that %s is closed", left)
+		}
+	}
+	return nil
 }
+
+var clientAddr = regexp.MustCompile(` addr=(\S+)`)
 
 func (r *run) conn(n int) (*wire.Conn, error) {
 	if c := r.conns[n]; c != nil {
@@ -176,6 +201,7 @@ func (r *run) conn(n int) (*wire.Conn, error) {
 		return nil, err
 	}
 	r.conns[n] = c
+	r.addrs[c.LocalAddr()] = true
 	c.Timeout = r.target.ReplyLimit
 	if r.proto == 3 {
 		v, err := c.Do("HELLO", "3")

@@ -230,6 +230,18 @@ func (a Long) Add(b Long) (sum Long, ok bool) {
 	return sum, true
 }
 
+// Bound is the double that stands for l, which no finite double but 0 does: an infinity, or the smallest there is.
+func (l Long) Bound() float64 {
+	f := math.Inf(1)
+	if l.exp < 0 {
+		f = math.SmallestNonzeroFloat64
+	}
+	if l.neg {
+		return -f
+	}
+	return f
+}
+
 // IsInf tells whether l is infinite.
 func (l Long) IsInf() bool { return l.inf }
 

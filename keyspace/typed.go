@@ -119,10 +119,10 @@ func (v *View) EnvOf(key []byte) *datatypes.Env { return v.ShardOf(key).Env() }
 // Install makes key the value that m holds, made in the Env that EnvOf names, whatever it was before; the key has no
 // expiry then. A value without bytes only removes the key. It tells whether there was one.
 func (v *View) Install(key []byte, t datatypes.Type, m *datatypes.MemHolder) (was bool) {
-	was = v.Delete(key)
 	if len(m.Bytes()) == 0 {
-		return was
+		return v.Delete(key)
 	}
+	was = v.Replace(key)
 	h, _ := v.open(key, t, true)
 	h.SetEnc(m.Enc())
 	copy(h.Resize(len(m.Bytes())), m.Bytes())

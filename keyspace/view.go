@@ -53,6 +53,10 @@ type View struct {
 	hintN int
 	hash  uint64
 
+	// Replace has dropped the key with the hash replaced, which is about to be made again.
+	replacing bool
+	replaced  uint64
+
 	choice  choice    // of Evict
 	rnd     uint64    // state of random
 	due     names     // hashes with fields whose time is over
@@ -443,6 +447,13 @@ func (v *View) Delete(key []byte) bool {
 	return ok
 }
 
+// Replace is Delete for a key that the command is about to make again: nobody hears of a new key then.
+func (v *View) Replace(key []byte) bool {
+	v.replacing = v.Delete(key)
+	v.replaced = v.hashOf(key)
+	return v.replacing
+}
+
 // Info is what can be said of a key without reading its value.
 type Info struct {
 	Type      datatypes.Type
@@ -568,7 +579,10 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	it := item{sh: sh, d: d, e: e, h: head{flags: flags, keyOff: off, keyLen: len(key), valLen: valLen}}
 	it.slot = d.t.Insert(h, e, at_ms)
 	d.gen++
-	v.event(sh, Notice, key, "new")
+	if !v.replacing || v.replaced != h {
+		v.event(sh, Notice, key, "new")
+	}
+	v.replacing = false
 	return it
 }
 

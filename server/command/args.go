@@ -127,6 +127,18 @@ func (a *Args) IntOr(text resp.Error) int64 {
 	return n
 }
 
+// intOf is Int for an argument that was read before.
+func (a *Args) intOf(text []byte) int64 {
+	if a.err != "" {
+		return 0
+	}
+	n, ok := datatypes.ParseInt(text)
+	if !ok {
+		a.Wrong(resp.ErrNotInteger)
+	}
+	return n
+}
+
 // Float reads a double.
 func (a *Args) Float() float64 { return a.FloatOr(resp.ErrNotFloat) }
 
@@ -211,10 +223,22 @@ func EqualFold(b []byte, word string) bool {
 
 // timeoutArg reads the timeout of a blocking command, in seconds with a fraction, and returns when it ends: Unix
 // milliseconds, 0 for never.
-func (c *Ctx) timeoutArg() (deadline_ms int64) {
-	f := c.Args.FloatOr(resp.ErrTimeoutNotFloat)
+func (c *Ctx) timeoutArg() (deadline_ms int64) { return c.timeoutOf(c.Args.Bytes()) }
+
+// timeoutOf is timeoutArg for an argument that was read before. Redis takes timeouts for long doubles: what no double can
+// hold is out of range, or next to nothing, and a number all the same.
+func (c *Ctx) timeoutOf(text []byte) (deadline_ms int64) {
 	if c.Args.Bad() {
 		return 0
+	}
+	f, ok := datatypes.ParseFloat(text)
+	if !ok {
+		var long datatypes.Long
+		if long, ok = datatypes.ParseLong(text); !ok {
+			c.Args.Wrong(resp.ErrTimeoutNotFloat)
+			return 0
+		}
+		f = long.Bound()
 	}
 	ms := math.Ceil(f * 1000)
 	switch {

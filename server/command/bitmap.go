@@ -109,7 +109,11 @@ func (c *Ctx) bitRange() (r bitRange) {
 		r.endless = true
 		return r
 	}
-	r.end = a.Int()
+	end := a.Bytes()
+	if unit := a.Peek(); c.Row.Name == "bitpos" && unit != nil && !EqualFold(unit, "BIT") && !EqualFold(unit, "BYTE") {
+		a.Syntax() // told before what is wrong with the end
+	}
+	r.end = a.intOf(end)
 	if !a.Bad() && r.start < 0 && r.end < 0 && r.start > r.end && c.Row.Name == "bitcount" { // nothing, in whatever unit
 		a.Take(min(1, a.Left()))
 		return r
@@ -254,7 +258,7 @@ func bitop(c *Ctx) {
 		return
 	}
 	if in, ok := c.Stat(dst); ok && in.Type != datatypes.TypeString {
-		c.Delete(dst)
+		c.Replace(dst)
 	}
 	h, _ := c.EditBytes(dst)
 	if len(h.Bytes()) > size { // then it is none of the sources

@@ -483,8 +483,8 @@ func swapdb(c *Ctx) {
 	}
 	if i != j {
 		c.Swap(int(i), int(j))
-		c.Dirty++
 	}
+	c.Dirty++
 	c.Reply.OK()
 }
 

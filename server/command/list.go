@@ -257,11 +257,7 @@ func ltrim(c *Ctx) {
 		return
 	}
 	if l.Len() > 0 {
-		n := l.Trim(clampInt(start), clampInt(stop))
-		c.ChangedBy(key, "ltrim", n)
-		if n == 0 {
-			c.Dirty++ // Redis counts a trim that removed nothing as a change too
-		}
+		c.ChangedBy(key, "ltrim", l.Trim(clampInt(start), clampInt(stop))) // an event also if nothing was removed
 	}
 	c.Reply.OK()
 }
@@ -508,8 +504,9 @@ func (c *Ctx) blockingMove(src, dst []byte, from, to side, deadline int64) {
 }
 
 func blmpop(c *Ctx) {
-	deadline := c.timeoutArg()
+	timeout := c.Args.Bytes()
 	keys, s, count := c.Args.mpopArgs()
+	deadline := c.timeoutOf(timeout) // what is wrong with it is told last
 	if !c.Args.Done() {
 		return
 	}

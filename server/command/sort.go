@@ -275,14 +275,14 @@ func (s *sorting) keep(c *Ctx, items []sortItem) {
 	if !c.reserve(s.store, size) {
 		return
 	}
-	was := c.Delete(s.store)
 	if len(vals) == 0 {
-		if was {
+		if c.Delete(s.store) {
 			c.Gone(s.store, "del")
 		}
 		c.Reply.Int(0)
 		return
 	}
+	c.Replace(s.store)
 	l, _ := c.EditList(s.store)
 	l.PushTail(vals...)
 	c.ChangedBy(s.store, "sortstore", len(vals))

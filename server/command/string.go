@@ -476,13 +476,16 @@ func setrange(c *Ctx) {
 		return
 	}
 	if len(val) == 0 { // nothing to write: the key is not even made
-		if old, _, ok := c.ReadString(key); ok {
-			c.Reply.Int(int64(len(old)))
+		old, st := c.PeekString(key)
+		if st == keyspace.WrongType {
+			c.wrongType()
+			return
 		}
+		c.Reply.Int(int64(len(old)))
 		return
 	}
 	if in, ok := c.Stat(key); ok && in.Type != datatypes.TypeString {
-		c.Fail(resp.ErrWrongType)
+		c.wrongType()
 		return
 	}
 	if offset > math.MaxInt64-int64(len(val)) || c.tooLong(offset+int64(len(val))) {

@@ -376,8 +376,9 @@ func zmpop(c *Ctx) {
 }
 
 func bzmpop(c *Ctx) {
-	deadline := c.timeoutArg()
+	timeout := c.Args.Bytes()
 	keys, max, count := c.Args.zmpopArgs()
+	deadline := c.timeoutOf(timeout) // what is wrong with it is told last
 	if !c.Args.Done() {
 		return
 	}

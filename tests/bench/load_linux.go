@@ -1,14 +1,33 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// dialRaw opens a blocking socket that the Go runtime knows nothing of. A read that waits for more than half a minute
-// fails.
-func dialRaw(addr string) (int, error) { return dialFrom(0, addr) }
+// dialRaw opens a blocking socket that the Go runtime knows nothing of: to a unix socket if the address is a path. A read that
+// waits for more than half a minute fails.
+func dialRaw(addr string) (int, error) {
+	if !strings.HasPrefix(addr, "/") {
+		return dialFrom(0, addr)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: addr}); err != nil {
+		unix.Close(fd)
+		return 0, err
+	}
+	return fd, limitReads(fd)
+}
+
+// limitReads lets a read fail that waits for too long.
+func limitReads(fd int) error {
+	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30})
+}
 
 // dialFrom is dialRaw from a loopback address of its own, 127.0.0.source, if source is not 0: an address has some
 // 28,000 ports to connect from.
@@ -39,8 +58,7 @@ func dialFrom(source byte, addr string) (int, error) {
 		unix.Close(fd)
 		return 0, err
 	}
-	limit := unix.Timeval{Sec: 30}
-	return fd, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
+	return fd, limitReads(fd)
 }
 
 func closeRaw(fd int) { unix.Close(fd) }

@@ -3,11 +3,19 @@
 package main
 
 import (
+	"strings"
 	"syscall"
 	"time"
 )
 
 func dialRaw(addr string) (int, error) {
+	if strings.HasPrefix(addr, "/") {
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return 0, err
+		}
+		return fd, syscall.Connect(fd, &syscall.SockaddrUnix{Name: addr})
+	}
 	ip, port, err := hostPort(addr)
 	if err != nil {
 		return 0, err

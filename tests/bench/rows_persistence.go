@@ -109,10 +109,7 @@ func snapshotRows() []row {
 		name := "snapshot/" + strings.ReplaceAll(c.name, " ", "-")
 		rows = append(rows, row{name: name, measure: func(s *settings, t *table) error { return saveAndLoad(s, t, name, c) }})
 	}
-	return append(rows,
-		row{name: "snapshot/under-writes", measure: underWrites},
-		row{name: "replication/full-sync", measure: fullSync},
-	)
+	return append(rows, row{name: "snapshot/under-writes", measure: underWrites})
 }
 
 // startAnywhere starts a server that may use all processors: this process is bound to one of them.
@@ -302,55 +299,5 @@ func underWritesOnce(t *table, name string, keys int, p peer.Program) error {
 	t.add(snapshotSection, name, "peak memory / before", p.Name, float64(peak)/float64(before))
 	t.add(snapshotSection, name, "p50 ms of GET", p.Name, float64(gets.quantile(0.5))/1e6)
 	t.add(snapshotSection, name, "p99.9 ms of GET", p.Name, float64(gets.quantile(0.999))/1e6)
-	return nil
-}
-
-// fullSync gives a primary with data a replica of its own kind while keys are overwritten, and waits until that is there.
-func fullSync(s *settings, t *table) error {
-	const name = "replication/full-sync"
-	closeFleets()
-	for range min(s.rounds, 3) {
-		for _, p := range s.peers {
-			if p.Speak != peer.Redis {
-				continue
-			}
-			if err := fullSyncOnce(t, name, snapshotKeysOf(s), p); err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
-		}
-	}
-	t.expect(name, ratioAtLeast("keys/s", 1.5))
-	return nil
-}
-
-func fullSyncOnce(t *table, name string, keys int, p peer.Program) error {
-	primary, err := startAnywhere(p, "", "repl-diskless-sync-delay 0")
-	if err != nil {
-		return err
-	}
-	defer primary.Stop()
-	if err = contents[0].fill(primary, keys); err != nil {
-		return err
-	}
-	replica, err := startAnywhere(p, "")
-	if err != nil {
-		return err
-	}
-	defer replica.Stop()
-	stop, writer := make(chan struct{}), make(chan error, 1)
-	go func() { writer <- overwrite(primary, keys, stop) }()
-	defer func() {
-		close(stop)
-		<-writer
-	}()
-	host, port, _ := strings.Cut(primary.Addr, ":")
-	began := time.Now()
-	if err = doOK(replica, "REPLICAOF", host, port); err != nil {
-		return err
-	}
-	if err = await(replica, "replication", "master_link_status", "up", func() error { return nil }); err != nil {
-		return err
-	}
-	t.add(snapshotSection, name, "keys/s", p.Name, float64(keys)/time.Since(began).Seconds())
 	return nil
 }

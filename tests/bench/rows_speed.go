@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type speed struct {
 	request      func(b []byte, speak peer.Protocol, r *rand.Rand) []byte
 	fixed        bool     // all replies have the length of the first
 	memcached    bool     // memcached can do it, too
+	unix         bool     // through unixSocket
 	ringSize     int      // requests to build; 0: 200,000
 	directives   []string // of the fleet's servers
 	targets      []target
@@ -82,7 +84,11 @@ func (w *speed) once(s *settings, t *table, server *peer.Server, g *ring, round 
 	if w.conns > 0 {
 		conns = w.conns
 	}
-	o := loadOptions{addr: server.Addr, conns: conns, pipeline: w.pipeline, ring: g, duration: s.duration, requests: w.requests}
+	addr := server.Addr
+	if w.unix {
+		addr = filepath.Join(server.Dir, unixSocket)
+	}
+	o := loadOptions{addr: addr, conns: conns, pipeline: w.pipeline, ring: g, duration: s.duration, requests: w.requests}
 	if s.quick && o.requests > 0 {
 		o.requests = max(o.requests/4, conns*w.pipeline)
 	}
@@ -205,6 +211,8 @@ func setSpeed(b []byte, speak peer.Protocol, r *rand.Rand) []byte {
 	return appendSet(b, speak, randomKey(r, speedKeys), value32)
 }
 
+func setRing(b []byte, r *rand.Rand) []byte { return setSpeed(b, peer.Redis, r) }
+
 func speedRows() []row {
 	var rows []row
 	for _, p := range []struct {
@@ -251,6 +259,28 @@ func speedRows() []row {
 		return nil
 	}})
 	return append(rows, scriptRows()...)
+}
+
+// unixSocket is the name of the socket in a server's folder.
+const unixSocket = "bench.sock"
+
+// unixRows are the speed rows again, through a unix socket.
+func unixRows() []row {
+	var rows []row
+	for _, depth := range []int{1, 16} {
+		for _, op := range []struct {
+			name    string
+			request func([]byte, peer.Protocol, *rand.Rand) []byte
+		}{{"SET", setSpeed}, {"GET", getSpeed}} {
+			w := &speed{
+				section: "The same through a unix socket", row: fmt.Sprintf("unix/%s/P%d", op.name, depth), unix: true,
+				fleet: "unix", pipeline: depth, data: speedFleet, fill: fillSpeed, request: op.request, fixed: true,
+				directives: []string{"unixsocket " + unixSocket}, targets: []target{ratioAtLeast("requests/s", 1)},
+			}
+			rows = append(rows, row{name: w.row, measure: w.measure})
+		}
+	}
+	return rows
 }
 
 // scriptRows are a script and a function of one GET each, next to what the GET alone costs.

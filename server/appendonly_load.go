@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -137,7 +138,7 @@ func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
 		base := m.Base != nil && i == 0
 		began := time.Now()
 		ld.behind = files[i+1:]
-		tail, err = ld.file(f.Name)
+		tail, err = ld.file(f.Name, base && strings.HasSuffix(f.Name, ".rdb"))
 		if err != nil {
 			return tail, err
 		}
@@ -196,8 +197,9 @@ func (ld *logLoader) progress(read int64) error {
 	}
 }
 
-// file loads a file: a snapshot, commands, or a snapshot with commands behind it.
-func (ld *logLoader) file(name string) (tail persistence.Tail, err error) {
+// file loads a file: a snapshot, commands, or a snapshot with commands behind it. rdb says that its name promises a snapshot:
+// whatever begins otherwise, be it empty, is damaged and no log that ends early.
+func (ld *logLoader) file(name string, rdb bool) (tail persistence.Tail, err error) {
 	srv, path := ld.srv, ld.srv.logPath(name)
 	f, in, size, err := srv.openSealed(path)
 	if err != nil {
@@ -205,18 +207,24 @@ func (ld *logLoader) file(name string) (tail persistence.Tail, err error) {
 	}
 	defer f.Close()
 	defer func() { ld.done += size }()
-	if size == 0 {
+	if size == 0 && !rdb {
 		return tail, nil
 	}
 	br := bufio.NewReaderSize(in, 64<<10)
 	from := int64(0)
-	if sig, _ := br.Peek(5); string(sig) == "REDIS" {
+	sig, err := br.Peek(5)
+	switch {
+	case string(sig) == "REDIS":
 		if from, err = ld.snapshot(br, name, size); err != nil {
 			return tail, err
 		}
 		if in != io.Reader(f) { // nothing can stand behind a sealed snapshot
 			return tail, nil
 		}
+	case rdb && err != nil && err != io.EOF:
+		return tail, damaged("Error reading the RDB base file %s, AOF loading aborted: %s", name, err)
+	case rdb:
+		return tail, damaged("Error reading the RDB base file %s, AOF loading aborted: no snapshot stands there", name)
 	}
 	return ld.commands(path, name, from)
 }

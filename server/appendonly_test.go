@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,10 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"larder/persistence"
-	"larder/server/config"
 )
 
 // fillAll makes keys of every type in two databases.
@@ -73,27 +69,14 @@ func manifestOf(t *testing.T, dir string) string {
 	return string(b)
 }
 
-// failsToStart runs a server that is expected not to come up.
+// failsToStart runs a server that is expected not to come up, because of what the disk has.
 func failsToStart(t *testing.T, options ...string) {
 	t.Helper()
-	conf := config.New()
-	args := append([]string{"--port", "0", "--shards", "4"}, options...)
-	if err := conf.Load(config.ParseArgs(args), strings.NewReader("")); err != nil {
-		t.Fatal(err)
+	_, err := tryServer(t, "", options)
+	var damage logDamage
+	if !errors.As(err, &damage) && !errors.Is(err, errLoading) {
+		t.Errorf("the start has not failed because of the data: %v", err)
 	}
-	srv, err := New(conf, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		<-srv.Ready()
-		cancel() // it should not be
-	}()
-	if err := srv.Run(ctx); err == nil {
-		t.Error("the server has started")
-	}
-	cancel()
 }
 
 // TestAppendOnlyRestart: what was written is there after a restart, whatever the files look like.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -185,7 +186,8 @@ func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 	if err != nil {
 		return srv.logFatal("Can't open the append-only file "+opened, err)
 	}
-	if err = srv.disk.SyncDir(srv.logDir()); err == nil {
+	err = srv.disk.SyncDir(srv.logDir())
+	if err == nil && !bytes.Equal(m.Format(), a.manifest.Format()) { // what a full disk has already asks for no room
 		err = m.Write(srv.disk, srv.logDir(), filename)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -47,4 +48,29 @@ func TestBaseThatIsNoSnapshot(t *testing.T) {
 			t.Errorf("the data differs")
 		}
 	}
+}
+
+// TestStartOnFullDisk: a server whose disk is full comes up with its data. Writes are refused until there is room.
+func TestStartOnFullDisk(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes"}
+	ts := startServer(t, options...)
+	ts.dial().want("set k before", "OK")
+	ts.stop()
+	disk.set(func(op, _ string) error {
+		if op == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	ts = startServer(t, options...)
+	c := ts.dial()
+	c.want("get k", "before")
+	c.send("set k after")
+	disk.set(nil)
+	if got := c.read(); got != "OK" {
+		t.Errorf("the write that met the fault answers %v", got)
+	}
+	ts.stop()
+	startServer(t, options...).dial().want("get k", "after")
 }

@@ -184,14 +184,21 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 	if !r.replica.Load() {
 		srv.journal.reselect(command.ToReplicas)
 	}
+	var job *persistence.Job
 	if !first.caps.noKeys {
 		srv.stats.snapshots.Add(1)
-		t.job = persistence.Begin(srv.ks, o)
-		srv.saver.job.Store(t.job)
+		job = persistence.Begin(srv.ks, o)
+		srv.saver.job.Store(job)
 		srv.noteTry()
 		srv.saver.backlogMax.Store(math.MaxInt64) // clients never wait for a slow replica; see checkTransfer
 	}
-	if srv.diskless(first) {
+	diskless := srv.diskless(first)
+	r.mu.Lock()
+	t.job, t.dirty = job, srv.dirty.Load()
+	t.kept = !diskless && job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil
+	t.deserted() // they may all have left by now
+	r.mu.Unlock()
+	if diskless {
 		t.mark = newRunID()
 		for _, p := range list {
 			p.phase.Store(peerSending)
@@ -199,7 +206,6 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 		srv.log.Info("Starting BGSAVE for SYNC with target: replicas sockets")
 		srv.log.Info("Background RDB transfer started by pid " + itoa(int64(os.Getpid())))
 	} else {
-		t.kept, t.dirty = t.job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil, srv.dirty.Load()
 		srv.log.Info("Starting BGSAVE for SYNC with target: disk")
 	}
 	srv.saver.background.Go(func() { t.run(o) })

@@ -282,7 +282,7 @@ func (s *session) logout(self *session) {
 func (s *session) cut(self *session) {
 	switch self {
 	case s:
-		s.conn.CloseAfterReply()
+		s.ex.depart(s)
 	case nil:
 		s.conn.Kill(netloop.ErrKilled)
 	default:

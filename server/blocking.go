@@ -14,7 +14,7 @@ import (
 // the deadlines of its executor.
 //
 // Whoever makes a key ready runs the waiter's command on its behalf, holding the shards of all the waiter's keys, and
-// hands the reply over to the waiter's own loop. state, served and the queues change only with those shards held.
+// hands the reply over to the waiter's own loop. done and the queues change only with those shards held.
 type waiter struct {
 	s       *session
 	row     *command.Row
@@ -143,29 +143,60 @@ func (ex *executor) wakeDatabase(db int) {
 	}
 }
 
-// endWait ends a session's waiting from its own loop, with the reply that write gives, unless it was served meanwhile. A
-// session that closes has no write, and then the waiting is over in any case.
-func (ex *executor) endWait(s *session, write func(w *waiter)) bool {
-	w := s.wait
-	if w == nil {
+// withdraw takes a waiter out of its queues: from now on nobody serves it. It is false if the waiting is over already. Who
+// calls it holds all shards, or none.
+func (ex *executor) withdraw(w *waiter) bool {
+	if ex.view.Held() == 0 {
+		ex.view.Take(w.set)
+		defer ex.view.Release()
+	}
+	if w.done {
 		return false
 	}
-	ex.view.Take(w.set)
-	gone := w.done
-	if !gone {
-		ex.leaveQueues(w)
+	ex.leaveQueues(w)
+	return true
+}
+
+// endWait ends a session's waiting from its own loop, with the reply that write gives, unless it was served or called off
+// meanwhile.
+func (ex *executor) endWait(s *session, write func(w *waiter)) {
+	if w := s.wait; w != nil && ex.withdraw(w) {
+		ex.waited(s, w, write)
 	}
-	ex.view.Release()
-	if gone && write != nil {
-		return false
-	}
+}
+
+// waited gives a client on its own loop the reply to what it has waited for.
+func (ex *executor) waited(s *session, w *waiter, write func(w *waiter)) {
 	ex.deadline.remove(w)
 	s.wait = nil
-	if write != nil {
-		s.reply(func(*resp.Writer) { write(w) })
-		ex.resume(s)
+	s.takeInbox() // what it was told while it waited comes before
+	s.reply(func(*resp.Writer) { write(w) })
+	ex.resume(s)
+}
+
+// callOff ends the waiting of any client, and tells whether it waited. The world is stopped. From now on nobody serves the
+// client, and it counts as blocked no more: whoever is told so may rely on that, though its own loop comes only later to give it
+// the reply, by write.
+func (ex *executor) callOff(s *session, write func(own *executor, w *waiter)) bool {
+	w := s.wait
+	if w == nil || !ex.withdraw(w) {
+		return false
 	}
-	return !gone
+	s.ex.post(func() {
+		if s.wait == w {
+			s.ex.waited(s, w, func(w *waiter) { write(s.ex, w) })
+		}
+	})
+	return true
+}
+
+// forgetWait ends the waiting of a client that is to get no reply: on its own loop, or in a stopped world.
+func (ex *executor) forgetWait(s *session) {
+	if w := s.wait; w != nil {
+		ex.withdraw(w)
+		s.ex.deadline.remove(w)
+		s.wait = nil
+	}
 }
 
 // timeouts ends the waiting of the clients whose time is over.
@@ -181,16 +212,17 @@ func (ex *executor) timeouts() {
 }
 
 // expireWait ends a client's waiting as if its time were over.
-func (ex *executor) expireWait(w *waiter) {
-	ex.endWait(w.s, func(w *waiter) {
-		ex.ctx.Reply = w.s.conn.Out()
-		if w.timeout == command.ReplyRerun {
-			ex.rerun(w)
-		} else {
-			ex.note(w.row).calls++
-			ex.ctx.Reply.NullArray() // also where a single null would be the answer without waiting
-		}
-	})
+func (ex *executor) expireWait(w *waiter) { ex.endWait(w.s, ex.timedOut) }
+
+// timedOut words the reply to a client whose time is over.
+func (ex *executor) timedOut(w *waiter) {
+	ex.ctx.Reply = w.s.conn.Out()
+	if w.timeout == command.ReplyRerun {
+		ex.rerun(w)
+	} else {
+		ex.note(w.row).calls++
+		ex.ctx.Reply.NullArray() // also where a single null would be the answer without waiting
+	}
 }
 
 // rerun runs a command whose time is over once more, now without the right to block.
@@ -204,31 +236,36 @@ func (ex *executor) rerun(w *waiter) {
 	w.s.saw()
 }
 
-// answer hands a served waiter its reply, what it is told besides, and where its effects end. The session's own loop does
-// the rest.
+// answer hands a served waiter its reply, what it is told besides, and where its effects end. The shards are held. Another
+// loop's client gets it through its mailbox, behind what it was told before and ahead of what it is told next; its own loop
+// does the rest.
 func (s *session) answer(ex *executor, w *waiter, reply, told []byte, ends journalEnds) {
+	if s.silent() {
+		reply = nil
+	}
 	if s.ex == ex {
-		s.served(w, reply, told, ends)
+		s.takeInbox()
+		s.served(w, ends)
+		s.out().Raw(reply)
+		s.out().Raw(told)
+		ex.goOn(s)
 		return
 	}
-	b := append(append([]byte(nil), reply...), told...)
-	reply, told = b[:len(reply)], b[len(reply):]
-	s.ex.post(func() {
-		if s.wait == w {
-			s.served(w, reply, told, ends)
-		}
-	})
+	b := &s.box
+	b.mu.Lock()
+	b.bytes = append(append(b.bytes, reply...), told...)
+	b.ended, b.ends = w, ends
+	b.some.Store(true)
+	b.mu.Unlock()
+	s.conn.Wake()
 }
 
-// served ends the waiting of a client that has been served, on its own loop.
-func (s *session) served(w *waiter, reply, told []byte, ends journalEnds) {
+// served ends the waiting of a client that has been served, on its own loop or in a stopped world.
+func (s *session) served(w *waiter, ends journalEnds) {
 	s.wrote(ends)
 	s.saw()
 	s.wait = nil
 	s.ex.deadline.remove(w)
-	s.reply(func(out *resp.Writer) { out.Raw(reply) })
-	s.out().Raw(told)
-	s.ex.resume(s)
 }
 
 // resume lets a client go on whose command has been answered.
@@ -238,15 +275,22 @@ func (ex *executor) resume(s *session) {
 	ex.afterReply(s)
 }
 
-// unblockError ends a client's waiting with an error (CLIENT UNBLOCK ERROR, a change of role).
-func (ex *executor) unblockError(s *session, e resp.Error) bool {
-	return ex.endWait(s, func(w *waiter) {
+// goOn is resume for a client whose reply came in the midst of something else.
+func (ex *executor) goOn(s *session) {
+	s.lastUsed = ex.now
+	s.conn.Resume()
+	ex.replied(s)
+}
+
+// waitFails makes what words an error for a client whose waiting ends with it.
+func waitFails(e resp.Error) func(*executor, *waiter) {
+	return func(ex *executor, w *waiter) {
 		n := ex.note(w.row)
 		n.calls++
 		n.failed++
 		ex.noteError(e)
-		s.conn.Out().Error(e)
-	})
+		w.s.conn.Out().Error(e)
+	}
 }
 
 // deadlines is a heap of waiters by the end of their time.
@@ -264,14 +308,10 @@ func (d *deadlines) Pop() any {
 	return w
 }
 
-func (d *deadlines) add(w *waiter) {
-	heap.Push(d, w)
-	w.s.srv.stats.timed.Add(1)
-}
+func (d *deadlines) add(w *waiter) { heap.Push(d, w) }
 
 func (d *deadlines) remove(w *waiter) {
 	if w.at >= 0 {
 		heap.Remove(d, w.at)
-		w.s.srv.stats.timed.Add(-1)
 	}
 }

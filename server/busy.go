@@ -54,13 +54,13 @@ func (srv *Server) busyRun() *scriptRun {
 }
 
 // runningRun is a script, or if eval is false a function, that runs: the one that keeps the server busy, or else the one
-// that has run for longest. It is nil if there is none.
+// that has run for longest. It is nil if there is none, or only such as are killed already.
 func (srv *Server) runningRun(eval bool) (longest *scriptRun) {
 	if r := srv.busyRun(); r != nil {
 		return r
 	}
 	for _, ex := range srv.executors {
-		if r := ex.running.Load(); r != nil && r.eval == eval && (longest == nil || r.start.Before(longest.start)) {
+		if r := ex.running.Load(); r != nil && r.eval == eval && !r.kill.Load() && (longest == nil || r.start.Before(longest.start)) {
 			longest = r
 		}
 	}
@@ -103,6 +103,7 @@ func (srv *Server) killScript(c *command.Ctx, eval bool) {
 		c.Fail(resp.ErrBusyScript)
 	default:
 		r.kill.Store(true)
+		srv.scriptEnded(r) // who hears that it is killed need not wait for its end to be served
 		c.Reply.OK()
 	}
 }
@@ -142,8 +143,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 	if threshold <= 0 || took < threshold {
 		return false
 	}
-	if !r.busy.Load() {
-		r.busy.Store(true)
+	if r.busy.CompareAndSwap(false, true) {
 		ex.srv.busyScripts.Add(1)
 		if ex.srv.copyOf == nil {
 			ex.srv.log.Warn("Slow script detected: still in execution after the time of busy-reply-threshold. You can try killing the script using the SCRIPT KILL command.",
@@ -151,14 +151,17 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		}
 	}
 	ex.lookAside()
-	return r.kill.Load()
+	if r.kill.Load() {
+		ex.srv.scriptEnded(r)
+		return true
+	}
+	return false
 }
 
 // scriptEnded takes back what whileScript has said.
-func (ex *executor) scriptEnded(r *scriptRun) {
-	if r.busy.Load() {
-		r.busy.Store(false)
-		ex.srv.busyScripts.Add(-1)
+func (srv *Server) scriptEnded(r *scriptRun) {
+	if r.busy.CompareAndSwap(true, false) {
+		srv.busyScripts.Add(-1)
 	}
 }
 
@@ -191,11 +194,15 @@ func (ex *executor) lookAside() {
 // one whose command runs.
 func (ex *executor) leaveTurn(current *session) {
 	for i := ex.asides.batch + 1; i < len(ex.batch); i++ {
+		if !ex.srv.isBusy() { // not any more: the turn goes on with them
+			return
+		}
 		rq := &ex.batch[i]
 		if rq.s == current || rq.s.peer != nil || rq.done || rq.fault != "" || !rq.s.conn.Proceed() {
 			continue
 		}
 		rq.done = true
+		rq.s.takeInbox()
 		ex.dispatchBusy(rq.s, rq)
 	}
 	ex.srv.kickLog()
@@ -217,11 +224,16 @@ func (ex *executor) serveAside(c *netloop.Conn) {
 	if s == nil || s.link != nil || s.peer != nil {
 		return
 	}
+	s.takeInbox()
 	lim := ex.srv.limits.Load()
 	if s.stranger() {
 		lim = ex.srv.unauthLimits.Load()
 	}
 	for c.Proceed() {
+		if !ex.srv.isBusy() { // not any more: it is served when this is over
+			c.Yield()
+			return
+		}
 		rq := request{s: s}
 		ex.asides.args.Reset()
 		switch c.In.Next(lim, &ex.asides.args, &rq.Request) {

@@ -208,7 +208,7 @@ func listClients(c *command.Ctx) {
 	}
 	var b bytes.Buffer
 	for _, s := range self.srv.clients.all() {
-		if !s.condemned.Load() && f.passes(s, self.ex.now) {
+		if f.passes(s, self.ex.now) {
 			s.describe(&b, self.ex.now)
 			b.WriteByte('\n')
 		}
@@ -258,7 +258,7 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 // processed is how many commands of the client, and of its scripts, have run to their end.
 func (s *session) processed() uint64 {
 	n := s.commands + s.scripted
-	if s == s.ex.current || s.wait != nil {
+	if s == s.ex.current || s.blocked() {
 		n--
 	}
 	return n
@@ -295,7 +295,7 @@ func (s *session) flags() string {
 	add(s.monitor, 'O')
 	add(s.sub.any(), 'P')
 	add(s.multi != nil, 'x')
-	add(s.wait != nil || s.paused, 'b')
+	add(s.blocked() || s.paused, 'b')
 	if t := s.tracks; t != nil {
 		add(true, 't')
 		add(t.broken, 'R')
@@ -376,16 +376,11 @@ func clientKill(c *command.Ctx) {
 func (srv *Server) kill(f *filter) int {
 	n := 0
 	for _, s := range srv.clients.all() {
-		if s.conn.Closing() || s.condemned.Load() || !f.passes(s, f.self.ex.now) {
+		if s.conn.Closing() || !f.passes(s, f.self.ex.now) {
 			continue
 		}
 		n++
-		if s == f.self {
-			s.conn.CloseAfterReply()
-		} else {
-			f.self.ex.condemn(s)
-			s.conn.Sever() // whoever is told that it is killed may rely on that it is
-		}
+		s.cut(f.self)
 	}
 	return n
 }
@@ -410,22 +405,19 @@ func clientUnblock(c *command.Ctx) {
 	}
 	self := c.Client.(*session)
 	s := self.srv.clients.find(id)
-	if s == nil || s.wait == nil || s.wait.row == nil {
+	if s == nil {
 		c.Reply.Int(0)
 		return
 	}
-	w := s.wait
-	s.ex.post(func() {
-		if s.wait != w {
-			return
-		}
-		if withError {
-			s.ex.unblockError(s, resp.ErrUnblocked)
-		} else {
-			s.ex.expireWait(w)
-		}
-	})
-	c.Reply.Int(1)
+	ends := (*executor).timedOut
+	if withError {
+		ends = waitFails(resp.ErrUnblocked)
+	}
+	if self.ex.callOff(s, ends) {
+		c.Reply.Int(1)
+	} else {
+		c.Reply.Int(0)
+	}
 }
 
 func clientHelp(c *command.Ctx) {

@@ -112,9 +112,6 @@ func (ex *executor) evictClients(limit int64) {
 	total := int64(0)
 	for _, s := range srv.clients.all() {
 		s.ex.weigh(s)
-		if s.condemned.Load() {
-			continue // counts until its loop has closed it, but no longer here
-		}
 		total += s.weight
 		if !s.noEvict && s.link == nil && s.weight > 0 {
 			list = append(list, s)
@@ -140,21 +137,26 @@ func (ex *executor) evictClients(limit int64) {
 // that, though its own loop comes to it only later.
 func (ex *executor) condemn(s *session) {
 	s.condemned.Store(true)
-	if w := s.wait; w != nil && !w.done {
-		if ex.view.Held() != 0 { // a command that stops the world holds all
-			ex.leaveQueues(w)
-		} else {
-			ex.view.Take(w.set)
-			ex.leaveQueues(w)
-			ex.view.Release()
-		}
-	}
-	ex.unsubscribeAll(s)
-	ex.stopMonitor(s)
-	if s.ex == ex {
+	ex.srv.clients.remove(s)
+	s.emptyInbox()
+	ex.forget(s)
+	s.ex.setWeight(s, 0, 0)
+	switch {
+	case s.conn.Pending() > 0 && !s.conn.Full() && !ex.srv.guard.on.Load(): // it was given something before: an element, that nobody else gets
+		s.conn.CloseAfterReply()
+		s.ex.post(func() { s.ex.post(s.closeFull) })
+	case s.ex == ex:
 		s.close()
-	} else {
+	default:
 		s.conn.Kill(netloop.ErrKilled)
+		s.conn.Sever() // it hears of it now
+	}
+}
+
+// closeFull closes a condemned client that does not take what it still was to get.
+func (s *session) closeFull() {
+	if s.conn.Full() {
+		s.close()
 	}
 }
 

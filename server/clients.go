@@ -90,6 +90,7 @@ func (srv *Server) Opened(c *netloop.Conn) {
 
 // refuse turns a connection away.
 func (srv *Server) refuse(c *netloop.Conn, e resp.Error) {
+	srv.clients.remove(c.User.(*session))
 	c.Out().Error(e)
 	c.CloseAfterReply()
 }
@@ -114,9 +115,9 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	}
 }
 
-// forget undoes all that the session has registered anywhere.
+// forget undoes all that the session has registered anywhere: on its own loop, or in a stopped world.
 func (ex *executor) forget(s *session) {
-	ex.endWait(s, nil)
+	ex.forgetWait(s)
 	ex.unwatchAll(s)
 	s.multi = nil
 	ex.unsubscribeAll(s)
@@ -130,12 +131,24 @@ func (ex *executor) forget(s *session) {
 	}
 }
 
+// depart takes a client that closes once it has its reply out of what others see: whoever has that reply may rely on it.
+// Keys that it watches stay watched until it has closed.
+func (ex *executor) depart(s *session) {
+	s.conn.CloseAfterReply()
+	ex.srv.clients.remove(s)
+	ex.unsubscribeAll(s)
+	ex.stopMonitor(s)
+	ex.stopTracking(s)
+}
+
 // Woken hands a session what others have left for it.
 func (srv *Server) Woken(c *netloop.Conn) {
 	s := c.User.(*session)
+	if s.wait != nil || s.peer != nil {
+		s.ex.setTime()
+	}
 	s.takeInbox()
 	if s.peer != nil {
-		s.ex.setTime()
 		s.peer.feed()
 	}
 }
@@ -165,6 +178,7 @@ func (s *session) deliver(from *executor, b []byte) {
 		return
 	}
 	if from == s.ex {
+		s.takeInbox()
 		s.conn.Out().Raw(b)
 		from.checkOutput(s)
 		from.noteTold(s)
@@ -172,6 +186,7 @@ func (s *session) deliver(from *executor, b []byte) {
 	}
 	s.box.mu.Lock()
 	s.box.bytes = append(s.box.bytes, b...)
+	s.box.some.Store(true)
 	n := len(s.box.bytes)
 	s.box.mu.Unlock()
 	if limit := s.srv.outputLimits.Load().Pubsub.Hard; limit > 0 && uint64(n) > limit {
@@ -182,17 +197,37 @@ func (s *session) deliver(from *executor, b []byte) {
 	s.conn.Wake()
 }
 
-// takeInbox moves what others delivered to the session's output.
+// takeInbox moves what others delivered to the session's output, on its own loop. That may be the reply to what it has waited
+// for: then it goes on.
 func (s *session) takeInbox() {
-	s.box.mu.Lock()
-	b := s.box.bytes
-	s.box.bytes = nil
-	s.box.mu.Unlock()
-	if len(b) > 0 {
-		s.conn.Out().Raw(b)
-		s.ex.checkOutput(s)
-		s.ex.noteTold(s)
+	if !s.box.some.Load() {
+		return
 	}
+	answered := s.emptyInbox()
+	s.ex.noteTold(s)
+	if answered {
+		s.ex.goOn(s)
+	} else {
+		s.ex.checkOutput(s)
+	}
+}
+
+// emptyInbox is takeInbox but for what follows, also in a stopped world. It tells whether the client was blocked.
+func (s *session) emptyInbox() (answered bool) {
+	b := &s.box
+	b.mu.Lock()
+	bytes, w, ends := b.bytes, b.ended, b.ends
+	b.bytes, b.ended = nil, nil
+	b.some.Store(false)
+	b.mu.Unlock()
+	if w != nil && s.wait == w {
+		answered = true
+		s.served(w, ends)
+	}
+	if len(bytes) > 0 {
+		s.conn.Out().Raw(bytes)
+	}
+	return answered
 }
 
 // noteTold keeps in mind to weigh a client that was sent a message.

@@ -36,8 +36,9 @@ func ping(c *command.Ctx) {
 func echo(c *command.Ctx) { c.Reply.Bulk(c.Args.Bytes()) }
 
 func quit(c *command.Ctx) {
+	s := c.Client.(*session)
 	c.Reply.OK()
-	c.Client.(*session).conn.CloseAfterReply()
+	s.ex.depart(s)
 }
 
 func selectDB(c *command.Ctx) {
@@ -56,6 +57,7 @@ func selectDB(c *command.Ctx) {
 func reset(c *command.Ctx) {
 	s := c.Client.(*session)
 	s.ex.forget(s)
+	s.takeInbox() // in the form that it had asked for; nothing follows
 	s.db, s.name = 0, ""
 	s.replyOff, s.replySkip = false, 0
 	s.noTouch, s.noEvict = false, false

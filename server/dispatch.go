@@ -44,8 +44,7 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
-	if ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv)) ||
-		row.Locks == command.World && ex.takesOverEarly(s, row, argv) {
+	if ex.mustWait(s, row, argv) || row.Locks == command.World && ex.takesOverEarly(s, row, argv) {
 		ex.park(s, rq)
 		return
 	}
@@ -201,22 +200,40 @@ func (ex *executor) unknown(s *session, rq *request) {
 // call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	ex.asides.serving = s
-	if row.Locks != command.World {
+	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) {
 		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
 		}
 		ex.perform(s, row, rq)
 		return
 	}
+	before := ex.srv.worlds.Load()
 	ex.settleOthers(false)
 	if !ex.stopWorldUnless(ex.asides.giveUp) {
 		ex.reject(s, row, ex.srv.busyOr())
 		return
 	}
 	defer ex.startWorld()
-	if !s.condemned.Load() {
+	switch {
+	case s.condemned.Load():
+	case ex.srv.worlds.Load() != before+1 && s.link == nil && ex.overtaken(s, row, rq):
+	default:
 		ex.perform(s, row, rq)
 	}
+}
+
+// overtaken asks the gates once more: while the request waited for the world to stop, somebody else's command may have closed
+// one. It is true if the request does not run now.
+func (ex *executor) overtaken(s *session, row *command.Row, rq *request) bool {
+	if e := ex.gates(s, row, rq.Args); e != "" {
+		ex.reject(s, row, e)
+		return true
+	}
+	if ex.mustWait(s, row, rq.Args) {
+		ex.park(s, rq)
+		return true
+	}
+	return false
 }
 
 // perform takes the shards that the request needs, runs it and tells everybody who has to hear of it.
@@ -356,12 +373,17 @@ func allowedWhileSubscribed(row *command.Row) bool {
 
 // afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down, unless the reply is still to come.
 func (ex *executor) afterReply(s *session) {
-	if !s.conn.Suspended() {
-		s.skipped()
-	}
 	if len(ex.own) > 0 {
 		s.out().Raw(ex.own)
 		ex.own = ex.own[:0]
+	}
+	ex.replied(s)
+}
+
+// replied is afterReply but for what the executor's command tells its own client.
+func (ex *executor) replied(s *session) {
+	if !s.conn.Suspended() {
+		s.skipped()
 	}
 	ex.checkOutput(s)
 	if s.caching != cachingUnsaid && s.commands > s.cachingAt && s.multi == nil {

@@ -157,9 +157,12 @@ func (ex *executor) stopWorldUnless(giveUp func() bool) bool {
 	}
 	if !ok {
 		ex.mu.Lock()
+		ex.follow()
 		return false
 	}
 	ex.inWorld = true
+	ex.srv.worlds.Add(1)
+	ex.follow()
 	return true
 }
 
@@ -183,6 +186,12 @@ func (ex *executor) setTime() {
 	ex.now = t.UnixMilli()
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
+	ex.follow()
+}
+
+// follow takes over what commands have changed that concerns all executors. It is asked for again whenever this one has given
+// its lock up, in the midst of a turn too: what another client was told has been done holds for what runs from here on.
+func (ex *executor) follow() {
 	ex.view.Record = ex.srv.recording.Load()
 	ex.setServeExpired()
 	ex.ctx.Conf = ex.srv.commandConf.Load()

@@ -13,7 +13,6 @@ import (
 	"larder/replication"
 	quorum "larder/replication/failover"
 	"larder/server/config"
-	"larder/server/netloop"
 	"larder/server/resp"
 )
 
@@ -216,7 +215,7 @@ func (g *group) Follow(m quorum.Member) {
 		srv.becomeReplica(ex, config.Address{Host: m.Host, Port: m.Port}, false)
 		srv.guard.reset()
 		if was {
-			g.sendAway()
+			g.sendAway(ex)
 		}
 		g.endDrain()
 	})
@@ -227,7 +226,7 @@ func (g *group) Rest() {
 	srv := g.srv
 	srv.inWorldDo(func(ex *executor) {
 		if g.reigning.Swap(0) != 0 {
-			g.sendAway()
+			g.sendAway(ex)
 		}
 		srv.guard.reset()
 		g.endDrain()
@@ -274,10 +273,10 @@ func (srv *Server) replacing() (done func()) {
 
 // sendAway closes the clients of a primary that is one no more: they find the new one when they connect again, and none
 // goes on reading here as if nothing had happened. Those that understand a redirection stay.
-func (g *group) sendAway() {
+func (g *group) sendAway(ex *executor) {
 	for _, s := range g.srv.clients.all() {
 		if s.link == nil && s.peer == nil && (!s.noted.redirect || len(s.feedHolds) > 0) {
-			s.conn.Kill(netloop.ErrKilled)
+			ex.condemn(s)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type transaction struct {
 	queue  []queued
 	bytes  int  // of the arguments, for CLIENT LIST and the limits
 	failed bool // a command could not be queued: EXEC refuses
+	world  bool // a command looks at other clients: EXEC stops the world
 	db     int  // the database that the commands queued so far will have selected
 }
 
@@ -28,6 +29,7 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	t := s.multi
 	q := queued{row: row, argv: copyArgs(argv)}
 	t.queue = append(t.queue, q)
+	t.world = t.world || row.Locks == command.World
 	for _, a := range argv {
 		t.bytes += len(a)
 	}
@@ -77,13 +79,7 @@ func exec(c *command.Ctx) {
 		c.Fail(resp.ErrExecAbort)
 		return
 	}
-	set, world := ex.locksOfAll(t.queue)
-	set |= s.watchedSet()
-	if world {
-		ex.settleOthers(false)
-		ex.stopWorld()
-		defer ex.startWorld()
-	}
+	set := ex.locksOfAll(t.queue) | s.watchedSet()
 	if slices.ContainsFunc(t.queue, func(q queued) bool { return isFunctionCall(q.row) }) {
 		lockUnless(&ex.srv.functions.mu, ex.view.Waits, nil) // before any shard, whether or not the library needs it
 		defer ex.srv.functions.mu.Unlock()
@@ -106,18 +102,15 @@ func exec(c *command.Ctx) {
 	c.Nested()
 }
 
-// locksOfAll is the shards that the queued commands need together, and whether one of them looks at other clients.
-func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set, world bool) {
+// locksOfAll is the shards that the queued commands need together.
+func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set) {
 	for _, q := range queue {
 		set |= ex.locksOf(q.row, q.argv)
-		if q.row.Locks == command.World {
-			world = true
-		}
 		if q.row.Locks == command.NoneOfThem && q.row.Has(spec.ArbitraryKeys) {
 			set = ex.srv.ks.All()
 		}
 	}
-	return set, world
+	return set
 }
 
 // runQueue runs a transaction's commands. Whether the user may run them is asked again; all else was asked for EXEC.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,11 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 		return false
 	}
 	return p.all.Load() || s.mayWrite(row)
+}
+
+// mustWait is pausedFor that looks closely at scripts, which may be known not to write.
+func (ex *executor) mustWait(s *session, row *command.Row, argv [][]byte) bool {
+	return ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv))
 }
 
 // mayWrite tells whether a request may change something, or send something to replicas.
@@ -136,11 +142,36 @@ func clientPause(c *command.Ctx) {
 }
 
 func clientUnpause(c *command.Ctx) {
-	srv := c.Client.(*session).srv
+	s := c.Client.(*session)
+	srv := s.srv
 	srv.pause.until_ms.Store(0)
+	loops := slices.DeleteFunc(slices.Clone(srv.executors), func(ex *executor) bool { return len(ex.parked) == 0 })
 	srv.unparkAll()
-	c.Reply.OK()
+	if len(loops) == 0 || !c.MayBlock {
+		c.Reply.OK()
+		return
+	}
+	// What has waited runs before anything that is sent after this reply, unless it takes long.
+	done := make(chan struct{}, len(loops))
+	for _, ex := range loops {
+		ex.post(func() { ex.post(func() { done <- struct{}{} }) }) // the turn in between is theirs
+	}
+	s.ex.later(s, func() func(*resp.Writer) {
+		timer := time.NewTimer(unpauseWait)
+		defer timer.Stop()
+		for range loops {
+			select {
+			case <-done:
+			case <-timer.C:
+				return (*resp.Writer).OK
+			}
+		}
+		return (*resp.Writer).OK
+	})
 }
+
+// unpauseWait is how long CLIENT UNPAUSE waits for what it lets run.
+const unpauseWait = 100 * time.Millisecond
 
 // unparkAll lets all parked clients go on for whom nothing is in the way any more.
 func (srv *Server) unparkAll() {

@@ -144,7 +144,7 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 		if r.backlog.Load() == nil {
 			srv.startBacklog(r.offset())
 		}
-		srv.unblockAll("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
+		srv.unblockAll(ex, "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 	}
 	srv.setServeExpired()
 	srv.adoptReplicaOf(primary.String())
@@ -212,17 +212,11 @@ func (srv *Server) adoptReplicaOf(value string) {
 }
 
 // unblockAll ends the waiting of all blocked clients with an error. The world is stopped.
-func (srv *Server) unblockAll(e resp.Error) {
+func (srv *Server) unblockAll(ex *executor, e resp.Error) {
 	for _, s := range srv.clients.all() {
-		w := s.wait
-		if w == nil {
-			continue
-		}
-		s.ex.post(func() {
-			if s.wait == w {
-				s.ex.unblockError(s, e)
-				s.conn.CloseAfterReply()
-			}
+		ex.callOff(s, func(own *executor, w *waiter) {
+			waitFails(e)(own, w)
+			own.depart(s)
 		})
 	}
 }

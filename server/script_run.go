@@ -87,7 +87,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	res := fn(ex.engineFor(r), r)
 	ex.running.Store(nil)
 	sg.run = nil
-	ex.scriptEnded(r)
+	srv.scriptEnded(r)
 	s.db, v.DB = db, db
 	c.Row, c.Reply, c.MayBlock, c.Script = row, reply, may, false
 	c.Nested()

@@ -53,8 +53,9 @@ type Server struct {
 	loops     int         // event loops
 	executors []*executor // of the engine's loops, then the janitor's
 	janitor   *executor
-	linker    *executor  // of the link to a primary
-	world     sync.Mutex // held by who stops the world
+	linker    *executor     // of the link to a primary
+	world     sync.Mutex    // held by who stops the world
+	worlds    atomic.Uint64 // how often that was done
 	settling  settling
 
 	started time.Time

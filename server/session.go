@@ -59,7 +59,7 @@ type session struct {
 
 	acks *ackWait // not nil while it is in WAIT or WAITAOF
 
-	wait   *waiter // not nil while blocked
+	wait   *waiter // not nil until its loop knows that the waiting is over; see blocked
 	paused bool    // waits for the end of CLIENT PAUSE
 
 	holds    []hold // places in the output that wait for the log
@@ -81,10 +81,13 @@ type session struct {
 	box       mailbox
 }
 
-// mailbox is what other loops' commands have left for the client, until its own loop takes it.
+// mailbox is what other loops' commands have left for the client, in that order, until its own loop takes it.
 type mailbox struct {
+	some  atomic.Bool // there is something
 	mu    sync.Mutex
 	bytes []byte
+	ended *waiter // the reply to what this one waited for is among the bytes
+	ends  journalEnds
 }
 
 // noted is what the client said in CLIENT CAPA, and READONLY.
@@ -104,6 +107,10 @@ func (s *session) reply(write func(w *resp.Writer)) {
 		w.Truncate(mark)
 	}
 }
+
+// blocked tells whether the client waits for something. The shards of what it waits for are held, or the world is stopped, or
+// it is the client's own loop that asks.
+func (s *session) blocked() bool { return s.wait != nil && !s.wait.done }
 
 // skipped counts CLIENT REPLY SKIP down after a reply.
 func (s *session) skipped() {

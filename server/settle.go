@@ -81,4 +81,5 @@ func (ex *executor) settleOthers(looks bool) {
 	g.list = slices.DeleteFunc(g.list, func(o *settler) bool { return o == w })
 	g.mu.Unlock()
 	ex.mu.Lock()
+	ex.follow()
 }

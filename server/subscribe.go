@@ -91,6 +91,7 @@ func (s *session) subscribe(k *kind, name string) {
 	k.join(s.srv.hubs, name, s)
 }
 
+// unsubscribe ends a subscription: from now on nobody sends the client what is published there.
 func (s *session) unsubscribe(k *kind, name string) {
 	names := *k.names(&s.sub)
 	if _, ok := names[name]; ok {
@@ -110,6 +111,7 @@ func unsubscribeBy(k *kind) func(*command.Ctx) {
 		if c.Args.More() {
 			for _, name := range c.Args.Rest() {
 				s.unsubscribe(k, string(name))
+				s.lastMessages()
 				k.reply(c.Reply, k.off, name, k.count(&s.sub))
 			}
 			return
@@ -121,8 +123,17 @@ func unsubscribeBy(k *kind) func(*command.Ctx) {
 		}
 		for name := range names {
 			s.unsubscribe(k, name)
+			s.lastMessages()
 			k.reply(c.Reply, k.off, []byte(name), k.count(&s.sub))
 		}
+	}
+}
+
+// lastMessages are those that other loops' clients have published while the client still listened. They come before it is told
+// that it does so no more: behind that it may take a message for a reply to what it asks next. A transaction's replies are one.
+func (s *session) lastMessages() {
+	if !s.ex.inTransaction {
+		s.takeInbox()
 	}
 }
 

@@ -232,6 +232,7 @@ func (ex *executor) runBatch() {
 		if rq.done || s.condemned.Load() { // that one was killed while this loop waited for the world to stop
 			continue
 		}
+		s.takeInbox() // what it was told before its request runs comes before the reply
 		if !s.conn.Proceed() {
 			if rq.fault == "" && !s.paused { // else the one that was parked has been put back, with all that follow
 				s.conn.In.Unread(&rq.Request)
@@ -262,7 +263,7 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 	}
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
-	s.conn.CloseAfterReply()
+	ex.depart(s)
 }
 
 // TurnEnd runs before the turn's output is sent.

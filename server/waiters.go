@@ -51,6 +51,9 @@ func (q *waitQueue) remove(p *place) {
 // of numbers is the order of every queue.
 func (ex *executor) line(w *waiter) {
 	w.number = ex.srv.arrivals.Add(1)
+	if w.end_ms != 0 {
+		ex.srv.stats.timed.Add(1)
+	}
 	w.places = make([]place, len(w.keys))
 	for i, k := range w.keys {
 		sh := ex.view.ShardOf([]byte(k))
@@ -81,6 +84,9 @@ func (ex *executor) leaveQueues(w *waiter) {
 	}
 	w.done = true
 	ex.srv.stats.blocked.Add(-1)
+	if w.end_ms != 0 {
+		ex.srv.stats.timed.Add(-1)
+	}
 }
 
 // distinct drops keys that were named before. It works in place.
@@ -130,7 +136,7 @@ func (ex *executor) serveKey(k dbKey) {
 			return
 		}
 		ex.view.Take(w.set | own)
-		if !w.done {
+		if !w.done && !w.s.conn.Gone() {
 			ex.tryServe(w)
 		}
 		ex.view.Release()

@@ -63,9 +63,11 @@ func (s *session) watchedSet() (set keyspace.Set) {
 	return set
 }
 
-// unwatchAll forgets the session's watched keys. No shard is held before.
+// unwatchAll forgets the session's watched keys. Who calls it holds all shards, or none.
 func (ex *executor) unwatchAll(s *session) {
-	if len(s.watched) > 0 {
+	if ex.view.Held() != 0 {
+		s.unwatchHeld()
+	} else if len(s.watched) > 0 {
 		ex.srv.ks.Lock(s.watchedSet())
 		set := s.watchedSet()
 		s.unwatchHeld()

@@ -193,6 +193,13 @@ func (c *Conn) Sever() {
 	}
 }
 
+// Full says whether the client did not take the last of the output.
+func (c *Conn) Full() bool { return c.is(stBlocked) || c.side != nil && c.side.writing }
+
+// Gone asks the system whether the client has closed its end, which the loop may not have come to yet. Any goroutine may call
+// it that makes sure that Closed has not returned.
+func (c *Conn) Gone() bool { return c.fd >= 0 && hungUp(c.fd) }
+
 // Closing says whether the connection closes or is closed.
 func (c *Conn) Closing() bool { return c.state&(stClosing|stClosed|stLast) != 0 }
 

@@ -36,3 +36,5 @@ func newBig() resp.Big { return nil }
 func localAddr(int) netip.AddrPort { return netip.AddrPort{} }
 
 func shutdownSocket(int) {}
+
+func hungUp(int) bool { return false }

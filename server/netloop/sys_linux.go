@@ -60,6 +60,14 @@ func confirm(fd int) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, once) // if that fails it is told a little later
 }
 
+// hungUp tells whether the other side sends no more.
+func hungUp(fd int) bool {
+	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+	var now unix.Timespec
+	n, _, e := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return e == 0 && n > 0
+}
+
 // readable tells whether there is something to be read, or to be fetched if it is an epoll set. When the system does not say
 // there is.
 func readable(fd int) bool {

@@ -35,9 +35,10 @@ var arrows = []struct{ from, to string }{
 	{"server/command/spec", ""},
 	{"server/command", "keyspace datatypes datatypes/decimal persistence/codec server/command/spec server/glob server/resp"},
 	{"server/netloop", "server/resp"},
-	{"server/resp", "datatypes/decimal"},
+	{"server/resp", "datatypes/decimal server/words"},
 	{"server/glob", ""},
-	{"server/config", "server/glob"},
+	{"server/words", ""},
+	{"server/config", "server/glob server/words"},
 	{"server/log", ""},
 	{"server/tlsconf", "server/tlsconf/testcert"}, // its tests make certificates
 	{"server/metrics", ""},

@@ -228,6 +228,58 @@ func TestSampledLRUIsNearlyExact(t *testing.T) {
 	}
 }
 
+// places is a shelf whose samples are of one place of two, as a table's are: what came last stands first there, in the room of
+// what has left.
+type places struct{ *shelf }
+
+func (s places) Sample(rnd uint64) (list []Candidate) {
+	s.asked++
+	half := len(s.hashes) / 2
+	for i := range half {
+		list = append(list, s.candidate(int(rnd>>63)*half+i))
+	}
+	return list
+}
+
+// TestAmongEqualsChanceDecides: of what was used in the same second, or equally often, any may leave. It was the last that
+// had come, mostly: a cache through which much goes in a second found less than one that lets go of anything.
+func TestAmongEqualsChanceDecides(t *testing.T) {
+	for _, name := range []string{"allkeys-lru", "allkeys-lfu"} {
+		p := ByName(name)
+		clock := Clock{LogFactor: 10, DecayTime: 1}
+		clock.Use(p.Words)
+		s, r := places{newShelf()}, rand.New(rand.NewPCG(8, 8))
+		var st State
+		const capacity, steps = 200, 8000
+		born := map[uint64]int{}
+		put := func(step int) {
+			h := (uint64(step)%2<<20 | uint64(steps+capacity-step)) << 32
+			s.put(h, clock.New(now))
+			born[h] = step
+		}
+		for i := range capacity {
+			put(i)
+		}
+		for i := range steps {
+			c, ok := p.Policy.Victim(s, &st, Moment{Clock: &clock, Now_ms: now, Rnd: r.Uint64(), Samples: 5})
+			if !ok {
+				t.Fatal("there was none to leave")
+			}
+			h := s.hashOf(c)
+			s.remove(h)
+			put(capacity + i)
+		}
+		// If nothing is preferred what stays is about as old as the cache is large.
+		stay := 0
+		for h := range s.words {
+			stay += capacity + steps - born[h]
+		}
+		if stay/capacity > 2*capacity {
+			t.Errorf("%s: what stays is %d old on average in a cache of %d", name, stay/capacity, capacity)
+		}
+	}
+}
+
 // TestOneHitWondersLeaveFirst: a stream of entries that are used once passes by those that are used again.
 func TestOneHitWondersLeaveFirst(t *testing.T) {
 	clock := Clock{FIFO: true}

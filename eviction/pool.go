@@ -1,5 +1,7 @@
 package eviction
 
+import "math/bits"
+
 // poolSize is how many candidates are remembered from one choice to the next.
 const poolSize = 16
 
@@ -17,26 +19,33 @@ type pooled struct {
 
 // fromPool takes a sample into the pool and then the best out of it. rank says how much an entry is to be preferred for
 // leaving; one that has fallen since it was put into the pool is passed over. exact takes no more into a sample than
-// maxmemory-samples says; else what comes with them is looked at too.
+// maxmemory-samples says; else what comes with them is looked at too. Where it begins in a sample is chance: of those that
+// rank the same the first ones are taken, and what stands first in a place of the table is what came last, into the room of
+// what has left.
 func (st *State) fromPool(src Source, at Moment, exact bool, rank func(c Candidate, at Moment) int64) (Candidate, bool) {
 	p := &st.pool
 	rnd := at.Rnd
 	for seen, tries := 0, 0; seen < at.Samples && tries < sampleTries; tries++ {
 		list := src.Sample(rnd)
-		if exact && len(list) > at.Samples-seen {
-			from := int(rnd>>33) % len(list)
-			rest := at.Samples - seen
-			list = list[min(from, len(list)-rest):][:rest]
+		n := len(list)
+		if exact {
+			n = min(n, at.Samples-seen)
+		}
+		from := 0
+		if len(list) > 0 {
+			high, _ := bits.Mul64(rnd*0xd6e8feb86659fd93, uint64(len(list)))
+			from = int(high)
 		}
 		st.mu.Lock()
-		for _, c := range list {
+		for i := range n {
+			c := list[(from+i)%len(list)]
 			if r := rank(c, at); p.wants(r) {
 				_, where := src.Hash(c)
 				p.add(where, r)
 			}
 		}
 		st.mu.Unlock()
-		seen += len(list)
+		seen += n
 		rnd = rnd*0x5851f42d4c957f2d + 0x14057b7ef767814f
 	}
 	for {

@@ -139,12 +139,29 @@ func delifeq(c *Ctx) {
 func delex(c *Ctx) {
 	a := &c.Args
 	key := a.Key()
-	var k condition
-	switch left := a.Left(); {
-	case left == 0:
-	case left != 2:
+	switch a.Left() {
+	case 0:
+		if a.Done() {
+			c.deleteIf(key, condition{})
+		}
+		return
+	case 2:
+	default:
 		a.Wrong(resp.WrongArgs(c.Row.Name))
-	case !c.valueCondition(&k):
+		a.Done()
+		return
+	}
+	// The key is looked at before the condition: one that is not there meets none, whatever it says.
+	switch _, st := c.PeekString(key); st {
+	case keyspace.Missing:
+		c.Reply.Int(0)
+		return
+	case keyspace.WrongType:
+		c.Fail(resp.ErrDelexType)
+		return
+	}
+	var k condition
+	if !c.valueCondition(&k) {
 		a.Wrong(resp.ErrDelexCondition)
 	}
 	if a.Done() {

@@ -13,6 +13,7 @@ const (
 	ErrLCSMemory        Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 	ErrDigest           Error = "ERR must be exactly 16 hexadecimal characters"
 	ErrDelexCondition   Error = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+	ErrDelexType        Error = "ERR Key should be of string type if conditions are specified"
 	ErrInvalidNumKeys   Error = "ERR invalid numkeys value"
 	ErrKeyValuePairs    Error = "ERR wrong number of key-value pairs"
 	ErrExpireNXWith     Error = "ERR NX and XX, GT or LT options at the same time are not compatible"

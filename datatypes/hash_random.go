@@ -17,8 +17,8 @@ func (x *Hash) Random(now_ms int64) (name, value []byte, ok bool) {
 }
 
 // RandomN calls fn for n random fields that are not expired. distinct: none of them twice, and all of them if there are
-// not more than n; otherwise each is drawn by itself. The fields come in no particular order. O(n), or O(size of the
-// hash) if it is compact, if n is more than a third of it, or if most of it is expired.
+// not more than n, in the order of Each; otherwise each is drawn by itself, and they come in no particular order. O(n), or
+// O(size of the hash) if it is compact, if n is more than a third of it, or if most of it is expired.
 func (x *Hash) RandomN(n int, distinct bool, now_ms int64, fn func(name, value []byte)) {
 	x.picks.reset()
 	if !x.isTable() {

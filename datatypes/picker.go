@@ -25,7 +25,7 @@ func (p *picker) reset() {
 	p.list = p.list[:0]
 }
 
-// draw calls fn for n numbers of the list.
+// draw calls fn for n numbers of the list; if that are all of them, and each once, in the order of the list.
 func (p *picker) draw(r *rand.PCG, n int, distinct bool, fn func(uint32)) {
 	if len(p.list) == 0 {
 		return
@@ -36,10 +36,19 @@ func (p *picker) draw(r *rand.PCG, n int, distinct bool, fn func(uint32)) {
 		}
 		return
 	}
-	for i := range min(n, len(p.list)) {
+	if n < len(p.list) {
+		p.shuffle(r, n)
+	}
+	for _, e := range p.list[:min(n, len(p.list))] {
+		fn(e)
+	}
+}
+
+// shuffle puts n random numbers of the list in front.
+func (p *picker) shuffle(r *rand.PCG, n int) {
+	for i := range n {
 		j := i + below(r, len(p.list)-i)
 		p.list[i], p.list[j] = p.list[j], p.list[i]
-		fn(p.list[i])
 	}
 }
 
@@ -83,6 +92,9 @@ func (p *picker) entries(t *table.Table, r *rand.PCG, n int, distinct bool, aliv
 		}
 		return true
 	})
+	if distinct && found > n {
+		p.shuffle(r, n)
+	}
 	p.draw(r, n, distinct, func(e uint32) { fn(arena.Ref(e)) })
 }
 

@@ -137,8 +137,8 @@ func (x *Set) Random() []byte {
 	return nil
 }
 
-// RandomN calls fn for n random members. distinct: none of them twice, and all of them if there are not more than n;
-// otherwise each is drawn by itself. They come in no particular order. O(n), or O(size of the set) if it is compact or
+// RandomN calls fn for n random members. distinct: none of them twice, and all of them if there are not more than n, in the
+// order of Each; otherwise each is drawn by itself, and they come in no particular order. O(n), or O(size of the set) if it is compact or
 // n is more than a third of it.
 func (x *Set) RandomN(n int, distinct bool, fn func(member []byte)) {
 	x.picks.reset()

@@ -410,10 +410,16 @@ func (z *ZSet) Random() (member []byte, score float64) {
 	return listpack.Get(b, p).Bytes(z.num[:]), packedScore(b, listpack.Next(b, p))
 }
 
-// RandomN calls fn for n random members. distinct: none of them twice, and all of them if there are not more than n;
-// otherwise each is drawn by itself. They come in no particular order. O(n), or O(size of the set) if it is compact or
-// n is more than a third of it.
+// RandomN calls fn for n random members. distinct: none of them twice, and all of them if there are not more than n, the
+// highest score first; otherwise each is drawn by itself, and they come in no particular order. O(n), or O(size of the
+// set) if it is compact or n is more than a third of it.
 func (z *ZSet) RandomN(n int, distinct bool, fn func(member []byte, score float64)) {
+	if size := z.Len(); distinct && n >= size {
+		for it := z.Iter(size-1, size, true); it.Next(); {
+			fn(it.Member(), it.score)
+		}
+		return
+	}
 	z.picks.reset()
 	if z.isTree() {
 		t := z.table()

@@ -129,9 +129,9 @@ func resolve(host string) (ip net.IP, zone string, six bool, err error) {
 }
 
 // ListenUnix listens at a socket in the file system, with these permissions unless they are 0. A socket left behind
-// there is removed first. The error is a *ListenError.
+// there is removed first, and an empty file, with which somebody has reserved the name. The error is a *ListenError.
 func (e *Engine) ListenUnix(path string, perm os.FileMode, backlog int, tag string) (*Listener, error) {
-	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
+	if st, err := os.Lstat(path); err == nil && (st.Mode()&os.ModeSocket != 0 || st.Mode().IsRegular() && st.Size() == 0) {
 		os.Remove(path)
 	}
 	ln, err := e.listenUnix(path, backlog, tag)

@@ -159,6 +159,20 @@ func TestUnixSocket(t *testing.T) {
 			left.(*net.UnixListener).SetUnlinkOnClose(false)
 			left.Close()
 		}
+		// An empty file that holds the name is replaced, one with something in it is not.
+		for _, content := range []string{"", "x"} {
+			os.Remove(path)
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ln, err := e.ListenUnix(path, 0o700, 5, "")
+			if err == nil {
+				ln.Close()
+			}
+			if (err == nil) != (content == "") {
+				t.Errorf("in the place of a file with %q: %v", content, err)
+			}
+		}
 		var le *ListenError
 		if _, err := e.ListenUnix("/nowhere/at/all", 0, 5, ""); !errors.As(err, &le) || le.Network != "unix" || !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("a folder that is not there: %v", err)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,13 +51,8 @@ func startServerWith(t *testing.T, file string, options ...string) *testServer {
 
 func tryServer(t *testing.T, file string, options []string) (*testServer, error) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	_, port, _ := strings.Cut(addr, ":")
+	port := freePort(t)
+	addr := "127.0.0.1:" + port
 	conf := config.New()
 	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--enable-debug-command", "yes", "--shards", "4", "--dir", t.TempDir()}, options...)
 	if file != "" {
@@ -92,6 +89,26 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 	}
 	t.Cleanup(ts.stop)
 	return ts, nil
+}
+
+var given sync.Map // ports that freePort has returned
+
+// freePort is a port of the loopback at which nobody listens and which was not given before. It is below those that systems
+// give to outgoing connections: nobody takes it by chance before a server listens there.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port was found")
+	return ""
 }
 
 // logged tells how often a text stands in the server's log.

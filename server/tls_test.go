@@ -49,16 +49,6 @@ func (w *tlsWorld) issue(t *testing.T, o testcert.Options) testcert.Cert {
 	return c
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
-}
-
 // conf is what a client needs that shows a certificate, or none.
 func (w *tlsWorld) conf(c testcert.Cert) *tls.Config {
 	w.t.Helper()

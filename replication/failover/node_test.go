@@ -254,12 +254,12 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	id := ln.Addr().String()
 	f := &fakeData{t: t, id: id, world: g.data, lines: []Line{{"own" + id, -1}}}
-	for _, d := range g.data {
-		d.mu.Lock()
-	}
 	world := map[string]*fakeData{id: f}
 	for k, d := range g.data {
 		world[k] = d
+	}
+	for _, d := range g.data { // they run: a map that they have does not change any more
+		d.mu.Lock()
 		d.world = world
 		d.mu.Unlock()
 	}

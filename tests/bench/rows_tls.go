@@ -56,7 +56,7 @@ func withTLS(s *settings, t *table, row string, measure func(s *settings, t *tab
 		if p.Speak != peer.Redis {
 			continue
 		}
-		port, err := freePort()
+		port, err := peer.FreePort()
 		if err != nil {
 			return err
 		}
@@ -82,15 +82,6 @@ func withTLS(s *settings, t *table, row string, measure func(s *settings, t *tab
 		t.expect(row, atLeast("share of the plain load that is left", 0.9))
 	}
 	return nil
-}
-
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 // tlsSpeed reads keys over 50 connections, 16 requests at a time. The clients encrypt in this process, and take as much of

@@ -155,12 +155,12 @@ func run(words ...string) (string, error) {
 }
 
 func freePort(t *testing.T) int {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	port, err := peer.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func (n *node) dir() string  { return filepath.Join(n.g.dir, strconv.Itoa(n.n)) }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -174,7 +175,7 @@ func Start(p Program, o Options) (*Server, error) {
 }
 
 func start(p Program, o Options) (_ *Server, err error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -320,11 +321,25 @@ func (s *Server) cleanUp() {
 	}
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// Where FreePort looks: below what systems give to outgoing connections.
+const (
+	lowestPort  = 10_000
+	highestPort = 30_000
+)
+
+var given sync.Map // ports that FreePort has returned
+
+// FreePort is a port of the loopback at which nobody listens and which this process was not given before. Nobody's outgoing
+// connection takes it by chance, neither before a server listens there nor while it is started again.
+func FreePort() (int, error) {
+	for range 1000 {
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port was found")
 }

@@ -65,3 +65,15 @@ func TestAServerThatCannotStartIsReported(t *testing.T) {
 		}
 	}
 }
+
+// TestPortsAreGivenOnce: who asks for several gets different ones, though none of them is used yet.
+func TestPortsAreGivenOnce(t *testing.T) {
+	seen := map[int]bool{}
+	for range 300 {
+		port, err := FreePort()
+		if err != nil || seen[port] {
+			t.Fatalf("port %d, %v", port, err)
+		}
+		seen[port] = true
+	}
+}

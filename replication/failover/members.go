@@ -71,6 +71,35 @@ var (
 
 // order has the coordinator do something.
 func (n *Node) order(ctx context.Context, o adminOrder) (string, error) {
+	return n.insist(ctx, func() (string, error) { return n.orderNow(ctx, o) })
+}
+
+// insist does again what failed only because the group's coordination was being passed on, which happens by itself at any
+// time and takes a moment: those errors say that nothing was done.
+func (n *Node) insist(ctx context.Context, do func() (string, error)) (string, error) {
+	t := time.NewTicker(10 * time.Millisecond)
+	defer t.Stop()
+	for end := time.After(n.patience()); ; {
+		text, err := do()
+		if !errors.Is(err, errNoLeader) && !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			return text, err
+		}
+		select {
+		case <-t.C:
+		case <-end:
+			return text, err
+		case <-ctx.Done():
+			return text, err
+		case <-n.ctx.Done():
+			return text, err
+		}
+	}
+}
+
+// patience is how long those who give an order wait for the group to be able to do it.
+func (n *Node) patience() time.Duration { return max(8*n.o.Profile.Lease, 2*time.Second) }
+
+func (n *Node) orderNow(ctx context.Context, o adminOrder) (string, error) {
 	_, id := n.raft.LeaderWithID()
 	switch string(id) {
 	case "":
@@ -101,16 +130,33 @@ func (n *Node) order(ctx context.Context, o adminOrder) (string, error) {
 	}
 }
 
+// administer does what was ordered, here or, if another member coordinates by now, there. A change of the members that was
+// begun by a coordinator who is none any more may have been made or not: it is ordered again, which changes nothing more.
 func (n *Node) administer(ctx context.Context, o adminOrder) (string, error) {
+	begun := false
+	return n.insist(ctx, func() (string, error) {
+		text, err := n.administerNow(ctx, o)
+		switch {
+		case errors.Is(err, raft.ErrLeadershipLost):
+			begun = true
+			return "", errNoLeader
+		case begun && err != nil && err.Error() == errNoMember.Error(): // from here or from there
+			return "", nil
+		}
+		return text, err
+	})
+}
+
+func (n *Node) administerNow(ctx context.Context, o adminOrder) (string, error) {
 	if n.raft.State() != raft.Leader {
 		if _, id := n.raft.LeaderWithID(); id == "" || string(id) == n.o.ID {
 			return "", errNoLeader
 		}
-		return n.order(ctx, o)
+		return n.orderNow(ctx, o)
 	}
 	switch o.What {
 	case "add":
-		return "", n.raft.AddVoter(raft.ServerID(o.ID), raft.ServerAddress(o.ID), 0, 5*time.Second).Error()
+		return "", n.outcome(n.raft.AddVoter(raft.ServerID(o.ID), raft.ServerAddress(o.ID), 0, 5*time.Second))
 	case "remove":
 		switch {
 		case o.ID == n.State().Primary:
@@ -118,7 +164,7 @@ func (n *Node) administer(ctx context.Context, o adminOrder) (string, error) {
 		case !slices.Contains(n.voters(), o.ID):
 			return "", errNoMember
 		}
-		return "", n.raft.RemoveServer(raft.ServerID(o.ID), 0, 5*time.Second).Error()
+		return "", n.outcome(n.raft.RemoveServer(raft.ServerID(o.ID), 0, 5*time.Second))
 	case "switch":
 		return n.switchTo(ctx, o.ID)
 	case "takeover":
@@ -129,7 +175,7 @@ func (n *Node) administer(ctx context.Context, o adminOrder) (string, error) {
 
 // switchTo is a planned switch: it returns when the new primary has been named.
 func (n *Node) switchTo(ctx context.Context, to string) (string, error) {
-	patience := max(8*n.o.Profile.Lease, 2*time.Second)
+	patience := n.patience()
 	n.mu.Lock()
 	before := n.state.Epoch
 	if to != "" && to == n.state.Primary {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +99,7 @@ type Node struct {
 	tick  chan struct{} // look at once what the coordinator wants
 	ctx   context.Context
 	stop  context.CancelFunc
+	over  chan struct{} // closed when Raft has ended
 	all   sync.WaitGroup
 }
 
@@ -108,6 +108,7 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	n := &Node{
 		o: o, state: &State{}, heard: map[string]Moment{}, away: map[string]bool{},
 		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
+		over: make(chan struct{}),
 	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	log := hclog.New(&hclog.LoggerOptions{Name: "raft", Level: hclog.Error, Output: lineWriter(o.Warn), DisableTime: true, Exclude: unreachable})
@@ -158,6 +159,7 @@ func (n *Node) Stop() {
 	if err := n.raft.Shutdown().Error(); err != nil {
 		n.o.Warn("Failover: " + err.Error())
 	}
+	close(n.over)
 	n.all.Wait()
 	n.store.Close()
 }
@@ -517,7 +519,7 @@ func (n *Node) lead() {
 			continue
 		}
 		since := Now() // not before the election of that term
-		if n.raft.Barrier(5*time.Second).Error() != nil {
+		if n.outcome(n.raft.Barrier(5*time.Second)) != nil {
 			continue
 		}
 		n.mu.Lock()
@@ -532,22 +534,6 @@ func (n *Node) lead() {
 			poke(n.tick)
 		}
 	}
-}
-
-// leadsIn tells whether this member is Raft's leader, and in which term.
-func (n *Node) leadsIn() (term uint64, leads bool) {
-	term = n.raft.CurrentTerm()
-	leads = n.raft.State() == raft.Leader // gives up before it knows of a later term
-	return term, leads && n.raft.CurrentTerm() == term
-}
-
-// propose has Raft agree on a change, and returns when it is known here.
-func (n *Node) propose(op Op) error {
-	b, err := json.Marshal(op)
-	if err != nil {
-		return err
-	}
-	return n.raft.Apply(b, 5*time.Second).Error()
 }
 
 // coordinate does what the coordinator wants done.
@@ -608,7 +594,7 @@ func (n *Node) perform(task Task) {
 	}
 	if id := task.PassOn; id != "" {
 		n.all.Go(func() {
-			_ = n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)).Error() // it is tried again
+			_ = n.passOn(id) // it is tried again
 		})
 	}
 }

@@ -292,6 +292,42 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestOrdersWhileCoordinationIsPassedOn: whoever orders something does not hear of that.
+func TestOrdersWhileCoordinationIsPassedOn(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i := range 10 {
+		var passing sync.WaitGroup
+		for _, id := range g.ids {
+			if _, leads := g.nodes[id].leadsIn(); leads {
+				passing.Go(func() { _ = g.nodes[id].outcome(g.nodes[id].raft.LeadershipTransfer()) }) // or not
+			}
+		}
+		if err := g.nodes[first].Add(ctx, first); err != nil { // who is there stays
+			t.Errorf("order %d: %v", i, err)
+		}
+		passing.Wait()
+	}
+	if n := len(g.nodes[first].voters()); n != 3 {
+		t.Errorf("the group has %d members", n)
+	}
+}
+
+// TestNobodyWaitsForRaftThatHasEnded: what is asked at the moment of the end may never be answered.
+func TestNobodyWaitsForRaftThatHasEnded(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	n := g.nodes[first]
+	g.stop(first)
+	for range 50 { // Raft takes some in, by chance
+		if err := n.passOn(g.ids[2]); err == nil {
+			t.Error("a member that has ended passes on what it does not have")
+		}
+	}
+}
+
 // TestStrangersAreRefused: who has another secret does not get in.
 func TestStrangersAreRefused(t *testing.T) {
 	g := newTestGroup(t, 2, 1)

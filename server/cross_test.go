@@ -321,3 +321,34 @@ func TestKilledScriptKeepsNobodyBusy(t *testing.T) {
 		}
 	}
 }
+
+// A transaction that waits for the world to stop is asked again whether it may run: somebody else's command was there first.
+func TestWhoWaitsForTheWorldIsAskedAgain(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	c, o := ts.dial(), ts.dial()
+	for n := range 20 {
+		c.want("multi", "OK")
+		c.want(fmt.Sprint("set k ", n), "QUEUED")
+		c.want("client list", "QUEUED")
+		ts.world.Lock() // as if o had stopped it
+		before := ts.engine.Traffic().BytesIn
+		c.send("exec")
+		eventually(t, "arriving", func() bool { return ts.engine.Traffic().BytesIn > before })
+		for _, ex := range ts.executors { // in whose turn it arrived waits for the world
+			ex.enter()
+			ex.leave()
+		}
+		ts.pause.until_ms.Store(time.Now().UnixMilli() + 100_000)
+		ts.worlds.Add(1)
+		ts.world.Unlock()
+		eventually(t, "waiting", func() bool { return ts.stats.blocked.Load() == 1 })
+		if v := o.do("get k"); v == fmt.Sprint(n) {
+			t.Fatal("the transaction ran during the pause")
+		}
+		o.want("client unpause", "OK")
+		o.want("get k", fmt.Sprint(n))
+		if v, _ := c.read().([]any); len(v) != 2 || v[0] != "OK" {
+			t.Fatal(v)
+		}
+	}
+}

@@ -17,6 +17,10 @@ const (
 	builtFill        = 90                                  // percent of the slots that a new segment may have in use
 	touched          = 48                                  // keys that are loaded at a time before they are read
 	maxRebuilds      = 3                                   // of one insertion
+
+	clusterMin   = 32 // entries of a chain that tell something of the hashes
+	clusterDepth = 20 // bits in which they must not agree to be parted: so deep is the directory of 300 million keys
+	clusterBits  = 4  // beyond the depth, in which a segment's entries may agree: then their places differ in enough others
 )
 
 // sizes are the numbers of buckets that a segment may have: small ones in small steps, because small tables are many,
@@ -259,16 +263,52 @@ func (t *Table) makeRoom(s *segment) bool {
 	switch {
 	case s.e.chained > maxChainGathered:
 		return false
-	case total*2 < int(s.n)*slots:
-		return false // it is not for lack of slots that there is no room
+	case total*2 < int(s.n)*slots: // it is not for lack of slots that there is no room
+		if agree := t.agreement(s); agree >= clusterDepth || agree <= s.depth+clusterBits {
+			return false
+		}
+		t.split(s)
+		return true
 	case s.n < maxBuckets:
 		t.resize(s, max(sizeAbove(s.n), sizeFor(total, builtFill)))
 		return true
-	case s.depth < t.depthLimit():
+	case s.depth < t.depthLimit() || t.agreement(s) < clusterDepth:
 		t.split(s)
 		return true
 	}
 	return false
+}
+
+// agreement is in how many leading bits the hashes of a segment's chain agree; 64 if they are too few to tell. Entries that
+// come in the order of their hashes, as when one table is filled by walking another, agree in more bits than the segment's
+// depth: there are deep segments for them long before there are that many keys, and the rest of the table follows. Entries
+// that agree in more than clusterDepth bits are of a broken hash: the directory does not become deep for them.
+func (t *Table) agreement(s *segment) uint {
+	if s.e.chained < clusterMin {
+		return 64
+	}
+	first, differ, any := uint64(0), uint64(0), false
+	t.eachChained(s, func(_ uint32, h uint64, _ uint16) {
+		if !any {
+			first, any = h, true
+		}
+		differ |= h ^ first
+	})
+	return uint(bits.LeadingZeros64(differ))
+}
+
+// clustered tells whether all entries of a segment would have about the same place one level up.
+func (t *Table) clustered(s *segment) bool {
+	if s.e.total() < clusterMin {
+		return false
+	}
+	var l itemList
+	t.gather(s, &l)
+	low, high := l.items[0].place, l.items[0].place
+	for _, it := range l.items[1:l.n] {
+		low, high = min(low, it.place), max(high, it.place)
+	}
+	return bits.LeadingZeros16(low^high) >= 16-placeBits+clusterBits-1
 }
 
 // depthLimit is how deep segments may be. It lets the directory have one entry for each 16 keys, 30 times what hashes

@@ -80,6 +80,9 @@ func (t *Table) tend(s *segment) (cost int) {
 		if s.start&bit == 0 {
 			return cost // its turn comes with the other half
 		}
+		if s.e.total() == 0 && t.clustered(&other) || other.e.total() == 0 && t.clustered(s) {
+			break // a table that is being filled in the order of its hashes
+		}
 		t.merge(&other, s)
 		*s = t.segment(s.start)
 		cost += rebuilt

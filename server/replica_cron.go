@@ -63,8 +63,13 @@ func (srv *Server) pingPeers(ex *executor) {
 	ex.feedPeers()
 }
 
-// say puts a request into the stream that is no effect of a command.
-func (srv *Server) say(request string) { srv.journal.say(command.ToReplicas, []byte(request)) }
+// say puts a request into the stream that is no effect of a command. A member of a group that rests says nothing: its position
+// is one in a history that others go on with, and whatever it added would stand where they have something else.
+func (srv *Server) say(request string) {
+	if !srv.resting() {
+		srv.journal.say(command.ToReplicas, []byte(request))
+	}
+}
 
 // say hands a sink a request that is no effect: it needs no database.
 func (j *journal) say(to command.Target, p []byte) {

@@ -142,3 +142,32 @@ func TestRestartWithExpiredKeys(t *testing.T) {
 		t.Errorf("%d snapshots were sent", n)
 	}
 }
+
+// TestRestingMemberKeepsItsPosition: a member of a group that was killed and is back, and not told yet who the primary is, goes
+// on later from the position that its disk has. Clients that ask it meanwhile must not move that.
+func TestRestingMemberKeepsItsPosition(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--repl-diskless-sync-delay", "0"}
+	a := startServer(t, options...)
+	b := startServer(t)
+	b.follow(a)
+	c := a.dial()
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c.want("set k v", "OK")
+	c.want("wait 1 0", 1)
+	b.stop()
+	a.stop()
+
+	a = startServer(t, append(options, "--write-safety", "sync 1", "--event-loops", "1", "--failover-group", "main",
+		"--failover-listen", "127.0.0.1:0", "--failover-peers", "127.0.0.1:1 127.0.0.1:2")...)
+	c = a.dial()
+	at := c.number("replication", "master_repl_offset")
+	if at == 0 {
+		t.Fatal("the position is lost")
+	}
+	a.dial().send("get", "k") // the answer waits for what nobody can confirm now
+	eventually(t, "the request", func() bool { return c.info("commandstats", "cmdstat_get") != "" })
+	if now := c.number("replication", "master_repl_offset"); now != at {
+		t.Errorf("the position has moved by %d", now-at)
+	}
+}

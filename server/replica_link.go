@@ -110,6 +110,13 @@ func (l *link) run() {
 		<-l.before.over
 		l.before = nil
 	}
+	select { // a group may name the primary while this server's own data is still being loaded: nothing may come between
+	case <-srv.ready:
+	case <-l.ctx.Done():
+		return
+	case <-srv.stopping:
+		return
+	}
 	said, saidAt := "", time.Time{}
 	for !l.dead.Load() {
 		err := l.once()

@@ -73,9 +73,9 @@ func (d *failpoints) OpenFile(name string, flag int, perm fs.FileMode) (DiskFile
 
 func (d *failpoints) Rename(from, to string) error {
 	return d.around("rename", to, func() error {
-		err := d.Disk.Rename(from, to)
-		d.mu.Lock()
+		d.mu.Lock() // else the power may go in between, and the file is cut to the size of the one before it
 		defer d.mu.Unlock()
+		err := d.Disk.Rename(from, to)
 		d.synced[to] = d.synced[from]
 		delete(d.synced, from)
 		return err

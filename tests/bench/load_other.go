@@ -42,3 +42,6 @@ func writeRaw(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
 
 // threadTime is only known on Linux.
 func threadTime() time.Duration { return 0 }
+
+// goFirst does nothing where threads have no such order.
+func goFirst() {}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,15 +39,19 @@ type probe struct {
 
 func startProbe(server *peer.Server) (*probe, error) {
 	collect := withoutCollector()
-	c, err := server.Dial()
+	fd, err := dialRaw(server.Addr)
 	if err != nil {
 		collect()
 		return nil, err
 	}
-	c.Timeout = time.Minute
 	p := &probe{collect: collect, stop: make(chan struct{}), pause: 200 * time.Microsecond}
 	p.done.Go(func() {
-		defer c.Close()
+		defer closeRaw(fd)
+		// It has a thread of its own, which goes before that of the load: what it waits for is the server, and not the
+		// processor that both share. The thread ends with it.
+		runtime.LockOSThread()
+		goFirst()
+		request, buf := words(nil, "GET", "probe"), make([]byte, 4096)
 		for {
 			select {
 			case <-p.stop:
@@ -54,7 +59,7 @@ func startProbe(server *peer.Server) (*probe, error) {
 			default:
 			}
 			sent := time.Now()
-			if _, p.err = c.Do("GET", "probe"); p.err != nil {
+			if p.err = askRaw(fd, request, buf); p.err != nil {
 				return
 			}
 			p.gets.add(int64(time.Since(sent)))
@@ -62,6 +67,25 @@ func startProbe(server *peer.Server) (*probe, error) {
 		}
 	})
 	return p, nil
+}
+
+// askRaw sends a request and waits for its reply, of which buf holds a part at a time.
+func askRaw(fd int, request, buf []byte) error {
+	if _, err := writeRaw(fd, request); err != nil {
+		return err
+	}
+	for skip := (skipper{}); ; {
+		n, err := readRaw(fd, buf)
+		if err == nil && n == 0 {
+			err = errClosed
+		}
+		if err != nil {
+			return err
+		}
+		if done, err := skip.take(buf[:n], false); err != nil || done > 0 {
+			return err
+		}
+	}
 }
 
 // end stops the probe and notes what it saw.

@@ -190,7 +190,7 @@ func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) 
 	srv.secure.turnstile = make(turnstile, max(1, runtime.GOMAXPROCS(0)-srv.loops))
 	seed := maphash.MakeSeed()
 	ks, err := keyspace.New(keyspace.Options{
-		Shards:    int(conf.Shards.Get()),
+		Shards:    shardsFor(int(conf.Shards.Get()), srv.loops),
 		Databases: int(conf.Databases.Get()),
 		Hash:      func(key []byte) uint64 { return maphash.Bytes(seed, key) },
 		Seed:      rand.Uint64(),

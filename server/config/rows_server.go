@@ -5,7 +5,7 @@ import "math"
 // Server: the process: its threads, logs, signals and doors for operators.
 type Server struct {
 	Databases                      Int
-	Shards                         Int // a power of two
+	Shards                         Int // a power of two; 0: by the number of processors
 	EventLoops                     Int // 0 is one for each processor
 	Daemonize                      Bool
 	Supervised                     Enum[SupervisedMode]
@@ -66,7 +66,7 @@ type Server struct {
 
 var serverRows = []*Row{
 	integer("databases", 16, 1, math.MaxInt32, func(c *Config) *Int { return &c.Databases }).immutable(),
-	valid(integer("shards", 64, 1, 64, func(c *Config) *Int { return &c.Shards }), checkPowerOfTwo).immutable().larder(),
+	valid(integer("shards", 0, 0, 64, func(c *Config) *Int { return &c.Shards }), checkPowerOfTwo).immutable().larder(),
 	integer("event-loops", 0, 0, 1024, func(c *Config) *Int { return &c.EventLoops }).immutable().larder(),
 	boolean("daemonize", false, func(c *Config) *Bool { return &c.Daemonize }).immutable(),
 	enum("supervised", SupervisedNo, supervisedModeWords, func(c *Config) *Enum[SupervisedMode] { return &c.Supervised }).immutable(),

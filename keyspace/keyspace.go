@@ -58,6 +58,7 @@ type Keyspace struct {
 	squeezeTurn atomic.Uint32 // of the shards, to be squeezed
 	squeezeIdle atomic.Int32  // calls that the last one without gain made do nothing,
 	squeezeRest atomic.Int32  // and those of them that are left; below 0 none is, as several may count it down at once
+	squeezeGaps atomic.Int64  // the gaps that were left then
 	evictions   atomic.Uint32 // that were tried
 	grain       atomic.Int64  // by how much a shard may change before it tells; see usedGrain
 	policyBytes atomic.Int64  // what the policy keeps, as it is part of used

@@ -11,10 +11,11 @@ import (
 // It is for when memory is short now; defragmentation does the same for more and at leisure.
 //
 // Where nothing was gained the next calls do nothing, twice as many each time: at the limit, with values of one size, shards are
-// as dense as they get, and every write would look at some of them again.
+// as dense as they get, and every write would look at some of them again. That ends when what has left meanwhile has made
+// room in the pages.
 func (v *View) Squeeze() bool {
 	ks := v.ks
-	if ks.squeezeRest.Load() > 0 {
+	if ks.squeezeRest.Load() > 0 && ks.gaps()-ks.squeezeGaps.Load() < squeezeWorth {
 		ks.squeezeRest.Add(-1)
 		return false
 	}
@@ -41,15 +42,20 @@ func (v *View) Squeeze() bool {
 	idle := min(2*ks.squeezeIdle.Load()+1, squeezeIdleMost)
 	ks.squeezeIdle.Store(idle)
 	ks.squeezeRest.Store(idle)
+	ks.squeezeGaps.Store(ks.gaps())
 	return false
 }
+
+// gaps is what of the pages holds no data, in bytes.
+func (ks *Keyspace) gaps() int64 { return ks.Resident() - ks.Used() }
 
 const (
 	squeezeShards = 4       // shards that are asked before it is given up
 	squeezeSlabs  = 3       // slabs of one that are tried
 	squeezeTrim   = 1 << 20 // bytes given back at once
 
-	squeezeIdleMost = 63 // calls that do nothing after one without gain
+	squeezeIdleMost = 63       // calls that do nothing after one without gain,
+	squeezeWorth    = 64 << 10 // unless gaps have become larger by so many bytes
 )
 
 // moveEntry moves the allocation r of a slab, if it is an entry: it is if the table of a database names it under the key

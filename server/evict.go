@@ -21,8 +21,9 @@ import (
 // enough.
 const (
 	evictAtOnce   = 64 // steps by which one command makes room at most: what is still too much is left to the next ones
-	squeezeAtOnce = 4  // of them, those that do not remove a key
-	buryAtOnce    = 16 // and those that give back what was dropped before
+	squeezeAtOnce = 4  // of them, those that do not remove a key,
+	buryAtOnce    = 16 // those that give back what was dropped before,
+	sparseAtOnce  = 4  // and those that remove one only because pages are too many: they are given back when enough has left
 
 	// A process of less than smallLimit is mostly program: there the data alone counts. From largeLimit on all does.
 	smallLimit = 32 << 20
@@ -140,7 +141,7 @@ func (ex *executor) makeRoom() bool {
 	}
 	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.now) && !srv.failoverPaused()
 	samples := int(srv.conf.MaxmemorySamples.Get())
-	squeezed, buried := 0, 0
+	squeezed, buried, sparse := 0, 0, 0
 	for range evictAtOnce {
 		if srv.ks.Graves() != 0 { // what is gone already comes before what is still wanted
 			if buried == buryAtOnce {
@@ -164,6 +165,12 @@ func (ex *executor) makeRoom() bool {
 		}
 		if !evicts {
 			return !srv.dataOver() && squeezed < squeezeAtOnce
+		}
+		if !srv.dataOver() {
+			if sparse == sparseAtOnce {
+				return true
+			}
+			sparse++
 		}
 		srv.blameClients(ex.now)
 		if !ex.view.Evict(samples) {

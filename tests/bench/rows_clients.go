@@ -231,16 +231,19 @@ func blockedOn(s *settings, t *table, row string, p peer.Program, n int) error {
 		}
 		waiting = infoNumber(v.String(), "blocked_clients")
 	}
-	began := time.Now()
-	for range 1000 {
-		if _, err := c.Do("PING"); err != nil {
-			return err
-		}
-	}
 	t.add(clientSection, row, "blocked clients", p.Name, float64(n))
-	t.add(clientSection, row, "PING us", p.Name, float64(time.Since(began).Microseconds())/1000)
+	for range s.rounds {
+		const pings = 1000
+		began := time.Now()
+		for range pings {
+			if _, err := c.Do("PING"); err != nil {
+				return err
+			}
+		}
+		t.add(clientSection, row, "PING us", p.Name, float64(time.Since(began).Microseconds())/pings)
+	}
 	served := min(n, 5000)
-	began = time.Now()
+	began := time.Now()
 	for range served {
 		if _, err := c.Do("RPUSH", "queue", "x"); err != nil {
 			return err

@@ -59,6 +59,15 @@ func (srv *Server) processOver() bool {
 	return limit > smallLimit && srv.pressingMemory(limit) > limit
 }
 
+// farOutOfMemory tells whether the data has passed maxmemory, or the process by more than what commands leave to the next ones.
+func (srv *Server) farOutOfMemory() bool {
+	limit := srv.ks.MaxMemory()
+	return srv.dataOver() || limit > smallLimit && srv.pressingMemory(limit) > limit+limit/farPart
+}
+
+// farPart is the part of maxmemory by which pages may be too many before somebody else than the commands that write gives keys up.
+const farPart = 128
+
 // pressingMemory is what of the process is compared with a limit of more than smallLimit.
 func (srv *Server) pressingMemory(limit int64) int64 {
 	used := srv.ks.Used()

@@ -189,13 +189,13 @@ func (j *janitor) bury(start time.Time) (more bool) {
 	return j.graves != 0
 }
 
-// shrink makes room if the data is beyond maxmemory, because that was lowered, for the rest of the stretch. It tells whether
-// there is more to do.
+// shrink makes room if the data or the process is far beyond maxmemory, because that was lowered, for the rest of the stretch. It
+// tells whether there is more to do. What commands have just added they make room for themselves.
 func (j *janitor) shrink(start time.Time) (more bool) {
 	defer func() { j.srv.stats.noteOver(j.srv.dataOver(), j.ex.now) }()
-	for j.srv.outOfMemory() && j.ex.makeRoom() {
+	for j.srv.farOutOfMemory() && j.ex.makeRoom() {
 		if time.Since(start) >= stretch {
-			return j.srv.outOfMemory()
+			return j.srv.farOutOfMemory()
 		}
 	}
 	return false

@@ -51,18 +51,6 @@ func Append(dst []byte, f float64) []byte {
 	if v, ok := Int(f); ok {
 		return strconv.AppendInt(dst, v, 10)
 	}
-	return appendShortest(dst, f)
-}
-
-// AppendShortest is Append without a way of its own for integers: 1e17 is 1e+17 here. So DEBUG DIGEST of Redis 7.2 has it.
-func AppendShortest(dst []byte, f float64) []byte {
-	if f == 0 || f != f || math.IsInf(f, 0) {
-		return Append(dst, f)
-	}
-	return appendShortest(dst, f)
-}
-
-func appendShortest(dst []byte, f float64) []byte {
 	if f < 0 {
 		dst = append(dst, '-')
 	}

@@ -77,7 +77,7 @@ func (d *Digest) value(c *Ctx, key []byte, in keyspace.Info) {
 		zset.Each(func(member []byte, score float64) bool {
 			var pair Digest
 			pair.mix(member)
-			pair.mix(decimal.AppendShortest(text[:0], score))
+			pair.mix(decimal.Append17(text[:0], score))
 			d.add(pair[:])
 			return true
 		})

@@ -130,8 +130,11 @@ func (ex *executor) guardGates(s *session, row *command.Row) resp.Error {
 	if !writes && !s.has(row, spec.ReadOnly) && !s.has(row, spec.MayReplicate) {
 		return ""
 	}
+	if e := ex.guardAsks(s, writes); e != "" {
+		return e // that tells nothing which may still be lost
+	}
 	s.guarded = true
-	return ex.guardAsks(s, writes)
+	return ""
 }
 
 // guardScript is the guard's gate for a script that is about to write: only then it is known that it does.

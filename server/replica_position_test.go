@@ -165,7 +165,7 @@ func TestRestingMemberKeepsItsPosition(t *testing.T) {
 	if at == 0 {
 		t.Fatal("the position is lost")
 	}
-	a.dial().send("get", "k") // the answer waits for what nobody can confirm now
+	a.dial().send("get", "k") // is refused: nobody can confirm now what it would tell
 	eventually(t, "the request", func() bool { return c.info("commandstats", "cmdstat_get") != "" })
 	if now := c.number("replication", "master_repl_offset"); now != at {
 		t.Errorf("the position has moved by %d", now-at)

@@ -145,11 +145,13 @@ func (ex *executor) condemn(s *session) {
 	case s.conn.Pending() > 0 && !s.conn.Full() && !ex.srv.guard.on.Load(): // it was given something before: an element, that nobody else gets
 		s.conn.CloseAfterReply()
 		s.ex.post(func() { s.ex.post(s.closeFull) })
-	case s.ex == ex:
-		s.close()
 	default:
-		s.conn.Kill(netloop.ErrKilled)
-		s.conn.Sever() // it hears of it now
+		if s.ex == ex {
+			s.close()
+		} else {
+			s.conn.Kill(netloop.ErrKilled)
+		}
+		s.conn.Sever() // it hears of it now, not when its loop comes to it
 	}
 }
 

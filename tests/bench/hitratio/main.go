@@ -67,7 +67,7 @@ func run() error {
 	policies := flag.String("policies", "allkeys-lru,allkeys-lfu,allkeys-random,allkeys-s3fifo", "policies of the server, comma-separated")
 	shares := flag.String("shares", "0.1,0.3,1,3,5,10,25", "sizes of the cache, in percent of what the trace touches")
 	flag.Int64Var(&o.least, "least", 500, "smallest cache, in objects of average size")
-	flag.IntVar(&o.shards, "shards", 64, "shards of the keyspace; the server's default is 64")
+	flag.IntVar(&o.shards, "shards", 16, "shards of the keyspace; the server has that many on up to two processors")
 	flag.IntVar(&o.samples, "samples", 5, "maxmemory-samples of our own policies")
 	flag.BoolVar(&o.bytes, "bytes", false, "the cache is so many bytes, not objects; for traces with sizes")
 	flag.BoolVar(&o.bySize, "by-size", false, "s3fifo-by-size: large objects have to be used more than small ones")

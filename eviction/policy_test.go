@@ -280,6 +280,48 @@ func TestAmongEqualsChanceDecides(t *testing.T) {
 	}
 }
 
+// uneven is a shelf whose samples are of places that hold two entries or ten, in turn.
+type uneven struct{ *shelf }
+
+func (s uneven) Sample(rnd uint64) (list []Candidate) {
+	s.asked++
+	place := int(rnd % uint64(len(s.hashes)/6))
+	from, n := place/2*12, 2
+	if place%2 == 1 {
+		from, n = from+2, 10
+	}
+	for i := range n {
+		list = append(list, s.candidate(from+i))
+	}
+	return list
+}
+
+// TestFewAtAPlaceAreLittleWorseOff: under LFU it matters little whether an entry stands with few others or with many. It did
+// matter: a small cache lost nearly all that came while others were let alone.
+func TestFewAtAPlaceAreLittleWorseOff(t *testing.T) {
+	p := ByName("allkeys-lfu")
+	clock := Clock{LogFactor: 10, DecayTime: 1}
+	clock.Use(p.Words)
+	s, r := uneven{newShelf()}, rand.New(rand.NewPCG(9, 9))
+	for i := range 1200 {
+		s.put(uint64(i+1)<<32, clock.New(now))
+	}
+	var st State
+	few, all := 0, 20_000
+	for range all {
+		c, ok := p.Policy.Victim(s, &st, Moment{Clock: &clock, Now_ms: now, Rnd: r.Uint64(), Samples: 5})
+		if !ok {
+			t.Fatal("there was none to leave")
+		}
+		if i, _ := slices.BinarySearch(s.hashes, s.hashOf(c)); i%12 < 2 {
+			few++
+		}
+	}
+	if share := float64(few) * 6 / float64(all); share > 1.7 {
+		t.Errorf("entries with one neighbour leave %.2f times as often as they should", share)
+	}
+}
+
 // TestOneHitWondersLeaveFirst: a stream of entries that are used once passes by those that are used again.
 func TestOneHitWondersLeaveFirst(t *testing.T) {
 	clock := Clock{FIFO: true}

@@ -27,25 +27,26 @@ func (st *State) fromPool(src Source, at Moment, exact bool, rank func(c Candida
 	rnd := at.Rnd
 	for seen, tries := 0, 0; seen < at.Samples && tries < sampleTries; tries++ {
 		list := src.Sample(rnd)
-		n := len(list)
+		room, n := len(list), len(list)
 		if exact {
-			n = min(n, at.Samples-seen)
+			room = max(room, placeRoom)
+			n = min(room, at.Samples-seen)
 		}
-		from := 0
-		if len(list) > 0 {
-			high, _ := bits.Mul64(rnd*0xd6e8feb86659fd93, uint64(len(list)))
-			from = int(high)
-		}
+		high, _ := bits.Mul64(rnd*0xd6e8feb86659fd93, uint64(room))
+		from := int(high)
 		st.mu.Lock()
 		for i := range n {
-			c := list[(from+i)%len(list)]
+			if (from+i)%room >= len(list) {
+				continue
+			}
+			seen++
+			c := list[(from+i)%room]
 			if r := rank(c, at); p.wants(r) {
 				_, where := src.Hash(c)
 				p.add(where, r)
 			}
 		}
 		st.mu.Unlock()
-		seen += n
 		rnd = rnd*0x5851f42d4c957f2d + 0x14057b7ef767814f
 	}
 	for {
@@ -68,6 +69,11 @@ func (st *State) fromPool(src Source, at Moment, exact bool, rank func(c Candida
 	}
 	return Candidate{}, false
 }
+
+// placeRoom is how many entries a place has room for, see Source.Sample. Who takes only a part of what stands at a place takes a
+// part of its room: if it were a part of the entries, those that stand with few others would be looked at more often, and as they
+// leave, those that are left there more often still.
+const placeRoom = 12
 
 // sampleTries bounds how many places are looked at for one choice.
 const sampleTries = 16

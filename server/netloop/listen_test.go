@@ -328,9 +328,10 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	const n = 1000
 	connect(n)
 	wait(t, "all are served", func() bool { return s.ran.Load() == 2*(100+n) })
-	each := (heap() - before) / n
+	each := int64(0)
+	wait(t, "at most 1024 bytes of the Go heap for each idle connection", func() bool { // the last turn may still give buffers back
+		each = (heap() - before) / n
+		return each <= 1024
+	})
 	t.Logf("%d bytes for each", each)
-	if each > 1024 {
-		t.Errorf("%d bytes of the Go heap for an idle connection", each)
-	}
 }

@@ -27,7 +27,7 @@ type Moment struct {
 type Source interface {
 	// Len is about how many there are.
 	Len() int
-	// Sample is the entries of a random place, about a dozen.
+	// Sample is the entries of a random place, PlaceRoom of them as a rule at most.
 	Sample(rnd uint64) []Candidate
 	// Next is an entry that was not returned for longest: a hand goes over each shard in the order of the hashes. It is
 	// false if there is none, or none nearby.

@@ -29,7 +29,7 @@ func (st *State) fromPool(src Source, at Moment, exact bool, rank func(c Candida
 		list := src.Sample(rnd)
 		room, n := len(list), len(list)
 		if exact {
-			room = max(room, placeRoom)
+			room = max(room, PlaceRoom)
 			n = min(room, at.Samples-seen)
 		}
 		high, _ := bits.Mul64(rnd*0xd6e8feb86659fd93, uint64(room))
@@ -70,10 +70,10 @@ func (st *State) fromPool(src Source, at Moment, exact bool, rank func(c Candida
 	return Candidate{}, false
 }
 
-// placeRoom is how many entries a place has room for, see Source.Sample. Who takes only a part of what stands at a place takes a
+// PlaceRoom is how many entries a place has room for, see Source.Sample. Who takes only a part of what stands at a place takes a
 // part of its room: if it were a part of the entries, those that stand with few others would be looked at more often, and as they
 // leave, those that are left there more often still.
-const placeRoom = 12
+const PlaceRoom = 12
 
 // sampleTries bounds how many places are looked at for one choice.
 const sampleTries = 16

@@ -257,6 +257,9 @@ func (c *choice) offer(sh *Shard, d *database, slot table.Slot, e arena.Ref) (ev
 	return eviction.Candidate{Word: access(it.bytes()), Expire_ms: it.expire(), Size: size, ID: len(c.items) - 1}, true
 }
 
+// A place, in the words of package eviction, is a bucket.
+var _ = [1]struct{}{}[eviction.PlaceRoom-table.BucketSlots]
+
 // Sample is the entries of a random bucket that may leave.
 func (c *choice) Sample(rnd uint64) []eviction.Candidate {
 	sh, d := c.take(int(rnd>>40) & (len(c.v.ks.shards) - 1))

@@ -17,6 +17,9 @@ const (
 	maxBlocks  = maxBuckets / blockLines
 )
 
+// BucketSlots is how many entries have room in a bucket.
+const BucketSlots = slots
+
 // Fields of a bucket's meta word.
 const (
 	slotMask      = 1<<slots - 1

@@ -183,11 +183,17 @@ func TestComesBackEmpty(t *testing.T) {
 			}
 			c := now.client()
 			defer c.Close()
-			role, err := c.Do(t.Context(), "ROLE").Slice()
-			if err != nil || len(role) == 0 || role[0] != "master" {
+			var role *redis.Cmd
+			var get *redis.StringCmd
+			_, _ = c.TxPipelined(t.Context(), func(tx redis.Pipeliner) error { // at once: it may become a replica in between
+				role, get = tx.Do(t.Context(), "ROLE"), tx.Get(t.Context(), "round")
+				return nil
+			})
+			if is, err := role.Slice(); err != nil || len(is) == 0 || is[0] != "master" {
 				return false
 			}
-			read, err = c.Get(t.Context(), "round").Result()
+			var err error
+			read, err = get.Result()
 			return err == nil || errors.Is(err, redis.Nil)
 		})
 		if read != strconv.Itoa(i) {

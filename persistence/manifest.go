@@ -3,8 +3,10 @@ package persistence
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,10 +22,16 @@ import (
 //	file appendonly.aof.2.base.rdb seq 2 type b
 //	file appendonly.aof.1.incr.aof seq 1 type h
 //	file appendonly.aof.2.incr.aof seq 2 type i
+//	#SUM:8d2f0c11
+//
+// The last line is the CRC-32C of the others. redis-server skips it, and leaves it out when it writes the file; so may
+// who changes the file by hand. It has no end, which is all that tells a line that was cut.
 type Manifest struct {
 	Base    *LogName
 	History []LogName
 	Incr    []LogName
+
+	Summed bool // it was read, and had its checksum
 
 	baseSeq, incrSeq int64 // the highest that were given
 }
@@ -60,10 +68,18 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	if len(text) == 0 {
 		return nil, &ManifestError{Reason: "Found an empty AOF manifest"}
 	}
+	whole := text
 	for n := 1; len(text) > 0; n++ {
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
+		before := whole[:len(whole)-len(text)]
 		text = rest
 		if line = trimLine(line); len(line) > 0 && line[0] == '#' {
+			if sum, ok := bytes.CutPrefix(line, manifestSum); !ok {
+				continue
+			} else if wrong := checkManifest(before, sum); wrong != "" || len(rest) > 0 {
+				return nil, &ManifestError{n, string(line), cmp.Or(wrong, sumNotLast)}
+			}
+			m.Summed = true
 			continue
 		}
 		bad := func(reason string) error { return &ManifestError{n, string(line), reason} }
@@ -80,6 +96,21 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// manifestSum begins the line with the checksum.
+var manifestSum = []byte("#SUM:")
+
+// checkManifest compares the lines before the one with the checksum.
+func checkManifest(lines, sum []byte) (wrong string) {
+	if string(sum) != string(sumOf(lines)) {
+		return fmt.Sprintf("The AOF manifest file is damaged: its bytes 0 to %d do not have their checksum (whoever has changed it by hand takes this line away)", len(lines)-1)
+	}
+	return ""
+}
+
+func sumOf(lines []byte) []byte {
+	return fmt.Appendf(nil, "%08x", crc32.Checksum(lines, castagnoli))
+}
+
 func trimLine(line []byte) []byte { return bytes.TrimSuffix(line, []byte("\r")) }
 
 // What can be wrong with a line, worded as operators search logs for it.
@@ -89,6 +120,7 @@ const (
 	twoBases       = "Found duplicate base file information"
 	badSequence    = "Found a non-monotonic sequence number"
 	unknownType    = "Unknown AOF file type"
+	sumNotLast     = "Lines stand behind the checksum of the AOF manifest file"
 )
 
 // addLine takes one line over. Pairs that are not known are skipped, for the sake of versions to come.
@@ -136,7 +168,7 @@ func (m *Manifest) addLine(line string) (wrong string) {
 	return ""
 }
 
-// Format is the manifest as it stands in its file.
+// Format is the manifest as it stands in its file, before the checksum.
 func (m *Manifest) Format() []byte {
 	var b []byte
 	line := func(f LogName, typ byte) {
@@ -223,7 +255,8 @@ func ReadManifest(dir, filename string) (*Manifest, error) {
 func (m *Manifest) Write(disk Disk, dir, filename string) error {
 	name := filename + ".manifest"
 	return WriteFile(disk, filepath.Join(dir, name), "temp-"+name, false, func(f *File) error {
-		_, err := f.Write(m.Format())
+		lines := m.Format()
+		_, err := f.Write(slices.Concat(lines, manifestSum, sumOf(lines)))
 		return err
 	})
 }

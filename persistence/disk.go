@@ -15,6 +15,7 @@ import (
 type Disk interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (DiskFile, error)
 	Rename(from, to string) error
+	Link(from, to string) error // another name for a file
 	Remove(name string) error
 	Mkdir(name string) error // a folder that is there already is no error
 	SyncDir(name string) error
@@ -27,6 +28,7 @@ type DiskFile interface {
 	Name() string
 	Sync() error
 	Truncate(size int64) error
+	Lock() error // see RemoveLeftover
 	Stat() (fs.FileInfo, error)
 }
 
@@ -48,6 +50,7 @@ func (systemDisk) OpenFile(name string, flag int, perm fs.FileMode) (DiskFile, e
 type systemFile struct{ *os.File }
 
 func (systemDisk) Rename(from, to string) error { return os.Rename(from, to) }
+func (systemDisk) Link(from, to string) error   { return os.Link(from, to) }
 func (systemDisk) Remove(name string) error     { return os.Remove(name) }
 
 func (systemDisk) Mkdir(name string) error {

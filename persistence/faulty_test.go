@@ -81,6 +81,20 @@ func (d *faultyDisk) Rename(from, to string) error {
 	return nil
 }
 
+func (d *faultyDisk) Link(from, to string) error {
+	if err := d.check("link", to); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.synced[to] = d.synced[from]
+	d.later(to, func() { os.Remove(to) })
+	return nil
+}
+
 func (d *faultyDisk) Remove(name string) error {
 	if err := d.check("remove", name); err != nil {
 		return err

@@ -23,11 +23,24 @@ type File struct {
 // CreateFile makes the temporary file at path, in the folder that the file will be in. incremental says that the disk
 // is given time now and then. Commit or Discard has to follow.
 func CreateFile(disk Disk, path string, incremental bool) (*File, error) {
-	f, err := disk.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("opening the temporary file: %w", err)
+	for range lockTries {
+		f, err := disk.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("opening the temporary file: %w", err)
+		}
+		if err = f.Lock(); err == errBusy || !has(path, f) { // a server that starts has found it before it was locked
+			f.Close()
+			continue
+		}
+		if info, err := f.Stat(); err == nil && info.Size() > 0 {
+			if err := f.Truncate(0); err != nil {
+				f.Close()
+				return nil, fmt.Errorf("emptying the temporary file: %w", err)
+			}
+		}
+		return &File{disk: disk, f: f, incremental: incremental}, nil
 	}
-	return &File{disk: disk, f: f, incremental: incremental}, nil
+	return nil, fmt.Errorf("the temporary file %s: %w", path, errBusy)
 }
 
 // Write appends to the file.
@@ -45,13 +58,11 @@ func (f *File) Sync() error { return f.f.Sync() }
 
 // Commit gives the file, of which the disk has everything, its place, and waits until the disk has that, too.
 func (f *File) Commit(path string) error {
-	if err := f.f.Close(); err != nil {
-		return err
-	}
-	if err := f.disk.Rename(f.f.Name(), path); err != nil {
+	if err := f.disk.Rename(f.f.Name(), path); err != nil { // closed before, it would be taken for a leftover
 		return fmt.Errorf("moving the temporary file to its place: %w", err)
 	}
 	f.done = true
+	f.f.Close() // the disk has everything: there is nothing that could fail
 	return f.disk.SyncDir(filepath.Dir(path))
 }
 
@@ -59,8 +70,8 @@ func (f *File) Commit(path string) error {
 func (f *File) Discard() {
 	if !f.done {
 		f.done = true
-		f.f.Close()
 		f.disk.Remove(f.f.Name())
+		f.f.Close()
 	}
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -161,7 +160,7 @@ func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 	m, filename := a.manifest.Clone(), srv.conf.AppendFilename.Get()
 	if m.Empty() {
 		name := m.NewBase(filename, srv.conf.AOFUseRDBPreamble.Get()).Name
-		err := persistence.WriteFile(srv.disk, srv.logPath(name), tempBase(), false, func(f *persistence.File) error {
+		err := persistence.WriteFile(srv.disk, srv.logPath(name), srv.tempBase(), false, func(f *persistence.File) error {
 			return srv.writeStoppedBase(f)
 		})
 		if err != nil {
@@ -340,5 +339,3 @@ func (srv *Server) followLogConfig() {
 		l.SetStamps(o.Stamps)
 	}
 }
-
-func tempBase() string { return fmt.Sprintf("temp-rewriteaof-bg-%d.aof", os.Getpid()) }

@@ -33,6 +33,9 @@ func (srv *Server) loadLogAtStart() error {
 		return errLoading
 	}
 	srv.aof.manifest = m
+	if err := srv.manifestFits(m); err != nil {
+		return err
+	}
 	if err := srv.upgradeLog(); err != nil {
 		return errLoading
 	}
@@ -50,10 +53,12 @@ func (srv *Server) loadLogAtStart() error {
 		srv.log.Info(fmt.Sprintf("DB loaded from append only file: %.3f seconds", time.Since(began).Seconds()))
 		srv.repl.saved = srv.aof.loaded
 	}
+	srv.removeLeftovers()
 	if err := srv.openLogAtStart(tail); err != nil {
 		return err
 	}
 	srv.removeHistory()
+	srv.removeUnnamed()
 	return nil
 }
 

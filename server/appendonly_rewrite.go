@@ -26,7 +26,8 @@ import (
 //	   history, and removed
 //
 // When the log is being switched on there is nothing in the folder to build on: the new file has a temporary name until
-// step 4, and the manifest does not name it before.
+// step 4, and the manifest does not name it before. It keeps that name beside the new one until the manifest does: who finds
+// both after a crash knows that it was never part of a log.
 
 // tempIncr is the file that the log writes to while it has no base.
 func (srv *Server) tempIncr() string { return "temp-" + srv.conf.AppendFilename.Get() + ".incr" }
@@ -112,6 +113,8 @@ func (srv *Server) changeFile() error {
 	name := srv.tempIncr()
 	if !temp {
 		name = m.NewIncr(filename).Name
+	} else if err := srv.disk.Remove(srv.logPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // emptied, it might be a file of the log under its other name
 	}
 	file, err := persistence.CreateLogFile(srv.disk, srv.logPath(name), srv.keys.Current())
 	if err != nil {
@@ -197,7 +200,7 @@ func (srv *Server) rewriteFailed() {
 // writeBase does steps 3 and 4.
 func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions, keep int) error {
 	a := &srv.aof
-	f, err := persistence.CreateFile(srv.disk, srv.logPath(tempBase()), srv.conf.AOFRewriteIncrementalFsync.Get())
+	f, err := persistence.CreateFile(srv.disk, srv.logPath(srv.tempBase()), srv.conf.AOFRewriteIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()
 		job.Run(nil)
@@ -223,10 +226,10 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	if err := f.Commit(srv.logPath(base)); err != nil {
 		return err
 	}
-	temp := a.temp
+	temp, incr := a.temp, ""
 	if temp {
-		name := m.NewIncr(filename).Name
-		if err := srv.disk.Rename(srv.logPath(srv.tempIncr()), srv.logPath(name)); err != nil {
+		incr = srv.logPath(m.NewIncr(filename).Name)
+		if err := srv.nameTempIncr(incr); err != nil {
 			srv.disk.Remove(srv.logPath(base))
 			return err
 		}
@@ -243,7 +246,8 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 		switch srv.manifestIs(m) {
 		case no:
 			if temp {
-				srv.disk.Rename(srv.logPath(m.Incr[len(m.Incr)-1].Name), srv.logPath(srv.tempIncr()))
+				srv.disk.Rename(incr, srv.logPath(srv.tempIncr())) // without links it has no other name; with them nothing happens
+				srv.disk.Remove(incr)
 			}
 			srv.disk.Remove(srv.logPath(base))
 			return err
@@ -252,6 +256,9 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 		}
 	}
 	a.manifest, a.temp = m, false
+	if temp {
+		srv.disk.Remove(srv.logPath(srv.tempIncr()))
+	}
 	if l := a.log.Load(); l != nil {
 		for _, old := range a.before {
 			l.Drop(old)
@@ -265,6 +272,18 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	srv.noteClosedSize()
 	a.baseSize.Store(srv.logSize())
 	return nil
+}
+
+// nameTempIncr gives the file of a start the name that it will have in the manifest.
+func (srv *Server) nameTempIncr(path string) error {
+	temp := srv.logPath(srv.tempIncr())
+	if err := srv.disk.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // of a start that came to nothing
+		return err
+	}
+	if srv.disk.Link(temp, path) == nil {
+		return nil
+	}
+	return srv.disk.Rename(temp, path) // a file system without links
 }
 
 // manifestIs tells whether the folder has that manifest after writing it has failed: it may have its place, though the disk

@@ -119,7 +119,7 @@ func (srv *Server) writeBackup(job *persistence.Job, began time.Time) (path stri
 		return "", 0, err
 	}
 	path = filepath.Join(dir, "larder-"+began.UTC().Format(backupTime)+".rdb")
-	temp := filepath.Join(dir, fmt.Sprintf("temp-%d.backup", os.Getpid()))
+	temp := filepath.Join(dir, srv.tempBackup())
 	f, err := persistence.CreateFile(srv.disk, temp, srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()

@@ -195,6 +195,7 @@ func (srv *Server) loadAtStart() error {
 		return nil
 	}
 	if _, err := os.Stat(srv.snapshotPath()); errors.Is(err, os.ErrNotExist) {
+		srv.removeLeftovers()
 		return nil
 	}
 	began := time.Now()
@@ -205,6 +206,7 @@ func (srv *Server) loadAtStart() error {
 		}
 		return errLoading
 	}
+	srv.removeLeftovers()
 	srv.adoptSaved()
 	srv.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", time.Since(began).Seconds()))
 	return nil

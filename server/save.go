@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -70,18 +69,6 @@ func (srv *Server) snapshotOptions() persistence.SnapshotOptions {
 // keySaveDelay is how long a snapshot in the background waits for each key.
 func (srv *Server) keySaveDelay() time.Duration {
 	return time.Duration(srv.conf.RDBKeySaveDelay.Get()) * time.Microsecond
-}
-
-// The names of snapshots until they are whole.
-func tempSnapshot() string   { return fmt.Sprintf("temp-%d.rdb", os.Getpid()) }
-func tempBackground() string { return fmt.Sprintf("temp-bg-%d.rdb", os.Getpid()) }
-
-// Abandon removes what a process leaves that ends at once, in the middle of a snapshot.
-func (srv *Server) Abandon() {
-	dir := filepath.Dir(srv.snapshotPath())
-	for _, name := range []string{filepath.Join(dir, tempSnapshot()), filepath.Join(dir, tempBackground()), srv.logPath(tempBase())} {
-		os.Remove(name)
-	}
 }
 
 // save writes a snapshot while the caller holds all shards, and counts the changes from then on.
@@ -160,7 +147,7 @@ const (
 // runJob writes the job's file. Before it gets its place, named is told where it is, unless it is nil.
 func (srv *Server) runJob(job *persistence.Job, named func(path string) error) error {
 	st, path := &srv.saver, srv.snapshotPath()
-	temp := filepath.Join(filepath.Dir(path), tempBackground())
+	temp := filepath.Join(filepath.Dir(path), srv.tempBackground())
 	f, err := persistence.CreateFile(srv.disk, temp, srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()

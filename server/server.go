@@ -103,6 +103,7 @@ type Server struct {
 	guard    guard
 	sentinel atomic.Pointer[sentinel]
 	disk     persistence.Disk
+	temps    atomic.Int64 // that tempName has given
 	repl     replicas
 	keys     persistence.Keys // of encryption-key-file
 	saver    snapshots

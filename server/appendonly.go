@@ -52,6 +52,8 @@ type appendOnly struct {
 
 	acked, ackNext, ackEnd atomic.Int64 // see syncedOffset
 
+	awaits bool // data that could not be loaded has taken the place of what the folder has; see pauseLog
+
 	last atomic.Int64 // where the log before this one has ended: clients keep positions for as long as they live
 }
 
@@ -240,6 +242,7 @@ func (srv *Server) setAppendonly(ex *executor, on bool) error {
 	a := &srv.aof
 	switch {
 	case on && a.state.Load() == logOff:
+		a.awaits = false
 		if job := srv.saver.job.Load(); job != nil && job != a.rewriting.Load() {
 			a.state.Store(logStarting)
 			a.scheduled.Store(true)
@@ -263,8 +266,11 @@ func (srv *Server) setAppendonly(ex *executor, on bool) error {
 			srv.log.Warn("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.")
 			return errors.New("Unable to turn on AOF. Check server logs.") //lint:ignore ST1005 clients know this text
 		}
-	case !on && a.state.Load() != logOff:
-		srv.stopLog()
+	case !on:
+		a.awaits = false
+		if a.state.Load() != logOff {
+			srv.stopLog()
+		}
 	}
 	return nil
 }
@@ -296,15 +302,33 @@ func (srv *Server) stopLog() {
 // stopped and ex holds all shards.
 func (srv *Server) restartLog(ex *executor) {
 	a := &srv.aof
-	if a.state.Load() == logOff {
+	if a.state.Load() == logOff && !a.awaits {
 		return
 	}
 	srv.stopLog()
+	a.awaits = false
 	a.state.Store(logStarting)
 	if srv.saver.job.Load() != nil {
 		a.scheduled.Store(true)
 	} else {
 		srv.rewrite(ex)
+	}
+}
+
+// pauseLog follows a snapshot of the primary that could not be loaded: there is no data now, and what the folder has is better
+// than that for whoever starts with it. The log goes on with the next data that come, or when this server is nobody's replica
+// any more. The world is stopped.
+func (srv *Server) pauseLog() {
+	if a := &srv.aof; a.state.Load() != logOff {
+		srv.stopLog()
+		a.awaits = true
+	}
+}
+
+// resumeLog begins the log that pauseLog has ended with the data that there is. The world is stopped, ex holds all shards.
+func (srv *Server) resumeLog(ex *executor) {
+	if srv.aof.awaits {
+		srv.restartLog(ex)
 	}
 }
 

@@ -204,8 +204,12 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 			srv.functions.set.Store(functions)
 		}
 		srv.endLoading()
-		if !srv.ended.Load() { // else what the disk has is better than what could not be loaded
+		switch {
+		case err == nil:
 			srv.replaced(ex)
+		case !srv.ended.Load(): // else it is closed as it is
+			srv.wakeAll(ex)
+			srv.pauseLog()
 		}
 	})
 	if err == nil && l.dead.Load() {
@@ -326,8 +330,13 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 
 // replaced follows the replacement of all data by a snapshot of the primary. The world is stopped, all shards are held.
 func (srv *Server) replaced(ex *executor) {
+	srv.wakeAll(ex)
+	srv.restartLog(ex)
+}
+
+// wakeAll lets clients that are blocked look at what there is now. The world is stopped, all shards are held.
+func (srv *Server) wakeAll(ex *executor) {
 	for db := range srv.ks.Databases() {
 		ex.wakeDatabase(db)
 	}
-	srv.restartLog(ex)
 }

@@ -239,6 +239,53 @@ func TestFlushBeforeLoad(t *testing.T) {
 	r.want("dbsize", 10)
 }
 
+// TestLogOutlivesHalfSnapshot: a replica that has given its data up for a snapshot which does not come to its end keeps the log of
+// the data that it had, for a start, until it has other data or is nobody's replica.
+func TestLogOutlivesHalfSnapshot(t *testing.T) {
+	for _, then := range []string{"is started again", "tries again", "is made a primary", "is told to have no log"} {
+		a := startServer(t, "--repl-diskless-sync-delay", "0", "--rdb-key-save-delay", "1000000", "--save", "")
+		options := []string{"--repl-diskless-load", "flush-before-load", "--dir", t.TempDir(), "--appendonly", "yes", "--save", ""}
+		b := startServer(t, options...)
+		c, r := a.dial(), b.dial()
+		c.want("debug populate 10 new", "OK")
+		r.want("debug populate 20 old", "OK")
+		rewriteLog(t, r) // what DEBUG makes is in no log
+		host, port, _ := strings.Cut(a.addr, ":")
+		r.want("replicaof "+host+" "+port, "OK")
+		eventually(t, "the loading", func() bool { return r.number("persistence", "loading") == 1 })
+		c.want("config set repl-diskless-sync-delay 100", "OK")
+		c.want("client kill type replica", 1)
+		eventually(t, "the end of the loading", func() bool { return r.number("persistence", "loading") == 0 })
+		r.want("dbsize", 0)
+		want := 20
+		switch then {
+		case "tries again":
+			c.want("config set rdb-key-save-delay 0 repl-diskless-sync-delay 0", "OK")
+			eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
+			eventually(t, "the log", func() bool { return b.aof.state.Load() == logOn })
+			c.want("set last one", "OK")
+			eventually(t, "the last write", func() bool { return r.do("get last") == "one" })
+			want = 11
+		case "is made a primary":
+			r.want("replicaof no one", "OK")
+			r.want("set last one", "OK")
+			eventually(t, "the log", func() bool { return b.aof.state.Load() == logOn })
+			want = 1
+		case "is told to have no log":
+			r.want("config set appendonly no", "OK")
+			r.want("replicaof no one", "OK")
+			if state := b.aof.state.Load(); state != logOff {
+				t.Errorf("the log is %d", state)
+			}
+		}
+		b.stop()
+		again := startServer(t, options...)
+		again.dial().want("dbsize", want)
+		again.stop()
+		a.stop()
+	}
+}
+
 // TestFailoverAsked has clients ask for failovers again and again while the time of each is over at once: everybody gets an
 // answer.
 func TestFailoverAsked(t *testing.T) {

@@ -1,10 +1,10 @@
 // Package crash kills a real server, again and again, and looks whether it has kept its word: under appendfsync always
-// everything that was acknowledged is there after a restart, a transaction is there as a whole or not at all, and the
-// server always starts.
+// everything that was acknowledged is there after a restart, a transaction is there as a whole or not at all, the
+// server always starts, and what it was in the middle of leaves no files behind.
 //
 // Half of the rounds kill at a random moment; the others at a random point before or after a wait for the disk, a rename
-// or a removal, in a build with the tag failpoints, and every second of those loses what the disk had not been waited
-// for, as when the power goes. The folder goes from round to round.
+// or a removal, in a build with the tag failpoints, and most of those lose what the disk had not been waited
+// for, bytes and names, as when the power goes. The folder goes from round to round.
 //
 //	go test ./tests/crash                        50 rounds
 //	go test ./tests/crash -rounds 1000 -v        by hand
@@ -13,6 +13,7 @@ package crash
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -36,6 +37,7 @@ type server struct {
 	binary string
 	dir    string
 	port   string
+	args   []string
 	cmd    *exec.Cmd
 	gone   chan struct{}
 }
@@ -50,6 +52,7 @@ func (s *server) start(env ...string) bool {
 	defer out.Close()
 	s.cmd = exec.Command(s.binary, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes",
 		"--appendfsync", "always", "--auto-aof-rewrite-min-size", "64kb", "--auto-aof-rewrite-percentage", "30", "--shards", "8")
+	s.cmd.Args = append(s.cmd.Args, s.args...)
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {
@@ -96,6 +99,22 @@ type model struct {
 	mu    sync.Mutex
 	acked map[string]int
 	pairs int // transactions
+
+	floor      map[string]int // what was acknowledged when the log was switched off, while it is; nil while it is on
+	floorPairs int
+}
+
+// logOff says that from now on nothing is promised; logOn that everything is.
+func (m *model) logOff() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.floor, m.floorPairs = maps.Clone(m.acked), m.pairs
+}
+
+func (m *model) logOn() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.floor = nil
 }
 
 func (m *model) ack(key string, n int) {
@@ -140,8 +159,8 @@ func (m *model) write(addr string, id, from int) {
 	}
 }
 
-// disturb asks for rewrites and snapshots, and switches the policy.
-func disturb(addr string, seed uint64) {
+// disturb asks for rewrites and snapshots, changes how they are written, and if that is wanted switches the log off and on.
+func (m *model) disturb(addr string, seed uint64, switches bool) {
 	c, err := wire.Dial(addr)
 	if err != nil {
 		return
@@ -149,14 +168,46 @@ func disturb(addr string, seed uint64) {
 	defer c.Close()
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for {
-		cmd := [][]string{{"BGREWRITEAOF"}, {"BGSAVE"}, {"PING"}, {"PING"}}[rnd.IntN(4)]
+		cmd := [][]string{
+			{"BGREWRITEAOF"}, {"BGSAVE"}, {"PING"}, {"PING"}, {"SAVE"}, {"CONFIG", "SET", "aof-use-rdb-preamble", "no"}, {"CONFIG", "SET", "aof-use-rdb-preamble", "yes"},
+			{"CONFIG", "SET", "aof-timestamp-enabled", "yes"}, {"CONFIG", "SET", "aof-disable-auto-gc", "yes"}, {"CONFIG", "SET", "aof-disable-auto-gc", "no"},
+		}[rnd.IntN(10)]
 		if _, err := c.Do(cmd...); err != nil {
+			return
+		}
+		if switches && rnd.IntN(4) == 0 && !m.switchLog(c, rnd) {
 			return
 		}
 		if pending, err := c.Pending(time.Duration(rnd.IntN(40)) * time.Millisecond); pending || err != nil {
 			return
 		}
 	}
+}
+
+// switchLog switches the log off and on again, and tells whether it is on.
+func (m *model) switchLog(c *wire.Conn, rnd *rand.Rand) bool {
+	m.logOff()
+	if v, err := c.Do("CONFIG", "SET", "appendonly", "no"); err != nil || v.IsError() {
+		return false
+	}
+	if pending, err := c.Pending(time.Duration(rnd.IntN(10)) * time.Millisecond); pending || err != nil {
+		return false
+	}
+	for {
+		if v, err := c.Do("CONFIG", "SET", "appendonly", "yes"); err != nil {
+			return false
+		} else if !v.IsError() {
+			break
+		}
+	}
+	if _, err := c.Do("SET", "switched", "on"); err != nil {
+		return false
+	}
+	if v, err := c.Do("WAITAOF", "1", "0", "0"); err != nil || v.IsError() {
+		return false
+	}
+	m.logOn()
+	return true
 }
 
 // check compares the server with what it has acknowledged.
@@ -180,6 +231,9 @@ func (m *model) check(t *testing.T, addr string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.floor != nil {
+		m.acked, m.pairs, m.floor = m.floor, m.floorPairs, nil
+	}
 	for key, n := range m.acked {
 		cmd := []string{"GET", key}
 		if key[0] == 'l' {
@@ -224,9 +278,32 @@ func freePort(t *testing.T) string {
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	n := *rounds
 	if testing.Short() {
-		n = min(n, 10)
+		n = min(n, 12)
 	}
-	s := &server{t: t, binary: build(t), dir: t.TempDir(), port: freePort(t)}
+	binary := build(t)
+	t.Run("plain", func(t *testing.T) { trial(t, binary, n/2, false, false) })
+	t.Run("switched", func(t *testing.T) { trial(t, binary, n/4, true, false) })
+	t.Run("sealed", func(t *testing.T) { trial(t, binary, n/4, true, true) })
+}
+
+// keyFile writes a file of two keys, of which one or the other seals.
+func keyFile(t *testing.T, dir string, rnd *rand.Rand) []string {
+	t.Helper()
+	lines := []string{"one " + strings.Repeat("1f", 32), "two " + strings.Repeat("2e", 32)}
+	if rnd.IntN(2) == 0 {
+		lines[0], lines[1] = lines[1], lines[0]
+	}
+	path := filepath.Join(dir, "keys")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--encryption-key-file", path}
+}
+
+// trial kills a server n times. switches says that its log is switched off and on, sealed that its files are encrypted, with
+// one key or the other.
+func trial(t *testing.T, binary string, n int, switches, sealed bool) {
+	s := &server{t: t, binary: binary, dir: t.TempDir(), port: freePort(t)}
 	addr := "127.0.0.1:" + s.port
 	m := &model{acked: map[string]int{}}
 	seed := uint64(time.Now().UnixNano())
@@ -234,12 +311,15 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	t.Logf("seed %d", seed)
 	killed := map[string]int{}
 	for round := range n {
+		if sealed && round > 2 {
+			s.args = keyFile(t, s.dir, rnd)
+		}
 		var env []string
 		kind := "at a moment"
-		if round%2 == 1 {
+		if round%3 > 0 {
 			env = append(env, fmt.Sprintf("LARDER_FAILPOINT=%d", 1+rnd.IntN(300)))
 			kind = "at a point"
-			if round%4 == 3 {
+			if rnd.IntN(4) > 0 {
 				env = append(env, "LARDER_POWER_LOSS=1")
 				kind = "at a point, without power"
 			}
@@ -250,7 +330,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			for id := range 4 {
 				all.Go(func() { m.write(addr, id, round*1_000_000) })
 			}
-			all.Go(func() { disturb(addr, seed+uint64(round)) })
+			all.Go(func() { m.disturb(addr, seed+uint64(round), switches) })
 			wait := time.NewTimer(time.Duration(30+rnd.IntN(400)) * time.Millisecond)
 			select {
 			case <-s.gone:
@@ -263,16 +343,21 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			t.Fatalf("round %d: the server does not start\n%s", round, s.log())
 		}
 		if !s.start() {
-			t.Fatalf("round %d: the server does not start\n%s", round, s.log())
+			t.Fatalf("round %d, killed %s: the server does not start\n%s", round, kind, s.log())
 		}
 		m.check(t, addr)
+		for _, dir := range []string{"", "appendonlydir"} {
+			if left, _ := filepath.Glob(filepath.Join(s.dir, dir, "temp-*")); len(left) > 0 {
+				t.Errorf("files are left behind: %v", left)
+			}
+		}
 		s.kill()
 		if t.Failed() {
 			files, _ := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*"))
 			t.Fatalf("round %d, killed %s\n%s\n%s", round, kind, strings.Join(files, "\n"), s.log())
 		}
 	}
-	if m.pairs == 0 {
+	if m.pairs == 0 && n > 3 {
 		t.Error("nothing was written")
 	}
 	t.Logf("%d keys, %d transactions, killed %v", len(m.acked), m.pairs, killed)

@@ -59,6 +59,10 @@ func (c *Clock) New(now_ms int64) uint32 {
 	return lruSeconds(now_ms)
 }
 
+// Early is the FIFO word of an entry that comes while memory has no limit, which it may be given later: the entry belongs to the
+// small queue and waits for the hand.
+func (c *Clock) Early(now_ms int64) uint32 { return fifoNew(lapNever, now_ms) }
+
 // Touch is the word after an access at now_ms. rnd is a uniform random number: the LFU counter grows with the
 // probability 1/((counter-5)*LogFactor+1).
 func (c *Clock) Touch(word uint32, now_ms int64, rnd uint32) uint32 {

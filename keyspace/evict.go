@@ -195,11 +195,22 @@ func (c *census) count(volatile bool) int64 {
 // of it.
 func (v *View) admitted(sh *Shard, n int, h uint64, volatile bool) uint32 {
 	ks := v.ks
-	if !ks.Clock.FIFO || ks.Policy.Volatile && !volatile || ks.maxMemory.Load() == 0 {
+	switch {
+	case !ks.Clock.FIFO || ks.Policy.Volatile && !volatile:
 		return ks.Clock.New(v.Now)
+	case ks.maxMemory.Load() == 0:
+		return ks.Clock.Early(v.Now)
 	}
 	c := &ks.census[n]
 	return c.state.Admit(h, eviction.PlaceOf(sh.id, h), int(c.count(ks.Policy.Volatile)), v.Now)
+}
+
+// mayLeaveNow gives a key that was there without an expiry, and has one now, the access word of one that comes: for a policy
+// that lets only such keys leave it does.
+func (v *View) mayLeaveNow(it *item) {
+	if v.ks.Clock.FIFO && v.ks.Policy.Volatile {
+		putAccess(it.bytes(), v.admitted(it.sh, v.DB, v.ks.hash(it.key()), true))
+	}
 }
 
 // choice is the eviction.Source of one database. It makes the view hold the shard that its last candidates are of.

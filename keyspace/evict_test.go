@@ -135,3 +135,90 @@ func TestPolicyChangesWhileKeysAreThere(t *testing.T) {
 	}
 	ks.SetPolicy(eviction.ByName("noeviction"))
 }
+
+// TestALimitThatComesLaterFindsTheOldest: what came while memory had no limit leaves in about the order in which it came once there
+// is one, and what was used stays. It left in the order of the hashes.
+func TestALimitThatComesLaterFindsTheOldest(t *testing.T) {
+	ks := newKeyspace(t, 4)
+	ks.SetPolicy(eviction.ByName("allkeys-s3fifo"))
+	v := NewView(ks)
+	v.Now, v.Record = 1_700_000_000_000, true
+	const count = 2000
+	for i := range count {
+		key := []byte(strconv.Itoa(i))
+		v.Take(1 << ks.ShardOf(ks.Hash(key)))
+		v.SetString(key, []byte("value"), 0)
+		if i%10 == 0 {
+			v.Touch(key)
+		}
+		v.Release()
+		v.Now += 1000
+	}
+	v.ResetEvents()
+	ks.SetMaxMemory(1 << 30)
+	ks.CountKeys()
+	sum, used := 0, 0
+	for range count / 4 {
+		if !v.Evict(5) {
+			t.Fatal("there was none to leave")
+		}
+		v.Release()
+		for _, e := range v.Events {
+			i, _ := strconv.Atoi(string(e.Key))
+			if sum += i; i%10 == 0 {
+				used++
+			}
+		}
+		v.ResetEvents()
+	}
+	if mean := sum / (count / 4); mean > count/3 || used > 0 {
+		t.Errorf("of %d keys those that left came in place %d on average, and %d of them were used", count, mean, used)
+	}
+}
+
+// TestAnExpiryThatComesLaterIsAnArrival: a policy for keys with an expiry hears of a key when it gets one. It took such keys for
+// some that had been there for long, and let go of them before those that it had known.
+func TestAnExpiryThatComesLaterIsAnArrival(t *testing.T) {
+	for name, give := range map[string]func(v *View, key []byte){
+		"expire":    func(v *View, key []byte) { v.SetExpire(key, v.Now+1e6) },
+		"set again": func(v *View, key []byte) { v.SetString(key, []byte("other value"), v.Now+1e6) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ks := newKeyspace(t, 4)
+			ks.SetPolicy(eviction.ByName("volatile-s3fifo"))
+			ks.SetMaxMemory(1 << 30)
+			v := NewView(ks)
+			v.Now, v.Record = 1_700_000_000_000, true
+			put := func(i int) {
+				key := []byte(strconv.Itoa(i))
+				v.Take(1 << ks.ShardOf(ks.Hash(key)))
+				v.SetString(key, []byte("value"), 0)
+				give(v, key)
+				v.Release()
+				v.ResetEvents()
+				v.Now += 1000
+			}
+			const count = 2000
+			for i := range count {
+				put(i)
+			}
+			ks.CountKeys()
+			sum := 0
+			for i := range count / 2 {
+				if !v.Evict(5) {
+					t.Fatal("there was none to leave")
+				}
+				v.Release()
+				for _, e := range v.Events {
+					k, _ := strconv.Atoi(string(e.Key))
+					sum += count + i - k
+				}
+				v.ResetEvents()
+				put(count + i)
+			}
+			if mean := sum / (count / 2); mean < count*3/4 {
+				t.Errorf("what left had come %d keys before on average, in a cache of %d", mean, count)
+			}
+		})
+	}
+}

@@ -106,6 +106,7 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 	}
 	it.before()
 	a := it.sh.arena
+	lasted := !it.h.ttl()
 	if it.h.flags == flags && len(body) == it.h.valLen && at_ms == 0 {
 		copy(it.bytes()[it.h.valOff():], body) // the common case: same shape, in place
 	} else {
@@ -131,6 +132,9 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 	}
 	v.noticed(&it, key)
 	putAccess(it.bytes(), v.overwritten(&it, key))
+	if lasted && at_ms != 0 {
+		v.mayLeaveNow(&it)
+	}
 }
 
 // overwritten is the access word of a key whose value was replaced: an LFU counter lives on, as in Redis.

@@ -506,6 +506,9 @@ func (v *View) setExpire(it *item, at_ms int64) {
 		putExpire(it.bytes(), it.h.keyOff, at_ms)
 	case had != (at_ms != 0):
 		it.rebuild(it.h.valLen, at_ms)
+		if !had {
+			v.mayLeaveNow(it)
+		}
 	default:
 		return
 	}

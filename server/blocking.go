@@ -26,17 +26,20 @@ type waiter struct {
 	number  uint64       // order of arrival
 	since   int64
 	timeout command.TimeoutReply
-	onNoKey bool // see command.Wait
-	done    bool // served, timed out or gone
-	at      int  // in the deadlines
-	end_ms  int64
+	onNoKey bool  // see command.Wait
+	done    bool  // served, timed out or gone
+	at      int   // in the deadlines
+	end_ms  int64 // on the steady clock, 0: never
 }
 
 // block parks a client whose command found nothing to give. It must not miss a change between the command's look
 // and its place in the queues: it stands in line first and then lets the command look again.
 func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	c := &ex.ctx
-	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, onNoKey: c.Wait.OnNoKey, end_ms: c.Wait.Deadline_ms, at: -1}
+	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, onNoKey: c.Wait.OnNoKey, at: -1}
+	if c.Wait.Deadline_ms != 0 {
+		w.end_ms = ex.steady() + c.Wait.Deadline_ms - c.Now
+	}
 	if c.Wait.Argv != nil {
 		argv = c.Wait.Argv
 	}
@@ -58,7 +61,7 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	ex.view.Release()
 	if !served && w.end_ms != 0 {
 		ex.deadline.add(w)
-		ex.loop.TickBefore(time.UnixMilli(w.end_ms))
+		ex.tickAt(w.end_ms)
 	}
 }
 
@@ -201,13 +204,13 @@ func (ex *executor) forgetWait(s *session) {
 
 // timeouts ends the waiting of the clients whose time is over.
 func (ex *executor) timeouts() {
-	for len(ex.deadline) > 0 && ex.deadline[0].end_ms <= ex.now {
+	for len(ex.deadline) > 0 && ex.deadline[0].end_ms <= ex.steady() {
 		w := ex.deadline[0]
 		ex.deadline.remove(w)
 		ex.expireWait(w)
 	}
 	if len(ex.deadline) > 0 {
-		ex.loop.TickBefore(time.UnixMilli(ex.deadline[0].end_ms))
+		ex.tickAt(ex.deadline[0].end_ms)
 	}
 }
 

@@ -100,7 +100,7 @@ const futileWait_ms = 50
 // but stay.
 func (ex *executor) evictClients(limit int64) {
 	srv := ex.srv
-	if srv.clientMemory() <= limit || ex.now < srv.futile_ms.Load() {
+	if srv.clientMemory() <= limit || ex.steady() < srv.futile_ms.Load() {
 		return
 	}
 	world := !ex.inWorld
@@ -128,7 +128,7 @@ func (ex *executor) evictClients(limit int64) {
 		ex.condemn(s)
 	}
 	if total > limit {
-		srv.futile_ms.Store(ex.now + futileWait_ms)
+		srv.futile_ms.Store(ex.steady() + futileWait_ms)
 	}
 }
 

@@ -103,7 +103,7 @@ func (srv *Server) closeLater(ex *executor, how config.Shutdown, s *session) boo
 		c.wait(s)
 	}
 	if c.until_ms.Load() == 0 {
-		c.until_ms.Store(ex.now + timeout)
+		c.until_ms.Store(ex.steady() + timeout)
 		srv.log.Info("Waiting for replicas before shutting down.")
 	}
 	srv.askForAcks()
@@ -135,7 +135,7 @@ func (srv *Server) closeCron(ex *executor) {
 		return
 	}
 	n, all := srv.repl.behind()
-	if n > 0 && ex.now < until {
+	if n > 0 && ex.steady() < until {
 		return
 	}
 	srv.inWorldOf(ex, func() {
@@ -145,7 +145,7 @@ func (srv *Server) closeCron(ex *executor) {
 		for _, p := range srv.repl.list() {
 			if lag := srv.repl.offset() - p.acked.Load(); lag != 0 && p.isOnline() {
 				srv.log.Info("Lagging replica " + p.name() + " reported offset " + itoa(lag) + " behind master, lag=" +
-					itoa((ex.now-p.heard_ms.Load())/1000) + ", state=" + p.state() + ".")
+					itoa((ex.steady()-p.heard_ms.Load())/1000) + ", state=" + p.state() + ".")
 			}
 		}
 		if all > 0 {

@@ -148,7 +148,7 @@ func (ex *executor) makeRoom() bool {
 	if srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() {
 		return true
 	}
-	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.now) && !srv.failoverPaused()
+	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.steady()) && !srv.failoverPaused()
 	samples := int(srv.conf.MaxmemorySamples.Get())
 	squeezed, buried, sparse := 0, 0, 0
 	for range evictAtOnce {

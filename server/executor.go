@@ -183,11 +183,22 @@ func (ex *executor) startWorld() {
 // setTime reads the clock: what time it is for all commands until the next call.
 func (ex *executor) setTime() {
 	t := time.Now()
-	ex.now = t.UnixMilli()
+	ex.now = t.UnixMilli() + ex.srv.clockStep_ms.Load()
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
 	ex.follow()
 }
+
+// steady is a clock of milliseconds for what has to last, or to come, after a while: nobody sets it. It begins with 1.
+func (ex *executor) steady() int64 { return ex.nanos/int64(time.Millisecond) + 1 }
+
+// tickAt makes the loop look around at a time of the steady clock.
+func (ex *executor) tickAt(ms int64) {
+	ex.loop.TickBefore(ex.srv.started.Add(time.Duration(min(ms-1, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond))
+}
+
+// steady is the clock for those who have no executor.
+func (srv *Server) steady() int64 { return time.Since(srv.started).Milliseconds() + 1 }
 
 // follow takes over what commands have changed that concerns all executors. It is asked for again whenever this one has given
 // its lock up, in the midst of a turn too: what another client was told has been done holds for what runs from here on.

@@ -125,7 +125,7 @@ func failoverCmd(c *command.Ctx) {
 	}
 	f.host, f.port, f.force, f.end_ms = host, int(port), force, 0
 	if timed {
-		f.end_ms = c.Now + timeout
+		f.end_ms = c.Client.(*session).ex.steady() + timeout
 	}
 	srv.log.Info("FAILOVER requested" + strings.TrimSuffix(" to "+host, " to ") + ".")
 	f.state.Store(failoverWaiting)
@@ -150,7 +150,7 @@ func (srv *Server) failoverCron(ex *executor) {
 	if f.state.Load() != failoverWaiting {
 		return
 	}
-	if _, found, over := srv.failoverDue(ex.now); !found && !over {
+	if _, found, over := srv.failoverDue(ex.steady()); !found && !over {
 		srv.askForAcks()
 		return
 	}
@@ -158,7 +158,7 @@ func (srv *Server) failoverCron(ex *executor) {
 		if f.state.Load() != failoverWaiting { // a client was here first, and has called it off
 			return
 		}
-		switch to, found, over := srv.failoverDue(ex.now); {
+		switch to, found, over := srv.failoverDue(ex.steady()); {
 		case found:
 			text := "Failover target " + net.JoinHostPort(to.Host, strconv.Itoa(to.Port)) + " is synced, failing over."
 			if over {

@@ -43,7 +43,7 @@ func infoServer(w *infoWriter) {
 	w.text("config_file", srv.conf.File())
 	w.int("io_threads_active", 0)
 	if until := srv.repl.closing.until_ms.Load(); until != 0 {
-		w.int("shutdown_in_milliseconds", max(0, until-w.now))
+		w.int("shutdown_in_milliseconds", max(0, until-srv.steady()))
 	}
 	w.text("availability_zone", srv.conf.AvailabilityZone.Get())
 	for i, l := range srv.listenerLines() {

@@ -1,15 +1,13 @@
 package server
 
-import "time"
-
 // While data is loaded that takes the place of what there is, or at the start, most commands are answered with -LOADING. A
-// small snapshot is loaded in less time than a client needs to try again, so nobody is told before loadPatience is over:
+// small snapshot is loaded in less time than a client needs to try again, so nobody is told before loadPatience_ms is over:
 // until then requests wait for the end.
-const loadPatience = 100 * time.Millisecond
+const loadPatience_ms = 100
 
 // beginLoading and endLoading are around the loading.
 func (srv *Server) beginLoading() {
-	srv.patience_ms.Store(time.Now().Add(loadPatience).UnixMilli())
+	srv.patience_ms.Store(srv.steady() + loadPatience_ms)
 	srv.loading.Store(true)
 }
 
@@ -27,7 +25,7 @@ func (srv *Server) loadsBriefly(now_ms int64) bool {
 func (ex *executor) parkForLoading(s *session, rq *request) {
 	ex.park(s, rq)
 	ex.parkedLoading = true
-	ex.loop.TickBefore(time.UnixMilli(ex.srv.patience_ms.Load()))
+	ex.tickAt(ex.srv.patience_ms.Load())
 	if !ex.srv.loading.Load() { // it has ended in between, and nobody may come by again
 		ex.post(ex.unpark)
 	}
@@ -35,8 +33,8 @@ func (ex *executor) parkForLoading(s *session, rq *request) {
 
 // unparkLoaded lets all parked clients go on if nobody has to wait for the loading any more.
 func (ex *executor) unparkLoaded() {
-	if ex.srv.loadsBriefly(ex.now) {
-		ex.loop.TickBefore(time.UnixMilli(ex.srv.patience_ms.Load()))
+	if ex.srv.loadsBriefly(ex.steady()) {
+		ex.tickAt(ex.srv.patience_ms.Load())
 		return
 	}
 	ex.parkedLoading = false

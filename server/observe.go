@@ -140,7 +140,7 @@ func (srv *Server) tell(p *metrics.Page) {
 	srv.tellShards(p)
 	srv.tellCollector(p)
 	srv.tellFiles(p)
-	srv.tellReplicas(p, now.UnixMilli())
+	srv.tellReplicas(p, srv.steady())
 	ready := 1.0
 	if srv.readiness() != nil {
 		ready = 0

@@ -35,9 +35,9 @@ func (ex *executor) checkOutput(s *session) {
 	over := l.Hard > 0 && uint64(n) >= l.Hard
 	if l.Soft > 0 && uint64(n) >= l.Soft {
 		if s.softSince == 0 {
-			s.softSince = max(ex.now, 1)
+			s.softSince = ex.steady()
 		}
-		over = over || ex.now/1000-s.softSince/1000 > l.SoftSeconds // as Redis does, by a clock of seconds
+		over = over || ex.steady()/1000-s.softSince/1000 > l.SoftSeconds // as Redis does, by a clock of seconds
 	} else {
 		s.softSince = 0
 	}

@@ -17,7 +17,7 @@ type pauseState struct {
 	all      atomic.Bool  // every command waits, not only writes
 }
 
-// active tells whether there is a pause at now_ms.
+// active tells whether there is a pause at now_ms of the steady clock.
 func (p *pauseState) active(now_ms int64) bool { return p.until_ms.Load() > now_ms }
 
 // pausedFor tells whether a request has to wait.
@@ -32,7 +32,7 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	if ex.srv.failoverPaused() && s.link == nil && s.mayWrite(row) || ex.srv.handingOver() && s.wantsPrimary(row) {
 		return true
 	}
-	if p.until_ms.Load() == 0 || !p.active(ex.now) {
+	if p.until_ms.Load() == 0 || !p.active(ex.steady()) {
 		return false
 	}
 	return p.all.Load() || s.mayWrite(row)
@@ -55,7 +55,7 @@ func (ex *executor) park(s *session, rq *request) {
 	s.paused = true
 	ex.parked = append(ex.parked, s)
 	ex.srv.stats.blocked.Add(1)
-	ex.loop.TickBefore(time.UnixMilli(max(ex.srv.pause.until_ms.Load(), ex.now+crowdedWait_ms)))
+	ex.tickAt(max(ex.srv.pause.until_ms.Load(), ex.steady()+crowdedWait_ms))
 }
 
 // crowdedWait_ms is how long requests wait before it is looked again whether a snapshot has caught up.
@@ -70,12 +70,12 @@ func (ex *executor) unpark() {
 		ex.unparkLoaded()
 		return
 	}
-	if until := ex.srv.pause.until_ms.Load(); until > ex.now {
-		ex.loop.TickBefore(time.UnixMilli(until))
+	if until := ex.srv.pause.until_ms.Load(); until > ex.steady() {
+		ex.tickAt(until)
 		return
 	}
 	if ex.srv.crowded() || ex.srv.failoverPaused() {
-		ex.loop.TickBefore(time.UnixMilli(ex.now + crowdedWait_ms))
+		ex.tickAt(ex.steady() + crowdedWait_ms)
 		return
 	}
 	ex.resumeParked()
@@ -122,7 +122,8 @@ func clientPause(c *command.Ctx) {
 	if !a.Done() {
 		return
 	}
-	until, ok := c.Now+ms, true
+	now_ms := c.Client.(*session).ex.steady()
+	until, ok := now_ms+ms, true
 	if until < ms {
 		ok = false
 	}
@@ -132,7 +133,7 @@ func clientPause(c *command.Ctx) {
 	}
 	p := &c.Client.(*session).srv.pause
 	// A pause is never made shorter or weaker by another one.
-	if p.active(c.Now) {
+	if p.active(now_ms) {
 		all = all || p.all.Load()
 		until = max(until, p.until_ms.Load())
 	}

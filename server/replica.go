@@ -49,7 +49,7 @@ type replicas struct {
 	waits    []*ackWait              // clients in WAIT and WAITAOF
 	local    map[dbKey]struct{}      // keys with a time that clients have written to a replica
 
-	alone_ms int64 // when the last replica was gone, Unix milliseconds; of the janitor
+	alone_ms int64 // when the last replica was gone, on the steady clock; of the janitor
 	cron_ms  int64 // when the cron last ran in full; of the janitor
 	ping_ms  int64 // when the replicas were last pinged; of the janitor
 	nudge    chan struct{}
@@ -197,7 +197,7 @@ func (srv *Server) setServeExpired() {
 
 func (ex *executor) setServeExpired() {
 	srv := ex.srv // a member of a group that is nothing yet will follow somebody, or reign, from where its data is
-	ex.view.ServeExpired = srv.repl.replica.Load() || srv.pause.active(ex.now) || srv.failing() || srv.resting()
+	ex.view.ServeExpired = srv.repl.replica.Load() || srv.pause.active(ex.steady()) || srv.failing() || srv.resting()
 }
 
 // endLink ends the link when the server stops.

@@ -155,7 +155,7 @@ func (s *session) acked(a *command.Args) {
 		return
 	}
 	srv := s.srv
-	p.heard_ms.Store(s.ex.now)
+	p.heard_ms.Store(s.ex.steady())
 	if at > p.acked.Load() {
 		p.acked.Store(at)
 	}

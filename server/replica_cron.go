@@ -1,8 +1,6 @@
 package server
 
 import (
-	"time"
-
 	"go.uber.org/zap"
 
 	"larder/replication"
@@ -19,13 +17,13 @@ func (srv *Server) replicationCron(ex *executor) {
 	for _, p := range r.list() {
 		if p.phase.Load() == peerWaitStart {
 			ex.view.Take(srv.ks.All())
-			srv.beginTransfer(ex, ex.now)
+			srv.beginTransfer(ex)
 			ex.view.Release()
 			break
 		}
 	}
 	for _, p := range r.list() {
-		srv.checkPeerOutput(p, ex.now)
+		srv.checkPeerOutput(p, ex.steady())
 	}
 	srv.checkTransfer()
 	if srv.aof.state.Load() == logOff {
@@ -33,17 +31,18 @@ func (srv *Server) replicationCron(ex *executor) {
 	}
 	srv.expireLocal(ex)
 	ex.feedPeers()
-	if ex.now-r.cron_ms < 1000 {
+	now_ms := ex.steady()
+	if now_ms-r.cron_ms < 1000 {
 		return
 	}
-	r.cron_ms = ex.now
+	r.cron_ms = now_ms
 	timeout_ms := srv.conf.ReplTimeout.Get() * 1000
 	if l := r.link.Load(); l != nil {
-		l.cron(ex.now, timeout_ms)
+		l.cron(now_ms, timeout_ms)
 	}
 	srv.pingPeers(ex)
 	for _, p := range r.list() {
-		srv.lookAfterPeer(p, ex.now, timeout_ms)
+		srv.lookAfterPeer(p, now_ms, timeout_ms)
 	}
 	r.count(srv)
 	srv.expireBacklog(ex)
@@ -52,10 +51,10 @@ func (srv *Server) replicationCron(ex *executor) {
 // pingPeers lets replicas know that the primary is there, through the stream: theirs do the same.
 func (srv *Server) pingPeers(ex *executor) {
 	r := &srv.repl
-	if ex.now-r.ping_ms < srv.conf.ReplPingReplicaPeriod.Get()*1000 {
+	if ex.steady()-r.ping_ms < srv.conf.ReplPingReplicaPeriod.Get()*1000 {
 		return
 	}
-	r.ping_ms = ex.now
+	r.ping_ms = ex.steady()
 	if r.replica.Load() || len(r.list()) == 0 || srv.failoverPaused() {
 		return
 	}
@@ -111,7 +110,7 @@ func (srv *Server) lookAfterPeer(p *peer, now_ms, timeout_ms int64) {
 // count finds out how many replicas are good, as min-replicas-to-write means it.
 func (r *replicas) count(srv *Server) {
 	lag := srv.conf.MinReplicasMaxLag.Get()
-	now, n := time.Now().UnixMilli(), int32(0)
+	now, n := srv.steady(), int32(0)
 	for _, p := range r.list() {
 		if p.isOnline() && (now-p.heard_ms.Load())/1000 <= lag {
 			n++
@@ -129,9 +128,9 @@ func (srv *Server) expireBacklog(ex *executor) {
 		return
 	}
 	if r.alone_ms == 0 {
-		r.alone_ms = ex.now
+		r.alone_ms = ex.steady()
 	}
-	if ttl == 0 || ex.now-r.alone_ms <= ttl*1000 {
+	if ttl == 0 || ex.steady()-r.alone_ms <= ttl*1000 {
 		return
 	}
 	ex.view.Take(srv.ks.All())

@@ -37,7 +37,7 @@ func infoReplication(w *infoWriter) {
 		host, port := p.address()
 		lag := int64(0)
 		if p.phase.Load() == peerOnline {
-			lag = max(0, w.now-p.heard_ms.Load()) / 1000
+			lag = max(0, srv.steady()-p.heard_ms.Load()) / 1000
 		}
 		w.text("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", host, port, p.state(), p.acked.Load(), lag))
 	}
@@ -64,7 +64,7 @@ func infoReplication(w *infoWriter) {
 func infoLink(w *infoWriter, l *link) {
 	srv := w.srv
 	conf, state, at := srv.conf, l.State(), srv.repl.offset()
-	seconds := func(since_ms int64) int64 { return max(0, w.now-since_ms) / 1000 }
+	seconds := func(since_ms int64) int64 { return max(0, srv.steady()-since_ms) / 1000 }
 	w.text("master_host", l.addr.Host)
 	w.int("master_port", int64(l.addr.Port))
 	if state == replication.StateConnected {

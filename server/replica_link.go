@@ -36,8 +36,8 @@ type link struct {
 	dead   atomic.Bool   // stop was called: nothing of it counts any more
 
 	state   atomic.Uint32
-	heard   atomic.Int64 // when the primary last sent something, Unix milliseconds
-	down    atomic.Int64 // since when the link is down, Unix milliseconds
+	heard   atomic.Int64 // when the primary last sent something, on the steady clock
+	down    atomic.Int64 // since when the link is down, on the steady clock; 0: it is not
 	session atomic.Pointer[session]
 
 	got atomic.Int64 // the position up to which the stream has been read; what is obeyed may be less
@@ -68,7 +68,7 @@ func newLink(srv *Server, addr config.Address, handOver bool) *link {
 	l.before = srv.repl.last.Swap(l)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.state.Store(uint32(replication.StateConnect))
-	l.down.Store(time.Now().UnixMilli())
+	l.down.Store(l.srv.steady())
 	return l
 }
 
@@ -83,7 +83,7 @@ func (l *link) downFor() time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return max(time.Millisecond, time.Duration(time.Now().UnixMilli()-since)*time.Millisecond)
+	return max(time.Millisecond, time.Duration(l.srv.steady()-since)*time.Millisecond)
 }
 
 // stop ends the link. From now on nothing that the primary says is obeyed. It does not wait for the goroutine.
@@ -124,7 +124,7 @@ func (l *link) run() {
 			return
 		}
 		if l.down.Load() == 0 {
-			l.down.Store(time.Now().UnixMilli())
+			l.down.Store(l.srv.steady())
 		}
 		state := l.State()
 		l.setState(replication.StateConnect)
@@ -173,7 +173,7 @@ func (l *link) once() error {
 	srv := l.srv
 	timeout := time.Duration(srv.conf.ReplTimeout.Get()) * time.Second
 	l.setState(replication.StateConnecting)
-	l.heard.Store(time.Now().UnixMilli())
+	l.heard.Store(l.srv.steady())
 	ctx, cancel := context.WithTimeout(l.ctx, timeout)
 	nc, err := srv.dial(ctx, net.JoinHostPort(l.addr.Host, strconv.Itoa(l.addr.Port)), srv.conf.TLSReplication.Get())
 	cancel()
@@ -218,7 +218,7 @@ func (t timedReader) Read(p []byte) (int, error) {
 		t.nc.SetReadDeadline(time.Now().Add(time.Second)) // repl-timeout may change meanwhile
 		n, err := t.nc.Read(p)
 		if n > 0 {
-			t.l.heard.Store(time.Now().UnixMilli())
+			t.l.heard.Store(t.l.srv.steady())
 			t.l.srv.repl.bytesIn.Add(uint64(n))
 		} else if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(began) < time.Duration(t.l.srv.conf.ReplTimeout.Get())*time.Second {
 			continue
@@ -306,7 +306,7 @@ func (c *linkConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if n > 0 { // a request that is long in coming is no silence
-		c.link.heard.Store(time.Now().UnixMilli())
+		c.link.heard.Store(c.link.srv.steady())
 	}
 	c.link.got.Add(int64(n))
 	c.link.srv.repl.bytesIn.Add(uint64(n))
@@ -358,7 +358,7 @@ func (l *link) opened(s *session) {
 	l.handOver = false
 	l.setState(replication.StateConnected)
 	l.down.Store(0)
-	l.heard.Store(s.ex.now)
+	l.heard.Store(s.ex.steady())
 	s.ack() // the primary waits for it before it sends more
 	l.srv.log.Info("MASTER <-> REPLICA sync: Master accepted the link")
 	l.srv.failoverLinkUp(l)
@@ -366,7 +366,7 @@ func (l *link) opened(s *session) {
 
 // closed follows the end of the client.
 func (l *link) closed(why error) {
-	l.down.Store(time.Now().UnixMilli())
+	l.down.Store(l.srv.steady())
 	l.setState(replication.StateConnect)
 	l.session.Store(nil)
 	select {

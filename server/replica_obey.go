@@ -22,7 +22,7 @@ func (ex *executor) obey(s *session, rq *request) {
 	s.lastUsed = ex.now
 	s.commands++
 	s.lastRow = row
-	l.heard.Store(ex.now)
+	l.heard.Store(ex.steady())
 	out := s.out()
 	mark, errs := out.Mark(), out.ErrCount
 	l.raw = s.conn.In.Sent(&rq.Request)

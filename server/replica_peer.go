@@ -114,7 +114,7 @@ func (p *peer) feed() {
 			p.s.srv.repl.bytesOut.Add(uint64(n))
 		}
 		if r == p.bulk && n > 0 {
-			p.heard_ms.Store(p.s.ex.now)
+			p.heard_ms.Store(p.s.ex.steady())
 			p.of.moved()
 		} else if r == p.reader {
 			p.fed.Store(r.Pos())
@@ -176,7 +176,7 @@ func (p *peer) sent() (goesOn bool) {
 	} else {
 		p.phase.Store(peerOnline)
 	}
-	p.heard_ms.Store(p.s.ex.now)
+	p.heard_ms.Store(p.s.ex.steady())
 	p.s.srv.log.Info("Synchronization with replica " + p.name() + " succeeded")
 	p.s.srv.repl.count(p.s.srv)
 	return true
@@ -238,7 +238,7 @@ func (srv *Server) addPeer(s *session, phase uint32) *peer {
 	p := &peer{s: s, caps: s.caps}
 	p.phase.Store(phase)
 	p.asleep.Store(true)
-	p.heard_ms.Store(s.ex.now)
+	p.heard_ms.Store(s.ex.steady())
 	s.peer = p
 	r := &srv.repl
 	r.mu.Lock()

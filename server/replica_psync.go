@@ -65,9 +65,9 @@ func (ex *executor) takesOverEarly(s *session, row *command.Row, argv [][]byte) 
 		return false
 	}
 	if s.askedFirst == 0 {
-		s.askedFirst = ex.now
+		s.askedFirst = ex.steady()
 	}
-	return ex.now-s.askedFirst < takeOverMost_ms && ex.now-max(s.askedFirst, l.heard.Load()) < takeOverQuiet_ms
+	return ex.steady()-s.askedFirst < takeOverMost_ms && ex.steady()-max(s.askedFirst, l.heard.Load()) < takeOverQuiet_ms
 }
 
 // How long a server waits, before it takes over, for what its primary has written: as long as it comes, within bounds.

@@ -99,7 +99,7 @@ func (srv *Server) joinOrBegin(ex *executor, p *peer) {
 		}
 		return
 	}
-	srv.beginTransfer(ex, ex.now)
+	srv.beginTransfer(ex)
 }
 
 // fits tells whether the replica wants what the transfer sends.
@@ -145,7 +145,7 @@ func (srv *Server) waitingPeers(now_ms int64) (list []*peer) {
 
 // beginTransfer begins a snapshot for those who wait, if there are any and nothing else is being saved. All shards are
 // held.
-func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
+func (srv *Server) beginTransfer(ex *executor) {
 	r := &srv.repl
 	r.mu.Lock()
 	busy := r.transfer != nil
@@ -153,7 +153,7 @@ func (srv *Server) beginTransfer(ex *executor, now_ms int64) {
 	if busy || srv.ended.Load() || srv.failing() {
 		return
 	}
-	list := srv.waitingPeers(now_ms)
+	list := srv.waitingPeers(ex.steady())
 	if len(list) == 0 {
 		return
 	}

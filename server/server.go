@@ -104,19 +104,21 @@ type Server struct {
 	sentinel atomic.Pointer[sentinel]
 	disk     persistence.Disk
 	temps    atomic.Int64 // that tempName has given
-	repl     replicas
-	keys     persistence.Keys // of encryption-key-file
-	saver    snapshots
-	aof      appendOnly
-	moves    moves
-	backup   backups
-	setter   *executor // of who changes the configuration, while the world is stopped
-	hubs     hubs
-	tracker  tracker
-	monitors monitors
-	pause    pauseState
-	clients  clientList
-	stats    stats
+
+	clockStep_ms atomic.Int64 // as if the time of day had been set, for tests
+	repl         replicas
+	keys         persistence.Keys // of encryption-key-file
+	saver        snapshots
+	aof          appendOnly
+	moves        moves
+	backup       backups
+	setter       *executor // of who changes the configuration, while the world is stopped
+	hubs         hubs
+	tracker      tracker
+	monitors     monitors
+	pause        pauseState
+	clients      clientList
+	stats        stats
 
 	observer  observer
 	watchdog  watchdog

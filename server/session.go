@@ -55,7 +55,7 @@ type session struct {
 	caps peerCaps // what it has said of itself before
 	link *link    // not nil for the connection to our primary
 
-	askedFirst int64 // when it asked this server to take over, Unix milliseconds; see takesOverEarly
+	askedFirst int64 // when it asked this server to take over, on the steady clock; see takesOverEarly
 
 	acks *ackWait // not nil while it is in WAIT or WAITAOF
 
@@ -76,7 +76,7 @@ type session struct {
 
 	logEnd, feedEnd int64 // positions in the log and in what replicas are sent after the client's last write
 
-	softSince int64        // since when the output has passed the soft limit, Unix milliseconds; 0: it has not
+	softSince int64        // since when the output has passed the soft limit, on the steady clock; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
 	box       mailbox
 }

@@ -123,7 +123,7 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 			lim = &linkLimits
 		}
 		if s.peer != nil { // while it loads a snapshot, or does what takes long, it sends empty lines
-			s.peer.heard_ms.Store(ex.now)
+			s.peer.heard_ms.Store(ex.steady())
 		}
 		for c.Proceed() {
 			if len(ex.batch) == batchMax {

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClockIsSetBack: when the time of day goes back by an hour, nobody waits an hour longer for anything.
+func TestClockIsSetBack(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "1", "--repl-ping-replica-period", "1")
+	b := startServer(t, "--repl-diskless-sync-delay", "1")
+	host, port, _ := strings.Cut(a.addr, ":")
+	set := func(by time.Duration) {
+		a.clockStep_ms.Add(by.Milliseconds())
+		b.clockStep_ms.Add(by.Milliseconds())
+	}
+	c, r := a.dial(), b.dial()
+	r.want("replicaof "+host+" "+port, "OK")
+	eventually(t, "a replica that waits for others", func() bool { return c.number("replication", "connected_slaves") == 1 })
+	set(-time.Hour)
+	eventually(t, "the snapshot", func() bool { return r.info("replication", "master_link_status") == "up" })
+	eventually(t, "what the replica says it has", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+
+	set(time.Hour)
+	blocked, paused := a.dial(), a.dial()
+	blocked.send("blpop nothing 1")
+	eventually(t, "the client to block", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	set(-time.Hour)
+	if got := blocked.read(); got != nil {
+		t.Errorf("the blocked client got %v", got)
+	}
+	at := c.number("replication", "master_repl_offset")
+	eventually(t, "a ping", func() bool { return c.number("replication", "master_repl_offset") > at })
+	eventually(t, "the replica to confirm it", func() bool { return c.do("wait 1 10") == int64(1) || c.do("wait 1 10") == 1 })
+
+	set(time.Hour)
+	c.want("client pause 200 write", "OK")
+	set(-time.Hour)
+	paused.want("set k v", "OK")
+
+	set(3 * time.Hour)
+	eventually(t, "a ping", func() bool { return c.number("replication", "master_repl_offset") > at })
+	if n := c.number("stats", "sync_full") + c.number("stats", "sync_partial_ok"); n != 1 {
+		t.Errorf("the replica has come %d times", n)
+	}
+}

@@ -486,7 +486,7 @@ func init() {
 	debugCommands["loadaof"] = debugCommand{0, 0, "LOADAOF", "Forget the data and load the append-only file.", debugLoadAOF}
 }
 
-// debugLoadAOF runs in a stopped world.
+// debugLoadAOF begins in a stopped world.
 func debugLoadAOF(c *command.Ctx, srv *Server) {
 	s := c.Client.(*session)
 	if l := srv.aof.log.Load(); l != nil {
@@ -511,7 +511,12 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 	}
 	dirty := s.ex.view.Dirty
 	srv.forgetAll(s.ex)
+	srv.beginLoading()
+	if !s.ex.inTransaction && !c.Script { // else what comes next may need the world to stand still
+		s.ex.startWorld() // for the others to hear that they have to wait
+	}
 	_, err = srv.loadLog(s.ex)
+	srv.endLoading()
 	s.ex.view.Dirty = dirty // nothing of it is a change
 	s.ex.view.ResetEvents()
 	if err != nil {

@@ -199,6 +199,35 @@ func TestLoadScripts(t *testing.T) {
 	}
 }
 
+// TestLoadSlowScript: while a script of the log that DEBUG LOADAOF loads takes long, all others hear that data is loaded, be
+// they on the loop that loads it or on another.
+func TestLoadSlowScript(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--busy-reply-threshold", "1", "--event-loops", "2"}
+	ts := startServer(t, options...)
+	f, err := os.OpenFile(filepath.Join(dir, "appendonlydir", "appendonly.aof.1.incr.aof"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "redis.call('set', KEYS[1], 'y') for i = 1, 8000000 do end"
+	fmt.Fprintf(f, "*4\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n1\r\n$1\r\nx\r\n", len(script), script)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	loads, others := ts.dial(), []*testClient{ts.dial(), ts.dial()} // loops take connections in turn
+	loads.send("debug loadaof")
+	for _, c := range others {
+		eventually(t, "LOADING", func() bool {
+			e, is := c.do("ping").(replyError)
+			return is && strings.HasPrefix(string(e), "LOADING ")
+		})
+	}
+	if got := loads.read(); got != "OK" {
+		t.Fatal(got)
+	}
+	others[0].want("get x", "y")
+}
+
 // TestAppendOnlySwitch switches the log on and off while the server runs.
 func TestAppendOnlySwitch(t *testing.T) {
 	dir := t.TempDir()

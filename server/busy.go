@@ -174,6 +174,10 @@ func (ex *executor) whileWaiting() {
 
 // lookAside serves the loop's other clients, as far as a busy server does.
 func (ex *executor) lookAside() {
+	if ex.within != nil {
+		ex.within.lookAside()
+		return
+	}
 	a := &ex.asides
 	if ex.loop == nil || a.on || ex.inWorld || time.Since(a.last) < asideEvery {
 		return
@@ -268,6 +272,9 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 		e = resp.ErrNoAuth
 	case s.user != nil && !s.user.Free():
 		e = ex.checkAccess(s, row, rq.Args)
+	}
+	if e == "" && srv.loading.Load() && !row.Has(spec.Loading) {
+		e = resp.ErrLoading
 	}
 	if e == "" && (!row.Has(spec.AllowBusy) || !ex.runsAside(s, row)) {
 		e = srv.busyOr()

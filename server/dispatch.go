@@ -86,8 +86,11 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.isBusy() && !row.Has(spec.AllowBusy) && s.link == nil {
-		if e := srv.busyError(); e != "" {
+	if srv.isBusy() && s.link == nil {
+		if srv.loading.Load() && s.lacks(row, spec.Loading) { // a script of the log takes long
+			return resp.ErrLoading
+		}
+		if e := srv.busyError(); e != "" && !row.Has(spec.AllowBusy) {
 			return e
 		}
 	}

@@ -58,6 +58,7 @@ type executor struct {
 	deadline deadlines
 
 	asides    asides
+	within    *executor // whose command does a log by this one
 	scripting scripting
 	infoText  []byte                    // where INFO is worded
 	running   atomic.Pointer[scriptRun] // scripting.run, for others to see

@@ -104,6 +104,7 @@ func newReplayer(srv *Server, own *executor) *replayer {
 		w.ex.view = own.view
 		w.ex.ctx.View = own.view
 		w.ex.inTransaction = true // scripts find their shards taken
+		w.ex.within = own
 	}
 	w.s = &session{srv: srv, ex: w.ex, authed: true, protocol: 2}
 	w.ex.setTime()

@@ -428,3 +428,14 @@ func TestScriptsOfEvalMakeRoom(t *testing.T) {
 	}
 	want(1, 0)
 }
+
+func TestScriptTimeMovesOnceItIsSlow(t *testing.T) {
+	c := startServer(t, "--busy-reply-threshold", "5").dial()
+	if v := c.do("EVAL", `
+		local function now() local t = redis.call('time') return t[1] * 1000000 + t[2] end
+		local began = now()
+		while now() < began + 20000 do end
+		return 'ended'`, "0"); v != "ended" {
+		t.Error(v)
+	}
+}

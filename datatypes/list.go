@@ -238,6 +238,29 @@ func (l *List) DropTail(n int) {
 	l.shrunk()
 }
 
+// Rotate takes the item away at one end and puts it, of which item is a copy, to an end. As in Redis the list becomes a
+// tree or a listpack by what it is then, and not by what it was in between. O(1).
+func (l *List) Rotate(fromHead, toHead bool, item []byte) {
+	if l.isTree() {
+		t := l.tree()
+		if fromHead {
+			t.dropHead(1)
+		} else {
+			t.dropTail(1)
+		}
+	} else if fromHead {
+		l.DropHead(1)
+	} else {
+		l.DropTail(1)
+	}
+	if toHead {
+		l.PushHead(item)
+	} else {
+		l.PushTail(item)
+	}
+	l.shrunk()
+}
+
 // position makes an index that may count from the end (-1 is the last) one that counts from the start.
 func (l *List) position(index int) (int, bool) {
 	n := l.Len()

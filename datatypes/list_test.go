@@ -407,6 +407,14 @@ func TestListEncodingBorders(t *testing.T) {
 	step("quicklist", func() { u.l.DropTail(1) })
 	step("listpack", func() { u.l.Trim(1, 0) })
 
+	u.env.Limits.ListMaxListpackSize = 4
+	step("quicklist", func() { u.l.PushTail(a, a, a, a, a); u.l.DropTail(2) })
+	step("quicklist", func() { u.l.Rotate(true, false, a) }) // three before and after
+	step("listpack", func() { u.l.DropTail(1); u.l.Rotate(false, true, a) })
+	step("listpack", func() { u.l.Trim(1, 0); u.l.PushTail(a); u.l.Set(0, large) })
+	step("listpack", func() { u.l.Rotate(true, false, large) }) // the half of a count limit has no bound of bytes
+	step("listpack", func() { u.l.Trim(1, 0) })
+
 	u.env.Limits.ListMaxListpackSize = 0 // as 1
 	step("listpack", func() { u.l.PushTail(a) })
 	step("quicklist", func() { u.l.PushTail(a) })

@@ -355,8 +355,12 @@ func (c *Ctx) moveItem(src, dst []byte, from, to side) (found, ok bool) {
 	}
 	c.item = append(c.item[:0], item...) // what is stored may not lie in the shard
 	c.Reply.Bulk(c.item)
-	from.drop(s, 1)
-	to.push(d, c.item)
+	if s == d {
+		s.Rotate(from == head, to == head, c.item)
+	} else {
+		from.drop(s, 1)
+		to.push(d, c.item)
+	}
 	c.Event(dst, to.pushed())
 	c.Changed(src, from.popped())
 	switch c.Row.Name {

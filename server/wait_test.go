@@ -24,3 +24,8 @@ func TestWaitCountsWhoLetItGoOn(t *testing.T) {
 		t.Errorf("%+v is counted after the end of the waiting", have)
 	}
 }
+
+// Redis words this one without a verb.
+func TestWaitAOFNamesItsRange(t *testing.T) {
+	startServer(t).dial().want("waitaof 2 0 0", replyError("ERR value is out of range, value must between 0 and 1"))
+}

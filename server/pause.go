@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -103,19 +104,22 @@ func (ex *executor) unparkOne(s *session) {
 
 func clientPause(c *command.Ctx) {
 	a := &c.Args
-	ms := a.IntOr(resp.ErrTimeoutNotInt)
-	all := true
-	if a.Left() > 1 {
+	if a.Left() > 2 {
 		c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "CLIENT"))
 		return
 	}
-	switch {
-	case a.Is("WRITE"):
-		all = false
-	case a.Is("ALL"):
-	case a.More():
-		a.Wrong("ERR CLIENT PAUSE mode must be WRITE or ALL")
+	all := true
+	if a.Left() == 2 { // a wrong mode comes before a wrong time
+		switch mode := a.At(3); {
+		case bytes.EqualFold(mode, []byte("WRITE")):
+			all = false
+		case !bytes.EqualFold(mode, []byte("ALL")):
+			c.Fail("ERR CLIENT PAUSE mode must be WRITE or ALL")
+			return
+		}
 	}
+	ms := a.IntOr(resp.ErrTimeoutNotInt)
+	a.Take(a.Left())
 	if !a.Bad() && ms < 0 {
 		a.Wrong(resp.ErrTimeoutNegative)
 	}

@@ -24,6 +24,8 @@ type View struct {
 	AllLive bool
 	// NoTouch leaves access words as they are (CLIENT NO-TOUCH).
 	NoTouch bool
+	// Uncounted makes look-ups count as neither hits nor misses, and tells of no miss: who looks a second time has been counted.
+	Uncounted bool
 	// Record asks for every change to be recorded, not only those in shards with an interest.
 	Record bool
 	// RecordGone asks for the keys and fields to be recorded that are removed though no command said so.
@@ -271,12 +273,18 @@ func (it *item) uncount() {
 
 // look finds a key for a read, into it: it counts a hit or a miss and touches the access word.
 func (v *View) look(it *item, key []byte) bool {
-	if !v.seek(it, key) {
+	found := v.seek(it, key)
+	switch {
+	case v.Uncounted:
+	case found:
+		it.sh.Stats.Hits++
+	default:
 		it.sh.Stats.Misses++
 		v.event(it.sh, Notice, key, "keymiss")
+	}
+	if !found {
 		return false
 	}
-	it.sh.Stats.Hits++
 	v.touch(it, key)
 	return true
 }
@@ -406,13 +414,16 @@ func (v *View) Ask(key []byte) (Info, bool) {
 
 // Asked counts a look-up that does not count itself as a read, and tells of a miss.
 func (v *View) Asked(key []byte, found bool) {
-	if v.CountRead(key, found); !found {
+	if v.CountRead(key, found); !found && !v.Uncounted {
 		v.Notice(key, "keymiss")
 	}
 }
 
 // CountRead is Asked without a word to anybody.
 func (v *View) CountRead(key []byte, found bool) {
+	if v.Uncounted {
+		return
+	}
 	if st := &v.ShardOf(key).Stats; found {
 		st.Hits++
 	} else {

@@ -57,7 +57,9 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	ex.srv.stats.blocked.Add(1)
 	ex.view.Take(w.set)
 	ex.line(w)
+	ex.view.Uncounted = true
 	served := ex.tryServe(w)
+	ex.view.Uncounted = false
 	ex.view.Release()
 	if !served && w.end_ms != 0 {
 		ex.deadline.add(w)

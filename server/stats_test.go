@@ -247,6 +247,7 @@ func TestWhatCountsAsARead(t *testing.T) {
 		{"lpop l", 0, 0, 0},
 		{"sort l alpha", 1, 1, 1},
 		{"xread streams x 0", 2, 2, 2},
+		{"xread block 1 streams x $", 2, 2, 2}, // though it looks once more when it stands in line
 		{"xreadgroup group g c streams x >", 2, 1, 1},
 		{"xack x g 1-1", 1, 1, 1},
 		{"xclaim x g c 0 1-1", 1, 1, 1},

@@ -154,19 +154,16 @@ func (r *reading) find(c *Ctx) bool {
 		} else if from.s, from.here, ok = c.stream(key, r.grouped); !ok {
 			return false
 		}
-		if !c.Again {
-			c.Asked(key, from.here) // each stream counts as two reads: it is looked at for what to read, and read
-		}
 		if r.grouped {
+			if !c.Again {
+				c.Asked(key, from.here) // for a change does not count by itself
+			}
 			if from.here {
 				from.g, ok = from.s.Group(r.group)
 			}
 			if !from.here || !ok {
 				c.Fail(resp.NoGroupReading(key, r.group))
 				return false
-			}
-			if !c.Again {
-				c.CountRead(key, true)
 			}
 		}
 		if e := r.readID(&from, r.ids[i]); e != "" {
@@ -179,6 +176,11 @@ func (r *reading) find(c *Ctx) bool {
 		reads = append(reads, from)
 	}
 	c.streams.reads = reads
+	if !c.Again { // each stream counts as two reads: they are looked at for what to read, and then read
+		for i := range reads {
+			c.Asked(r.keys[i], reads[i].here)
+		}
+	}
 	return true
 }
 

@@ -208,6 +208,9 @@ func (r *Reader) readZSet(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		if i == 0 {
 			z.Hint(n, len(s))
 		}
+		if score == 0 && math.Signbit(score) { // a listpack would forget the sign, and the set may turn out to be large
+			z.Hint(0, math.MaxInt)
+		}
 		if _, out := z.Add(score, s, 0); out != datatypes.ZAdded {
 			r.corrupt("a member twice")
 			return

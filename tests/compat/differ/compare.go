@@ -23,13 +23,15 @@ var rules = map[string]equal{
 	"GEOSEARCH": geoSorted, "GEORADIUS": geoSorted, "GEORADIUS_RO": geoSorted, "GEORADIUSBYMEMBER": geoSorted,
 	// The server chooses at random.
 	"SPOP": sameShape, "SRANDMEMBER": sameShape, "HRANDFIELD": sameShape, "ZRANDMEMBER": sameShape, "RANDOMKEY": sameShape,
-	// Times run differently on two servers.
-	"TTL": closeTo(2), "PTTL": closeTo(2000), "EXPIRETIME": closeTo(2), "PEXPIRETIME": closeTo(2000), "HTTL": closeTo(2), "HPTTL": closeTo(2000), "HEXPIRETIME": closeTo(2), "HPEXPIRETIME": closeTo(2000),
+	// Times run differently on two servers. Those that scripts set are hundreds of seconds apart.
+	"TTL": closeTo(50), "PTTL": closeTo(50_000), "EXPIRETIME": closeTo(50), "PEXPIRETIME": closeTo(50_000), "HTTL": closeTo(50), "HPTTL": closeTo(50_000), "HEXPIRETIME": closeTo(50), "HPEXPIRETIME": closeTo(50_000),
 	"XADD":     autoID,
 	"XPENDING": idleColumn,
 	"XINFO":    streamInfo,
-	// What memory a value takes, and how it is written to a file, is the server's own matter.
-	"MEMORY": sameShape, "DUMP": sameKind, "OBJECT": objectInfo,
+	"TIME":     sameShape, "LASTSAVE": sameKind,
+	// What memory a value takes, and what a server says about itself, is its own matter.
+	"MEMORY": sameKind, "OBJECT": objectInfo, "DUMP": dumped, "HELLO": sameKind, "ROLE": sameShape, "LOLWUT": sameKind, "SLOWLOG": sameKind, "CLIENT": clientInfo,
+	"PUBSUB": anyOrder, "FUNCTION": anyOrderAtAll, "EVAL": evaluated, "COMMAND": commandInfo, "ACL": aclInfo,
 }
 
 func bytesEqual(_ []string, a, b wire.Value) bool { return bytes.Equal(a.Append(nil), b.Append(nil)) }
@@ -241,6 +243,117 @@ func isInfoName(v wire.Value) bool {
 		return v.Kind == '$'
 	}
 	return false
+}
+
+// dumped compares what DUMP gives, for types of which both servers write the same: strings and small values that are
+// kept compact. Each is one text, which may be compressed, and after it come a version and a checksum, ten bytes in all.
+func dumped(args []string, a, b wire.Value) bool {
+	if a.IsNil() || b.IsNil() || len(a.Text) < 12 || len(b.Text) < 12 {
+		return bytesEqual(args, a, b)
+	}
+	x, y := a.Text[:len(a.Text)-10], b.Text[:len(b.Text)-10]
+	if x[0] == y[0] && bytes.IndexByte([]byte{0, 11, 16, 17, 20}, x[0]) >= 0 {
+		return bytes.Equal(x, y) || bytes.Equal(unpacked(x[1:]), unpacked(y[1:]))
+	}
+	return true
+}
+
+// unpacked is what a text of a file stands for; a number stays as it is.
+func unpacked(b []byte) []byte {
+	if b[0] < 0xc0 {
+		_, at := fileLength(b, 0)
+		return b[at:]
+	}
+	if b[0] != 0xc3 {
+		return b
+	}
+	_, at := fileLength(b, 1)
+	size, at := fileLength(b, at)
+	out := make([]byte, 0, size)
+	for at < len(b) {
+		c := int(b[at])
+		at++
+		if c < 32 { // c+1 bytes as they are
+			out = append(out, b[at:at+c+1]...)
+			at += c + 1
+			continue
+		}
+		n := c >> 5
+		if n == 7 {
+			n += int(b[at])
+			at++
+		}
+		from := len(out) - (c&31)<<8 - int(b[at]) - 1
+		at++
+		for i := range n + 2 {
+			out = append(out, out[from+i])
+		}
+	}
+	return out
+}
+
+// fileLength reads a length as files have it, and where it ends.
+func fileLength(b []byte, at int) (n, end int) {
+	switch b[at] >> 6 {
+	case 0:
+		return int(b[at]), at + 1
+	case 1:
+		return int(b[at]&0x3f)<<8 | int(b[at+1]), at + 2
+	}
+	return int(b[at+1])<<24 | int(b[at+2])<<16 | int(b[at+3])<<8 | int(b[at+4]), at + 5
+}
+
+// evaluated compares what scripts give: those that read all of a hash or set have it in the server's order, and some pop
+// what the server chooses.
+func evaluated(args []string, a, b wire.Value) bool {
+	if hasWord(args, "spop") {
+		return sameShape(args, a, b)
+	}
+	if len(args) > 1 && (strings.Contains(args[1], "hgetall") || strings.Contains(args[1], "smembers")) {
+		return anyOrderAtAll(args, a, b)
+	}
+	return bytesEqual(args, a, b)
+}
+
+// anyOrderAtAll compares what two replies hold, whatever the order at each depth.
+func anyOrderAtAll(args []string, a, b wire.Value) bool {
+	return bytesEqual(args, inOrder(a), inOrder(b))
+}
+
+// inOrder is a value whose elements, and theirs, are sorted by their bytes.
+func inOrder(v wire.Value) wire.Value {
+	if !v.Aggregate() {
+		return v
+	}
+	elems := make([]wire.Value, len(v.Elems))
+	for i, e := range v.Elems {
+		elems[i] = inOrder(e)
+	}
+	slices.SortFunc(elems, func(x, y wire.Value) int { return bytes.Compare(x.Append(nil), y.Append(nil)) })
+	v.Elems = elems
+	return v
+}
+
+func clientInfo(args []string, a, b wire.Value) bool {
+	if len(args) > 1 && slices.Contains([]string{"ID", "INFO", "LIST"}, strings.ToUpper(args[1])) {
+		return sameKind(args, a, b)
+	}
+	return bytesEqual(args, a, b)
+}
+
+// commandInfo compares what COMMAND GETKEYS gives; the rest depends on which commands there are.
+func commandInfo(args []string, a, b wire.Value) bool {
+	if len(args) > 1 && strings.HasPrefix(strings.ToUpper(args[1]), "GETKEYS") {
+		return bytesEqual(args, a, b)
+	}
+	return sameKind(args, a, b)
+}
+
+func aclInfo(args []string, a, b wire.Value) bool {
+	if len(args) > 1 && slices.Contains([]string{"WHOAMI", "DRYRUN", "DELUSER"}, strings.ToUpper(args[1])) {
+		return bytesEqual(args, a, b)
+	}
+	return sameKind(args, a, b)
 }
 
 // objectInfo compares OBJECT ENCODING and FREQ as they are, and only the kind of the rest.

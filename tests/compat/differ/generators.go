@@ -77,7 +77,24 @@ func init() {
 		"sets":    keyList("set", 3),
 		"lists":   keyList("list", 3),
 
-		"val": one((*generator).value),
+		"val":    one((*generator).value),
+		"dumped": words(lastDump),
+		"soup":   one(func(g *generator) string { return g.pick(soupCommands...) }),
+		"word": one(func(g *generator) string {
+			switch g.IntN(4) {
+			case 0:
+				return g.pick(junk...)
+			case 1:
+				return g.number()
+			}
+			return g.pick(allKeys...)
+		}),
+		"known":  func(g *generator) []string { return g.ordinary() },
+		"keys_n": keyList("str", 2),
+		"json":   words("{}", "[]", `{"a":[1,{"b":null}],"c":"\u00e9\n"}`, "[[[[1]]]]", "{", "[1,]", `"x"`, "1", "nul", "[1.0,10000000000000000,0.1,1e400]"),
+		"text": one(func(g *generator) string {
+			return g.pick("", "hello world", "ohmytext", "mynewtext", strings.Repeat(g.pick("ab", "abc"), g.IntN(40)), g.field())
+		}),
 		"num": one((*generator).number),
 		"mid": one(func(g *generator) string {
 			return strconv.FormatInt(g.Int64N(1<<uint(1+g.IntN(62)))-g.Int64N(1<<uint(1+g.IntN(62))), 10)
@@ -94,8 +111,8 @@ func init() {
 		"count":   words("0", "1", "2", "3", "10", "100"),
 		"limit":   words("0", "1", "2", "5", "-1"),
 		"offset":  words("0", "0", "1", "2", "10", "-1"),
-		"ttl":     func(g *generator) []string { return []string{itoa(1000 + 10*g.IntN(100000))} },
-		"ttl_ms":  func(g *generator) []string { return []string{itoa(1000000 + 10000*g.IntN(100000))} },
+		"ttl":     func(g *generator) []string { return []string{itoa(1000 + 100*g.IntN(10000))} },
+		"ttl_ms":  func(g *generator) []string { return []string{itoa(1000000 + 100000*g.IntN(10000))} },
 		"at":      func(g *generator) []string { return []string{itoa(33177117420 + g.IntN(20))} },
 		"at_ms":   func(g *generator) []string { return []string{itoa(33177117420000 + g.IntN(20))} },
 		"past":    words("1", "-1", "0", "1000", "1500000000"),
@@ -123,6 +140,28 @@ func init() {
 		"many_sm": many(func(g *generator, i int) []string { return []string{itoa(g.IntN(50)), "member" + itoa(i)} }),
 		"by":      words("w_*", "k*", "h*->f", "h*->name", "nope_*", "l*"),
 		"get":     words("#", "k*", "h*->f", "w_*", "nope"),
+	}
+}
+
+// soupCommands take any words, and wait for nothing: none gives a short life to a key or does what depends on chance.
+var soupCommands = strings.Fields(`APPEND BITCOUNT BITFIELD BITFIELD_RO BITOP BITPOS COPY DBSIZE DECR DECRBY DEL ECHO EXISTS EXPIREAT EXPIRETIME
+	GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEORADIUSBYMEMBER GEORADIUS_RO GEOSEARCH GEOSEARCHSTORE GET GETBIT GETDEL GETRANGE GETSET HDEL HEXISTS HGET
+	HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HSET HSETNX HSTRLEN HVALS INCR INCRBY INCRBYFLOAT LINDEX LINSERT LLEN LMOVE LMPOP
+	LPOP LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MGET MOVE MSET MSETNX PERSIST PEXPIREAT PEXPIRETIME PFADD PFCOUNT PFMERGE PING PTTL
+	RENAME RENAMENX RPOP RPOPLPUSH RPUSH RPUSHX SADD SCARD SDIFF SDIFFSTORE SETBIT SETNX SETRANGE SINTER SINTERCARD SINTERSTORE SISMEMBER
+	SMEMBERS SMISMEMBER SMOVE SREM STRLEN SUBSTR SUNION SUNIONSTORE TOUCH TTL TYPE UNLINK XACK XADD XDEL XGROUP XINFO XLEN XPENDING
+	XRANGE XREVRANGE XTRIM ZADD ZCARD ZCOUNT ZDIFF ZDIFFSTORE ZINCRBY ZINTER ZINTERCARD ZINTERSTORE ZMPOP ZMSCORE ZPOPMAX ZPOPMIN
+	ZRANGEBYSCORE ZRANGESTORE ZRANK ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYSCORE ZREVRANK ZSCORE ZUNION ZUNIONSTORE
+	OBJECT SWAPDB KEYS LCS RANDOMKEY XCLAIM XAUTOCLAIM FOO`)
+
+// ordinary is a command with good words, as an argument of others.
+func (g *generator) ordinary() []string {
+	for {
+		f := g.families[g.IntN(len(g.families))]
+		u := g.unit(f.templates[g.IntN(len(f.templates))])
+		if len(u[0].args) > 0 && u[0].args[0] != "COMMAND" && u[0].args[0] != "SET" {
+			return u[0].args
+		}
 	}
 }
 
@@ -170,8 +209,8 @@ func (g *generator) value() string {
 	case 11:
 		return g.pick("01", "+1", " 1", "1 ", "-0", "0x10", "1e3", "nan", "inf", "-inf", "1.0", "9223372036854775808")
 	case 12:
-		if g.chance(0.2) {
-			return strings.Repeat("v", 5000+g.IntN(20000))
+		if g.chance(0.1) {
+			return strings.Repeat("v", 5000+g.IntN(8000))
 		}
 	}
 	return g.pick("a", "b", "c", "foo", "bar", "hello world", "v1", "v2")

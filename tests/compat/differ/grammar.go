@@ -20,9 +20,12 @@ import (
 //	[x|y]      nothing, or x, or y
 //	(x|y)      x or y
 //	x+         x one to four times
-//	"a&b"      one word, a b
+//	"a&b\nc"   one word, a b, with the rest on the next line
 //	;          the next command; all commands of a template stay together when a failing script is made smaller
 //	2: 2! 2<   the command goes to connection 2; it goes there and blocks; what connection 2 waits for is read
+//	2> 2~      the command goes there, and nothing is read; all that connection 2 has heard since is read
+//	2x         connection 2 is closed
+//	2x         connection 2 is closed
 type template struct {
 	text  string
 	steps []templateStep
@@ -37,9 +40,12 @@ type templateStep struct {
 type stepKind int
 
 const (
-	plain stepKind = iota
-	block          // the command blocks: its reply is that of a later await
-	await          // read the reply of the blocked command
+	plain   stepKind = iota
+	block            // the command blocks: its reply is that of a later await
+	await            // read the reply of the blocked command
+	tell             // the command is sent, and nothing is read
+	collect          // read all that has come to a connection
+	leave            // the connection is closed; the next command of this number opens a new one
 )
 
 // node is a piece of a template.
@@ -102,9 +108,9 @@ func parseTemplate(text string) template {
 	for _, part := range strings.Split(text, " ; ") {
 		s := templateStep{conn: 1}
 		part = strings.TrimSpace(part)
-		if len(part) > 1 && part[0] >= '1' && part[0] <= '9' && strings.ContainsRune(":!<", rune(part[1])) {
+		if len(part) > 1 && part[0] >= '1' && part[0] <= '9' && strings.ContainsRune(":!<>~x", rune(part[1])) {
 			s.conn = int(part[0] - '0')
-			s.kind = map[byte]stepKind{':': plain, '!': block, '<': await}[part[1]]
+			s.kind = map[byte]stepKind{':': plain, '!': block, '<': await, '>': tell, '~': collect, 'x': leave}[part[1]]
 			part = part[2:]
 		}
 		p := &templateParser{text: text, rest: part}
@@ -169,7 +175,7 @@ func (p *templateParser) one() node {
 			p.fail("no closing quote")
 		}
 		p.rest = after
-		return word(strings.ReplaceAll(text, "&", " "))
+		return word(strings.NewReplacer("&", " ", `\n`, "\n").Replace(text))
 	}
 	end := strings.IndexAny(p.rest, " |])")
 	if end < 0 {
@@ -242,35 +248,40 @@ func (g *generator) next() unit {
 }
 
 func (g *generator) unit(t template) unit {
+	defer func(outer map[string][]string) { g.bound = outer }(g.bound)
 	g.bound = map[string][]string{}
 	var u unit
 	for _, s := range t.steps {
 		args := s.body.emit(g, nil)
 		u = append(u, step{conn: s.conn, kind: s.kind, args: args})
 	}
-	if len(u) == 1 && g.chance(0.04) && !mayBlock(u[0].args) && !usesFlatKey(u[0].args) {
+	if len(u) == 1 && u[0].kind == plain && g.chance(0.06) && !mayBlock(u[0].args) && !usesFlatKey(u[0].args) {
 		u[0].args = g.spoil(u[0].args)
 	}
 	return u
 }
 
-// mayBlock says whether a wrong word could make the command wait for ever.
+// mayBlock says whether a wrong word could make the command wait for ever, or others.
 func mayBlock(args []string) bool {
 	name := args[0]
-	return len(name) > 2 && name[0] == 'B' && strings.IndexByte("LRZ", name[1]) >= 0 || slices.Contains(args, "BLOCK")
+	return len(name) > 2 && name[0] == 'B' && strings.IndexByte("LRZ", name[1]) >= 0 || slices.Contains(args, "BLOCK") ||
+		slices.Contains([]string{"WAIT", "WAITAOF", "CLIENT", "DEBUG", "CONFIG", "AUTH", "HELLO"}, name)
 }
 
 func usesFlatKey(args []string) bool {
 	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains(flatKeys, a) })
 }
 
+// junk are words that are wrong in most places.
+var junk = []string{"foo", "", "-1", "0", "1.5", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "nan", "inf", " 1", "NX", "XX", "GT", "COUNT", "LIMIT",
+	"WITHSCORES", "GET", "[a", "(5", "-", "+", "$", "#", "k0", "0x10", "1e5", "\x00\xff"}
+
 // spoil makes a command wrong in one place, most of the time. Words that would make a command wait, or give a key a
 // short life, are not among those that it puts in.
 func (g *generator) spoil(args []string) []string {
 	out := append([]string(nil), args...)
 	at := 1 + g.IntN(len(out)+1)
-	junk := g.pick("foo", "", "-1", "0", "1.5", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "nan", "inf", " 1", "NX", "XX", "GT", "COUNT", "LIMIT",
-		"WITHSCORES", "GET", "[a", "(5", "-", "+", "$", "#", "k0", "0x10", "1e5", "\x00\xff")
+	junk := g.pick(junk...)
 	switch {
 	case at >= len(out) || g.chance(0.2):
 		return append(out, junk)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"larder/tests/internal/peer"
-	"larder/tests/internal/wire"
 )
 
 // A keeper is a way in which data outlives the commands that made it: a replica, a snapshot, the append-only log. With
@@ -38,52 +37,27 @@ var keepers = []keeper{
 	}},
 }
 
-// playKept runs a script, which ends with contents, on the first server, and compares what it leaves with what is kept.
-func (v *versus) playKept(script []step, proto int) (*mismatch, error) {
-	read := contents()
-	n := len(script) - len(read)
-	if _, err := v.a.play(script[:n], proto); err != nil {
+// playKept runs a script on the first server, and compares what it leaves with what is kept.
+func (v *versus) playKept(script []step, how manner) (*mismatch, error) {
+	_, end, la, err := v.a.play(script, how)
+	if err != nil {
 		return nil, err
-	}
-	var ra, rb []wire.Value
-	var err error
-	if v.a == v.b {
-		if ra, err = v.a.read(read); err != nil {
-			return nil, err
-		}
 	}
 	if err = v.keeper.keep(v); err != nil {
 		return nil, err
 	}
-	if v.a != v.b {
-		if ra, err = v.a.read(read); err != nil {
-			return nil, err
-		}
-	}
-	if rb, err = v.b.read(read); err != nil {
+	_, lb, err := v.b.read(how)
+	if err != nil {
 		return nil, err
 	}
-	m := v.compare(read, ra, rb)
-	if m != nil {
-		m.index += n
-	}
-	return m, nil
+	return v.compareLeft(script, end, la, lb)
 }
 
-// read plays commands that change nothing.
-func (s *side) read(script []step) (replies []wire.Value, err error) {
-	defer func() {
-		_, e := s.call("SELECT", "0")
-		err = errors.Join(err, e)
-	}()
-	for _, step := range script {
-		v, err := s.control.Do(step.args...)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		replies = append(replies, v)
-	}
-	return replies, nil
+// read reads what is there.
+func (s *side) read(how manner) (end []step, left [][]byte, err error) {
+	p := s.player(how)
+	defer func() { err = errors.Join(err, p.end(err == nil)) }()
+	return p.contents()
 }
 
 // keptLimit bounds how long a replica may need for what one script has done.
@@ -128,7 +102,7 @@ func (s *side) follows(primary *side) error {
 }
 
 // startKept starts the servers for the keepers that -kept names.
-func startKept(o options) (pairs []*versus, stop func(), err error) {
+func startKept(o options) (pairs [][]*versus, stop func(), err error) {
 	names := strings.Split(o.kept, ",")
 	var servers []*peer.Server
 	stop = func() {
@@ -153,14 +127,14 @@ func startKept(o options) (pairs []*versus, stop func(), err error) {
 		servers = append(servers, s)
 		return newSide(p.Name, s.Addr, nil, nil)
 	}
-	seen := map[string]int{}
+	all := newTally()
 	for i := range keepers {
 		k := &keepers[i]
 		if o.kept != "all" && !slices.Contains(names, k.name) {
 			continue
 		}
-		v := &versus{expected: map[string]int{}, seen: seen, keeper: k}
-		pairs = append(pairs, v)
+		v := &versus{tally: all, keeper: k}
+		pairs = append(pairs, []*versus{v})
 		var extra []string
 		if k.name == "log" || k.name == "rewritten" {
 			extra = []string{"appendonly yes", "appendfsync no"}

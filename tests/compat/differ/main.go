@@ -6,18 +6,20 @@
 //	go run ./tests/compat/differ -kept all                       larder with its replica, snapshot and log
 //
 // Scripts are made from a seed by the templates in families.go. Each case is a script of some hundred commands on an
-// empty server, in RESP2 or RESP3. Where the servers differ, the script is made smaller and printed as a scene that
+// empty server, in RESP2 or RESP3; commands of one connection are sent together, in some cases one by one. Where the servers differ, the script is made smaller and printed as a scene that
 // can be put into testdata. What differs on purpose stands in known.go. The exit code is 1 if there was a difference.
 package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"larder/tests/internal/peer"
@@ -36,6 +38,8 @@ type options struct {
 	ignoreEncoding   bool
 	only             int // the one case to play; -1: all
 	kept             string
+	lanes            int
+	limit            time.Duration
 	verbose          bool
 }
 
@@ -73,6 +77,8 @@ func main() {
 	flag.BoolVar(&o.ignoreEncoding, "ignore-encoding", false, "do not compare OBJECT ENCODING")
 	flag.IntVar(&o.only, "only", -1, "play only the case of this number, again and again until -commands is reached")
 	flag.StringVar(&o.kept, "kept", "", "play on one larder and compare with what was kept: a list of replica, snapshot, log, rewritten; or all")
+	flag.IntVar(&o.lanes, "lanes", 4, "cases that are played side by side, each on servers of its own")
+	flag.DurationVar(&o.limit, "for", 0, "time after which to stop, if the commands are not played by then; 0: none")
 	flag.BoolVar(&o.verbose, "v", false, "report progress")
 	flag.Parse()
 	differences, err := run(o, func(format string, args ...any) { fmt.Printf(format, args...) })
@@ -96,6 +102,7 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	if o.kept != "" {
 		begin = startKept
 	}
+	o.lanes = max(o.lanes, 1)
 	pairs, stop, err := begin(o)
 	if err != nil {
 		return 0, err
@@ -107,73 +114,129 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 			return numbersWithin(a, b, 0) || sameNumbersAnyOrder(args, a, b)
 		}})
 	}
-	families := loadFamilies(wanted.MatchString, pairs[0].older())
-	if len(families) == 0 {
+	r := &runner{options: o, printf: printf, began: time.Now(), tally: pairs[0][0].tally}
+	if r.families = loadFamilies(wanted.MatchString, pairs[0][0].older()); len(r.families) == 0 {
 		return 0, fmt.Errorf("no family matches %q", o.families)
 	}
-	began, played := time.Now(), 0
-	for number := uint64(0); played < o.commands && differences < o.maxDifferences; number++ {
-		if o.only >= 0 {
-			number = uint64(o.only)
+	for _, alike := range pairs {
+		pool := make(chan *versus, len(alike))
+		for _, v := range alike {
+			pool <- v
 		}
-		g := newGenerator(o.seed, number, families)
-		var units []unit
-		for n := 0; n < o.caseSize; {
-			u := g.next()
-			units = append(units, u)
-			n += len(u)
-		}
-		v := pairs[number/2%uint64(len(pairs))]
-		proto := cmp.Or(o.proto, 2+int(number%2))
-		script := append(flatten(units), contents()...)
-		m, err := v.play(script, proto)
-		if err != nil {
-			return differences, fmt.Errorf("seed %d, case %d: %w", o.seed, number, err)
-		}
-		played += len(script)
-		if m != nil {
-			v.seen[m.signature()]++
-			if v.seen[m.signature()] > 1 {
-				continue // it is printed above
-			}
-			differences++
-			small, last := v.shrink(units, proto, 600)
-			if last == nil {
-				printf("# seed %d, case %d: %s\n# The difference did not come again when the case was repeated.\n", o.seed, number, m)
-				continue
-			}
-			// Many scripts lead to one small one.
-			cause := "-> " + last.signature()
-			if len(small) > 0 {
-				cause = "-> " + small[len(small)-1][0].name() + ": " + last.signature()
-			}
-			if v.seen[cause]++; v.seen[cause] > 1 {
-				differences--
-				continue
-			}
-			printf("%s\n", v.report(fmt.Sprintf("difference in case %d of seed %d", number, o.seed), small, last, proto))
-		}
-		if o.verbose && number%200 == 199 {
-			printf("# %d commands, %.0f a second\n", played, float64(played)/time.Since(began).Seconds())
-		}
+		r.pools = append(r.pools, pool)
 	}
-	printf("# seed %d: %d commands, %d differences, %.0f commands a second\n", o.seed, played, differences, float64(played)/time.Since(began).Seconds())
-	for _, signature := range slices.Sorted(maps.Keys(pairs[0].seen)) {
-		printf("# difference, %d times: %s\n", pairs[0].seen[signature], signature)
+	var lanes sync.WaitGroup
+	for range o.lanes {
+		lanes.Go(r.lane)
 	}
-	for _, v := range pairs {
-		for _, why := range slices.Sorted(maps.Keys(v.expected)) {
-			printf("# intended, %d times: %s\n", v.expected[why], why)
-		}
+	lanes.Wait()
+	seconds := time.Since(r.began).Seconds()
+	printf("# seed %d: %d commands in %d cases, %d differences, %.0f commands a second; %d replies about what they left\n", o.seed, r.played, r.cases, r.differences, float64(r.played)/seconds, r.read)
+	seen, expected := r.tally.counts()
+	for _, signature := range slices.Sorted(maps.Keys(seen)) {
+		printf("# difference, %d times: %s\n", seen[signature], signature)
 	}
-	return differences, nil
+	for _, why := range slices.Sorted(maps.Keys(expected)) {
+		printf("# intended, %d times: %s\n", expected[why], why)
+	}
+	return r.differences, r.err
 }
 
-// start starts the servers: a pair for each setting of the limits.
-func start(o options) (pairs []*versus, stop func(), err error) {
+// runner hands cases to lanes.
+type runner struct {
+	options
+	families []family
+	pools    []chan *versus // by setting of the limits: couples of servers that play nothing now
+	tally    *tally
+	printf   func(string, ...any)
+	began    time.Time
+
+	mu          sync.Mutex
+	next        uint64 // number of the next case
+	played      int    // commands of scripts
+	read        int    // replies that compared what scripts have left
+	cases       int
+	differences int
+	err         error
+}
+
+// lane plays one case after the other until there have been enough of them.
+func (r *runner) lane() {
+	for {
+		r.mu.Lock()
+		number := r.next
+		r.next++
+		over := r.played >= r.commands || r.limit > 0 && time.Since(r.began) > r.limit || r.differences >= r.maxDifferences || r.err != nil
+		r.mu.Unlock()
+		if over {
+			return
+		}
+		if r.only >= 0 {
+			number = uint64(r.only)
+		}
+		pool := r.pools[number/2%uint64(len(r.pools))]
+		v := <-pool
+		err := r.play(v, number)
+		pool <- v
+		if err != nil {
+			r.mu.Lock()
+			r.err = errors.Join(r.err, fmt.Errorf("seed %d, case %d: %w", r.seed, number, err))
+			r.mu.Unlock()
+		}
+	}
+}
+
+// play plays a case, and tells how the servers differ in it.
+func (r *runner) play(v *versus, number uint64) error {
+	c := newCase(r.seed, number, r.caseSize, r.families, r.proto)
+	script := flatten(c.units)
+	m, err := v.play(script, c.manner)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.cases++
+	r.played += len(script)
+	r.read += v.left
+	if r.verbose && r.cases%200 == 0 {
+		r.printf("# %d commands, %.0f a second\n", r.played, float64(r.played)/time.Since(r.began).Seconds())
+	}
+	r.mu.Unlock()
+	if m == nil || r.tally.again(m.signature()) { // the latter is printed above
+		return nil
+	}
+	small, last := v.shrink(c.units, c.manner, 600)
+	title := fmt.Sprintf("difference in case %d of seed %d", number, r.seed)
+	if last == nil {
+		r.tell("# %s: %s\n# It did not come again when the case was repeated.\n", title, m)
+		return nil
+	}
+	// Many scripts lead to one small one.
+	cause := "-> " + last.signature()
+	if len(small) > 0 {
+		cause = "-> " + small[len(small)-1][0].name() + ": " + last.signature()
+	}
+	if !r.tally.again(cause) {
+		r.tell("%s\n", v.report(title, small, last, c.proto))
+	}
+	return nil
+}
+
+// tell prints a difference.
+func (r *runner) tell(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.differences++
+	r.printf(format, args...)
+}
+
+// start starts the servers: for each setting of the limits as many pairs as its share of the lanes.
+func start(o options) (pairs [][]*versus, stop func(), err error) {
 	var servers []*peer.Server
 	stop = func() {
 		for _, s := range servers {
+			c, _ := s.CPU()
+			println(s.Program.Name, c.Milliseconds())
 			s.Stop()
 		}
 	}
@@ -187,7 +250,7 @@ func start(o options) (pairs []*versus, stop func(), err error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := peer.Start(p, peer.Options{Directives: []string{"enable-debug-command yes", "hz 500"}})
+		s, err := peer.Start(p, peer.Options{Directives: []string{"enable-debug-command yes", "hz 100"}})
 		if err != nil {
 			return nil, err
 		}
@@ -202,16 +265,20 @@ func start(o options) (pairs []*versus, stop func(), err error) {
 	if o.limitsA != "" || o.limitsB != "" {
 		choices = [][2]string{{cmp.Or(o.limitsA, "default"), cmp.Or(o.limitsB, "default")}}
 	}
-	seen := map[string]int{}
+	all := newTally()
 	for _, c := range choices {
-		v := &versus{expected: map[string]int{}, seen: seen}
-		if v.a, err = open(o.a, c[0]); err != nil {
-			return nil, stop, err
+		var alike []*versus
+		for range (o.lanes + len(choices) - 1) / len(choices) {
+			v := &versus{tally: all}
+			if v.a, err = open(o.a, c[0]); err != nil {
+				return nil, stop, err
+			}
+			if v.b, err = open(o.b, c[1]); err != nil {
+				return nil, stop, err
+			}
+			alike = append(alike, v)
 		}
-		if v.b, err = open(o.b, c[1]); err != nil {
-			return nil, stop, err
-		}
-		pairs = append(pairs, v)
+		pairs = append(pairs, alike)
 	}
 	return pairs, stop, nil
 }

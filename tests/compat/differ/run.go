@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"larder/tests/internal/wire"
@@ -27,6 +27,10 @@ type side struct {
 	version int // 700 for Redis 7.0; larder says what it is compatible with
 	larder  bool
 	control *wire.Conn
+	idle    []*link // connections of earlier scripts, reset
+
+	before    []step // the script before
+	unsettled bool   // it has left clients blocked, whose connections are closed
 }
 
 var versionField = regexp.MustCompile(`redis_version:(\d+)\.(\d+)`)
@@ -37,7 +41,7 @@ func newSide(name, addr string, limits, since72 [][2]string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Timeout = time.Minute
+	c.Timeout = answerLimit
 	s := &side{name: name, addr: addr, control: c}
 	info, err := s.call("INFO", "server")
 	if err != nil {
@@ -76,238 +80,258 @@ func (s *side) call(args ...string) (wire.Value, error) {
 	return v, nil
 }
 
-// play runs a script on an empty server and returns one reply per step (of a blocking step: nothing, its reply is
-// that of the step which awaits it).
-func (s *side) play(script []step, proto int) ([]wire.Value, error) {
-	if _, err := s.call("FLUSHALL"); err != nil {
-		return nil, err
+// manner is how a script is played.
+type manner struct {
+	proto    int // 2 or 3
+	together int // how many commands are sent before their replies are read
+}
+
+// maxTogether is few enough commands, and maxBytes little enough, that neither side's socket buffers fill up while the
+// other is still sending.
+const (
+	maxTogether = 100
+	maxBytes    = 64 << 10
+)
+
+// player plays one script on one server.
+type player struct {
+	side *side
+	manner
+	links   map[int]*link
+	blocked int
+	buf     []byte
+	marks   int // PINGs that have marked an end
+	last    []byte
+}
+
+func (s *side) player(how manner) *player {
+	return &player{side: s, manner: how, links: map[int]*link{}}
+}
+
+// clean empties the server and sets back what the script before has set.
+func (s *side) clean() error {
+	if s.unsettled {
+		if err := s.settle(); err != nil {
+			return err
+		}
+		s.unsettled = false
 	}
-	p := player{side: s, proto: proto, conns: map[int]*wire.Conn{}}
-	defer p.close()
-	replies := make([]wire.Value, len(script))
+	calls := [][]string{{"FLUSHALL"}}
+	if uses(s.before, "CONFIG") {
+		calls = append(calls, []string{"CONFIG", "SET", "notify-keyspace-events", ""})
+	}
+	if uses(s.before, "SCRIPT", "EVALSHA", "EVALSHA_RO") {
+		calls = append(calls, []string{"SCRIPT", "FLUSH"})
+	}
+	if uses(s.before, "FUNCTION", "FCALL", "FCALL_RO") {
+		calls = append(calls, []string{"FUNCTION", "FLUSH"})
+	}
+	for _, c := range calls {
+		if _, err := s.call(c...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func uses(script []step, names ...string) bool {
+	return slices.ContainsFunc(script, func(s step) bool { return slices.Contains(names, s.name()) })
+}
+
+// play runs a script on an empty server and returns one reply per step (of a step that blocks or only tells: nothing,
+// its reply is that of the step which awaits it), then what is there when it is over.
+func (s *side) play(script []step, how manner) (replies [][]byte, end []step, left [][]byte, err error) {
+	if err = s.clean(); err != nil {
+		return nil, nil, nil, err
+	}
+	s.before = script
+	p := s.player(how)
+	defer func() { err = errors.Join(err, p.end(err == nil)) }()
+	if replies, err = p.play(script); err == nil {
+		end, left, err = p.contents()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", s.name, err)
+	}
+	return replies, end, left, err
+}
+
+func (p *player) play(script []step) ([][]byte, error) {
+	replies := make([][]byte, len(script))
 	for from := 0; from < len(script); {
 		to := from + 1
 		if script[from].kind == plain {
-			for to < len(script) && to-from < maxPipeline && script[to].kind == plain && script[to].conn == script[from].conn {
-				to++
+			for size := 0; to < len(script) && to-from < p.together && script[to].kind == plain && script[to].conn == script[from].conn; to++ {
+				for _, a := range script[to].args {
+					size += len(a)
+				}
+				if size > maxBytes || slices.Contains(script[to].args, lastDump) {
+					break
+				}
 			}
 		}
 		if err := p.segment(script[from:to], replies[from:to]); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
+			for i := max(0, from-8); i < to; i++ {
+				err = fmt.Errorf("%w\n  %s   -> %.60q", err, line(script[i]), replies[i])
+			}
+			return nil, err
 		}
 		from = to
 	}
 	return replies, nil
 }
 
-// maxPipeline is how many commands are sent before their replies are read: few enough that neither side's socket
-// buffers fill up while the other is still sending.
-const maxPipeline = 100
-
-type player struct {
-	side    *side
-	proto   int
-	conns   map[int]*wire.Conn
-	blocked int
-	buf     []byte
-}
-
-func (p *player) close() {
-	for _, c := range p.conns {
-		c.Close()
+// link is the connection of this number, opened or reset when it is first used.
+func (p *player) link(n int) (l *link, err error) {
+	if l := p.links[n]; l != nil {
+		return l, nil
 	}
-}
-
-func (p *player) conn(n int) (*wire.Conn, error) {
-	if c := p.conns[n]; c != nil {
-		return c, nil
-	}
-	c, err := wire.Dial(p.side.addr)
-	if err != nil {
+	if i := len(p.side.idle) - 1; i >= 0 {
+		l = p.side.idle[i]
+		p.side.idle = p.side.idle[:i]
+	} else if l, err = dial(p.side.addr); err != nil {
 		return nil, err
 	}
-	c.Timeout = time.Minute
-	p.conns[n] = c
-	if p.proto == 3 {
-		_, err = c.Do("HELLO", "3")
+	p.links[n] = l
+	if err := l.send(wire.AppendRequest(nil, "HELLO", itoa(p.proto))); err != nil {
+		return nil, err
 	}
-	return c, err
+	_, err = l.frame()
+	return l, err
 }
 
-func (p *player) segment(steps []step, replies []wire.Value) error {
-	c, err := p.conn(steps[0].conn)
-	if err != nil {
-		return err
+// end makes the connections ready for the next script, or closes them.
+func (p *player) end(well bool) error {
+	for _, l := range p.links {
+		if l.busy || !well {
+			l.close()
+			p.side.unsettled = true
+			continue
+		}
+		mark := p.mark()
+		if err := l.send(wire.AppendRequest(wire.AppendRequest(nil, "RESET"), "PING", mark)); err != nil {
+			return err
+		}
+		if _, err := l.until(mark); err != nil {
+			return fmt.Errorf("at the end: %w", err)
+		}
+		l.buf, l.at = nil, 0
+		p.side.idle = append(p.side.idle, l)
 	}
-	if steps[0].kind == await {
-		p.blocked--
-		replies[0], err = c.Receive()
+	return nil
+}
+
+func (p *player) mark() string {
+	p.marks++
+	return "mark:" + itoa(p.marks) + ":differ"
+}
+
+func (p *player) segment(steps []step, replies [][]byte) error {
+	if steps[0].kind == leave {
+		if l := p.links[steps[0].conn]; l != nil {
+			l.close()
+			delete(p.links, steps[0].conn)
+		}
+		return nil
+	}
+	l, err := p.link(steps[0].conn)
+	if err != nil {
 		return err
 	}
 	p.buf = p.buf[:0]
 	for _, s := range steps {
-		p.buf = wire.AppendRequest(p.buf, s.args...)
+		args := s.args
+		if slices.Contains(args, lastDump) {
+			args = p.withDump(args)
+		}
+		p.buf = wire.AppendRequest(p.buf, args...)
 	}
-	if err := c.SendRaw(p.buf); err != nil {
+	switch steps[0].kind {
+	case await:
+		if l.busy {
+			l.busy = false
+			p.blocked--
+		}
+		if replies[0], err = l.reply(); err != nil {
+			err = fmt.Errorf("the blocked client %d: %w", steps[0].conn, err)
+		}
+		return err
+	case collect:
+		mark := p.mark()
+		if err = l.send(wire.AppendRequest(nil, "PING", mark)); err == nil {
+			replies[0], err = l.until(mark)
+		}
 		return err
 	}
-	if steps[0].kind == block {
+	if err := l.send(p.buf); err != nil {
+		return err
+	}
+	switch steps[0].kind {
+	case tell:
+		return nil
+	case block:
+		l.busy = true
 		p.blocked++
-		return p.awaitBlocked(steps[0].args)
+		return p.awaitBlocked(l, steps[0].args)
 	}
 	for i := range steps {
-		if replies[i], err = c.Receive(); err != nil {
+		if replies[i], err = l.reply(); err != nil {
 			return fmt.Errorf("command %q: %w", steps[i].args, err)
+		}
+		if len(steps[i].args) > 0 && strings.EqualFold(steps[i].args[0], "DUMP") {
+			p.last = replies[i]
 		}
 	}
 	return nil
 }
 
+// lastDump stands for what the last DUMP has given, which is each server's own.
+const lastDump = "\x00the last dump\x00"
+
+func (p *player) withDump(args []string) []string {
+	body := p.last
+	if at := bytes.IndexByte(body, '\n'); at >= 0 && body[0] == '$' {
+		body = bytes.TrimSuffix(body[at+1:], []byte("\r\n"))
+	}
+	args = slices.Clone(args)
+	args[slices.Index(args, lastDump)] = string(body)
+	return args
+}
+
 var blockedClients = regexp.MustCompile(`(?m)^blocked_clients:(\d+)`)
 
-func (p *player) awaitBlocked(args []string) error {
-	for began := time.Now(); time.Since(began) < 20*time.Second; {
-		info, err := p.side.call("INFO", "clients")
+// awaitBlocked waits until the server counts the clients that should be blocked, or the client has its answer at once.
+func (p *player) awaitBlocked(l *link, args []string) error {
+	for began, tries := time.Now(), 0; time.Since(began) < 20*time.Second; tries++ {
+		n, err := p.side.blockedClients()
 		if err != nil {
 			return err
 		}
-		if m := blockedClients.FindStringSubmatch(info.String()); m != nil && m[1] == strconv.Itoa(p.blocked) {
+		if n == p.blocked || tries > 20 && !l.silent() {
 			return nil
 		}
 	}
 	return fmt.Errorf("command %q should block and does not", args)
 }
 
-// mismatch is the first difference between two runs of a script.
-type mismatch struct {
-	index int
-	args  []string
-	a, b  wire.Value
-}
-
-// signature is the same for differences that probably have one cause.
-func (m *mismatch) signature() string {
-	return strings.ToUpper(m.args[0]) + " " + gist(m.a) + " " + gist(m.b)
-}
-
-// gist is what a reply says without what it holds: its kind, or the beginning of an error.
-func gist(v wire.Value) string {
-	if !v.IsError() {
-		return string(v.Kind)
-	}
-	words := strings.Fields(v.String())
-	return strings.Join(words[:min(5, len(words))], " ")
-}
-
-func (m *mismatch) String() string {
-	text := fmt.Sprintf("%q: %q and %q", m.args, m.a.Append(nil), m.b.Append(nil))
-	return text[:min(len(text), 2000)]
-}
-
-// versus runs scripts on two servers and compares.
-type versus struct {
-	a, b     *side
-	expected map[string]int // how often an intended difference was seen
-	seen     map[string]int // how often a difference was found, by its signature
-	keeper   *keeper        // not nil: b is what was kept of a
-}
-
-// older is the lower of the two versions.
-func (v *versus) older() int { return min(v.a.version, v.b.version) }
-
-// play runs the script on both servers at once and returns the first unintended difference, or nil.
-func (v *versus) play(script []step, proto int) (*mismatch, error) {
-	if v.keeper != nil {
-		return v.playKept(script, proto)
-	}
-	var ra, rb []wire.Value
-	var ea, eb error
-	var both sync.WaitGroup
-	both.Go(func() { ra, ea = v.a.play(script, proto) })
-	both.Go(func() { rb, eb = v.b.play(script, proto) })
-	both.Wait()
-	if err := errors.Join(ea, eb); err != nil {
-		return nil, err
-	}
-	return v.compare(script, ra, rb), nil
-}
-
-func (v *versus) compare(script []step, ra, rb []wire.Value) *mismatch {
-	// What two errors say otherwise leaves the servers in the same state: once reported, it hides nothing else.
-	differs := func(m *mismatch) bool {
-		if m.a.IsError() && m.b.IsError() && v.seen[m.signature()] > 0 {
-			v.seen[m.signature()]++
-			return false
-		}
-		return true
-	}
-	queued := map[int][][]string{} // by connection: what EXEC will answer for
-	waiting := map[int][]string{}  // by connection: the command that blocks
-	for i, s := range script {
-		a, b := ra[i], rb[i]
-		args := s.args
-		switch s.kind {
-		case block:
-			waiting[s.conn] = args
-			continue
-		case await:
-			args = waiting[s.conn]
-		}
-		name := strings.ToUpper(args[0])
-		switch {
-		case name == "MULTI" && a.String() == "OK":
-			queued[s.conn] = nil
-		case a.Kind == '+' && string(a.Text) == "QUEUED":
-			queued[s.conn] = append(queued[s.conn], args)
-		case name == "EXEC" && a.Aggregate() && len(a.Elems) == len(queued[s.conn]) && len(b.Elems) == len(a.Elems) && a.Kind == b.Kind:
-			for j, inner := range queued[s.conn] {
-				if m := (&mismatch{i, inner, a.Elems[j], b.Elems[j]}); !v.accept(inner, m.a, m.b) && differs(m) {
-					return m
-				}
-			}
-			continue
-		}
-		if m := (&mismatch{i, args, a, b}); !v.accept(args, a, b) && differs(m) {
-			return m
+// settle waits until no client is blocked any more.
+func (s *side) settle() error {
+	for began := time.Now(); time.Since(began) < 20*time.Second; {
+		if n, err := s.blockedClients(); n == 0 || err != nil {
+			return err
 		}
 	}
-	return nil
+	return errors.New("clients whose connections are closed stay blocked")
 }
 
-func (v *versus) accept(args []string, a, b wire.Value) bool {
-	if same(args, a, b) {
-		return true
+func (s *side) blockedClients() (int, error) {
+	info, err := s.call("INFO", "clients")
+	if err != nil {
+		return 0, err
 	}
-	x, y := a, b
-	if v.a.version < v.b.version {
-		x, y = b, a
+	m := blockedClients.FindSubmatch(info.Text)
+	if m == nil {
+		return 0, fmt.Errorf("%s: no blocked_clients in INFO", s.name)
 	}
-	why := intended(args, x, y, v.older())
-	if why == "" {
-		return false
-	}
-	v.expected[why]++
-	return true
-}
-
-// contents are the commands that read all that a script may have left behind.
-func contents() []step {
-	var script []step
-	add := func(args ...string) { script = append(script, step{conn: 1, args: args}) }
-	for _, db := range []string{"0", "1", "2"} {
-		add("SELECT", db)
-		add("DBSIZE")
-		add("KEYS", "*")
-		for _, key := range slices.Concat(allKeys, flatKeys) {
-			for _, args := range [][]string{
-				{"TYPE", key}, {"PEXPIRETIME", key}, {"OBJECT", "ENCODING", key}, {"GET", key}, {"LRANGE", key, "0", "-1"}, {"SMEMBERS", key}, {"HGETALL", key},
-				{"ZRANGE", key, "0", "-1", "WITHSCORES"}, {"XRANGE", key, "-", "+"}, {"XINFO", "STREAM", key, "FULL", "COUNT", "0"},
-			} {
-				if db == "0" || args[0] != "XRANGE" {
-					add(args...)
-				}
-			}
-		}
-	}
-	return script
+	return strconv.Atoi(string(m[1]))
 }

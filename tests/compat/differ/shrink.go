@@ -19,16 +19,16 @@ func flatten(units []unit) []step {
 
 // shrink removes units, then words, as long as the two servers still differ. It returns the smallest script found and
 // how they differ in it. Every try is a run on both servers, so their number is bounded.
-func (v *versus) shrink(units []unit, proto int, tries int) ([]unit, *mismatch) {
+func (v *versus) shrink(units []unit, how manner, tries int) ([]unit, *mismatch) {
 	// While this goes on nothing has been seen before.
-	defer func(seen map[string]int) { v.seen = seen }(v.seen)
-	v.seen = map[string]int{}
+	defer func(all *tally) { v.tally = all }(v.tally)
+	v.tally = newTally()
 	var last *mismatch
 	fails := func(u []unit) bool {
 		if tries--; tries < 0 {
 			return false
 		}
-		m, err := v.play(append(flatten(u), contents()...), proto)
+		m, err := v.play(flatten(u), how)
 		if err != nil || m == nil {
 			return false
 		}
@@ -109,16 +109,10 @@ func (v *versus) report(title string, units []unit, m *mismatch, proto int) stri
 	for _, side := range []*side{v.a, v.b} {
 		fmt.Fprintf(&b, "# %s\n", side.name)
 	}
-	script := append(flatten(units), contents()...)
+	script := append(flatten(units), m.after...)
 	for i, s := range script {
-		if i >= len(flatten(units)) && i != m.index {
-			if s.args[0] == "SELECT" && s.args[1] != "0" && i < m.index {
-				b.WriteString(strings.Join(s.args, " ") + "\n")
-			}
-			continue
-		}
 		b.WriteString(line(s) + "\n")
-		if i == m.index {
+		if i == m.index && len(m.after) == 0 || i == len(script)-1 && len(m.after) > 0 {
 			fmt.Fprintf(&b, "# %s replies:\n", v.a.name)
 			for _, l := range scene.FormatValues([]wire.Value{m.a}, proto) {
 				b.WriteString("#" + l + "\n")
@@ -138,8 +132,14 @@ func line(s step) string {
 	switch s.kind {
 	case block:
 		out = append(out, "{block}")
+	case tell:
+		out = append(out, "{send}")
 	case await:
 		return strings.Join(append(out, ".read"), " ")
+	case leave:
+		return strings.Join(append(out, ".close"), " ")
+	case collect:
+		return strings.Join(append(out, ".read # all that has come"), " ")
 	}
 	for _, a := range s.args {
 		out = append(out, scene.QuoteArg(a))

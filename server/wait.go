@@ -31,7 +31,10 @@ func wait(c *command.Ctx) {
 // waitaof is wait for writes that are on disk, here and on replicas.
 func waitaof(c *command.Ctx) {
 	s := c.Client.(*session)
-	local := c.Args.IntIn(0, 1, "ERR value is out of range, value must between 0 and 1")
+	local := c.Args.Int()
+	if !c.Args.Bad() && local != 0 && local != 1 {
+		c.Args.Wrong("ERR value is out of range, value must between 0 and 1")
+	}
 	replicas := c.Args.IntIn(0, 1<<31-1, resp.ErrNotPositive)
 	deadline := waitTimeout(c)
 	if !c.Args.Done() {

@@ -25,7 +25,9 @@ func TestWaitCountsWhoLetItGoOn(t *testing.T) {
 	}
 }
 
-// Redis words this one without a verb.
+// Redis words the range without a verb, and has other words for what is no number.
 func TestWaitAOFNamesItsRange(t *testing.T) {
-	startServer(t).dial().want("waitaof 2 0 0", replyError("ERR value is out of range, value must between 0 and 1"))
+	c := startServer(t).dial()
+	c.want("waitaof 2 0 0", replyError("ERR value is out of range, value must between 0 and 1"))
+	c.want("waitaof foo 0 0", replyError("ERR value is not an integer or out of range"))
 }

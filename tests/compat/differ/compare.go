@@ -28,7 +28,7 @@ var rules = map[string]equal{
 	"XADD":     autoID,
 	"XPENDING": idleColumn,
 	"XINFO":    streamInfo,
-	"TIME":     sameShape, "LASTSAVE": sameKind,
+	"TIME":     sameShape, "LASTSAVE": sameKind, "INFO": sameKind,
 	// What memory a value takes, and what a server says about itself, is its own matter.
 	"MEMORY": sameKind, "OBJECT": objectInfo, "DUMP": dumped, "HELLO": sameKind, "ROLE": sameShape, "LOLWUT": sameKind, "SLOWLOG": sameKind, "CLIENT": clientInfo,
 	"PUBSUB": anyOrder, "FUNCTION": anyOrderAtAll, "EVAL": evaluated, "COMMAND": commandInfo, "ACL": aclInfo,

@@ -254,8 +254,6 @@ var familyTexts = []struct {
 		XREAD (COUNT -1|COUNT foo|BLOCK foo|BLOCK -1|COUNT 0) STREAMS {stream} 0
 		XPENDING {stream} {group} (IDLE 0 - +|IDLE foo - + 1|- + -1|- + foo|- +|IDLE 10000000 - + 10)
 		XGROUP CREATE {stream} {group} {id} (ENTRIESREAD -1|ENTRIESREAD -5|ENTRIESREAD foo|MKSTREAM MKSTREAM|foo)
-		XCLAIM {stream} {group} {who} (0|-1|foo) {id} (TIME 1000|TIME foo|IDLE -5|RETRYCOUNT -1|RETRYCOUNT foo|FORCE JUSTID|LASTID foo|foo)
-		XAUTOCLAIM {stream} {group} {who} (0|-1|foo) ({id}|-|foo) [COUNT (0|-1|foo|1)] [JUSTID]
 		XINFO STREAM {stream} (FULL COUNT -1|FULL foo|foo|FULL COUNT)
 		XACK {stream} {group} (foo|0|-1)
 		XLEN {stream}
@@ -304,7 +302,7 @@ var familyTexts = []struct {
 		DUMP {stream} ; RESTORE {stream} 0 {dumped} REPLACE
 		RESTORE {key} (0|-1|foo) (foo|) [REPLACE] [ABSTTL|foo]
 		DEBUG STRINGMATCH-LEN 1000 {pattern}`},
-	{"pubsub", 3, 0, `
+	{"pubsub", 1, 0, `
 		4> SUBSCRIBE ch1 ; 4~ ; PUBLISH ch1 {val} ; 4~ ; PUBLISH ch2 {val} ; 4> UNSUBSCRIBE ch1 ; 4~
 		4> SUBSCRIBE ch1 ch2 ch1 ; 5> PSUBSCRIBE c?1 ; 4~ ; 5~ ; PUBLISH (ch1|ch2|ch3) {val} ; PUBSUB NUMSUB ch1 ch2 ch3 ; PUBSUB NUMPAT ; 4~ ; 5~ ; 4> UNSUBSCRIBE ch2 ch1 ; 5> PUNSUBSCRIBE none c?1 ; 4~ ; 5~
 		4> SSUBSCRIBE sh1 ; 4~ ; SPUBLISH sh1 {val} ; PUBLISH sh1 {val} ; PUBSUB SHARDCHANNELS ; PUBSUB SHARDNUMSUB sh1 sh2 ; 4~ ; 4> SUNSUBSCRIBE sh1 ; 4~
@@ -312,11 +310,10 @@ var familyTexts = []struct {
 		5> PSUBSCRIBE {pattern} ; 5~ ; PUBLISH {key} {val} ; PUBSUB CHANNELS ; 5> PUNSUBSCRIBE ; 5~
 		4> SUBSCRIBE ch1 ; 4~ ; MULTI ; PUBLISH ch1 a ; PUBLISH ch1 b ; EXEC ; EVAL "return&redis.call('publish','ch1',ARGV[1])" 0 {val} ; 4~ ; 4> RESET ; 4~ ; PUBLISH ch1 c
 		PUBSUB (NUMSUB|CHANNELS|NUMPAT|SHARDCHANNELS|foo|NUMPAT foo|SHARDNUMSUB)
-		4> MULTI ; 4> SUBSCRIBE ch1 ; 4> PUBLISH ch1 hello ; 4> UNSUBSCRIBE ch1 ; 4> EXEC ; 4~
 		6> CLIENT REPLY SKIP ; 6> SET {str} {val} ; 6> GET {str} ; 6~
 		6> CLIENT REPLY OFF ; 6> SET {str} {val} ; 6> INCR {str} ; 6> CLIENT REPLY ON ; 6~
 		6> CLIENT REPLY (foo|ON) ; 6~`},
-	{"tracking", 3, 0, `
+	{"tracking", 1, 0, `
 		7> CLIENT TRACKING ON [NOLOOP] ; 7> GET {str@a} ; 7~ ; SET {@a} {val} ; 7~ ; SET {@a} {val} ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON ; 7> MGET {str@a} {str@b} ; 7> HGET {hash@h} a ; 7> LRANGE {list@l} 0 -1 ; 7~ ; DEL {@b} ; HSET {@h} {field} {val} ; RPUSH {@l} x ; APPEND {@a} x ; 7~ ; 7> SET {@a} mine ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON OPTIN ; 7> GET {str@a} ; 7> CLIENT CACHING YES ; 7> GET {str@b} ; 7~ ; SET {@a} 1 ; SET {@b} 1 ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
@@ -389,15 +386,12 @@ var familyTexts = []struct {
 		FUNCTION STATS
 		FUNCTION (FLUSH|FLUSH ASYNC|FLUSH foo|KILL|foo|LIST foo|DELETE|LOAD|RESTORE x)
 		MULTI ; FCALL f1 1 {str} {val} ; FCALL f2 1 {str} ; EXEC`},
-	{"client", 3, 0, `
-		CLIENT (GETNAME|SETNAME {text}|SETNAME abc|NO-EVICT ON|NO-EVICT OFF|NO-EVICT foo|GETREDIR|TRACKINGINFO|foo|KILL|UNBLOCK 999999|UNBLOCK foo|KILL ID 999999|KILL TYPE foo|KILL 1.2.3.4:5|LIST TYPE foo|LIST ID 999999|UNPAUSE|REPLY|CACHING YES)
-		(TIME|LASTSAVE|ROLE|READONLY|READWRITE|ASKING|WAIT 0 0|WAIT foo 0|WAITAOF 0 0 0|WAITAOF 5 0 0|LOLWUT foo bar)
+	{"client", 2, 0, `
+		CLIENT (GETNAME|SETNAME {unit}|SETNAME abc|NO-EVICT ON|NO-EVICT OFF|NO-EVICT foo|GETREDIR|TRACKINGINFO|foo|KILL|UNBLOCK 999999|UNBLOCK foo|KILL ID 999999|KILL TYPE foo|KILL 1.2.3.4:5|LIST TYPE foo|LIST ID 999999|UNPAUSE|REPLY|CACHING YES)
+		(TIME|LASTSAVE|ROLE|READONLY|READWRITE|ASKING|WAIT 0 0|WAIT foo 0|LOLWUT foo bar)
 		HELLO (4|foo|1|3 foo|3 SETNAME|3 AUTH a)
 		HELLO (2|3) [SETNAME foo]
 		6~ ; 6> (AUTH foo|AUTH default foo|AUTH a b c|AUTH default) ; 6~
-		COMMAND GETKEYS {known}
-		COMMAND GETKEYSANDFLAGS {known}
-		COMMAND (GETKEYS|GETKEYS foo|GETKEYS GET|INFO foo|foo|LIST FILTERBY foo bar|LIST FILTERBY ACLCAT foo|COUNT foo|DOCS foo)
 		ACL (WHOAMI|GETUSER none|DELUSER default|SETUSER|CAT foo|DRYRUN default GET a|DRYRUN none GET a|DRYRUN default foo|GENPASS 0|GENPASS foo|foo|LOG foo|LIST foo|USERS)
 		CONFIG (GET maxmemory-policy|GET foo|GET|SET foo bar|SET maxmemory foo|SET|SET maxmemory-policy foo|GET list-max-listpack-size|GET hash-max-ziplist-entries|SET hz foo|RESETSTAT foo|foo)
 		OBJECT (ENCODING|FREQ {key}|IDLETIME {key}|REFCOUNT {key}|foo {key}|ENCODING {key} {key}|IDLETIME none)
@@ -481,7 +475,14 @@ var familyTexts = []struct {
 		EVAL "return&cmsgpack.pack({redis.call('exists',KEYS[1]),ARGV[1]})" 1 {str} {val}
 		MULTI ; EVAL "return&redis.call('append',KEYS[1],ARGV[1])" 1 {str} {val} ; EVAL "return&redis.call('strlen',ARGV[1])" 0 {str} ; EXEC
 		SCRIPT EXISTS 0000000000000000000000000000000000000000`},
-	{"newer", 4, 702, `
+	{"newer", 6, 702, `
+		4> MULTI ; 4> SUBSCRIBE ch1 ; 4> PUBLISH ch1 hello ; 4> UNSUBSCRIBE ch1 ; 4> EXEC ; 4~
+		COMMAND GETKEYS {known}
+		COMMAND GETKEYSANDFLAGS {known}
+		COMMAND (GETKEYS|GETKEYS foo|GETKEYS GET|INFO foo|foo|LIST FILTERBY foo bar|LIST FILTERBY ACLCAT foo|COUNT foo|DOCS foo)
+		XCLAIM {stream} {group} {who} (0|-1|foo) {id} (TIME 1000|TIME foo|IDLE -5|RETRYCOUNT -1|RETRYCOUNT foo|FORCE JUSTID|LASTID foo|foo)
+		XAUTOCLAIM {stream} {group} {who} (0|-1|foo) ({id}|-|foo) [COUNT (0|-1|foo|1)] [JUSTID]
+		WAITAOF (0 0 0|5 0 0|foo 0 0|1 0 0)
 		ZRANK {zset} {member} WITHSCORE
 		ZREVRANK {zset} {member} WITHSCORE
 		XCLAIM {stream} {group} {who} 10000000 {id}

@@ -48,6 +48,15 @@ var known = []difference{
 	{"since 7.2 floating-point numbers are written with as few digits as they need", 702, func(args []string, a, b wire.Value) bool {
 		return numbersWithin(a, b, 0) || sameNumbersAnyOrder(args, a, b)
 	}},
+	{"since 7.2 scores in listpacks have as few digits as they need", 702, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "DUMP") && bytes.HasPrefix(a.Text, []byte{17}) && bytes.HasPrefix(b.Text, []byte{17})
+	}},
+	{"since 7.2 a consumer is made when its client blocks", 702, func(args []string, a, b wire.Value) bool {
+		return heardMore(args, a, b, "xgroup-createconsumer")
+	}},
+	{"since 7.2 what is told of a blocked client's command comes before what is told of the one that served it", 702, func(args []string, a, b wire.Value) bool {
+		return strings.HasPrefix(args[0], "(what connection") && sameGroups(a, b, 1)
+	}},
 	{"since 7.2 small sets are listpacks", 702, func(args []string, a, b wire.Value) bool {
 		return isObject(args, "ENCODING") && a.String() == "listpack" && b.String() == "hashtable"
 	}},

@@ -17,9 +17,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"regexp"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"larder/tests/internal/peer"
@@ -125,6 +127,13 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 		}
 		r.pools = append(r.pools, pool)
 	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	go func() {
+		<-interrupted
+		r.fail(errors.New("interrupted"))
+	}()
 	var lanes sync.WaitGroup
 	for range o.lanes {
 		lanes.Go(r.lane)
@@ -179,11 +188,15 @@ func (r *runner) lane() {
 		err := r.play(v, number)
 		pool <- v
 		if err != nil {
-			r.mu.Lock()
-			r.err = errors.Join(r.err, fmt.Errorf("seed %d, case %d: %w", r.seed, number, err))
-			r.mu.Unlock()
+			r.fail(fmt.Errorf("seed %d, case %d: %w", r.seed, number, err))
 		}
 	}
+}
+
+func (r *runner) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = errors.Join(r.err, err)
 }
 
 // play plays a case, and tells how the servers differ in it.
@@ -205,7 +218,7 @@ func (r *runner) play(v *versus, number uint64) error {
 	if m == nil || r.tally.again(m.signature()) { // the latter is printed above
 		return nil
 	}
-	small, last := v.shrink(c.units, c.manner, 600)
+	small, last := v.shrink(c.units, c.manner, m.signature(), 600)
 	title := fmt.Sprintf("difference in case %d of seed %d", number, r.seed)
 	if last == nil {
 		r.tell("# %s: %s\n# It did not come again when the case was repeated.\n", title, m)
@@ -235,8 +248,6 @@ func start(o options) (pairs [][]*versus, stop func(), err error) {
 	var servers []*peer.Server
 	stop = func() {
 		for _, s := range servers {
-			c, _ := s.CPU()
-			println(s.Program.Name, c.Milliseconds())
 			s.Stop()
 		}
 	}

@@ -159,17 +159,7 @@ func (s *side) play(script []step, how manner) (replies [][]byte, end []step, le
 func (p *player) play(script []step) ([][]byte, error) {
 	replies := make([][]byte, len(script))
 	for from := 0; from < len(script); {
-		to := from + 1
-		if script[from].kind == plain {
-			for size := 0; to < len(script) && to-from < p.together && script[to].kind == plain && script[to].conn == script[from].conn; to++ {
-				for _, a := range script[to].args {
-					size += len(a)
-				}
-				if size > maxBytes || slices.Contains(script[to].args, lastDump) {
-					break
-				}
-			}
-		}
+		to := from + p.run(script[from:])
 		if err := p.segment(script[from:to], replies[from:to]); err != nil {
 			for i := max(0, from-8); i < to; i++ {
 				err = fmt.Errorf("%w\n  %s   -> %.60q", err, line(script[i]), replies[i])
@@ -179,6 +169,31 @@ func (p *player) play(script []step) ([][]byte, error) {
 		from = to
 	}
 	return replies, nil
+}
+
+// run is how many steps from the first one on are one piece: commands of one connection that are sent together, or what is
+// only told, and the collecting after it.
+func (p *player) run(script []step) int {
+	to := 1
+	same := func(kinds ...stepKind) bool {
+		return to < len(script) && script[to].conn == script[0].conn && slices.Contains(kinds, script[to].kind)
+	}
+	switch script[0].kind {
+	case plain:
+		for size := 0; to < p.together && same(plain); to++ {
+			for _, a := range script[to].args {
+				size += len(a)
+			}
+			if size > maxBytes || slices.Contains(script[to].args, lastDump) {
+				break
+			}
+		}
+	case tell:
+		for p.together > 1 && to < p.together && same(tell, collect) && script[to-1].kind == tell {
+			to++
+		}
+	}
+	return to
 }
 
 // link is the connection of this number, opened or reset when it is first used.
@@ -241,6 +256,9 @@ func (p *player) segment(steps []step, replies [][]byte) error {
 	p.buf = p.buf[:0]
 	for _, s := range steps {
 		args := s.args
+		if len(args) == 0 {
+			continue
+		}
 		if slices.Contains(args, lastDump) {
 			args = p.withDump(args)
 		}
@@ -256,10 +274,14 @@ func (p *player) segment(steps []step, replies [][]byte) error {
 			err = fmt.Errorf("the blocked client %d: %w", steps[0].conn, err)
 		}
 		return err
-	case collect:
+	case collect, tell:
+		last := len(steps) - 1
+		if steps[last].kind == tell {
+			return l.send(p.buf)
+		}
 		mark := p.mark()
-		if err = l.send(wire.AppendRequest(nil, "PING", mark)); err == nil {
-			replies[0], err = l.until(mark)
+		if err = l.send(wire.AppendRequest(p.buf, "PING", mark)); err == nil {
+			replies[last], err = l.until(mark)
 		}
 		return err
 	}
@@ -267,8 +289,6 @@ func (p *player) segment(steps []step, replies [][]byte) error {
 		return err
 	}
 	switch steps[0].kind {
-	case tell:
-		return nil
 	case block:
 		l.busy = true
 		p.blocked++

@@ -19,10 +19,12 @@ func flatten(units []unit) []step {
 
 // shrink removes units, then words, as long as the two servers still differ. It returns the smallest script found and
 // how they differ in it. Every try is a run on both servers, so their number is bounded.
-func (v *versus) shrink(units []unit, how manner, tries int) ([]unit, *mismatch) {
-	// While this goes on nothing has been seen before.
+func (v *versus) shrink(units []unit, how manner, signature string, tries int) ([]unit, *mismatch) {
+	// While this goes on, this one has not been seen before.
 	defer func(all *tally) { v.tally = all }(v.tally)
-	v.tally = newTally()
+	seen, expected := v.tally.counts()
+	delete(seen, signature)
+	v.tally = &tally{seen: seen, expected: expected}
 	var last *mismatch
 	fails := func(u []unit) bool {
 		if tries--; tries < 0 {

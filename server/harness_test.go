@@ -251,12 +251,19 @@ func (c *testClient) want(request string, reply any) {
 // info is one line of INFO, "" if it is not there.
 func (c *testClient) info(section, name string) string {
 	c.t.Helper()
+	return c.fields(section)[name]
+}
+
+// fields is a section of INFO, all of one moment.
+func (c *testClient) fields(section string) map[string]string {
+	c.t.Helper()
+	m := map[string]string{}
 	for _, line := range strings.Split(c.text("info "+section), "\r\n") {
-		if n, v, ok := strings.Cut(line, ":"); ok && n == name {
-			return v
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			m[name] = value
 		}
 	}
-	return ""
+	return m
 }
 
 // number is info for a number.

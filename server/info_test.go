@@ -129,8 +129,16 @@ func TestInfoTellsTheTruth(t *testing.T) {
 	if grown := c.number("memory", "used_memory") - before; grown < 20000*200 || grown > 20000*300 {
 		t.Errorf("20000 keys of 200 bytes take %d bytes", grown)
 	}
-	if sum := c.number("memory", "used_memory_overhead") + c.number("memory", "used_memory_dataset"); sum != c.number("memory", "used_memory") {
-		t.Errorf("overhead and dataset make %d", sum)
+	memory := c.fields("memory")
+	bytes := func(name string) int64 {
+		n, err := strconv.ParseInt(memory[name], 10, 64)
+		if err != nil {
+			t.Errorf("%s:%s", name, memory[name])
+		}
+		return n
+	}
+	if sum := bytes("used_memory_overhead") + bytes("used_memory_dataset"); sum != bytes("used_memory") {
+		t.Errorf("overhead and dataset make %d, not %d", sum, bytes("used_memory"))
 	}
 	if peak := c.number("memory", "used_memory_peak"); peak < before+20000*200 {
 		t.Errorf("the peak is %d", peak)

@@ -169,11 +169,17 @@ func set(c *Ctx) {
 // put stores a string and says so. The effect is a SET with an absolute time.
 func (c *Ctx) put(key, val []byte, exp expiry) {
 	if exp.at_ms > 0 && exp.at_ms <= c.Now && !c.ServeExpired {
-		// The time is over already: what remains is that the old value is gone.
+		// The time is over already: what remains is that the old value is gone. Listeners hear of all that would have
+		// happened.
 		if c.Delete(key) {
-			c.Gone(key, "del")
+			c.Gone(key, "set")
 			c.rewriteRemoval(key, c.Keyspace().LazyFree.Expire)
+		} else {
+			c.Notice(key, "set")
 		}
+		c.Notice(key, "expire")
+		c.Notice(key, "expired")
+		c.ShardOf(key).Stats.Expired++
 		return
 	}
 	c.SetString(key, val, exp.at_ms)

@@ -22,10 +22,14 @@ import (
 // How depends on repl-diskless-load:
 //
 //	disabled        to a file first, while the old data is still served; then the old data goes and the file is loaded
-//	on-empty-db     straight from the connection if there is no data, else as before
-//	swapdb          straight from the connection into a second keyspace, while the old data is served; then they change
-//	                places. Only if both are the same history: else it is as with on-empty-db
+//	on-empty-db     the same
+//	swapdb          straight from the connection into a second keyspace, while the old data is served if both are the same
+//	                history; then they change places
 //	flush-before-load   straight from the connection, after the old data is gone; in a group as disabled
+//
+// Where there is no old data it is always straight from the connection: nothing can be lost by it, and receiving and loading
+// take place at the same time, which is half as long a time in which the primary has to keep what is written. A member of a
+// group loads it beside, because until it is complete it must not pass for data of the primary's history.
 func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outcome) error {
 	srv := l.srv
 	line := ""
@@ -47,8 +51,9 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	body := replication.NewPayload(in, h)
 	src := &progressReader{r: body, l: l, nc: nc}
 	how := srv.conf.ReplDisklessLoad.Get()
-	instead := how == config.DisklessLoadFlush || how == config.DisklessLoadOnEmptyDB && srv.empty()
-	direct := instead && srv.group.Load() == nil || how == config.DisklessLoadSwapDB
+	empty, member := srv.empty(), srv.group.Load() != nil
+	aside := how == config.DisklessLoadSwapDB || empty && member
+	direct := aside || empty || how == config.DisklessLoadFlush && !member
 	var file *os.File
 	if !direct {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")
@@ -68,7 +73,7 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 		end = body.Finish
 	}
 	load := l.loadInstead
-	if how == config.DisklessLoadSwapDB {
+	if aside {
 		load = l.loadAside
 	}
 	if err := load(src, h.Size, out, end); err != nil {
@@ -128,9 +133,9 @@ func (l *link) givesUp(whole bool) bool {
 	return l.dead.Load()
 }
 
-// empty tells whether there is no data.
+// empty tells whether there are neither keys nor functions.
 func (srv *Server) empty() bool {
-	empty := true
+	empty := len(srv.functions.set.Load().All()) == 0
 	srv.ks.Lock(srv.ks.All())
 	for db := range srv.ks.Databases() {
 		keys, _ := srv.ks.Counts(srv.ks.All(), db)

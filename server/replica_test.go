@@ -239,6 +239,35 @@ func TestFlushBeforeLoad(t *testing.T) {
 	r.want("dbsize", 10)
 }
 
+// TestFirstSnapshotNeedsNoFile: what a primary sends goes to a file first only if there is something that it takes the place of.
+func TestFirstSnapshotNeedsNoFile(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	a.dial().want("debug populate 10 new", "OK")
+	host, port, _ := strings.Cut(a.addr, ":")
+	for _, had := range []string{"nothing", "a key", "a function"} {
+		b := startServer(t, "--repl-diskless-load", "disabled")
+		r := b.dial()
+		files := 1
+		switch had {
+		case "nothing":
+			files = 0
+		case "a key":
+			r.want("set k v", "OK")
+		case "a function":
+			r.do("function", "load", "#!lua name=own\nredis.register_function('own', function() return 1 end)")
+		}
+		r.want("replicaof "+host+" "+port, "OK")
+		eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
+		r.want("dbsize", 10)
+		if n := b.logged("receiving the snapshot to disk"); n != files {
+			t.Errorf("with %s there before, %d snapshots went to a file", had, n)
+		}
+		if n := len(r.list("function list")); n != 0 {
+			t.Errorf("with %s there before, %d functions are left", had, n)
+		}
+	}
+}
+
 // TestLogOutlivesHalfSnapshot: a replica that has given its data up for a snapshot which does not come to its end keeps the log of
 // the data that it had, for a start, until it has other data or is nobody's replica.
 func TestLogOutlivesHalfSnapshot(t *testing.T) {

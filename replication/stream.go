@@ -83,7 +83,7 @@ func (s *Stream) trim() {
 	for c := s.first; c.readers == 0 && c.next != nil && end-c.end() >= s.keep; c = s.first {
 		s.first = c.next
 		s.size -= c.size()
-		if len(s.free) < freeMost && cap(c.data) > 0 && !c.left {
+		if cap(c.data) > 0 && !c.left && (len(s.free)+1)*cap(c.data) <= freeMost {
 			s.free = append(s.free, c.data[:0])
 		}
 	}
@@ -99,8 +99,10 @@ func (s *Stream) memory() []byte {
 	return make([]byte, 0, max(chunkLeast, min(s.keep/chunkPart, chunkMost)))
 }
 
-// freeMost is how many chunks' memory is kept for the next ones.
-const freeMost = 16
+// freeMost is how much memory of chunks is kept for the next ones: as much as may be on its way of a snapshot, the chunks of
+// which are small. Left to the garbage collector they were a tenth of what a primary takes at the most during a
+// full synchronization.
+const freeMost = 4 << 20
 
 // SetKeep changes how many bytes are kept.
 func (s *Stream) SetKeep(keep int64) {

@@ -42,7 +42,9 @@ func (srv *Server) loadLogAtStart() error {
 	began := time.Now()
 	tail := persistence.Tail{End: -1}
 	if !srv.aof.manifest.Empty() {
+		srv.readsFile()
 		tail, err = srv.loadLog(nil)
+		srv.readsNothing()
 		srv.repl.saved = savedPosition{} // that of the base is not the log's
 		if errors.Is(err, errStopped) {
 			return nil

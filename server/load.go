@@ -53,6 +53,8 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	o.Replace = replace
 	if v.Held() == 0 { // the start, not DEBUG RELOAD
 		o.Lapsed = srv.noteLapsed
+		srv.readsFile()
+		defer srv.readsNothing()
 	}
 	_, err = srv.loadRDB(in, size, v, o)
 	return err

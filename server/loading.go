@@ -5,11 +5,25 @@ package server
 // until then requests wait for the end.
 const loadPatience_ms = 100
 
+// startPatience_ms is the same at the start while no file is being read: it is not known yet whether there is one, or the log is
+// being made ready. A server that has nothing to load says LOADING to nobody, be the disk ever so slow or the machine busy.
+const startPatience_ms = 10000
+
 // beginLoading and endLoading are around the loading.
 func (srv *Server) beginLoading() {
-	srv.patience_ms.Store(srv.steady() + loadPatience_ms)
+	srv.readsFile()
 	srv.loading.Store(true)
 }
+
+// beginStart is beginLoading from the first client on, until it is known what there is.
+func (srv *Server) beginStart() {
+	srv.readsNothing()
+	srv.loading.Store(true)
+}
+
+// readsFile and readsNothing tell whether it is a file that clients wait for.
+func (srv *Server) readsFile()    { srv.patience_ms.Store(srv.steady() + loadPatience_ms) }
+func (srv *Server) readsNothing() { srv.patience_ms.Store(srv.steady() + startPatience_ms) }
 
 func (srv *Server) endLoading() {
 	srv.loading.Store(false)

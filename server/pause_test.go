@@ -74,6 +74,25 @@ func TestRequestsWaitForAShortLoading(t *testing.T) {
 	c.want("get a", "1")
 }
 
+// TestNothingToLoad: at the start requests wait for longer as long as no file is being read.
+func TestNothingToLoad(t *testing.T) {
+	ts := startServer(t)
+	later := func() int64 { return ts.steady() + 10*loadPatience_ms }
+	ts.beginStart()
+	if !ts.loadsBriefly(later()) {
+		t.Error("LOADING is told before it is known that there is anything to load")
+	}
+	ts.readsFile()
+	if ts.loadsBriefly(later()) {
+		t.Error("requests wait for a file that takes long")
+	}
+	ts.readsNothing()
+	if !ts.loadsBriefly(later()) {
+		t.Error("LOADING is told while nothing but the log is made ready")
+	}
+	ts.endLoading()
+}
+
 // TestPausedPipeline: of the requests that a client has sent at once none is lost when the first ones have to wait.
 func TestPausedPipeline(t *testing.T) {
 	ts := startServer(t)

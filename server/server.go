@@ -280,7 +280,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.base = min(max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize), mostBase) // the ballast takes no memory
 	srv.startup = srv.notePeak()
 	srv.noteProgram()
-	srv.beginLoading() // from the first client on, until it is known what there is
+	srv.beginStart()
 	srv.engine.Start()
 	go srv.endWith(ctx)
 	if err := srv.startGroup(); err != nil {

@@ -3,6 +3,19 @@ package eviction
 // A mode is how s3fifo treats what comes and what is used. No mode is best for all: what a small queue keeps out is a scan
 // today and the new favourite tomorrow. So small models of the cache try all of them on some of the keys, see model.go, and
 // the cache itself takes the one that does best.
+//
+// Tried and dropped, by a simulation with models of full size; a share is of the gap between LRU and the optimum that is closed,
+// mean of the cells:
+//
+//	LRU proper in place of the second mode   real traces 0.271 -> 0.276, made ones 0.377 -> 0.360
+//	LRU proper as one mode more              0.271 -> 0.271, 0.377 -> 0.367: the more there are to choose from the more often chance does
+//	models that see what comes before the cache is full, and so know 1 to 2 cachefuls earlier
+//	                                         0.271 -> 0.254, 0.377 -> 0.387: large caches for which LRU is right gain 0.5 to 3
+//	                                         points and long loops 1 to 2, but what leads first is not what does in the end (a
+//	                                         block trace lost 5), also if leads count only from one cacheful later, or have to be larger
+//	a memory of 8 instead of 16 sizes        loops and block traces lose up to 1.4 points, none gains more than 0.1
+//	other uses for what moves on or comes back, two uses before it moves on, a twentieth in the small queue
+//	                                         nothing, nothing, worse, worse
 type mode struct {
 	small  int    // the small queue has one of so many entries,
 	least  int    // and at least so many

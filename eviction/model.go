@@ -23,7 +23,7 @@ type models struct {
 
 const (
 	modelMost    = 1024 // entries of a model
-	modelLeast   = 500  // of one whose cache has enough
+	modelLeast   = 400  // of one whose cache has enough: well below half as many, or a cache of such a size would begin anew again and again
 	sampledLeast = 1    // one in two keys at most: the models cost time
 	modelMemory  = 16   // times the size: after so many uses a lead counts half
 	judgeEvery   = 16   // uses
@@ -34,7 +34,8 @@ const (
 // sampleOf tells whether a hash is one in 2^sampled.
 func sampleOf(hash uint64, shift uint64) bool { return hash*0x9fb21c651e98df25>>shift == 0 }
 
-// resize fits the models to a cache of count entries. They begin anew when it has become much larger or smaller.
+// resize fits the models to a cache of count entries. They begin anew when it has become much larger or smaller, but what is
+// known of the modes stays as long as the sample is about the same: where entries have all sizes their number goes up and down.
 func (m *models) resize(count int) {
 	k := max(m.sampled, sampledLeast)
 	for count>>k > modelMost {
@@ -53,7 +54,11 @@ func (m *models) resize(count int) {
 		}
 		return
 	}
+	was := *m
 	*m = models{sampled: k, size: size, room: size + size/8, best: m.best, fade: math.Exp2(-1 / float64(modelMemory*size))}
+	if k >= was.sampled-1 && k <= was.sampled+1 {
+		m.lead, m.differs = was.lead, was.differs
+	}
 	for i := range m.list {
 		m.list[i].init(&modes[i], k, size, m.room)
 	}

@@ -114,6 +114,37 @@ func TestModelsSeeALoop(t *testing.T) {
 	}
 }
 
+// TestModelsOutliveSmallChanges: a cache whose number of entries goes up and down, because they have all sizes, does not begin to
+// learn anew with each turn; nor does it forget what it knows when it grows slowly.
+func TestModelsOutliveSmallChanges(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for name, count := range map[string]func(i int) int{
+		"up and down": func(i int) int { return modelMost<<2 + (i/20_000%2*2-1)*modelMost<<2/25 },
+		"growing":     func(i int) int { return 3000 + i/200 },
+	} {
+		var m models
+		begun, sampled := 0, 0
+		for i := range 400_000 {
+			if i%100 == 0 {
+				if m.resize(count(i)); m.seen == 0 {
+					begun++
+				}
+			}
+			h := (uint64(i/8) + uint64(r.ExpFloat64()*2500)) * 0x9e3779b97f4a7c15
+			if h ^= h >> 31; sampleOf(h, uint64(64-m.sampled)) {
+				m.use(h)
+			}
+			if i > 300_000 && m.best != 1 {
+				t.Fatalf("%s: after %d uses mode %d is the best; leads %.0f of %.0f", name, i, m.best, m.lead, m.differs)
+			}
+			sampled = m.sampled
+		}
+		if begun > 8 {
+			t.Errorf("%s: the models, of one in 2^%d, began %d times", name, sampled, begun)
+		}
+	}
+}
+
 // TestModelsFit: they have the size that the cache has, in the sample's measure.
 func TestModelsFit(t *testing.T) {
 	var m models

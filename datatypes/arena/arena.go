@@ -36,7 +36,8 @@
 // by level, used*8/slots. Only when there is none, a new slab is cut from a dirty run, else a clean one, else at
 // the frontier. A slab that becomes empty turns into a dirty run and grows together with dirty neighbours. Neither
 // Alloc nor Free makes a system call, unless address space runs out or has to be committed (see below): giving memory
-// back is the work of Trim, preparing new memory that of Populate.
+// back is the work of Trim. Pages beyond the frontier are provided by the system as they are touched: preparing them ahead
+// on another goroutine was tried and dropped, because without it no turn of a server that grew to 12M keys took 0.7 ms.
 //
 // A class that has no slab yet puts its first allocations into slots of the next class that is a multiple of 64, or if it
 // is one itself into those of 512 bytes, so that an arena with a few keys of all sizes touches a handful of pages and not one
@@ -78,8 +79,8 @@ type Options struct {
 	HugePages bool
 }
 
-// Arena is the memory of one shard. It is not safe for concurrent use: the shard that owns it is held. Prefetch and
-// Populate say for themselves when they may be called.
+// Arena is the memory of one shard. It is not safe for concurrent use: the shard that owns it is held. Prefetch says for
+// itself when it may be called.
 type Arena struct {
 	base  unsafe.Pointer // of page 0
 	pages unsafe.Pointer // of page 0's record
@@ -93,12 +94,11 @@ type Arena struct {
 	live  int64 // bytes that their allocations take
 	large int64 // live large allocations
 
-	maxPages  uint32 // page numbers are below it
-	committed uint32 // pages below it can be touched, the one page after it too
-	frontier  atomic.Uint32
-	tight     bool // address space is short: cut slabs as short as possible
+	maxPages  uint32        // page numbers are below it
+	committed uint32        // pages below it can be touched, the one page after it too
+	frontier  atomic.Uint32 // Readable reads it without the shard being held
+	tight     bool          // address space is short: cut slabs as short as possible
 	evac      evacuation
-	ahead     ahead
 	squeezes  uint32             // calls of Squeeze
 	stuck     [classCount]uint32 // the call that could not empty a slab of the class
 	debug     debug
@@ -167,7 +167,7 @@ func newArena(mem memory) *Arena {
 	return a
 }
 
-// Close gives all memory back. Nothing of the arena may be used afterwards, and no Populate may be under way.
+// Close gives all memory back. Nothing of the arena may be used afterwards.
 func (a *Arena) Close() {
 	a.mem.close()
 	*a = Arena{}

@@ -183,7 +183,6 @@ func TestRandomAgainstModel(t *testing.T) {
 						m.free(m.rnd.IntN(len(m.live)))
 					}
 				}
-				m.a.Populate()
 				m.check()
 			}
 			m.freeAll()
@@ -446,7 +445,6 @@ func TestChunkedMemory(t *testing.T) {
 		const size = 5 * pageBytes
 		r := m.a.Alloc(size)
 		_ = bytes.Count(m.a.Bytes(r, size+pageBytes), []byte{1}) // faults if it may not be read
-		m.a.Populate()
 	}
 }
 

@@ -47,26 +47,16 @@ func BenchmarkAllocFree(b *testing.B) {
 
 // Growing is bound by the system, which has to provide the pages.
 func BenchmarkGrow(b *testing.B) {
-	for _, populate := range []bool{false, true} {
-		b.Run(fmt.Sprintf("48 bytes/populate=%v", populate), func(b *testing.B) {
-			a, _ := New(Options{})
-			defer func() { a.Close() }()
-			for i := 0; b.Loop(); i++ {
-				if i&(1<<24-1) == 1<<24-1 {
-					b.StopTimer()
-					a.Close()
-					a, _ = New(Options{})
-					b.StartTimer()
-				}
-				if populate && i&1023 == 0 {
-					b.StopTimer()
-					for a.Populate() {
-					}
-					b.StartTimer()
-				}
-				a.Bytes(a.Alloc(48), 1)[0] = 1
-			}
-		})
+	a, _ := New(Options{})
+	defer func() { a.Close() }()
+	for i := 0; b.Loop(); i++ {
+		if i&(1<<24-1) == 1<<24-1 {
+			b.StopTimer()
+			a.Close()
+			a, _ = New(Options{})
+			b.StartTimer()
+		}
+		a.Bytes(a.Alloc(48), 1)[0] = 1
 	}
 }
 

@@ -13,9 +13,6 @@ func strictOvercommit() bool { return false }
 // adviseHuge has nothing to say to this system.
 func adviseHuge([]byte, bool) {}
 
-// populate is something this system cannot do.
-func populate([]byte) bool { return false }
-
 // release maps fresh pages over the old ones, because this system keeps what it is advised to drop.
 func release(b []byte) {
 	const flags = unix.MAP_ANON | unix.MAP_PRIVATE | unix.MAP_NORESERVE | unix.MAP_FIXED

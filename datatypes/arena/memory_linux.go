@@ -23,7 +23,4 @@ func adviseHuge(b []byte, huge bool) {
 	}
 }
 
-// populate works from Linux 5.14 on.
-func populate(b []byte) bool { return unix.Madvise(b, unix.MADV_POPULATE_WRITE) == nil }
-
 func release(b []byte) { unix.Madvise(b, unix.MADV_DONTNEED) }

@@ -151,14 +151,6 @@ func (m *memory) commit(n uint32) uint32 {
 	return m.committed
 }
 
-// populate makes the system provide n pages from first on, as far as they exist. It returns whether it did.
-func (m *memory) populate(first, n uint32) bool {
-	if m.chunked || first >= m.count {
-		return false
-	}
-	return populate(m.slice(first, min(n, m.count-first)))
-}
-
 // release gives the memory of n pages from first on back to the system. They can still be touched, with undefined content.
 func (m *memory) release(first, n uint32) {
 	if m.huge {

@@ -60,9 +60,6 @@ func TestResidentBytesAreReal(t *testing.T) {
 	within("empty")
 	for i := range 400_000 {
 		m.alloc(30 + i%200)
-		if i%1000 == 0 {
-			m.a.Populate()
-		}
 	}
 	m.alloc(10 << 20)
 	within("full")
@@ -115,62 +112,4 @@ func TestTrimKeepsWhatItIsToldTo(t *testing.T) {
 		t.Errorf("Trim to 1 MiB kept %d bytes", d)
 	}
 	m.check()
-}
-
-func TestPopulateGoesAhead(t *testing.T) {
-	m := newModel(t, 0, 1)
-	if m.a.Populate() {
-		t.Error("an empty arena was populated")
-	}
-	for range 20_000 {
-		m.a.Alloc(100)
-	}
-	can := m.a.mem.populate(1, 1) // systems before Linux 5.14 cannot
-	if m.a.Populate() != can {
-		t.Fatalf("Populate returned %v on a system where it can: %v", !can, can)
-	}
-	if !can {
-		return
-	}
-	if m.a.Populate() {
-		t.Error("populated twice without growing")
-	}
-	ahead := m.a.ahead.end.Load() - m.a.frontier.Load()
-	if ahead == 0 || ahead > populateStep || ahead > m.a.frontier.Load()/8 {
-		t.Errorf("%d pages ahead of %d", ahead, m.a.frontier.Load())
-	}
-	for m.a.Trim(0, 1<<30) {
-	}
-	if m.a.Populate() {
-		t.Error("populated again right after Trim")
-	}
-	if r, told := mincore(t, m.a), m.a.ResidentBytes(); r > told {
-		t.Errorf("%d bytes resident after Trim, told %d", r, told)
-	}
-}
-
-func TestPopulateBesideTheOwner(t *testing.T) {
-	m := newModel(t, 0, 1)
-	stop, done := make(chan bool), make(chan int)
-	go func() {
-		n := 0
-		for {
-			select {
-			case <-stop:
-				done <- n
-				return
-			default:
-				if m.a.Populate() {
-					n++
-				}
-			}
-		}
-	}()
-	for range 30 {
-		m.random(2000, 5000)
-		m.a.Trim(0, 1<<20)
-	}
-	m.freeAll()
-	close(stop)
-	t.Logf("populated %d times", <-done)
 }

@@ -105,7 +105,7 @@ func (a *Arena) freeRun(first, n uint32, kind uint8) {
 			n += a.cutRun(end)
 		}
 	} else if kind == kindClean {
-		a.retreat(first)
+		a.frontier.Store(first) // all pages from there on are clean
 		return
 	}
 	a.putRun(first, n, kind)

@@ -27,8 +27,7 @@ func (a *Arena) DirtyBytes() int64 { return int64(a.dirty.pages) << pageShift }
 func (a *Arena) ResidentBytes() int64 {
 	f := int64(a.frontier.Load())
 	records := (f*int64(unsafe.Sizeof(page{})) + pageBytes - 1) &^ (pageBytes - 1)
-	ahead := max(int64(a.ahead.end.Load())-f, 0)
-	return (f-1+ahead-int64(a.clean.pages))<<pageShift + records
+	return (f-1-int64(a.clean.pages))<<pageShift + records
 }
 
 // Stats are the counters now. O(1), though it looks at each of the 88 size classes.

@@ -26,7 +26,8 @@ type janitor struct {
 	paid   time.Time // when credit was last added
 	looks  int
 
-	bigTurn int // the shard in which big keys are looked for
+	bigTurn int       // the shard in which big keys are looked for
+	bigNext time.Time // when that goes on
 
 	commands uint64 // that had been run at the last look
 	quiet    int    // looks since any was, with nothing left to do
@@ -43,7 +44,7 @@ type shardNote struct {
 
 const (
 	sweepEvery  = 10 * time.Millisecond // expired keys wait for each other that long
-	stretch     = time.Millisecond      // of work, and of rest after it
+	stretch     = time.Millisecond / 2  // of work, and of rest after it
 	upkeepShare = 25                    // percent of a core
 	upkeepLeast = 200 * time.Microsecond
 
@@ -97,7 +98,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	j.graves |= j.srv.ks.Graves()
 	busy = j.bury(start) || busy
 	busy = j.shrink(start) || busy
-	next := j.doUpkeep(latest)
+	next := j.lookForBig(j.doUpkeep(latest))
 	ex.handIn()
 	if !j.srv.loading.Load() { // else half of a primary's snapshot would be what is kept
 		j.srv.followSavePoints(ex)
@@ -226,8 +227,11 @@ func (j *janitor) atRest() bool {
 		return false
 	}
 	j.quiet++
-	return j.quiet > quietLooks && j.quiet%10 != 0
+	return j.resting()
 }
+
+// resting is the answer that atRest gave last.
+func (j *janitor) resting() bool { return j.quiet > quietLooks && j.quiet%10 != 0 }
 
 // look finds out what there is to do.
 func (j *janitor) look() {
@@ -258,7 +262,6 @@ func (j *janitor) look() {
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()
 	}
-	j.lookForBig()
 }
 
 // kept is how many bytes of free memory the shard keeps.
@@ -279,7 +282,7 @@ func (j *janitor) doUpkeep(latest time.Time) time.Time {
 			return latest
 		}
 	}
-	j.credit = min(j.credit+now.Sub(j.paid)*share/100, 2*stretch)
+	j.credit = min(j.credit+now.Sub(j.paid)*share/100, stretch)
 	j.paid = now
 	for j.credit > 0 && (j.upkeep != 0 || j.srv.defrag.queue != 0) {
 		if j.upkeep != 0 {

@@ -311,12 +311,8 @@ func fileLength(b []byte, at int) (n, end int) {
 	return int(b[at+1])<<24 | int(b[at+2])<<16 | int(b[at+3])<<8 | int(b[at+4]), at + 5
 }
 
-// evaluated compares what scripts give: those that read all of a hash or set have it in the server's order, and some pop
-// what the server chooses.
+// evaluated compares what scripts give: those that read all of a hash or set have it in the server's order.
 func evaluated(args []string, a, b wire.Value) bool {
-	if hasWord(args, "spop") {
-		return sameShape(args, a, b)
-	}
 	if len(args) > 1 && (strings.Contains(args[1], "hgetall") || strings.Contains(args[1], "smembers")) {
 		return anyOrderAtAll(args, a, b)
 	}

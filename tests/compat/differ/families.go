@@ -334,7 +334,7 @@ var familyTexts = []struct {
 		EVAL "redis.setresp(3)&local&r=redis.call('smembers',KEYS[1])&local&n=0&if&r.set&then&for&k&in&pairs(r.set)&do&n=n+1&end&end&return&n" 1 {set}
 		EVAL "redis.setresp(tonumber(ARGV[1]))&return&1" 0 (2|3|4)
 		EVAL "return&redis.call(ARGV[1],KEYS[1])" 1 {key} (get|llen|scard|hlen|zcard|xlen|strlen|type|ttl|foo|incr|hget|GET|mget)
-		EVAL "return&redis.pcall(ARGV[1],KEYS[1])" 1 {key} (get|llen|incr|foo|hget|lpop|spop|del|bitcount)
+		EVAL "return&redis.pcall(ARGV[1],KEYS[1])" 1 {key} (get|llen|incr|foo|hget|lpop|del|bitcount)
 		EVAL "return&redis.pcall(ARGV[1],KEYS[1]).err" 1 {key} (get|incr|foo|hget|lpop)
 		EVAL "local&r=redis.call(ARGV[1],KEYS[1],'0','-1')&return&#r" 1 {key} (lrange|zrange|getrange)
 		EVAL "error(ARGV[1])" 0 {text}

@@ -33,7 +33,7 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 	}
 	s.lastRow = row
 	if e := ex.gates(s, row, argv); e != "" {
-		if e == resp.ErrLoading && ex.srv.loadsBriefly(ex.now) {
+		if e == resp.ErrLoading && ex.srv.loadsBriefly(ex.steady()) {
 			ex.parkForLoading(s, rq)
 			return
 		}

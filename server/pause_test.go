@@ -2,8 +2,8 @@ package server
 
 import (
 	"io"
-	"math"
 	"testing"
+	"time"
 )
 
 // CLIENT PAUSE WRITE lets scripts go that promise not to write, also in a transaction.
@@ -54,7 +54,7 @@ func TestRequestsWaitForAShortLoading(t *testing.T) {
 	c, reads := ts.dial(), ts.dial()
 	c.want("set a 1", "OK")
 	ts.beginLoading()
-	ts.patience_ms.Store(math.MaxInt64)
+	ts.patience_ms.Store(ts.steady() + time.Hour.Milliseconds())
 	reads.send("get a")
 	eventually(t, "the waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
 	c.want("client pause 60000 write", "OK")

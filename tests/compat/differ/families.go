@@ -393,7 +393,7 @@ var familyTexts = []struct {
 		HELLO (2|3) [SETNAME foo]
 		6~ ; 6> (AUTH foo|AUTH default foo|AUTH a b c|AUTH default) ; 6~
 		ACL (WHOAMI|GETUSER none|DELUSER default|SETUSER|CAT foo|DRYRUN default GET a|DRYRUN none GET a|DRYRUN default foo|GENPASS 0|GENPASS foo|foo|LOG foo|LIST foo|USERS)
-		CONFIG (GET maxmemory-policy|GET foo|GET|SET foo bar|SET maxmemory foo|SET|SET maxmemory-policy foo|GET list-max-listpack-size|GET hash-max-ziplist-entries|SET hz foo|RESETSTAT foo|foo)
+		CONFIG (GET maxmemory-policy|GET foo|GET|SET foo bar|SET maxmemory foo|SET|SET maxmemory-policy foo|GET slowlog-max-len|GET appendfsync|SET hz foo|RESETSTAT foo|foo)
 		OBJECT (ENCODING|FREQ {key}|IDLETIME {key}|REFCOUNT {key}|foo {key}|ENCODING {key} {key}|IDLETIME none)
 		(MEMORY|SLOWLOG|LATENCY|DEBUG|XINFO|XGROUP|OBJECT|SCRIPT|FUNCTION|PUBSUB|CLIENT|CONFIG|COMMAND|ACL|MODULE) foo
 		(MEMORY USAGE|MEMORY USAGE {key} SAMPLES (0|5|-1|foo)|SLOWLOG GET foo|SLOWLOG GET -2|LATENCY HISTORY|LATENCY RESET foo|LATENCY LATEST foo|MODULE LIST foo|MODULE UNLOAD x|INFO foo|CLUSTER INFO|CLUSTER foo)

@@ -52,11 +52,26 @@ func openStore(dir string, log io.Writer, warn func(string)) (*store, error) {
 	// Should the folder be lost, the count goes on from the time of day, which is ahead of it: two starts in the same
 	// second must not look like one process.
 	s.boot = max(last+1, uint64(max(0, time.Now().UnixMicro())))
-	if err := db.SetUint64(bootKey, s.boot); err != nil {
+	err = db.SetUint64(bootKey, s.boot)
+	for _, folder := range []string{dir, filepath.Dir(dir)} { // else the power may take the file with its name, and a vote with it
+		if err == nil {
+			err = syncDir(folder)
+		}
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// syncDir waits until the disk has the names in a folder.
+var syncDir = func(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // storeRetry is how long a member whose disk is full, or broken, waits until it tries again.

@@ -1,9 +1,38 @@
 package failover
 
 import (
+	"errors"
 	"io"
+	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
 )
+
+// TestStoreHasItsName: when a store is open the disk has not only its bytes but its name, and its folder's.
+func TestStoreHasItsName(t *testing.T) {
+	real := syncDir
+	defer func() { syncDir = real }()
+	var synced []string
+	syncDir = func(name string) error {
+		synced = append(synced, name)
+		return real(name)
+	}
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "failover")
+	s, err := openStore(dir, io.Discard, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !slices.Equal(synced, []string{dir, parent}) {
+		t.Errorf("the disk was waited for with %v", synced)
+	}
+	syncDir = func(string) error { return syscall.EIO }
+	if _, err := openStore(filepath.Join(parent, "other"), io.Discard, func(string) {}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a disk that does not take the name: %v", err)
+	}
+}
 
 // TestBrokenDisk: what a disk does not take is no error to Raft, which would end the process: it has to wait, until there is
 // room or the member is stopped.

@@ -49,6 +49,8 @@ type group struct {
 	small   bool   // what the members remember stands on disks that are small
 	profile string
 	safety  string
+	more    []string // options of the data nodes
+	air     *weather // nil: packets go straight
 	nodes   []*node
 }
 
@@ -73,6 +75,15 @@ var groups int
 
 // newGroup starts a group and waits for its primary. wanted says whether the test is about partitions.
 func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted bool) *group {
+	t.Helper()
+	g := layOut(t, data, witnesses, profile, safety, wanted)
+	g.begin()
+	g.settled(data - 1)
+	return g
+}
+
+// layOut makes a group that is not started.
+func layOut(t *testing.T, data, witnesses int, profile, safety string, wanted bool) *group {
 	t.Helper()
 	groups++
 	g := &group{t: t, dir: t.TempDir(), profile: profile, safety: safety}
@@ -122,7 +133,7 @@ func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted 
 		for _, n := range g.nodes {
 			n.kill()
 			if t.Failed() {
-				log, _ := os.ReadFile(filepath.Join(n.dir(), "log"))
+				log, _ := os.ReadFile(n.log())
 				from := max(0, len(log)-4000)
 				for _, what := range []string{"\npanic: ", "\nfatal error: ", "\nSIGQUIT: "} {
 					if at := bytes.Index(log, []byte(what)); at >= 0 {
@@ -133,11 +144,13 @@ func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted 
 			}
 		}
 	})
+	return g
+}
+
+func (g *group) begin() {
 	for _, n := range g.nodes {
 		n.start()
 	}
-	g.settled(data - 1)
-	return g
 }
 
 func (g *group) address(last int) string { return fmt.Sprintf("10.213.%d.%d", groups%250, last) }
@@ -163,6 +176,7 @@ func freePort(t *testing.T) int {
 	return port
 }
 
+func (n *node) log() string  { return n.dir() + ".log" } // whose disk is never full
 func (n *node) dir() string  { return filepath.Join(n.g.dir, strconv.Itoa(n.n)) }
 func (n *node) id() string   { return net.JoinHostPort(n.host, strconv.Itoa(n.failover)) }
 func (n *node) addr() string { return net.JoinHostPort(n.host, strconv.Itoa(n.port)) }
@@ -182,6 +196,7 @@ func (n *node) start() {
 			"--failover-group", "main", "--failover-listen", n.id(), "--failover-peers", strings.Join(peers, " "), "--sentinel-port", strconv.Itoa(n.sentinel),
 			"--failover-profile", n.g.profile, "--write-safety", n.g.safety, "--failover-secret", "s3cret",
 		}
+		args = append(args, n.g.more...)
 	} else {
 		args = []string{
 			binary, "witness", "--group", "main", "--listen", n.id(), "--peers", strings.Join(peers, ","), "--dir", n.dir(),
@@ -194,7 +209,7 @@ func (n *node) start() {
 	if n.space != "" {
 		args = append([]string{"ip", "netns", "exec", n.space}, args...)
 	}
-	log, err := os.OpenFile(filepath.Join(n.dir(), "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(n.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		n.g.t.Error(err)
 		return
@@ -276,12 +291,20 @@ func (n *node) stop() {
 
 // cut makes what n sends to o go nowhere.
 func (g *group) cut(n, o *node) {
-	if n.space != "" && n != o {
+	switch {
+	case n == o:
+	case g.air != nil:
+		g.air.set(n, o, func(l *link) { l.cut = true })
+	case n.space != "":
 		run("ip", "-n", n.space, "route", "add", "blackhole", o.host+"/32")
 	}
 }
 
 func (g *group) heal() {
+	if g.air != nil {
+		g.air.clear()
+		return
+	}
 	for _, n := range g.nodes {
 		for _, o := range g.nodes {
 			if n.space != "" && n != o {

@@ -282,6 +282,9 @@ func (srv *Server) stopLog() {
 	a.state.Store(logOff)
 	a.scheduled.Store(false)
 	srv.abortRewrite()
+	a.acked.Store(0) // the next log may be of another history, where these would be anything
+	a.ackNext.Store(0)
+	a.ackEnd.Store(0)
 	l := a.log.Swap(nil)
 	if l != nil {
 		if err := l.Close(); err != nil {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -30,4 +32,30 @@ func TestWaitAOFNamesItsRange(t *testing.T) {
 	c := startServer(t).dial()
 	c.want("waitaof 2 0 0", replyError("ERR value is out of range, value must between 0 and 1"))
 	c.want("waitaof foo 0 0", replyError("ERR value is not an integer or out of range"))
+}
+
+// TestWaitAOFAfterAnotherPrimary: what a replica has said of its disk to the primary that it had is nothing to the next one, whose
+// positions are others.
+func TestWaitAOFAfterAnotherPrimary(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	b := startServer(t, "--repl-diskless-sync-delay", "0")
+	r := startServer(t, "--appendonly", "yes", "--appendfsync", "always", "--save", "")
+	c, rc := a.dial(), r.dial()
+	host, port, _ := strings.Cut(a.addr, ":")
+	rc.want("replicaof "+host+" "+port, "OK")
+	c.do("set", "k", strings.Repeat("v", 100_000))
+	eventually(t, "the replica's disk", func() bool { return fmt.Sprint(c.do("waitaof 0 1 100")) == "[0 1]" })
+
+	c = b.dial()
+	host, port, _ = strings.Cut(b.addr, ":")
+	c.want("set k v", "OK")
+	rc.want("config set rdb-key-save-delay 100000000", "OK") // the log takes its time to begin anew
+	rc.want("replicaof "+host+" "+port, "OK")
+	eventually(t, "the link", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	eventually(t, "the new data", func() bool { return rc.text("get k") == "v" })
+	if said, have := r.aof.acked.Load(), r.repl.offset(); said > have {
+		t.Errorf("the replica is at %d and its disk at %d", have, said)
+	}
+	rc.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the replica's disk again", func() bool { return fmt.Sprint(c.do("waitaof 0 1 100")) == "[0 1]" })
 }

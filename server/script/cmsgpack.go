@@ -78,7 +78,11 @@ func (e *Engine) packValue(L *lua.LState, b []byte, v lua.LValue, level int) []b
 		if float64(float32(f)) == f {
 			return binary.BigEndian.AppendUint32(append(b, 0xca), math.Float32bits(float32(f)))
 		}
-		return binary.BigEndian.AppendUint64(append(b, 0xcb), math.Float64bits(f))
+		bits := math.Float64bits(f)
+		if f != f {
+			bits = 0x7ff8 << 48 // as C reads "nan"; Go's has a last bit of its own
+		}
+		return binary.BigEndian.AppendUint64(append(b, 0xcb), bits)
 	case *lua.LTable:
 		if level < msgpackDepth {
 			return e.packTable(L, b, e.real(v), level)

@@ -43,6 +43,7 @@ func TestWaitAOFAfterAnotherPrimary(t *testing.T) {
 	c, rc := a.dial(), r.dial()
 	host, port, _ := strings.Cut(a.addr, ":")
 	rc.want("replicaof "+host+" "+port, "OK")
+	eventually(t, "the first link", func() bool { return rc.info("replication", "master_link_status") == "up" })
 	c.do("set", "k", strings.Repeat("v", 100_000))
 	eventually(t, "the replica's disk", func() bool { return fmt.Sprint(c.do("waitaof 0 1 100")) == "[0 1]" })
 
@@ -52,7 +53,7 @@ func TestWaitAOFAfterAnotherPrimary(t *testing.T) {
 	rc.want("config set rdb-key-save-delay 100000000", "OK") // the log takes its time to begin anew
 	rc.want("replicaof "+host+" "+port, "OK")
 	eventually(t, "the link", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
-	eventually(t, "the new data", func() bool { return rc.text("get k") == "v" })
+	eventually(t, "the new data", func() bool { return rc.do("get k") == "v" })
 	if said, have := r.aof.acked.Load(), r.repl.offset(); said > have {
 		t.Errorf("the replica is at %d and its disk at %d", have, said)
 	}

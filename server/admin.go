@@ -12,7 +12,7 @@ func timeNow(c *command.Ctx) {
 	now := time.Now()
 	// A script's time stands still, until the script is a slow one: others are served then, and one that waits for a time
 	// comes to its end.
-	if s, ok := c.Client.(*session); ok && s.ex.scripting.run != nil && !s.ex.scripting.run.busy.Load() {
+	if s, ok := c.Client.(*session); ok && s.ex.scripting.run != nil && !s.ex.scripting.run.busy() {
 		now = s.ex.scripting.run.start
 	}
 	c.Reply.Array(2)

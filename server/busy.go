@@ -46,7 +46,7 @@ func (srv *Server) busyRun() *scriptRun {
 		return nil
 	}
 	for _, ex := range srv.executors {
-		if r := ex.running.Load(); r != nil && r.busy.Load() {
+		if r := ex.running.Load(); r != nil && r.busy() {
 			return r
 		}
 	}
@@ -143,7 +143,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 	if threshold <= 0 || took < threshold {
 		return false
 	}
-	if r.busy.CompareAndSwap(false, true) {
+	if r.slow.CompareAndSwap(notSlow, slow) {
 		ex.srv.busyScripts.Add(1)
 		if ex.srv.copyOf == nil {
 			ex.srv.log.Warn("Slow script detected: still in execution after the time of busy-reply-threshold. You can try killing the script using the SCRIPT KILL command.",
@@ -160,7 +160,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 
 // scriptEnded takes back what whileScript has said.
 func (srv *Server) scriptEnded(r *scriptRun) {
-	if r.busy.CompareAndSwap(true, false) {
+	if r.slow.Swap(settled) == slow {
 		srv.busyScripts.Add(-1)
 	}
 }

@@ -322,6 +322,19 @@ func TestKilledScriptKeepsNobodyBusy(t *testing.T) {
 	}
 }
 
+// A script that was killed just when it was about to be slow does not keep the server busy after that.
+func TestKilledScriptIsNotSlowAfterwards(t *testing.T) {
+	ts := startServer(t)
+	r := &scriptRun{}
+	ts.scriptEnded(r)
+	if r.slow.CompareAndSwap(notSlow, slow) || r.busy() {
+		t.Error("it became slow")
+	}
+	if n := ts.busyScripts.Load(); n != 0 {
+		t.Errorf("%d scripts keep the server busy", n)
+	}
+}
+
 // A transaction that waits for the world to stop is asked again whether it may run: somebody else's command was there first.
 func TestWhoWaitsForTheWorldIsAskedAgain(t *testing.T) {
 	ts := startServer(t, "--event-loops", "2")

@@ -33,12 +33,24 @@ type scriptRun struct {
 	to    command.Target // where its effects go
 	wrote atomic.Bool
 	kill  atomic.Bool
-	looks int         // how often it was looked after
-	heap  int64       // bytes in use on the Go heap when it was first measured
-	large bool        // it has made the heap grow by more than script-memory-limit
-	late  bool        // it has taken longer than script-time-limit
-	busy  atomic.Bool // it has taken longer than busy-reply-threshold
+	looks int   // how often it was looked after
+	heap  int64 // bytes in use on the Go heap when it was first measured
+	large bool  // it has made the heap grow by more than script-memory-limit
+	late  bool  // it has taken longer than script-time-limit
+
+	slow atomic.Int32 // notSlow, then slow once it has taken longer than busy-reply-threshold, then settled
 }
+
+// A script that is slow keeps the server busy until it is settled, by its end or because it is killed: from then on it can
+// not become slow.
+const (
+	notSlow = iota
+	slow
+	settled
+)
+
+// busy tells whether it keeps the server busy.
+func (r *scriptRun) busy() bool { return r.slow.Load() == slow }
 
 // scriptHost is an executor as a script sees it.
 type scriptHost executor

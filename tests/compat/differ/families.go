@@ -483,7 +483,7 @@ var familyTexts = []struct {
 		COMMAND (GETKEYS|GETKEYS foo|GETKEYS GET|INFO foo|foo|LIST FILTERBY foo bar|LIST FILTERBY ACLCAT foo|COUNT foo|DOCS foo)
 		XCLAIM {stream} {group} {who} (0|-1|foo) {id} (TIME 1000|TIME foo|IDLE -5|RETRYCOUNT -1|RETRYCOUNT foo|FORCE JUSTID|LASTID foo|foo)
 		XAUTOCLAIM {stream} {group} {who} (0|-1|foo) ({id}|-|foo) [COUNT (0|-1|foo|1)] [JUSTID]
-		WAITAOF (0 0 0|5 0 0|foo 0 0|1 0 0)
+		WAITAOF (0 0 0|5 0 0|foo 0 0|1 0 1)
 		ZRANK {zset} {member} WITHSCORE
 		ZREVRANK {zset} {member} WITHSCORE
 		XCLAIM {stream} {group} {who} 10000000 {id}

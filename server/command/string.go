@@ -175,6 +175,7 @@ func (c *Ctx) put(key, val []byte, exp expiry) {
 			c.Gone(key, "set")
 			c.rewriteRemoval(key, c.Keyspace().LazyFree.Expire)
 		} else {
+			c.Notice(key, "new")
 			c.Notice(key, "set")
 		}
 		c.Notice(key, "expire")

@@ -28,8 +28,8 @@ import (
 //	flush-before-load   straight from the connection, after the old data is gone; in a group as disabled
 //
 // Where there is no old data it is always straight from the connection: nothing can be lost by it, and receiving and loading
-// take place at the same time, which is half as long a time in which the primary has to keep what is written. A member of a
-// group loads it beside, because until it is complete it must not pass for data of the primary's history.
+// take place at the same time, so that the primary has to keep what is written for a shorter time. A member of a group loads it
+// beside, because until it is complete it must not pass for data of the primary's history.
 func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outcome) error {
 	srv := l.srv
 	line := ""

@@ -220,13 +220,10 @@ func TestRedirections(t *testing.T) {
 	}
 }
 
-// With flush-before-load a replica gives its data up before it has the new.
-func TestFlushBeforeLoad(t *testing.T) {
-	a := startServer(t, "--repl-diskless-sync-delay", "0", "--rdb-key-save-delay", "1000000", "--save", "")
-	b := startServer(t, "--repl-diskless-load", "flush-before-load")
-	c, r := a.dial(), b.dial()
-	c.want("debug populate 10 new", "OK")
-	r.want("debug populate 20 old", "OK")
+// losesBoth makes r a replica of a, of which c is a client, and breaks the link when the old data is gone and the new is not there.
+// The next snapshot is put off.
+func losesBoth(t *testing.T, a *testServer, c, r *testClient) {
+	t.Helper()
 	host, port, _ := strings.Cut(a.addr, ":")
 	r.want("replicaof "+host+" "+port, "OK")
 	eventually(t, "the loading", func() bool { return r.number("persistence", "loading") == 1 })
@@ -234,6 +231,16 @@ func TestFlushBeforeLoad(t *testing.T) {
 	c.want("client kill type replica", 1)
 	eventually(t, "the end of the loading", func() bool { return r.number("persistence", "loading") == 0 })
 	r.want("dbsize", 0)
+}
+
+// With flush-before-load a replica gives its data up before it has the new.
+func TestFlushBeforeLoad(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0", "--rdb-key-save-delay", "1000000", "--save", "")
+	b := startServer(t, "--repl-diskless-load", "flush-before-load")
+	c, r := a.dial(), b.dial()
+	c.want("debug populate 10 new", "OK")
+	r.want("debug populate 20 old", "OK")
+	losesBoth(t, a, c, r)
 	c.want("config set rdb-key-save-delay 0 repl-diskless-sync-delay 0", "OK")
 	eventually(t, "the link", func() bool { return r.info("replication", "master_link_status") == "up" })
 	r.want("dbsize", 10)
@@ -279,13 +286,7 @@ func TestLogOutlivesHalfSnapshot(t *testing.T) {
 		c.want("debug populate 10 new", "OK")
 		r.want("debug populate 20 old", "OK")
 		rewriteLog(t, r) // what DEBUG makes is in no log
-		host, port, _ := strings.Cut(a.addr, ":")
-		r.want("replicaof "+host+" "+port, "OK")
-		eventually(t, "the loading", func() bool { return r.number("persistence", "loading") == 1 })
-		c.want("config set repl-diskless-sync-delay 100", "OK")
-		c.want("client kill type replica", 1)
-		eventually(t, "the end of the loading", func() bool { return r.number("persistence", "loading") == 0 })
-		r.want("dbsize", 0)
+		losesBoth(t, a, c, r)
 		want := 20
 		switch then {
 		case "tries again":

@@ -245,8 +245,7 @@ var familyTexts = []struct {
 		XADD {stream} [NOMKSTREAM] [MAXLEN {count}|MINID {id}|MAXLEN = {count}] {new_id} ({field} {val})+
 		XADD {stream} {new_id} ({field} {val})+
 		XADD {stream@a} * {field} {val} ; DEL {@a}
-		XADD {stream} [NOMKSTREAM] (MAXLEN|MINID) ~ {small} [LIMIT (0|1|2|100|-1)] {new_id} {field} {val}
-		XTRIM {stream} (MAXLEN|MINID) (~|=) {small} [LIMIT (0|1|2|100|-1)]
+		XTRIM {stream} (MAXLEN|MINID) = {small} [LIMIT (0|1|2|100|-1)]
 		XADD {stream} (MAXLEN {small} MINID {id}|NOMKSTREAM|MAXLEN -1|MAXLEN foo|LIMIT 1|MAXLEN = 1 LIMIT 1) {new_id} a b
 		XADD {stream} {new_id} (a|a b c)
 		XREADGROUP GROUP {group} {who} [COUNT {count}] STREAMS {stream} {stream} 0 {id}
@@ -284,6 +283,10 @@ var familyTexts = []struct {
 		XINFO STREAM {stream} FULL [COUNT {count}]
 		XINFO GROUPS {stream}
 		XINFO CONSUMERS {stream} {group}`},
+	// How much goes depends on how many entries a block has.
+	{byBlocks, 1, 0, `
+		XADD {stream} [NOMKSTREAM] (MAXLEN|MINID) ~ {small} [LIMIT (0|1|2|100|-1)] {new_id} {field} {val}
+		XTRIM {stream} (MAXLEN|MINID) ~ {small} [LIMIT (0|1|2|100|-1)]`},
 	// Words in places where they make sense or not: which of several errors comes first.
 	{"soup", 6, 0, `
 		{soup}
@@ -514,6 +517,9 @@ var familyTexts = []struct {
 		HSETEX {hash} [FNX|FXX] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL|EXAT 1] FIELDS 2 {field} {val} {field} {val}
 		HGETDEL {hash} FIELDS 2 {field} {field}`},
 }
+
+// byBlocks is the family of which two servers with different limits do not do the same.
+const byBlocks = "stream by blocks"
 
 // loadFamilies parses the templates of those families that both servers know.
 func loadFamilies(wanted func(name string) bool, version int) []family {

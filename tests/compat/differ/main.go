@@ -117,7 +117,10 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 		}})
 	}
 	r := &runner{options: o, printf: printf, began: time.Now(), tally: pairs[0][0].tally}
-	if r.families = loadFamilies(wanted.MatchString, pairs[0][0].older()); len(r.families) == 0 {
+	plays := func(name string) bool {
+		return wanted.MatchString(name) && (name != byBlocks || o.limitsA == o.limitsB)
+	}
+	if r.families = loadFamilies(plays, pairs[0][0].older()); len(r.families) == 0 {
 		return 0, fmt.Errorf("no family matches %q", o.families)
 	}
 	for _, alike := range pairs {

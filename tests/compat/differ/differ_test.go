@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	live     = flag.Bool("live", false, "play some hundred thousand commands instead of some ten thousand")
+	live     = flag.Bool("live", false, "play a million commands instead of some ten thousand")
 	seed     = flag.Uint64("seed", 1, "seed of the scripts")
-	commands = flag.Int("commands", 0, "commands to play; 0: 40,000, or 350,000 with -live")
+	commands = flag.Int("commands", 0, "commands to play; 0: 40,000, or 1,000,000 with -live")
 	against  = flag.String("against", "redis-server", "the server that larder is compared with")
 )
 
@@ -32,7 +32,7 @@ func budget() int {
 	case *commands > 0:
 		return *commands
 	case *live:
-		return 350_000
+		return 1_000_000
 	case testing.Short():
 		return 10_000
 	}

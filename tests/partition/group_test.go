@@ -36,10 +36,19 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = program.Path
+	redis.SetLogger(silent{}) // clients of members that are down would say so thousands of times
 	code := m.Run()
+	for _, why := range inVain { // at the end of a log of which perhaps only the end is kept
+		fmt.Fprintln(os.Stderr, why)
+	}
 	peer.RemoveBuild()
 	os.Exit(code)
 }
+
+// silent is a log that nobody reads.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // group is a failover group of processes.
 type group struct {
@@ -71,7 +80,10 @@ type node struct {
 	cmd *exec.Cmd
 }
 
-var groups int
+var (
+	groups int
+	inVain []string // what was waited for in vain, and in which test
+)
 
 // newGroup starts a group and waits for its primary. wanted says whether the test is about partitions.
 func newGroup(t *testing.T, data, witnesses int, profile, safety string, wanted bool) *group {
@@ -134,10 +146,10 @@ func layOut(t *testing.T, data, witnesses int, profile, safety string, wanted bo
 			n.kill()
 			if t.Failed() {
 				log, _ := os.ReadFile(n.log())
-				from := max(0, len(log)-4000)
+				from := max(0, len(log)-6000)
 				for _, what := range []string{"\npanic: ", "\nfatal error: ", "\nSIGQUIT: "} {
 					if at := bytes.Index(log, []byte(what)); at >= 0 {
-						from = at
+						from = max(0, at-6000)
 					}
 				}
 				t.Logf("log of member %d (%s):\n%s", n.n, n.id(), log[from:min(len(log), from+30000)])
@@ -398,7 +410,46 @@ func (g *group) wait(what string, ok func() bool) {
 		select {
 		case <-t.C:
 		case <-end:
-			g.t.Fatalf("waited in vain for %s", what)
+			inVain = append(inVain, g.t.Name()+": waited in vain for "+what)
+			g.t.Fatalf("waited in vain for %s\n%s", what, g.describe())
 		}
 	}
+}
+
+// describe is what each member says of itself, and where its goroutines stand: their log has it at its end.
+func (g *group) describe() string {
+	var b strings.Builder
+	for _, n := range g.nodes {
+		fmt.Fprintf(&b, "member %d (%s, clients %s):\n", n.n, n.id(), n.addr())
+		c := redis.NewClient(&redis.Options{Addr: net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)), MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second,
+			ReadTimeout: time.Second, Protocol: 2, DisableIdentity: true})
+		info, err := c.Info(context.Background()).Result()
+		master, err2 := c.Do(context.Background(), "sentinel", "master", "main").Result()
+		c.Close()
+		fmt.Fprintln(&b, strings.ReplaceAll(info, "\r", ""), err, master, err2)
+		if n.data {
+			c := n.client()
+			info, err := c.Info(context.Background(), "replication", "persistence").Result()
+			c.Close()
+			fmt.Fprintln(&b, strings.ReplaceAll(info, "\r", ""), err)
+		}
+	}
+	for _, n := range g.nodes {
+		n.abort()
+	}
+	return b.String()
+}
+
+// abort is SIGQUIT, upon which a process writes where its goroutines stand, and ends.
+func (n *node) abort() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd == nil {
+		return
+	}
+	_ = n.cmd.Process.Signal(syscall.SIGQUIT)
+	stuck := time.AfterFunc(5*time.Second, func() { _ = n.cmd.Process.Kill() })
+	_ = n.cmd.Wait()
+	stuck.Stop()
+	n.cmd = nil
 }

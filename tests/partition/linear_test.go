@@ -20,6 +20,7 @@ import (
 var (
 	trouble = flag.Duration("trouble", 8*time.Second, "how long a group is troubled")
 	seed    = flag.Uint64("seed", 0, "of the trouble; 0 for another one each time")
+	profile = flag.String("profile", "default", "failover-profile of the groups in a storm")
 )
 
 // op is one command on a register, a list, or a pair of counters that change together:

@@ -26,7 +26,7 @@ type storm struct {
 }
 
 func newStorm(t *testing.T, disk bool) *storm {
-	g := layOut(t, 3, 0, "default", "sync 1", true)
+	g := layOut(t, 3, 0, *profile, "sync 1", true)
 	if g.bridge == "" {
 		t.Skip("needs network namespaces")
 	}

@@ -92,7 +92,7 @@ func TestRestartInAnotherDatabase(t *testing.T) {
 		c := a.dial()
 		online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
 		eventually(t, "the replica", online)
-		eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_rewrite_in_progress") == "0" })
+		eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_pending_rewrite") != "1" })
 		c.want("select 3", "OK")
 		c.want("incr n", 1)
 		same(t, a, b)
@@ -119,7 +119,7 @@ func TestRestartWithExpiredKeys(t *testing.T) {
 	c := a.dial()
 	online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
 	eventually(t, "the replica", online)
-	eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_rewrite_in_progress") == "0" })
+	eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_pending_rewrite") != "1" })
 	c.want("debug set-active-expire 0", "OK")
 	for i := range 2000 {
 		c.do("psetex", "k"+itoa(int64(i)), "20", "v")

@@ -31,7 +31,7 @@ func NewTarget(addr string, larder bool) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{Addr: addr, ReplyLimit: 10 * time.Second, control: c, Version: Larder}
+	t := &Target{Addr: addr, ReplyLimit: time.Minute, control: c, Version: Larder}
 	if larder {
 		return t, nil
 	}

@@ -100,7 +100,7 @@ func (w *logWorld) read(name string) (list []string, res ScanResult) {
 
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not happen", what)

@@ -165,7 +165,7 @@ func (c *testClient) send(words ...string) {
 
 func (c *testClient) read() any {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.nc.SetReadDeadline(time.Now().Add(time.Minute))
 	v, err := c.parse()
 	if err != nil {
 		c.t.Fatal(err)
@@ -279,7 +279,7 @@ func (c *testClient) number(section, name string) int64 {
 // eventually waits until cond is true.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not happen", what)

@@ -14,7 +14,7 @@ import (
 // rest is what the connection still gives until its end.
 func (c *testClient) rest() string {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.nc.SetReadDeadline(time.Now().Add(time.Minute))
 	b, err := io.ReadAll(c.r)
 	if err != nil {
 		c.t.Fatal(err)

@@ -165,7 +165,7 @@ func TestSnapshotOnly(t *testing.T) {
 			r.want("replconf capa "+capa, "OK")
 			r.want("replconf rdb-only 1", "OK")
 			r.send(command)
-			r.nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+			r.nc.SetReadDeadline(time.Now().Add(time.Minute))
 			got, err := io.ReadAll(r.r)
 			if err != nil || !bytes.Contains(got, []byte("REDIS00")) {
 				t.Fatalf("%s with capa %s: %q, %v", command, capa, got, err)

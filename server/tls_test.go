@@ -69,7 +69,7 @@ func (w *tlsWorld) connect(conf *tls.Config) (*testClient, tls.ConnectionState, 
 	}
 	w.t.Cleanup(func() { nc.Close() })
 	c := &testClient{t: w.t, nc: nc, r: bufio.NewReader(nc)}
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	if _, err = io.WriteString(nc, "PING\r\n"); err == nil {
 		_, err = c.parse()
 	}
@@ -324,7 +324,7 @@ func TestTLSHalfOpen(t *testing.T) {
 		t.Errorf("the stop took %v", d)
 	}
 	for _, nc := range silent {
-		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		nc.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := nc.Read(make([]byte, 1)); err == nil {
 			t.Error("a connection that never spoke was answered")
 		}

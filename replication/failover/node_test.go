@@ -144,7 +144,7 @@ func (g *testGroup) primary() string {
 	g.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for {
 		who := ""
 		for id, n := range g.nodes {
@@ -202,7 +202,7 @@ func TestPair(t *testing.T) {
 	if p := g.primary(); p != second {
 		t.Fatalf("%s took the lead back", p)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for id, n := range g.nodes { // any member can be asked
 		if id != first && id != second {
@@ -269,7 +269,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	if p := g.primary(); p != first {
 		t.Fatalf("%s is primary, want %s", p, first)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

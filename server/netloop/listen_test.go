@@ -195,7 +195,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw.SetDeadline(time.Now().Add(20 * time.Second))
+		raw.SetDeadline(time.Now().Add(time.Minute))
 		c := &client{raw, t, newReader(raw)}
 		defer c.Close()
 		conn := s.conn(c.id())

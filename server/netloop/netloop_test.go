@@ -377,7 +377,7 @@ func TestHold(t *testing.T) {
 			if b, err := c.r.ReadByte(); err == nil {
 				t.Fatalf("%q came through", b)
 			}
-			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			c.SetReadDeadline(time.Now().Add(time.Minute))
 			conn.Wake()
 			c.want("+HELD", "x")
 		}

@@ -48,7 +48,7 @@ func must[T any](t *testing.T) func(v T, err error) T {
 // until asks again and again until the answer is yes.
 func until(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !yes(); {
+	for end := time.Now().Add(time.Minute); !yes(); {
 		if time.Now().After(end) {
 			t.Fatal("in vain: " + what)
 		}

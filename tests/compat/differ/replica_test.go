@@ -135,7 +135,7 @@ func follows(t *testing.T, c *wire.Conn) {
 func sameData(t *testing.T, a, b *wire.Conn, recent []string) {
 	t.Helper()
 	var x, y string
-	end := time.Now().Add(15 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for ; time.Now().Before(end); pause() {
 		if info(t, a, "master_repl_offset") != info(t, b, "master_repl_offset") {
 			continue
@@ -173,7 +173,7 @@ func differing(t *testing.T, a, b *wire.Conn) (names []string) {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); pause() {
+	for end := time.Now().Add(time.Minute); !cond(); pause() {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not come", what)
 		}

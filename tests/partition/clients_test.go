@@ -59,7 +59,7 @@ func TestIORedisFollows(t *testing.T) {
 // follows has a program write to a group, to which it finds by Sentinel, through a planned switch and the death of a primary.
 // In sync 1 all that it was told of is there in the end.
 func follows(t *testing.T, program func(sentinels []string) *exec.Cmd) {
-	g := newGroup(t, 3, 0, "default", "sync 1", false)
+	g := newGroup(t, 3, 0, steady, "sync 1", false)
 	p := g.settled(2)
 	var sentinels []string
 	for _, n := range g.nodes {

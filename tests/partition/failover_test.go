@@ -60,7 +60,7 @@ func ready(t *testing.T, g *group, c *redis.Client) {
 // TestSentinelClientFollows: a go-redis client that knows only Sentinel follows a killed primary and a planned switch,
 // and in the switch not one of its writes fails.
 func TestSentinelClientFollows(t *testing.T) {
-	g := newGroup(t, 2, 1, "default", "async", false)
+	g := newGroup(t, 2, 1, steady, "async", false)
 	var addrs []string
 	for _, n := range g.nodes {
 		addrs = append(addrs, net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)))
@@ -275,7 +275,7 @@ func TestBounded(t *testing.T) {
 // TestMembersChange: a third data node is started while a pair is in use, the old replica is taken out, and when the primary
 // is killed the new one has everything.
 func TestMembersChange(t *testing.T) {
-	g := newGroup(t, 2, 1, "default", "sync 1", false)
+	g := newGroup(t, 2, 1, steady, "sync 1", false)
 	p := g.settled(1)
 	c := p.client()
 	defer c.Close()

@@ -80,6 +80,10 @@ type node struct {
 	cmd *exec.Cmd
 }
 
+// steady is the profile for tests that go by who is primary: with a shorter lease a machine that stands still for half a second, as
+// busy ones do, has another one by itself.
+const steady = "wide"
+
 var (
 	groups int
 	inVain []string // what was waited for in vain, and in which test

@@ -60,7 +60,7 @@ func TestNoLeaseNoWrites(t *testing.T) {
 
 // TestBlockedReadersWait: in sync 1 a client that was blocked is told of a write only when a replica has it.
 func TestBlockedReadersWait(t *testing.T) {
-	g := newGroup(t, 2, 1, "wide", "sync 1", false)
+	g := newGroup(t, 2, 1, steady, "sync 1", false)
 	p := g.settled(1)
 	ctx := t.Context()
 	reader, writer := p.client(), p.client()
@@ -107,7 +107,7 @@ func TestBlockedReadersWait(t *testing.T) {
 // TestLoneSurvivor: in sync 1 the replica of a pair whose primary is gone for long is primary, answers reads of what it has, and
 // refuses writes at once: nobody waits for a replica that is not there. What expires meanwhile changes nothing about it.
 func TestLoneSurvivor(t *testing.T) {
-	g := newGroup(t, 2, 1, "default", "sync 1", false)
+	g := newGroup(t, 2, 1, steady, "sync 1", false)
 	p := g.settled(1)
 	ctx := t.Context()
 	c := p.client()

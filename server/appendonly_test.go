@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"larder/persistence"
 )
@@ -616,66 +615,6 @@ func TestSealedFiles(t *testing.T) {
 	if digest(c) != want {
 		t.Errorf("the data of the snapshot differs: %v keys", c.do("dbsize"))
 	}
-}
-
-// TestBackups writes them on schedule, and keeps as many as wanted.
-func TestBackups(t *testing.T) {
-	dir := t.TempDir()
-	ts := startServer(t, "--dir", dir, "--backup-retention", "2")
-	c := ts.dial()
-	fillAll(c)
-	want := digest(c)
-	if got := c.do("config", "set", "backup-schedule", "@every 1s"); got != "OK" { // no backup has half of the data
-		t.Fatal(got)
-	}
-	var names []string
-	seen := map[string]bool{}
-	eventually(t, "three backups", func() bool {
-		names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
-		for _, n := range names {
-			seen[n] = true
-		}
-		return len(seen) >= 3
-	})
-	eventually(t, "the removal of old ones", func() bool {
-		names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
-		return len(names) == 2
-	})
-	if got := c.info("persistence", "backup_last_status"); got != "ok" || c.number("persistence", "backup_last_time") == 0 {
-		t.Errorf("the last backup is %s", got)
-	}
-	c.want("config set backup-schedule wrong", replyError("ERR CONFIG SET failed (possibly related to argument 'backup-schedule') - backup-schedule: expected exactly 5 fields, found 1: [wrong]"))
-	ts.stop()
-	names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
-	ts = startServer(t, "--dir", filepath.Join(dir, "backups"), "--dbfilename", filepath.Base(names[0]))
-	if digest(ts.dial()) != want {
-		t.Error("the backup has other data")
-	}
-}
-
-// TestBackupsOfAnotherClock: a clock that was ahead and is set back leaves neither a backup that is never due nor one that stays
-// in the place of those that are made now.
-func TestBackupsOfAnotherClock(t *testing.T) {
-	dir := t.TempDir()
-	ts := startServer(t, "--dir", dir, "--backup-retention", "1", "--backup-schedule", "@every 1h")
-	ahead := filepath.Join(dir, "backups", "larder-29990101T000000Z.rdb")
-	if err := errors.Join(os.Mkdir(filepath.Dir(ahead), 0o755), os.WriteFile(ahead, nil, 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	b := &ts.backup
-	later := time.Now().AddDate(10, 0, 0)
-	ts.inWorldDo(func(*executor) { b.next, b.looked = later.Add(time.Hour), later })
-	ts.nudgeReplication()
-	eventually(t, "a time that comes", func() bool {
-		n := b.next_s.Load()
-		return n > time.Now().Unix() && n <= time.Now().Add(time.Hour).Unix()
-	})
-	ts.inWorldDo(func(*executor) { b.next = time.Now() })
-	ts.nudgeReplication()
-	eventually(t, "a backup, alone", func() bool {
-		names, _ := filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
-		return len(names) == 1 && names[0] != ahead
-	})
 }
 
 // TestAppendOnlyRefused: a log that cannot be switched on stays off, and nobody tries again.

@@ -154,18 +154,25 @@ func (srv *Server) dropOldBackups(newest string) {
 	if keep == 0 {
 		return
 	}
-	names, err := filepath.Glob(filepath.Join(srv.backupDir(), "larder-*.rdb"))
-	names = slices.DeleteFunc(names, func(name string) bool {
-		stamp := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "larder-"), ".rdb")
-		_, err := time.Parse(backupTime, stamp)
-		return err != nil
-	})
-	if err != nil || len(names) <= keep {
+	entries, err := os.ReadDir(srv.backupDir()) // the folder's name may be anything, no pattern that has to match
+	if err != nil {
+		srv.log.Warn("Can't list the old backups: "+reason(err), zap.Error(err))
 		return
 	}
+	var names []string
+	for _, e := range entries {
+		stamp, ours := strings.CutPrefix(e.Name(), "larder-")
+		stamp, whole := strings.CutSuffix(stamp, ".rdb")
+		if _, err := time.Parse(backupTime, stamp); err == nil && ours && whole {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) <= keep {
+		return
+	}
+	newest = filepath.Base(newest)
 	slices.SortFunc(names, func(a, b string) int {
-		a, b = filepath.Base(a), filepath.Base(b)
-		if aheadA, aheadB := a > filepath.Base(newest), b > filepath.Base(newest); aheadA != aheadB {
+		if aheadA, aheadB := a > newest, b > newest; aheadA != aheadB {
 			if aheadA {
 				return -1
 			}
@@ -174,6 +181,7 @@ func (srv *Server) dropOldBackups(newest string) {
 		return strings.Compare(a, b)
 	})
 	for _, name := range names[:len(names)-keep] {
+		name = filepath.Join(srv.backupDir(), name)
 		if err := srv.disk.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			srv.log.Warn("Can't remove the old backup: "+reason(err), zap.Error(err))
 			continue

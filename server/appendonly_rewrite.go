@@ -488,6 +488,10 @@ func init() {
 
 // debugLoadAOF begins in a stopped world.
 func debugLoadAOF(c *command.Ctx, srv *Server) {
+	if srv.loads() { // two loadings would fill the same databases
+		c.Fail(resp.ErrLoading)
+		return
+	}
 	s := c.Client.(*session)
 	if l := srv.aof.log.Load(); l != nil {
 		if err := l.Flush(); err != nil {

@@ -37,7 +37,7 @@ func configSet(c *command.Ctx) {
 	}
 	s := c.Client.(*session)
 	s.srv.setter = s.ex
-	err := s.srv.conf.Set(config.Caller{Local: isLocal(s.conn), Loading: s.srv.loading.Load() || s.srv.loadingAside.Load()}, pairs...)
+	err := s.srv.conf.Set(config.Caller{Local: isLocal(s.conn), Loading: s.srv.loads()}, pairs...)
 	switch {
 	case errors.Is(err, config.ErrLoading):
 		c.Fail(resp.ErrLoading)

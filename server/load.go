@@ -14,6 +14,7 @@ import (
 	"larder/keyspace"
 	"larder/persistence"
 	"larder/server/command"
+	"larder/server/resp"
 	"larder/server/script"
 )
 
@@ -231,6 +232,10 @@ func debugReload(c *command.Ctx, srv *Server) {
 		}
 	}
 	if !a.Done() {
+		return
+	}
+	if srv.loads() { // half of it would take the place of the file that the other half is in
+		c.Fail(resp.ErrLoading)
 		return
 	}
 	s := c.Client.(*session)

@@ -30,6 +30,9 @@ func (srv *Server) endLoading() {
 	srv.unparkAll()
 }
 
+// loads tells whether data is being loaded, in the place of what there is or beside it: half of it is in a file, or on its way.
+func (srv *Server) loads() bool { return srv.loading.Load() || srv.loadingAside.Load() }
+
 // loadsBriefly tells whether data is being loaded and has not been for long.
 func (srv *Server) loadsBriefly(now_ms int64) bool {
 	return srv.loading.Load() && now_ms < srv.patience_ms.Load()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -374,6 +375,28 @@ func TestNothingIsSavedHalfLoaded(t *testing.T) {
 		}
 	}
 	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("dbsize", keys)
+}
+
+// TestNothingIsReloadedHalfLoaded: DEBUG does not put half of the data in the place of a file that has all of it.
+func TestNothingIsReloadedHalfLoaded(t *testing.T) {
+	const keys = 20
+	dir := t.TempDir()
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	a.dial().want("debug populate "+strconv.Itoa(keys), "OK")
+	for _, how := range []string{"flush-before-load", "swapdb"} {
+		b := startServer(t, "--dir", dir, "--save", "", "--repl-diskless-load", how, "--key-load-delay", "50000")
+		r := b.dial()
+		host, port, _ := strings.Cut(a.addr, ":")
+		r.want("replicaof "+host+" "+port, "OK")
+		eventually(t, "the loading", b.loads)
+		for _, name := range []string{"reload", "reload nosave", "loadaof"} {
+			r.want("debug "+name, replyError("LOADING Redis is loading the dataset in memory"))
+		}
+		same(t, a, b)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "dump.rdb")); err == nil {
+		t.Error("it was saved")
+	}
 }
 
 // TestSlowLoading: a replica that takes longer than repl-timeout to load a snapshot says meanwhile that it is alive, and is

@@ -59,7 +59,7 @@ func (srv *Server) watch(period time.Duration, reported map[string]int64) {
 			look(fmt.Sprintf("event loop %d has been in one turn", i), began, now-time.Duration(began))
 		}
 	}
-	if srv.loading.Load() || srv.loadingAside.Load() {
+	if srv.loads() {
 		began := srv.saver.loaded.began_ms.Load()
 		look("data is being loaded", began, time.Since(time.UnixMilli(began)))
 	}

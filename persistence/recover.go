@@ -97,7 +97,8 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 		return res, err
 	}
 	s := &scan{o: &o, f: f, res: ScanResult{Size: info.Size()}}
-	open, err := OpenSealed(bufio.NewReaderSize(io.NewSectionReader(f, o.From, info.Size()-o.From), logWindow), o.Keys)
+	in := &Whole{In: io.NewSectionReader(f, o.From, info.Size()-o.From), Left: info.Size() - o.From}
+	open, err := OpenSealed(bufio.NewReaderSize(in, logWindow), o.Keys)
 	if err != nil {
 		return s.res, err
 	}
@@ -321,7 +322,9 @@ func zerosFrom(f *os.File, size int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for size > 0 {
 		n := min(size, int64(len(buf)))
-		if _, err := f.ReadAt(buf[:n], size-n); err != nil && err != io.EOF {
+		if _, err := f.ReadAt(buf[:n], size-n); err == io.EOF { // what buf has is not what stands there
+			return 0, ErrShort
+		} else if err != nil {
 			return 0, err
 		}
 		if rest := bytes.TrimRight(buf[:n], "\x00"); len(rest) > 0 {
@@ -381,6 +384,28 @@ func (s *scan) fits(line int64, l sumLine) bool {
 		return false
 	}
 	return crc32.Checksum(p, castagnoli) == l.crc
+}
+
+// ErrShort is a file that ends before the place where it has to: it has been cut meanwhile, or whoever keeps it does not give
+// all of it. That is no torn end, and nothing may be made of it.
+var ErrShort = errors.New("the file is shorter than it has to be")
+
+// A Whole reads as many bytes as there have to be, and then ends: an end before that is ErrShort.
+type Whole struct {
+	In   io.Reader
+	Left int64
+}
+
+func (w *Whole) Read(p []byte) (int, error) {
+	if w.Left == 0 {
+		return 0, io.EOF
+	}
+	n, err := w.In.Read(p[:min(int64(len(p)), w.Left)])
+	w.Left -= int64(n)
+	if w.Left > 0 && (err == io.EOF || err == io.ErrUnexpectedEOF) {
+		err = ErrShort
+	}
+	return n, err
 }
 
 // CutFile makes a file end at a place and waits until the disk has that.

@@ -171,6 +171,50 @@ func TestScanHole(t *testing.T) {
 	}
 }
 
+// TestScanShort cuts a file while it is looked through, between two units and within one: nobody takes that for its end.
+func TestScanShort(t *testing.T) {
+	for _, key := range []*Key{nil, testKey} {
+		var keys Keys
+		if key != nil {
+			keys = Keys{key}
+		}
+		text, _ := someLog(t, key, 20_000)
+		path := filepath.Join(t.TempDir(), "log")
+		whole := func() {
+			if err := os.WriteFile(path, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		whole()
+		var ends []int64
+		Scan(path, ScanOptions{Keys: keys, Visit: func(it *Item) error {
+			ends = append(ends, it.End())
+			return nil
+		}})
+		between := ends[len(ends)/2]
+		for _, cut := range []int64{between, between - 1, int64(len(text)) - 1} {
+			whole()
+			res, err := Scan(path, ScanOptions{Keys: keys, Visit: func(it *Item) error {
+				if it.At > 0 {
+					return nil
+				}
+				return os.Truncate(path, cut)
+			}})
+			if err != ErrShort {
+				t.Errorf("%d of %d bytes: %+v, %v", cut, len(text), res, err)
+			}
+		}
+	}
+	w := &Whole{In: strings.NewReader("abc"), Left: 4}
+	if p, err := io.ReadAll(w); string(p) != "abc" || err != ErrShort {
+		t.Errorf("%q, %v", p, err)
+	}
+	w = &Whole{In: strings.NewReader("abc"), Left: 2}
+	if p, err := io.ReadAll(w); string(p) != "ab" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+}
+
 // TestOpenLogFile goes on writing where a scan has ended.
 func TestOpenLogFile(t *testing.T) {
 	text, _ := someLog(t, nil, 200)

@@ -333,9 +333,9 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 	defer f.Close()
 	size := int64(-1)
 	if in == io.Reader(f) {
-		in, size = io.NewSectionReader(f, from, res.End-from), res.End
+		in, size = &persistence.Whole{In: io.NewSectionReader(f, from, res.End-from), Left: res.End - from}, res.End
 	} else {
-		in = &firstBytes{in, res.Content}
+		in = &persistence.Whole{In: in, Left: res.Content}
 	}
 	if ld.re == nil {
 		ld.re = newReplay(ld.srv, ld.ex)
@@ -369,21 +369,6 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 			}
 		}
 	}
-}
-
-// firstBytes reads so many bytes of what may end in an error.
-type firstBytes struct {
-	in   io.Reader
-	left int64
-}
-
-func (r *firstBytes) Read(p []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := r.in.Read(p[:min(int64(len(p)), r.left)])
-	r.left -= int64(n)
-	return n, err
 }
 
 // unknownInLog is a command that this server does not have.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Whoever is told that a client is killed finds its connection closed, on whichever loop it is: a library that looks before it
@@ -28,6 +29,37 @@ func TestKilledClientsHearOfItFirst(t *testing.T) {
 			if n != 0 || err != nil {
 				t.Fatalf("the connection is not closed: %d, %v", n, err)
 			}
+		}
+	}
+}
+
+// Whoever publishes after somebody has sent SUBSCRIBE is heard, and sees who listens, although nobody has waited for the answer.
+func TestSubscribersComeFirst(t *testing.T) {
+	defer func(wait, rest time.Duration) { settleWait, unheardRest = wait, rest }(settleWait, unheardRest)
+	settleWait, unheardRest = time.Minute, 0
+	ts := startServer(t, "--event-loops", "2")
+	clients := ts.pair()
+	for n := range 400 {
+		listener, speaker := clients[n%2], clients[1-n%2]
+		for _, words := range [][4]string{
+			{"subscribe", "unsubscribe", "publish", "numsub"},
+			{"psubscribe", "punsubscribe", "publish", ""},
+			{"ssubscribe", "sunsubscribe", "spublish", "shardnumsub"},
+		} {
+			listener.send(words[0] + " news")
+			if words[3] == "" || n%4 < 2 {
+				speaker.want(words[2]+" news x", 1)
+			} else if v := speaker.list("pubsub " + words[3] + " news"); v[1] != int64(1) {
+				t.Fatalf("round %d: %s: %v", n, words[3], v)
+			} else {
+				speaker.want(words[2]+" news x", 1)
+			}
+			if t.Failed() {
+				return
+			}
+			listener.read() // of the subscription
+			listener.read() // the message
+			listener.do(words[1] + " news")
 		}
 	}
 }

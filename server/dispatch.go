@@ -206,6 +206,8 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) {
 		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
+		} else if row.Has(spec.PubSub) {
+			ex.settleListeners(row, rq.Args)
 		}
 		ex.perform(s, row, rq)
 		return

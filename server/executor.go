@@ -67,6 +67,7 @@ type executor struct {
 	requestSize   int             // bytes of its request
 	own           []byte          // messages for it, to be sent after its reply
 	woken         []int           // databases whose waiters are going to be tried
+	unheardNext   time.Time       // when a message that nobody hears may wait for other loops again
 	flushTold     bool            // the tracked clients know already that everything is gone
 	broadcast     []broadcast     // changes that clients of prefixes are told of at the end of the turn
 	peerMem       atomic.Int64    // what the connections of its replicas cost

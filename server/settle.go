@@ -7,7 +7,7 @@ import (
 )
 
 // settleWait is how long a command that looks at everything waits for other loops to finish what had come before it.
-const settleWait = time.Millisecond
+var settleWait = time.Millisecond
 
 // settling is the commands that wait for other loops, in the order of their beginning.
 type settling struct {
@@ -35,12 +35,13 @@ func (w *settler) heard(o *executor) {
 // settleOthers lets the other loops do what had arrived at them before now: who sends something on one connection and
 // then, on another, asks what all clients are doing, wants to see it. Loops that are too busy are not waited for. Of two
 // that would wait for each other, the one that began first goes first, or the one that changes something.
-func (ex *executor) settleOthers(looks bool) {
+// It tells whether there was anybody to wait for.
+func (ex *executor) settleOthers(looks bool) bool {
 	if ex.inWorld || ex.loop == nil {
-		return
+		return false
 	}
 	if !slices.ContainsFunc(ex.srv.executors, func(o *executor) bool { return o != ex && o.loop != nil && !o.loop.AtRest() }) {
-		return
+		return false
 	}
 	g := &ex.srv.settling
 	w := &settler{ex: ex, looks: looks, left: map[*executor]bool{}, ready: make(chan struct{})}
@@ -59,7 +60,7 @@ func (ex *executor) settleOthers(looks bool) {
 	}
 	if len(w.left) == 0 {
 		g.mu.Unlock()
-		return
+		return false
 	}
 	for _, before := range g.list {
 		if before.looks && !looks {
@@ -82,4 +83,5 @@ func (ex *executor) settleOthers(looks bool) {
 	g.mu.Unlock()
 	ex.mu.Lock()
 	ex.follow()
+	return true
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"larder/server/command"
 	"larder/server/pubsub"
 	"larder/server/resp"
@@ -195,6 +197,30 @@ func (ex *executor) publish(hub *pubsub.Hub[*session], word string, channel, pay
 		s.deliver(ex, m.in(int(s.pushProto.Load()), &ex.pushes))
 	})
 }
+
+// settleListeners comes before a command about channels. A message that nobody would hear, and whoever asks who listens, may
+// have overtaken somebody's SUBSCRIBE that was sent earlier to another loop and whose answer its sender did not wait for, as
+// some libraries do not. Those who publish to nobody all the time wait for a small part of it only.
+func (ex *executor) settleListeners(row *command.Row, argv [][]byte) {
+	switch {
+	case row.Declared.Container != nil: // PUBSUB
+	case row.Name == "publish" && !ex.srv.hubs.plain.Heard(argv[1]):
+	case row.Name == "spublish" && !ex.srv.hubs.sharded.Heard(argv[1]):
+	default:
+		return
+	}
+	began := time.Now()
+	if began.Before(ex.unheardNext) {
+		return
+	}
+	if ex.settleOthers(true) {
+		now := time.Now()
+		ex.unheardNext = now.Add(unheardRest * now.Sub(began))
+	}
+}
+
+// unheardRest is how many times as long as it has waited for others a loop does not do so again for a message that nobody hears.
+var unheardRest time.Duration = 16
 
 func publish(c *command.Ctx) {
 	ex := c.Client.(*session).ex

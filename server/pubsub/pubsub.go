@@ -142,6 +142,14 @@ func (h *Hub[S]) Publish(channel []byte, fn func(s S, pattern *string)) int {
 	return n
 }
 
+// Heard tells whether anybody would hear a message of that channel.
+func (h *Hub[S]) Heard(channel []byte) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.channels[string(channel)] != nil ||
+		slices.ContainsFunc(h.order, func(p string) bool { return glob.Match([]byte(p), channel, false) })
+}
+
 // Quiet tells whether nobody listens to anything.
 func (h *Hub[S]) Quiet() bool {
 	h.mu.RLock()

@@ -61,6 +61,9 @@ func TestAgainstModel(t *testing.T) {
 		if n != len(got) || !slices.Equal(want, got) {
 			t.Fatalf("publishing to %s reached %d: %v, want %v", name, n, got, want)
 		}
+		if h.Heard([]byte(name)) != (n > 0) {
+			t.Fatalf("%s reaches %d, and is heard: %v", name, n, n == 0)
+		}
 		if h.Count([]byte(name)) != len(channels[name]) {
 			t.Fatalf("%s has %d subscribers, want %d", name, h.Count([]byte(name)), len(channels[name]))
 		}

@@ -41,6 +41,7 @@ func TestPositionInLog(t *testing.T) {
 	}
 	fill()
 	same(t, a, b)
+	eventually(t, "the replica's link", func() bool { return b.dial().info("replication", "master_link_status") == "up" })
 	eventually(t, "the replica's log", func() bool { return b.dial().info("persistence", "aof_pending_rewrite") == "0" })
 	fill()
 	same(t, a, b)
@@ -92,6 +93,7 @@ func TestRestartInAnotherDatabase(t *testing.T) {
 		c := a.dial()
 		online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
 		eventually(t, "the replica", online)
+		eventually(t, "its link", func() bool { return b.dial().info("replication", "master_link_status") == "up" })
 		eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_pending_rewrite") != "1" })
 		c.want("select 3", "OK")
 		c.want("incr n", 1)
@@ -119,6 +121,7 @@ func TestRestartWithExpiredKeys(t *testing.T) {
 	c := a.dial()
 	online := func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") }
 	eventually(t, "the replica", online)
+	eventually(t, "its link", func() bool { return b.dial().info("replication", "master_link_status") == "up" })
 	eventually(t, "its log", func() bool { return b.dial().info("persistence", "aof_pending_rewrite") != "1" })
 	c.want("debug set-active-expire 0", "OK")
 	for i := range 2000 {

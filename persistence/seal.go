@@ -286,12 +286,12 @@ func OpenSealed(in io.Reader, keys Keys) (*Opener, error) {
 	}
 	var more [2]byte
 	if _, err := io.ReadFull(in, more[:]); err != nil {
-		return nil, ErrSealedEnd
+		return nil, headError(err)
 	}
 	o.kind = more[0]
 	rest := make([]byte, int(more[1])+saltBytes)
 	if _, err := io.ReadFull(in, rest); err != nil {
-		return nil, ErrSealedEnd
+		return nil, headError(err)
 	}
 	head = append(append(head, more[:]...), rest...)
 	id := string(rest[:more[1]])
@@ -304,12 +304,20 @@ func OpenSealed(in io.Reader, keys Keys) (*Opener, error) {
 	}
 	o.at = int64(len(head))
 	switch err := o.open(); {
-	case err == io.ErrUnexpectedEOF || err == io.EOF:
-		return nil, ErrSealedEnd
-	case err != nil || len(o.rest) > 0 || o.last:
+	case err == ErrTampered || err == nil && (len(o.rest) > 0 || o.last):
 		return nil, ErrWrongKey
+	case err != nil:
+		return nil, headError(err)
 	}
 	return o, nil
+}
+
+// headError is why the head of a sealed file could not be read: a disk that fails is neither a missing end nor a wrong key.
+func headError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrSealedEnd
+	}
+	return err
 }
 
 // Sealed tells whether the file is.

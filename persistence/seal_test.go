@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 )
 
 func sealed(t *testing.T, k *Key, content []byte) []byte {
@@ -140,4 +142,18 @@ func FuzzOpenSealed(f *testing.F) {
 			t.Fatalf("%q without an error", got)
 		}
 	})
+}
+
+// TestSealHeadUnread: a head that cannot be read, or is not all there, is not taken for one that another key has written.
+func TestSealHeadUnread(t *testing.T) {
+	file := sealed(t, testKey, nil)
+	head := len(file) - (4 + tagBytes) // behind it stands the last frame
+	for n := len(sealMagic); n < head; n++ {
+		if _, err := OpenSealed(io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(syscall.EIO)), Keys{testKey}); !errors.Is(err, syscall.EIO) {
+			t.Errorf("a disk that fails at byte %d: %v", n, err)
+		}
+		if _, err := OpenSealed(bytes.NewReader(file[:n]), Keys{testKey}); !errors.Is(err, ErrSealedEnd) {
+			t.Errorf("cut at byte %d: %v", n, err)
+		}
+	}
 }

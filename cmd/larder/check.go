@@ -72,6 +72,12 @@ beside it. With --truncate-to-timestamp everything goes that was logged later (a
 		Args:    cobra.ExactArgs(1),
 		RunE:    run(checkAOF),
 	}
+	aof.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("truncate-to-timestamp") && o.until_s < 1 {
+			return fmt.Errorf("%d is no moment in Unix seconds", o.until_s)
+		}
+		return nil
+	}
 	aof.Flags().Int64Var(&o.until_s, "truncate-to-timestamp", 0, "cut off what was logged after this moment, in Unix seconds")
 	cmd.AddCommand(rdb, aof)
 	return cmd
@@ -128,7 +134,7 @@ func (o *checkOptions) report(path string, rep *persistence.SnapshotReport) {
 
 func checkAOF(o *checkOptions, path string) error {
 	if !strings.HasSuffix(path, ".manifest") {
-		return o.logFile(path, true)
+		return o.logFile(path, false, true)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -148,7 +154,8 @@ func checkAOF(o *checkOptions, path string) error {
 	}
 	bad := error(nil)
 	for i, name := range names {
-		if err := o.logFile(filepath.Join(filepath.Dir(path), name), i == len(names)-1); err != nil {
+		promised := i == 0 && m.Base != nil && strings.HasSuffix(name, ".rdb")
+		if err := o.logFile(filepath.Join(filepath.Dir(path), name), promised, i == len(names)-1); err != nil {
 			bad = err
 		}
 	}
@@ -161,8 +168,9 @@ func checkAOF(o *checkOptions, path string) error {
 // errLater ends the look at a file where the moment is passed that it is to be cut at.
 var errLater = errors.New("later")
 
-// logFile checks one file: a snapshot, commands, or commands behind a snapshot. last: nothing follows it.
-func (o *checkOptions) logFile(path string, last bool) error {
+// logFile checks one file: a snapshot, commands, or commands behind a snapshot. promised: it has to begin with a snapshot;
+// last: nothing follows it.
+func (o *checkOptions) logFile(path string, promised, last bool) error {
 	from := int64(0)
 	if rdb, err := o.beginsWithSnapshot(path); err != nil {
 		return err
@@ -178,6 +186,9 @@ func (o *checkOptions) logFile(path string, last bool) error {
 			fmt.Fprintf(o.out, "%s is whole.\n", path)
 			return nil
 		}
+	} else if promised {
+		fmt.Fprintf(o.out, "%s is damaged: no snapshot stands there.\n", path)
+		return exitCode(1)
 	}
 	cut := int64(-1)
 	res, err := persistence.Scan(path, persistence.ScanOptions{From: from, Keys: o.keys,

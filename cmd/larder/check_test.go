@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestCheckAOFBase: a base whose name promises a snapshot has one, or its log is not whole: the server does not start with it.
+func TestCheckAOFBase(t *testing.T) {
+	dir := t.TempDir()
+	const snapshot = "REDIS0009\xff\x00\x00\x00\x00\x00\x00\x00\x00"
+	for name, c := range map[string]struct {
+		text string
+		code int
+	}{
+		"1.base.rdb": {snapshot, 0},
+		"2.base.rdb": {"", 1},
+		"3.base.rdb": {"*1\r\n$4\r\nPING\r\n", 1},
+		"4.base.aof": {"", 0},
+	} {
+		manifest := filepath.Join(dir, name+".manifest")
+		os.WriteFile(filepath.Join(dir, name), []byte(c.text), 0o644)
+		os.WriteFile(filepath.Join(dir, name+".incr"), nil, 0o644)
+		os.WriteFile(manifest, fmt.Appendf(nil, "file %s seq 1 type b\nfile %s.incr seq 1 type i\n", name, name), 0o644)
+		out, errOut, code := once(t, program(t, "larder", "check", "aof", manifest))
+		if code != c.code || strings.Contains(out, "All files") != (c.code == 0) {
+			t.Errorf("%s: code %d\n%s%s", name, code, out, errOut)
+		}
+	}
+}
+
+// TestCheckAOFMoment: what is no moment cuts nothing, and says so.
+func TestCheckAOFMoment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	text := "#TS:100\r\n*1\r\n$4\r\nPING\r\n#TS:200\r\n*1\r\n$4\r\nPING\r\n"
+	os.WriteFile(path, []byte(text), 0o644)
+	for _, c := range []struct {
+		moment string
+		code   int
+		size   int
+	}{
+		{"-5", 1, len(text)},
+		{"0", 1, len(text)},
+		{"200", 0, len(text)},
+		{"150", 0, len(text) / 2},
+	} {
+		_, errOut, code := once(t, program(t, "larder", "check", "aof", "--truncate-to-timestamp", c.moment, path))
+		if left, _ := os.ReadFile(path); code != c.code || len(left) != c.size {
+			t.Errorf("%s: code %d, %d bytes\n%s", c.moment, code, len(left), errOut)
+		}
+	}
+}

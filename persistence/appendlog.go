@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -184,6 +185,9 @@ func (l *AppendLog) add(p, more []byte) {
 	} else {
 		c = l.newChunk()
 		l.queue = append(l.queue, c)
+	}
+	if n > chunkMax { // once for all, with a checksum line
+		c.data = slices.Grow(c.data, n+logLine)
 	}
 	c.data = append(append(c.data, p...), more...)
 	l.end += int64(n)

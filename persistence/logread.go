@@ -123,7 +123,7 @@ func (r *LogReader) line(pos int) (end int, err error) {
 		if have = r.to - r.from; have-pos >= logLine {
 			return 0, errFormat
 		}
-		if err := r.fill(); err == io.EOF {
+		if err := r.fill(0); err == io.EOF {
 			if have == pos {
 				return 0, io.EOF
 			}
@@ -144,7 +144,7 @@ func (r *LogReader) number(pos, end int) (int64, bool) {
 // need reads until n bytes are there.
 func (r *LogReader) need(n int) error {
 	for r.to-r.from < n {
-		if err := r.fill(); err == io.EOF {
+		if err := r.fill(n); err == io.EOF {
 			return errTorn
 		} else if err != nil {
 			return err
@@ -153,16 +153,20 @@ func (r *LogReader) need(n int) error {
 	return nil
 }
 
-// fill reads more.
-func (r *LogReader) fill() error {
+// fill reads more. A long command, of which want bytes are wanted, gets its room once if it is known that the file has them.
+func (r *LogReader) fill(want int) error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.to == len(r.buf) {
-		if r.from > len(r.buf)/2 {
+	if long := want > len(r.buf) && r.end >= 0; long || r.to == len(r.buf) {
+		if !long && r.from > len(r.buf)/2 {
 			copy(r.buf, r.buf[r.from:r.to])
 		} else {
-			bigger := make([]byte, 2*len(r.buf))
+			size := 2 * len(r.buf)
+			if long {
+				size = want + logWindow
+			}
+			bigger := make([]byte, size)
 			copy(bigger, r.buf[r.from:r.to])
 			r.buf = bigger
 		}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -184,6 +185,7 @@ func (s *sealer) seal(p, content []byte, last bool) []byte {
 
 // frames appends content in frames of a good size.
 func (s *sealer) frames(p, content []byte) []byte {
+	p = slices.Grow(p, len(content)+(len(content)/frameBytes+1)*(4+tagBytes))
 	for len(content) > 0 {
 		n := min(len(content), frameBytes)
 		p = s.seal(p, content[:n], false)

@@ -117,7 +117,7 @@ func (j *journal) hand(s *journalSink, target command.Target, ops []op, whole bo
 		return j.give(s, target, o.data)
 	}
 	w := &j.buf
-	w.Empty()
+	defer w.Empty() // the next one may be long in coming, and this one half a gigabyte
 	whole = whole && n > 1
 	if whole {
 		w.Array(1)

@@ -260,3 +260,20 @@ func randomWrites(c *testClient, rnd *rand.Rand, n int) {
 		c.do("exec")
 	}
 }
+
+// TestJournalKeepsNothing: what a unit of several effects needed is not kept until the next one, which may never come.
+func TestJournalKeepsNothing(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	ts.attachSink(command.ToLog)
+	c.do("multi")
+	c.do("set", "k", strings.Repeat("v", 8<<20))
+	c.do("incr n")
+	c.do("exec")
+	c.want("strlen k", 8<<20)
+	ts.inWorldDo(func(*executor) {
+		if n := cap(ts.journal.buf.Bytes()); n > 1<<20 {
+			t.Errorf("%d bytes", n)
+		}
+	})
+}

@@ -212,6 +212,7 @@ func msetex(c *Ctx) {
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		c.put(pairs[i], pairs[i+1], exp)
+		c.plainSet(pairs[i], pairs[i+1], exp)
 	}
 	c.Reply.Int(1)
 }

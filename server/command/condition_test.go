@@ -1,6 +1,10 @@
 package command
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // DELEX looks at the key before it looks at the condition.
 func TestDelexOrder(t *testing.T) {
@@ -26,5 +30,34 @@ func TestDelexOrder(t *testing.T) {
 		{"DELIFEQ none x", ":0"},
 	} {
 		l.want(c.reply, words(c.request)...)
+	}
+}
+
+// What replicas and the log see of commands that came after Redis 7 are commands that Redis 7 has.
+func TestConditionsLeaveNoTraceInEffects(t *testing.T) {
+	l := newLab(t)
+	l.c.WantEffects = true
+	now := l.c.Now
+	for _, step := range []struct{ request, effects string }{
+		{"SET s a", "SET s a"},
+		{"SET s b NX", ""},
+		{"SET s b XX", "SET s b XX"},
+		{"SET s c IFEQ a", ""},
+		{"SET s c IFEQ b GET", "SET s c"},
+		{"SET s d IFNE a KEEPTTL", "SET s d KEEPTTL"},
+		{"SET s e IFDNE 0000000000000000 EX 10", fmt.Sprintf("SET s e PXAT %d", now+10_000)},
+		{"SET s f IFEQ e EXAT 1", "DEL s"},
+		{"SET s g IFNE e EXAT 1", ""},
+		{"MSETEX 2 a 1 b 2", "SET a 1; SET b 2"},
+		{"MSETEX 2 a 3 c 4 NX", ""},
+		{"MSETEX 2 a 3 b 4 XX KEEPTTL", "SET a 3 KEEPTTL; SET b 4 KEEPTTL"},
+		{"MSETEX 1 a 5 PX 7", fmt.Sprintf("SET a 5 PXAT %d", now+7)},
+		{"DELEX a IFEQ 5", "DEL a"},
+		{"DELIFEQ b 4", "DEL b"},
+	} {
+		l.do(words(step.request)...)
+		if got := strings.Join(l.effects, "; "); got != step.effects {
+			t.Errorf("%s: effect %s, want %s", step.request, got, step.effects)
+		}
 	}
 }

@@ -449,29 +449,38 @@ func hsetex(c *Ctx) {
 		c.Event(key, "hdel")
 	case o.timed:
 		c.Event(key, "hexpire")
-		c.hsetexEffect(&o, key, pairs)
+		fallthrough
 	default:
-		c.verbatim()
+		c.hsetexEffect(&o, h, key, pairs)
 	}
 	c.Reply.Int(1)
 }
 
-// hsetexEffect is the effect of a HSETEX with a time: the same with an absolute one.
-func (c *Ctx) hsetexEffect(o *hsetexOptions, key []byte, pairs [][]byte) {
+// hsetexEffect makes the effect of HSETEX of commands that Redis 7.4 knows, which replicas may be and read the log: HSET, and
+// the times that it removes.
+func (c *Ctx) hsetexEffect(o *hsetexOptions, h *datatypes.Hash, key []byte, pairs [][]byte) {
 	if !c.WantEffects {
 		return
 	}
-	argv := make([][]byte, 0, 7+len(pairs))
-	argv = append(argv, []byte("HSETEX"), key)
-	switch {
-	case o.onlyNew:
-		argv = append(argv, []byte("FNX"))
-	case o.onlyOld:
-		argv = append(argv, []byte("FXX"))
-	}
-	argv = append(argv, []byte("PXAT"), strconv.AppendInt(nil, o.at_ms, 10),
-		[]byte("FIELDS"), strconv.AppendInt(nil, int64(len(pairs)/2), 10))
+	argv := make([][]byte, 0, 5+len(pairs))
+	argv = append(argv, []byte("HSET"), key)
 	c.Rewrite(append(argv, pairs...)...)
+	if !o.timed && !o.keep {
+		return
+	}
+	names := make([][]byte, 0, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		names = append(names, pairs[i])
+	}
+	if o.timed {
+		c.retimed(key, o.at_ms, "", names)
+		return
+	}
+	for i, name := range names {
+		if at_ms, _ := h.ExpireAt(name, c.FieldNow()); at_ms != 0 {
+			c.retimed(key, at_ms, "", names[i:i+1])
+		}
+	}
 }
 
 func init() {

@@ -156,6 +156,9 @@ func set(c *Ctx) {
 		return
 	case met:
 		c.put(key, val, exp)
+		if cond.when >= ifEqual {
+			c.plainSet(key, val, exp)
+		}
 	}
 	switch {
 	case wantOld: // which is the reply
@@ -194,6 +197,17 @@ func (c *Ctx) put(key, val []byte, exp expiry) {
 			}
 			c.Rewrite([]byte("SET"), key, val, word, strconv.AppendInt(nil, exp.at_ms, 10))
 		}
+	}
+}
+
+// plainSet makes SET the effect of a command that put a string without a time, and that Redis 7 does not know: it may be
+// a replica, or read the log.
+func (c *Ctx) plainSet(key, val []byte, exp expiry) {
+	switch {
+	case exp.at_ms == keyspace.KeepTTL:
+		c.Rewrite([]byte("SET"), key, val, []byte("KEEPTTL"))
+	case exp.at_ms == 0:
+		c.Rewrite([]byte("SET"), key, val)
 	}
 }
 

@@ -23,7 +23,7 @@ var readerOf = map[string][][]string{
 const ownConn = 0
 
 // contents reads all that a script may have left behind: the names in each database, then their types, then what is
-// there. The steps are the same on two servers as long as the replies are.
+// there, then the times of the fields of hashes. The steps are the same on two servers as long as the replies are.
 func (p *player) contents() (steps []step, replies [][]byte, err error) {
 	read := func(more []step) ([][]byte, error) {
 		for i := range more {
@@ -55,6 +55,7 @@ func (p *player) contents() (steps []step, replies [][]byte, err error) {
 	if got, err = read(ask); err != nil {
 		return nil, nil, err
 	}
+	hash := map[int]string{} // by the step that reads it
 	ask = nil
 	for i, db := range databases {
 		ask = append(ask, step{args: []string{"SELECT", db}})
@@ -65,6 +66,9 @@ func (p *player) contents() (steps []step, replies [][]byte, err error) {
 				return nil, nil, err
 			}
 			got = got[3:]
+			if kind.String() == "hash" {
+				hash[len(ask)] = k
+			}
 			for _, with := range readerOf[kind.String()] {
 				args := slices.Clone(with)
 				args[slices.Index(args, "")] = k
@@ -72,8 +76,34 @@ func (p *player) contents() (steps []step, replies [][]byte, err error) {
 			}
 		}
 	}
+	if got, err = read(ask); err != nil || !p.side.times {
+		return steps, replies, err
+	}
+	all := ask
+	ask = nil
+	for i, s := range all {
+		if s.name() == "SELECT" {
+			ask = append(ask, step{args: s.args})
+		} else if k := hash[i]; k != "" {
+			names, err := fieldNames(got[i])
+			if err != nil {
+				return nil, nil, err
+			}
+			ask = append(ask, step{args: append([]string{"HPEXPIRETIME", k, "FIELDS", itoa(len(names))}, names...)})
+		}
+	}
 	_, err = read(ask)
 	return steps, replies, err
+}
+
+// fieldNames are the fields in a reply to HGETALL, in order.
+func fieldNames(reply []byte) (out []string, err error) {
+	v, err := wire.Parse(reply)
+	for i := 0; i < len(v.Elems); i += 2 {
+		out = append(out, string(v.Elems[i].Text))
+	}
+	slices.Sort(out)
+	return out, err
 }
 
 // texts are the elements of a reply, in order.

@@ -1,25 +1,30 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // family is a group of commands that scripts draw from together.
 type family struct {
 	name      string
 	weight    int
-	since     int // version that both servers must have, as 704 for 7.4; 0: any
 	templates []template
+}
+
+type familyText struct {
+	name   string
+	weight int
+	since  int    // version that both servers must have, as 702 for 7.2; 0: any
+	asks   string // commands that neither server may refuse; empty: none
+	text   string
 }
 
 // familyTexts are the templates, one a line. Commands by lexicographical range have keys of their own, whose scores are
 // all 0: what they do to others is undefined. Relative times to live are long, so that nothing expires while a script
 // runs; conditions GT and LT are only tried on absolute times, because relative ones differ between two servers.
-var familyTexts = []struct {
-	name   string
-	weight int
-	since  int
-	text   string
-}{
-	{"string", 20, 0, `
+var familyTexts = []familyText{
+	{"string", 20, 0, "", `
 		SET {str} {val} [NX|XX] [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL]
 		SET {key} {val}
 		SET {str} {num}
@@ -46,7 +51,7 @@ var familyTexts = []struct {
 		INCRBYFLOAT {str} {float}
 		SET {str@a} {text} ; SET {str@b} {text} ; LCS {@a} {@b} [LEN|IDX] [MINMATCHLEN {small}] [WITHMATCHLEN]
 		LCS {list} {str} [LEN|IDX]`},
-	{"bitmap", 8, 0, `
+	{"bitmap", 8, 0, "", `
 		SETBIT {str} {bit} (0|1)
 		GETBIT {str} {bit}
 		BITCOUNT {str} [{byte} {byte}|{byte} {byte} BYTE|{bit} {bit} BIT|{byte} {byte} BIT]
@@ -55,7 +60,7 @@ var familyTexts = []struct {
 		BITOP NOT {str} {str}
 		BITFIELD {str} (GET {bits} {bits_at}|SET {bits} {bits_at} {mid}|INCRBY {bits} {bits_at} {mid}|OVERFLOW (WRAP|SAT|FAIL))+
 		BITFIELD_RO {str} (GET {bits} {bits_at})+`},
-	{"generic", 12, 0, `
+	{"generic", 12, 0, "", `
 		DEL {key}+
 		UNLINK {key}+
 		EXISTS {key}+
@@ -95,7 +100,7 @@ var familyTexts = []struct {
 		PING [{val}]
 		FLUSHDB [SYNC|ASYNC]
 		SWAPDB {db} {db}`},
-	{"list", 14, 0, `
+	{"list", 14, 0, "", `
 		LPUSH {list} {item}+
 		RPUSH {list} {item}+
 		RPUSH {list} {many}
@@ -120,7 +125,7 @@ var familyTexts = []struct {
 		BLMOVE {list} {list} {lside} {lside} 0.001
 		BRPOPLPUSH {list} {list} 0.001
 		BLMPOP 0.001 {lists} {lside} [COUNT {count}]`},
-	{"hash", 14, 0, `
+	{"hash", 14, 0, "", `
 		HSET {hash} ({field} {val})+
 		HSET {hash} {many_fv}
 		HMSET {hash} ({field} {val})+
@@ -139,7 +144,7 @@ var familyTexts = []struct {
 		HINCRBYFLOAT {hash} {field} {float}
 		HRANDFIELD {hash} [{count}|-3|{count} WITHVALUES]
 		HSCAN {hash} 0 COUNT 10000 [MATCH {pattern}]`},
-	{"set", 14, 0, `
+	{"set", 14, 0, "", `
 		SADD {set} {member}+
 		SADD {set} {num}+
 		SADD {set} {many}
@@ -160,7 +165,7 @@ var familyTexts = []struct {
 		SDIFFSTORE {set} {set}+
 		SINTERCARD {sets} [LIMIT {count}]
 		SSCAN {set} 0 COUNT 10000 [MATCH {pattern}]`},
-	{"zset", 18, 0, `
+	{"zset", 18, 0, "", `
 		ZADD {zset} [NX|XX|GT|LT|XX GT|XX LT|NX GT] [CH] ({score} {member})+
 		ZADD {zset} [NX|XX|GT|LT] [CH] INCR {score} {member}
 		ZADD {zset} {many_sm}
@@ -195,7 +200,7 @@ var familyTexts = []struct {
 		ZINTERCARD {zsets} [LIMIT {count}]
 		ZRANDMEMBER {zset} [{count}|-4|{count} WITHSCORES]
 		ZSCAN {zset} 0 COUNT 10000 [MATCH {pattern}]`},
-	{"lex", 4, 0, `
+	{"lex", 4, 0, "", `
 		ZADD {flat} (0 {member})+
 		ZADD {flat} 0 a 0 b 0 c 0 d 0 e
 		ZREM {flat} {member}+
@@ -211,7 +216,7 @@ var familyTexts = []struct {
 		ZPOPMIN {flat}
 		ZRANK {flat} {member}
 		ZRANGE {flat} 0 -1`},
-	{"geo", 6, 0, `
+	{"geo", 6, 0, "", `
 		GEOADD {geo} [NX|XX] [CH] ({lon} {lat} {geo_m})+
 		GEOADD {geo} ({lon} {lat} {geo_m})+
 		GEOPOS {geo} {geo_m}+
@@ -234,14 +239,14 @@ var familyTexts = []struct {
 		GEORADIUSBYMEMBER {geo} {geo_m} {radius} {unit} [STORE {geo}|STOREDIST {geo}]
 		ZRANGE {geo} 0 -1 WITHSCORES
 		ZREM {geo} {geo_m}+`},
-	{"hyperloglog", 4, 0, `
+	{"hyperloglog", 4, 0, "", `
 		PFADD {hll} {member}+
 		PFADD {hll} {many}
 		PFADD {hll}
 		PFCOUNT {hll}+
 		PFMERGE {hll} {hll}+
 		GET {hll}`},
-	{"stream", 14, 0, `
+	{"stream", 14, 0, "", `
 		XADD {stream} [NOMKSTREAM] [MAXLEN {count}|MINID {id}|MAXLEN = {count}] {new_id} ({field} {val})+
 		XADD {stream} {new_id} ({field} {val})+
 		XADD {stream@a} * {field} {val} ; DEL {@a}
@@ -284,18 +289,18 @@ var familyTexts = []struct {
 		XINFO GROUPS {stream}
 		XINFO CONSUMERS {stream} {group}`},
 	// How much goes depends on how many entries a block has.
-	{byBlocks, 1, 0, `
+	{byBlocks, 1, 0, "", `
 		XADD {stream} [NOMKSTREAM] (MAXLEN|MINID) ~ {small} [LIMIT (0|1|2|100|-1)] {new_id} {field} {val}
 		XTRIM {stream} (MAXLEN|MINID) ~ {small} [LIMIT (0|1|2|100|-1)]`},
 	// Words in places where they make sense or not: which of several errors comes first.
-	{"soup", 6, 0, `
+	{"soup", 6, 0, "", `
 		{soup}
 		{soup} {word}
 		{soup} {word} {word}
 		{soup} {word} {word} {word}
 		{soup} {word} {word} {word} {word}
 		{soup} {word}+`},
-	{"dump", 4, 0, `
+	{"dump", 4, 0, "", `
 		DUMP {key}
 		DUMP {key} ; RESTORE {key} 0 {dumped} [REPLACE]
 		DUMP {key} ; RESTORE {key} 0 {dumped} REPLACE
@@ -305,7 +310,7 @@ var familyTexts = []struct {
 		DUMP {stream} ; RESTORE {stream} 0 {dumped} REPLACE
 		RESTORE {key} (0|-1|foo) (foo|) [REPLACE] [ABSTTL|foo]
 		DEBUG STRINGMATCH-LEN 1000 {pattern}`},
-	{"pubsub", 1, 0, `
+	{"pubsub", 1, 0, "", `
 		4> SUBSCRIBE ch1 ; 4~ ; PUBLISH ch1 {val} ; 4~ ; PUBLISH ch2 {val} ; 4> UNSUBSCRIBE ch1 ; 4~
 		4> SUBSCRIBE ch1 ch2 ch1 ; 5> PSUBSCRIBE c?1 ; 4~ ; 5~ ; PUBLISH (ch1|ch2|ch3) {val} ; PUBSUB NUMSUB ch1 ch2 ch3 ; PUBSUB NUMPAT ; 4~ ; 5~ ; 4> UNSUBSCRIBE ch2 ch1 ; 5> PUNSUBSCRIBE none c?1 ; 4~ ; 5~
 		4> SSUBSCRIBE sh1 ; 4~ ; SPUBLISH sh1 {val} ; PUBLISH sh1 {val} ; PUBSUB SHARDCHANNELS ; PUBSUB SHARDNUMSUB sh1 sh2 ; 4~ ; 4> SUNSUBSCRIBE sh1 ; 4~
@@ -316,7 +321,7 @@ var familyTexts = []struct {
 		6> CLIENT REPLY SKIP ; 6> SET {str} {val} ; 6> GET {str} ; 6~
 		6> CLIENT REPLY OFF ; 6> SET {str} {val} ; 6> INCR {str} ; 6> CLIENT REPLY ON ; 6~
 		6> CLIENT REPLY (foo|ON) ; 6~`},
-	{"tracking", 1, 0, `
+	{"tracking", 1, 0, "", `
 		7> CLIENT TRACKING ON [NOLOOP] ; 7> GET {str@a} ; 7~ ; SET {@a} {val} ; 7~ ; SET {@a} {val} ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON ; 7> MGET {str@a} {str@b} ; 7> HGET {hash@h} a ; 7> LRANGE {list@l} 0 -1 ; 7~ ; DEL {@b} ; HSET {@h} {field} {val} ; RPUSH {@l} x ; APPEND {@a} x ; 7~ ; 7> SET {@a} mine ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON OPTIN ; 7> GET {str@a} ; 7> CLIENT CACHING YES ; 7> GET {str@b} ; 7~ ; SET {@a} 1 ; SET {@b} 1 ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
@@ -326,7 +331,7 @@ var familyTexts = []struct {
 		7> CLIENT TRACKING ON ; 7> GET {str@a} ; 7~ ; MULTI ; SET {@a} 1 ; INCR {@a} ; EXEC ; 7~ ; 7> GET {@a} ; 7~ ; RENAME {key} {@a} ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON ; 7> SCARD none ; 7> GET {str@a} ; 7~ ; FLUSHDB ; 7~ ; EXPIRE {@a} {ttl} ; SETEX {@a} {ttl} 1 ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		7> CLIENT TRACKING ON ; 7> EVAL "return&redis.call('get',KEYS[1])" 1 {str@a} ; 7> ZSCORE {zset@z} a ; 7~ ; GETDEL {@a} ; ZADD {@z} 1 a ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x`},
-	{"conversion", 5, 700, `
+	{"conversion", 5, 700, "", `
 		EVAL "return&{1,2.9,'a',nil,3}" 0
 		EVAL "return&{1,2.9,'a',false,true,{1,{2}},-0.5}" 0
 		EVAL ("return&3.99"|"return&-3.99"|"return&true"|"return&false"|"return&nil"|"return&{}"|"return&'x'"|"return&1e15"|"return&0/0"|"return&2^53"|"return&''") 0
@@ -377,7 +382,7 @@ var familyTexts = []struct {
 		EVALSHA foo (0|1|foo)
 		SCRIPT LOAD "return&redis.call('get',KEYS[1])" ; EVALSHA d3c21d0c2b9ca22f82737626a27bcaf5d288f99f 1 {str} ; SCRIPT EXISTS d3c21d0c2b9ca22f82737626a27bcaf5d288f99f foo ; EVALSHA_RO D3C21D0C2B9CA22F82737626A27BCAF5D288F99F 1 {str}
 		SCRIPT (FLUSH|FLUSH SYNC|FLUSH foo|KILL|foo|EXISTS|LOAD)`},
-	{"function", 2, 700, `
+	{"function", 2, 700, "", `
 		FUNCTION LOAD [REPLACE] "#!lua&name=mylib\nredis.register_function('f1',function(keys,args)&return&redis.call('set',keys[1],args[1])&end)\nredis.register_function{function_name='f2',callback=function(keys,args)&return&redis.call('get',keys[1])&end,flags={'no-writes'}}"
 		FUNCTION LOAD [REPLACE] ("#!lua&name=mylib\nredis.register_function('g1',function(keys,args)&return&{#keys,#args,args[1]}&end)"|"#!lua&name=lib2\nredis.register_function('g1',function(keys,args)&return&{#keys,#args,args[1]}&end)"|"#!lua&name=bad-name\nredis.register_function('g1',function(keys,args)&return&{#keys,#args,args[1]}&end)")
 		FUNCTION LOAD ("#!lua&name=x\nfoo("|"no&header"|"#!lua\nreturn&1"|"#!foo&name=x\nreturn"|"#!lua&name=x\nreturn&1"|"#!lua&name=x&foo=1\nreturn"|"#!lua&name=x\nredis.call('get','a')"|"#!lua&name=x\nredis.register_function('a')")
@@ -389,7 +394,7 @@ var familyTexts = []struct {
 		FUNCTION STATS
 		FUNCTION (FLUSH|FLUSH ASYNC|FLUSH foo|KILL|foo|LIST foo|DELETE|LOAD|RESTORE x)
 		MULTI ; FCALL f1 1 {str} {val} ; FCALL f2 1 {str} ; EXEC`},
-	{"client", 2, 0, `
+	{"client", 2, 0, "", `
 		CLIENT (GETNAME|SETNAME {unit}|SETNAME abc|NO-EVICT ON|NO-EVICT OFF|NO-EVICT foo|GETREDIR|TRACKINGINFO|foo|KILL|UNBLOCK 999999|UNBLOCK foo|KILL ID 999999|KILL TYPE foo|KILL 1.2.3.4:5|LIST TYPE foo|LIST ID 999999|UNPAUSE|REPLY|CACHING YES)
 		(TIME|LASTSAVE|ROLE|READONLY|READWRITE|ASKING|WAIT 0 0|WAIT foo 0|LOLWUT foo bar)
 		HELLO (4|foo|1|3 foo|3 SETNAME|3 AUTH a)
@@ -405,9 +410,9 @@ var familyTexts = []struct {
 		PFDEBUG (GETREG|ENCODING|foo) (none|l0)
 		PFSELFTEST foo`},
 	// Before 7.2 XSETID took IDs below the highest deleted one.
-	{"stream-ids", 1, 702, `
+	{"stream-ids", 1, 702, "", `
 		XSETID {stream} {new_id} [ENTRIESADDED {num} MAXDELETEDID {id}]`},
-	{"transaction", 4, 0, `
+	{"transaction", 4, 0, "", `
 		MULTI ; SET {str} {val} ; INCR {str} ; GET {str} ; EXEC
 		MULTI ; LPUSH {list} {item}+ ; LRANGE {list} 0 -1 ; SMEMBERS {set} ; HGETALL {hash} ; EXEC
 		MULTI ; ZADD {zset} {score} {member} ; ZRANGE {zset} 0 -1 WITHSCORES ; FOO ; EXEC
@@ -439,7 +444,7 @@ var familyTexts = []struct {
 		WATCH {key} ; MULTI ; WATCH {key} ; EXEC
 		WATCH {key@a} ; 2:RENAME {key} {@a} ; MULTI ; PING ; EXEC
 		WATCH {key@a} ; 2:SUNIONSTORE {@a} {set} ; MULTI ; PING ; EXEC`},
-	{"blocking", 2, 0, `
+	{"blocking", 2, 0, "", `
 		SELECT 0 ; DEL {list@a} ; 2!BLPOP {@a} 0 ; RPUSH {@a} {item}+ ; 2<
 		SELECT 0 ; DEL {list@a} ; 2!BRPOP nokey {@a} 0 ; LPUSH {@a} {item}+ ; 2<
 		SELECT 0 ; DEL {list@a} ; 2!BLPOP {@a} 0 ; 3!BRPOP {@a} 0 ; RPUSH {@a} 1 2 3 ; 2< ; 3<
@@ -464,7 +469,7 @@ var familyTexts = []struct {
 		SELECT 0 ; DEL {list@a} none ; 2!BLMPOP 0 1 {@a} LEFT COUNT 2 ; DUMP {@a} ; RPUSH none a b c ; DUMP none ; RESTORE {@a} 0 {dumped} ; 2< ; DEL none {@a}
 		SELECT 0 ; DEL {list@a} none ; 2!BLPOP {@a} 0 ; RPUSH none a b ; COPY none {@a} ; 2< ; DEL none
 		SELECT 0 ; DEL l0 l1 ; 2!BRPOPLPUSH l0 l1 0 ; RPUSH l1 3 1 2 ; SORT l1 STORE l0 ; 2<`},
-	{"script", 6, 700, `
+	{"script", 6, 700, "", `
 		EVAL "return&redis.call('set',KEYS[1],ARGV[1])" 1 {str} {val}
 		EVAL "return&redis.call('get',KEYS[1])" 1 {str}
 		EVAL "return&redis.pcall('incr',KEYS[1])" 1 {str}
@@ -479,7 +484,7 @@ var familyTexts = []struct {
 		EVAL "return&cmsgpack.pack({redis.call('exists',KEYS[1]),ARGV[1]})" 1 {str} {val}
 		MULTI ; EVAL "return&redis.call('append',KEYS[1],ARGV[1])" 1 {str} {val} ; EVAL "return&redis.call('strlen',ARGV[1])" 0 {str} ; EXEC
 		SCRIPT EXISTS 0000000000000000000000000000000000000000`},
-	{"newer", 6, 702, `
+	{"newer", 6, 702, "", `
 		4> MULTI ; 4> SUBSCRIBE ch1 ; 4> PUBLISH ch1 hello ; 4> UNSUBSCRIBE ch1 ; 4> EXEC ; 4~
 		COMMAND GETKEYS {known}
 		COMMAND GETKEYSANDFLAGS {known}
@@ -494,41 +499,20 @@ var familyTexts = []struct {
 		XREADGROUP GROUP {group} {who} [COUNT {count}] [NOACK] STREAMS {stream} >
 		XREADGROUP GROUP {group} {who} BLOCK 1 STREAMS {stream} >
 		XREADGROUP GROUP {group} {who} [COUNT {count}] STREAMS {stream} {stream} (>|0) >`},
-	{"hashttl", 8, 704, `
-		HEXPIRE {hash} {ttl} [NX|XX] FIELDS 2 {field} {field}
-		HPEXPIRE {hash} {ttl_ms} FIELDS 1 {field}
-		HEXPIREAT {hash} {at} [NX|XX|GT|LT] FIELDS 3 {field} {field} {field}
-		HPEXPIREAT {hash} {at_ms} [NX|XX|GT|LT] FIELDS 1 {field}
-		HEXPIRE {hash} 0 FIELDS 1 {field}
-		HEXPIREAT {hash} 1 FIELDS 1 {field}
-		HPERSIST {hash} FIELDS 2 {field} {field}
-		HTTL {hash} FIELDS 2 {field} {field}
-		HPTTL {hash} FIELDS 1 {field}
-		HEXPIRETIME {hash} FIELDS 2 {field} {field}
-		HPEXPIRETIME {hash} FIELDS 1 {field}
-		HSET {hash} {field} {val}
-		HGETALL {hash}
-		HINCRBY {hash} {field} 1
-		HSETNX {hash} {field} {val}
-		HSCAN {hash} 0 COUNT 10000 NOVALUES
-		COPY {hash} {hash} REPLACE`},
-	{"hashgetex", 4, 800, `
-		HGETEX {hash} [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|PERSIST|EXAT 1] FIELDS 2 {field} {field}
-		HSETEX {hash} [FNX|FXX] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL|EXAT 1] FIELDS 2 {field} {val} {field} {val}
-		HGETDEL {hash} FIELDS 2 {field} {field}`},
 }
 
 // byBlocks is the family of which two servers with different limits do not do the same.
 const byBlocks = "stream by blocks"
 
-// loadFamilies parses the templates of those families that both servers know.
-func loadFamilies(wanted func(name string) bool, version int) []family {
+// loadFamilies parses the templates of those families that are wanted, and that both servers have: they are of this version,
+// and do not refuse what the family asks.
+func loadFamilies(wanted func(name string) bool, version int, takes func(command string) bool) []family {
 	var out []family
-	for _, f := range familyTexts {
-		if f.since > version || !wanted(f.name) {
+	for _, f := range slices.Concat(familyTexts, newerTexts) {
+		if f.since > version || !wanted(f.name) || f.asks != "" && !takes(f.asks) {
 			continue
 		}
-		fam := family{name: f.name, weight: f.weight, since: f.since}
+		fam := family{name: f.name, weight: f.weight}
 		for _, line := range strings.Split(strings.TrimSpace(f.text), "\n") {
 			fam.templates = append(fam.templates, parseTemplate(strings.TrimSpace(line)))
 		}

@@ -99,8 +99,13 @@ func init() {
 		"mid": one(func(g *generator) string {
 			return strconv.FormatInt(g.Int64N(1<<uint(1+g.IntN(62)))-g.Int64N(1<<uint(1+g.IntN(62))), 10)
 		}), // Redis overflows with larger ones
-		"float":   one((*generator).float),
-		"field":   one((*generator).field),
+		"float":  one((*generator).float),
+		"field":  one((*generator).field),
+		"fields": func(g *generator) []string { return g.fields(one((*generator).field)) },
+		"fields_v": func(g *generator) []string {
+			return g.fields(func(g *generator) []string { return []string{g.field(), g.value()} })
+		},
+		"digest":  words("0000000000000000", "ffffffffffffffff", "FFFFFFFFFFFFFFFF", "0123456789abcdef", "012345678", "000000000000000g", ""),
 		"member":  one((*generator).field),
 		"item":    one((*generator).field),
 		"score":   one((*generator).score),
@@ -163,6 +168,19 @@ func (g *generator) ordinary() []string {
 			return u[0].args
 		}
 	}
+}
+
+// fields gives "FIELDS numfields field...", sometimes with a wrong count.
+func (g *generator) fields(element func(*generator) []string) []string {
+	n := 1 + g.IntN(3)
+	out := []string{"FIELDS", itoa(n)}
+	if g.chance(0.02) {
+		out[1] = itoa(n + 1)
+	}
+	for range n {
+		out = append(out, element(g)...)
+	}
+	return out
 }
 
 // many gives enough elements to pass the default limits of compact encodings.

@@ -120,10 +120,14 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 	plays := func(name string) bool {
 		return wanted.MatchString(name) && (name != byBlocks || o.limitsA == o.limitsB)
 	}
-	if r.families = loadFamilies(plays, pairs[0][0].older()); len(r.families) == 0 {
+	if r.families = loadFamilies(plays, pairs[0][0].older(), pairs[0][0].takes); len(r.families) == 0 {
 		return 0, fmt.Errorf("no family matches %q", o.families)
 	}
+	times := pairs[0][0].takes("HPEXPIRETIME none FIELDS 1 a")
 	for _, alike := range pairs {
+		for _, v := range alike {
+			v.a.times, v.b.times = times, times
+		}
 		pool := make(chan *versus, len(alike))
 		for _, v := range alike {
 			pool <- v

@@ -27,6 +27,7 @@ type side struct {
 	version int // 700 for Redis 7.0; larder says what it is compatible with
 	larder  bool
 	control *wire.Conn
+	times   bool    // contents reads the times of hash fields, too
 	idle    []*link // connections of earlier scripts, reset
 
 	before    []step // the script before
@@ -78,6 +79,16 @@ func (s *side) call(args ...string) (wire.Value, error) {
 		return v, fmt.Errorf("%s: %s: %w", s.name, strings.Join(args, " "), err)
 	}
 	return v, nil
+}
+
+// takes tells whether the server refuses none of some commands, which stand between semicolons.
+func (s *side) takes(commands string) bool {
+	for c := range strings.SplitSeq(commands, ";") {
+		if v, err := s.control.Do(strings.Fields(c)...); err != nil || v.IsError() {
+			return false
+		}
+	}
+	return true
 }
 
 // manner is how a script is played.

@@ -85,6 +85,9 @@ type versus struct {
 // older is the lower of the two versions.
 func (v *versus) older() int { return min(v.a.version, v.b.version) }
 
+// takes tells whether neither server refuses any of some commands.
+func (v *versus) takes(commands string) bool { return v.a.takes(commands) && v.b.takes(commands) }
+
 // play runs the script on both servers at once and returns the first unintended difference, or nil.
 func (v *versus) play(script []step, how manner) (*mismatch, error) {
 	if v.keeper != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 
 	"larder/keyspace"
 	"larder/server/resp"
@@ -33,12 +34,8 @@ func (k *condition) read(a *Args, w when) {
 	}
 	k.when = w
 	switch w {
-	case ifEqual, ifUnequal:
+	case ifEqual, ifUnequal, ifDigest, ifNotDigest:
 		k.operand = a.Bytes()
-	case ifDigest, ifNotDigest:
-		if k.operand = a.Bytes(); len(k.operand) != digestLen && !a.Bad() {
-			a.Wrong(resp.ErrDigest)
-		}
 	}
 }
 
@@ -76,12 +73,16 @@ func (c *Ctx) meets(key []byte, k condition) (met, ok bool) {
 		c.wrongType()
 		return false, false
 	case keyspace.Missing:
-		return k.when == ifUnequal || k.when == ifNotDigest, true
+		return k.when == ifUnequal || k.when == ifNotDigest, true // whatever it is compared with
 	}
 	switch k.when {
 	case ifEqual, ifUnequal:
 		met = string(val) == string(k.operand)
 	default:
+		if len(k.operand) != digestLen {
+			c.Fail(resp.ErrDigest)
+			return false, false
+		}
 		d := digestOf(val)
 		met = sameName(k.operand, string(d[:]))
 	}
@@ -172,7 +173,7 @@ func delex(c *Ctx) {
 func msetex(c *Ctx) {
 	a := &c.Args
 	n := a.IntOr(resp.ErrInvalidNumKeys)
-	if !a.Bad() && n < 1 {
+	if !a.Bad() && (n < 1 || n > math.MaxInt32) {
 		a.Wrong(resp.ErrInvalidNumKeys)
 	}
 	if !a.Bad() && n > int64(a.Left()/2) {

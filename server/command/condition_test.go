@@ -33,6 +33,30 @@ func TestDelexOrder(t *testing.T) {
 	}
 }
 
+// A digest is looked at once there is a string to compare it with.
+func TestSetDigest(t *testing.T) {
+	l := newLab(t)
+	l.do("SET", "s", "hello")
+	l.do("RPUSH", "l", "a")
+	const wrong = "-ERR must be exactly 16 hexadecimal characters"
+	for _, c := range []struct{ request, reply string }{
+		{"SET none v IFDEQ 0123", "$-1"},
+		{"SET none v IFDNE 0123", "+OK"},
+		{"SET none v IFDNE 0123", wrong},
+		{"SET s v IFDEQ 0123", wrong},
+		{"SET s v IFDEQ 0123 GET", wrong},
+		{"SET s v EX 0 IFDEQ 0123", "-ERR invalid expire time in 'set' command"},
+		{"SET l v IFDEQ 0123", "-WRONGTYPE Operation against a key holding the wrong kind of value"},
+		{"SET s v IFDEQ 9555e8555c62dcfc GET", "$5 hello"},
+		{"SET s v IFDEQ 9555E8555c62dcfd GET", "$5 hello"},
+		{"GET s", "$1 v"},
+		{"MSETEX 2147483647 a b", "-ERR wrong number of key-value pairs"},
+		{"MSETEX 2147483648 a b", "-ERR invalid numkeys value"},
+	} {
+		l.want(c.reply, words(c.request)...)
+	}
+}
+
 // What replicas and the log see of commands that came after Redis 7 are commands that Redis 7 has.
 func TestConditionsLeaveNoTraceInEffects(t *testing.T) {
 	l := newLab(t)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math"
 	"strconv"
 
 	"larder/datatypes"
@@ -59,7 +60,7 @@ func (a *Args) fieldNames(notCount resp.Error) [][]byte {
 	if !a.Bad() && a.Left() == 0 {
 		a.Wrong(resp.WrongArgs(a.c.Row.Name))
 	}
-	n := a.IntIn(1, 1<<62, notCount)
+	n := a.IntIn(1, math.MaxInt64, notCount)
 	if !a.Bad() && int64(a.Left()) != n {
 		a.Wrong(resp.ErrFieldsDiffer)
 	}
@@ -249,7 +250,9 @@ func hgetex(c *Ctx) {
 	persist := a.Is("PERSIST")
 	at_ms, timed := int64(0), false
 	if !persist {
-		at_ms, timed = c.fieldTimeOption()
+		if at_ms, timed = c.fieldTimeOption(); timed && !a.Bad() && a.Left() < 2 {
+			a.Wrong(resp.WrongArgs(c.Row.Name))
+		}
 	}
 	names := a.fieldNames(resp.ErrFieldsPositive)
 	if !a.Done() {

@@ -147,14 +147,14 @@ func set(c *Ctx) {
 			a.Syntax()
 		}
 	}
-	if !a.Done() || !c.expireTime(&exp) || wantOld && !c.replyString(key) {
+	if !a.Done() || !c.expireTime(&exp) {
 		return
 	}
 	met, ok := c.meets(key, cond)
-	switch {
-	case !ok:
+	if !ok || wantOld && !c.replyString(key) {
 		return
-	case met:
+	}
+	if met {
 		c.put(key, val, exp)
 		if cond.when >= ifEqual {
 			c.plainSet(key, val, exp)

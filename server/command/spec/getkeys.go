@@ -6,14 +6,26 @@ package spec
 type finder func(dst []KeyRef, argv [][]byte) []KeyRef
 
 // setKeys: SET reads the old value only when asked to. Any argument that spells GET counts, even if it is the value
-// of another option: the command fails anyhow.
+// of another option: the command fails anyhow. With IFEQ and its like what is there decides.
 func setKeys(dst []KeyRef, argv [][]byte) []KeyRef {
+	flags := OW | Update
 	for _, arg := range argv[min(3, len(argv)):] {
-		if is(arg, "GET") {
+		switch {
+		case is(arg, "GET"):
 			return append(dst, KeyRef{1, RW | Access | Update})
+		case len(arg) > 3 && arg[0]|0x20 == 'i' && (is(arg, "IFEQ") || is(arg, "IFNE") || is(arg, "IFDEQ") || is(arg, "IFDNE")):
+			flags = RW | Update
 		}
 	}
-	return append(dst, KeyRef{1, OW | Update})
+	return append(dst, KeyRef{1, flags})
+}
+
+// delexKeys: without a condition DELEX does not look at what it removes.
+func delexKeys(dst []KeyRef, argv [][]byte) []KeyRef {
+	if len(argv) == 2 {
+		return append(dst, KeyRef{1, RM | Delete})
+	}
+	return append(dst, KeyRef{1, RW | Delete})
 }
 
 // bitfieldKeys: BITFIELD only reads as long as all its operations are GET. What it cannot understand counts as a

@@ -89,7 +89,9 @@ func TestAppendKeys(t *testing.T) {
 		{[]string{"msetex", "2", "a", "1", "b", "2", "NX"}, []KeyRef{{2, OW | Update}, {4, OW | Update}}},
 		{[]string{"msetex", "3", "a", "1", "b", "2"}, nil},
 		{[]string{"hsetex", "k", "FIELDS", "1", "f", "v"}, []KeyRef{{1, RW | Update}}},
-		{[]string{"delex", "k"}, []KeyRef{{1, RW | Delete}}},
+		{[]string{"delex", "k"}, []KeyRef{{1, RM | Delete}}},
+		{[]string{"delex", "k", "IFEQ", "v"}, []KeyRef{{1, RW | Delete}}},
+		{[]string{"set", "k", "v", "ifdne", "x"}, []KeyRef{{1, RW | Update}}},
 		{[]string{"spublish", "c", "m"}, nil},
 		{[]string{"dbsize"}, nil},
 		// Words that are options in one place and arguments in another: the keys are those that the command uses.

@@ -20,7 +20,7 @@ var stringCommands = []Spec{
 		Complexity: "O(1)",
 		Syntax:     `key@0 decrement:int`},
 	{Name: "delex", Group: String, Since: "8.4.0", Arity: -2, Flags: Write | Fast, Categories: CatString,
-		Keys:       []KeySpec{key(1, RW|Delete)},
+		Keys: []KeySpec{key(1, RW|Delete|VariableFlags)}, find: delexKeys,
 		Summary:    "Removes a key if its string meets a condition.",
 		Complexity: "O(N) in the length of the string.",
 		Syntax:     `key@0 condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]`},

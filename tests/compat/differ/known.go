@@ -120,6 +120,27 @@ var newerKnown = []difference{
 	{"7.4 refuses to give the last entry of a stream that never had one", 0, func(args []string, _, b wire.Value) bool {
 		return strings.EqualFold(args[0], "XREAD") && slices.Contains(args, "+") && b.String() == "ERR the stream last element ID is 0-0"
 	}},
+	{"8.4 takes SET with IFEQ and then NX, but not the other way round; larder refuses both", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "SET") && a.String() == "ERR syntax error" && !b.IsError() && (hasWord(args, "NX") || hasWord(args, "XX"))
+	}},
+	{"8.4 tells of the expiry that MSETEX gives before it tells of the string", 0, func(args []string, a, b wire.Value) bool {
+		return strings.HasPrefix(args[0], "(what connection") && bytes.Contains(a.Append(nil), []byte("expire")) && sameGroups(a, b, 1)
+	}},
+	{"8.4 knows only the first of MSETEX's keys", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "COMMAND") && hasWord(args, "MSETEX")
+	}},
+	{"since 8.2 it depends on the key, too, whether a string is embedded", 0, func(args []string, a, b wire.Value) bool {
+		return isObject(args, "ENCODING") && a.String() == "embstr" && b.String() == "raw"
+	}},
+	{"since 7.4 a message of XREAD names the ID +, too", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "XREAD") && a.IsError() && b.IsError() && bytes.Contains(b.Text, []byte("'+'"))
+	}},
+	{"since 8.2 coordinates are written with as few digits as they need", 0, func(args []string, a, b wire.Value) bool {
+		return strings.HasPrefix(strings.ToUpper(args[0]), "GEO") && numbersWithin(a, b, lastDigit)
+	}},
+	{"since 8.2 a group's lag is known more often", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "XINFO") && bytes.Contains(a.Append(nil), []byte("$3\r\nlag\r\n"))
+	}},
 	{"7.4 takes a negative offset for one from the other end if the sorted set is large", 0, func(args []string, a, b wire.Value) bool {
 		at := slices.IndexFunc(args, func(s string) bool { return strings.EqualFold(s, "LIMIT") })
 		return at >= 0 && at+1 < len(args) && strings.HasPrefix(args[at+1], "-") && strings.HasPrefix(strings.ToUpper(args[0]), "Z")

@@ -54,7 +54,7 @@ func newSide(name, addr string, limits, since72 [][2]string) (*side, error) {
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
-	s.version = major*100 + minor
+	s.version = min(major*100+minor, 9000) // builds between two releases say 255
 	s.name = fmt.Sprintf("%s %d.%d", s.name, major, minor)
 	if s.larder = strings.Contains(info.String(), "larder_version:"); s.larder {
 		s.version = 9999

@@ -56,6 +56,8 @@ func versionOf(info string) (Version, error) {
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	switch {
+	case major > 8 || major == 8 && minor >= 4:
+		return V84, nil
 	case major > 7 || major == 7 && minor >= 4:
 		return V74, nil
 	case major == 7 && minor >= 2:

@@ -68,10 +68,11 @@ const (
 	V70 Version = iota
 	V72
 	V74
+	V84
 	Larder
 )
 
-var versionNames = []string{"7.0", "7.2", "7.4", "larder"}
+var versionNames = []string{"7.0", "7.2", "7.4", "8.4", "larder"}
 
 func (v Version) String() string { return versionNames[v] }
 

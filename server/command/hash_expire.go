@@ -426,6 +426,7 @@ func hsetex(c *Ctx) {
 		}
 	}
 	over := o.timed && c.over(o.at_ms)
+	there := !over || c.Has(key)
 	if o.timed {
 		o.at_ms = max(o.at_ms, 1)
 	}
@@ -450,6 +451,9 @@ func hsetex(c *Ctx) {
 	switch {
 	case over:
 		c.Event(key, "hdel")
+		if !there { // a key that was made for the fields, and goes with them
+			c.Event(key, "del")
+		}
 	case o.timed:
 		c.Event(key, "hexpire")
 		fallthrough

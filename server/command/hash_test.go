@@ -53,7 +53,7 @@ func TestHashEvents(t *testing.T) {
 		{"HGETEX h FIELDS 1 a", "*1 $1 3", "", ""},
 		{"HGETEX h PXAT 1 FIELDS 1 a", "*1 $1 3", "hdel h", "HDEL h a"},
 		{"HGETDEL h FIELDS 2 none b", "*2 $-1 $1 2", "hdel h, del h", "HDEL h b"},
-		{"HSETEX h PX 0 FIELDS 1 a 3", ":1", "hset h, hdel h", "HDEL h a"},
+		{"HSETEX h PX 0 FIELDS 1 a 3", ":1", "hset h, hdel h, del h", "HDEL h a"},
 		{"EXISTS h", ":0", "", ""},
 	} {
 		l.c.WantEffects = true

@@ -111,7 +111,11 @@ var known = []difference{
 // newerKnown are the differences of servers that came after 7.2 to larder, which does as 7.2 does.
 var newerKnown = []difference{
 	{"since 7.4 BITCOUNT and BITPOS look at their arguments when there is no key, too", 0, func(args []string, a, b wire.Value) bool {
-		return slices.Contains([]string{"BITCOUNT", "BITPOS"}, strings.ToUpper(args[0])) && slices.Contains([]string{"0", "-1"}, a.String()) && b.IsError()
+		return slices.Contains([]string{"BITCOUNT", "BITPOS"}, strings.ToUpper(args[0])) && (slices.Contains([]string{"0", "-1"}, a.String()) || bytes.HasPrefix(a.Text, []byte("WRONGTYPE"))) && b.IsError()
+	}},
+	{"since 7.4 commands that store a set overwrite their key, before they changed it", 0, func(args []string, a, b wire.Value) bool {
+		return strings.EqualFold(args[0], "COMMAND") && len(args) > 2 && strings.HasSuffix(strings.ToUpper(args[2]), "STORE") &&
+			bytes.Equal(bytes.Replace(a.Append(nil), []byte("RW"), []byte("OW"), 1), b.Append(nil))
 	}},
 	{"since 7.4 a cursor may have blanks before it, and an empty text is none", 0, func(args []string, a, b wire.Value) bool {
 		const text = "ERR invalid cursor"

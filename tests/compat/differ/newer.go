@@ -88,7 +88,8 @@ var newerTexts = []familyText{
 		WATCH {str@k} ; 2:SET {@k} {val} IFEQ {val} ; MULTI ; PING ; EXEC`},
 	{"string if", 3, 0, "SET none v IFNE x", `
 		SET {str} {val} IFNE {val} [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL]
-		SET {key} {val} [GET] [EXAT {at}] (IFNE {num}|IFDEQ {digest}|IFDNE {digest})
+		SET {key} {val} [GET] [EXAT {at}] (IFNE {num}|IFDEQ 0000000000000000|IFDNE 0000000000000000)
+		SET {key} {val} [EXAT {at}] (IFDEQ {digest}|IFDNE {digest})
 		SET {str} {val} (IFNE|IFNE a IFEQ b|NX IFNE a|IFDEQ|IFDEQ foo|IFDNE 00|IFDEQ 0000000000000000 XX)
 		WATCH {str@k} ; 2:SET {@k} {val} IFNE {val} ; MULTI ; PING ; EXEC`},
 	{"delex", 3, 0, "DELEX none", `

@@ -206,8 +206,10 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) {
 		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
-		} else if row.Has(spec.PubSub) {
-			ex.settleListeners(row, rq.Args)
+		} else if row.Has(spec.PubSub) && s.link == nil {
+			if ex.settleListeners(row, rq.Args); s.condemned.Load() { // meanwhile
+				return
+			}
 		}
 		ex.perform(s, row, rq)
 		return

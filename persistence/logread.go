@@ -41,6 +41,7 @@ var (
 
 const (
 	logLine   = 128       // bytes of a line, with its end
+	noteLine  = 1023      // of an annotation: what redis-server takes
 	mostArgs  = 1 << 24   // of a command
 	logWindow = 256 << 10 // bytes that are read at once
 )
@@ -114,13 +115,17 @@ func (r *LogReader) give(n int, argv [][]byte) Item {
 // line is where the line ends that begins at pos, its end included. io.EOF: nothing stands at pos.
 func (r *LogReader) line(pos int) (end int, err error) {
 	for have := pos; ; {
+		most := logLine
+		if at := r.from + pos; at < r.to && r.buf[at] == '#' {
+			most = noteLine
+		}
 		if i := bytes.IndexByte(r.buf[r.from+have:r.to], '\n'); i >= 0 {
-			if have+i-pos >= logLine {
+			if have+i-pos >= most {
 				return 0, errFormat
 			}
 			return have + i + 1, nil
 		}
-		if have = r.to - r.from; have-pos >= logLine {
+		if have = r.to - r.from; have-pos >= most {
 			return 0, errFormat
 		}
 		if err := r.fill(0); err == io.EOF {

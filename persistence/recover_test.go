@@ -282,6 +282,20 @@ func TestLogReaderLongCommand(t *testing.T) {
 	}
 }
 
+// TestLongAnnotations: what somebody notes in a log may be as long as redis-server takes, and no longer.
+func TestLongAnnotations(t *testing.T) {
+	for _, c := range []struct {
+		size  int
+		whole bool
+	}{{200, true}, {1023, true}, {1024, false}} {
+		note := "#" + strings.Repeat("x", c.size-3) + "\r\n"
+		text := append([]byte(note), unit("SET", "a", "1")...)
+		if res, err := scanBytes(t, text, nil); (err == nil && res.Units == 1 && res.Torn == NotTorn) != c.whole {
+			t.Errorf("%d bytes: %+v, %v", c.size, res, err)
+		}
+	}
+}
+
 // iotestOneByOne gives few bytes at a time.
 type iotestOneByOne struct{ io.Reader }
 

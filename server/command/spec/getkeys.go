@@ -22,7 +22,7 @@ func setKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 
 // delexKeys: without a condition DELEX does not look at what it removes.
 func delexKeys(dst []KeyRef, argv [][]byte) []KeyRef {
-	if len(argv) == 2 {
+	if len(argv) < 4 {
 		return append(dst, KeyRef{1, RM | Delete})
 	}
 	return append(dst, KeyRef{1, RW | Delete})

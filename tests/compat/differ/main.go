@@ -1,7 +1,7 @@
 // Differ plays random command scripts on two servers and compares every reply and what is left in the end.
 //
 //	go run ./tests/compat/differ -seed 7 -commands 1000000       larder, built from this tree, next to redis-server
-//	go run ./tests/compat/differ -b /path/redis-server -families 'zset|geo'
+//	go run ./tests/compat/differ -b /path/redis-server -families 'zset|geo'    any version: newer commands are played if both have them
 //	go run ./tests/compat/differ -b larder -limits-b tiny        larder with itself: encodings make no difference
 //	go run ./tests/compat/differ -kept all                       larder with its replica, snapshot and log
 //

@@ -51,11 +51,11 @@ var newerTexts = []familyText{
 		COMMAND GETKEYSANDFLAGS (HEXPIRE|HPEXPIREAT) {hash} {at} {fields}
 		COMMAND GETKEYSANDFLAGS (HTTL|HPERSIST|HPEXPIRETIME) {hash} {fields}`},
 	{"hashttl ends", 1, 0, "HTTL none FIELDS 1 a", `
-		HSET {hash@h} {field@f} {val} ; HPEXPIRE {@h} 50 FIELDS 1 {@f} ; BLPOP none 0.5 ; HEXISTS {@h} {@f} ; HLEN {@h} ; HTTL {@h} FIELDS 1 {@f} ; HSET {@h} {@f} new ; HPTTL {@h} FIELDS 1 {@f}
-		HPEXPIRE {hash@h} 50 {fields} ; BLPOP none 0.5 ; HLEN {@h} ; HGETALL {@h} ; EXISTS {@h} ; OBJECT ENCODING {@h}
-		DEL {hash@h} ; HSET {@h} a 1 b 2 ; HPEXPIRE {@h} 50 FIELDS 2 a b ; BLPOP none 0.5 ; EXISTS {@h} ; TYPE {@h} ; HGETALL {@h}
-		HPEXPIRE {hash@h} 50 {fields} ; WATCH {@h} ; 2:BLPOP none 0.5 ; MULTI ; HLEN {@h} ; EXEC
-		HPEXPIRE {hash@h} 50 {fields} ; COPY {@h} {hash@i} REPLACE ; RENAME {@h} {hash@j} ; BLPOP none 0.5 ; HGETALL {@i} ; HGETALL {@j}`},
+		HSET {hash@h} {field@f} {val} ; HPEXPIRE {@h} 50 FIELDS 1 {@f} ; BLPOP nokey 0.5 ; HEXISTS {@h} {@f} ; HLEN {@h} ; HTTL {@h} FIELDS 1 {@f} ; HSET {@h} {@f} new ; HPTTL {@h} FIELDS 1 {@f}
+		HPEXPIRE {hash@h} 50 {fields} ; BLPOP nokey 0.5 ; HLEN {@h} ; HGETALL {@h} ; EXISTS {@h} ; OBJECT ENCODING {@h}
+		DEL {hash@h} ; HSET {@h} a 1 b 2 ; HPEXPIRE {@h} 50 FIELDS 2 a b ; BLPOP nokey 0.5 ; EXISTS {@h} ; TYPE {@h} ; HGETALL {@h}
+		HPEXPIRE {hash@h} 50 {fields} ; WATCH {@h} ; 2:BLPOP nokey 0.5 ; MULTI ; HLEN {@h} ; EXEC
+		HPEXPIRE {hash@h} 50 {fields} ; COPY {@h} {hash@i} REPLACE ; RENAME {@h} {hash@j} ; BLPOP nokey 0.5 ; HGETALL {@i} ; HGETALL {@j}`},
 	{"hashgetex", 5, 0, "HGETEX none FIELDS 1 a", `
 		HGETEX {hash} [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|PERSIST|EXAT 1] {fields}
 		HGETEX {key} (EX|PX|EXAT|PXAT) {word} {fields}

@@ -81,7 +81,13 @@ const (
 	registryMost  = 1 << 20
 	registryStep  = 32 << 10
 	tickMask      = 1<<12 - 1
+	arrayMost     = 1 << 23 // numbers from here on are keys of a table's hash
 )
+
+// A table's array goes from 1 to the largest number below the bound, with whatever holes: a number that stands alone, such
+// as the id of a user, takes 16 bytes for each one below it. At the bound that is 128 MiB; the library's own would be 1 GiB.
+// So a list has fewer items than that, which is more than a script can look at before others find it slow.
+func init() { lua.MaxArrayIndex = arrayMost }
 
 // New makes an engine.
 func New(o Options) *Engine {

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -62,6 +64,28 @@ func TestEngineGoesOnAfterErrors(t *testing.T) {
 	}
 	if got := run(t, e, &testHost{}, "return KEYS[1]", "again"); got != "$5\r\nagain" {
 		t.Errorf("after that: %q", got)
+	}
+}
+
+// A large number as the key of a table takes no memory for those below it, however it comes there.
+func TestNumberThatStandsAlone(t *testing.T) {
+	e := New(Options{})
+	for _, code := range []string{
+		"local t = {} t[%d] = 'x' return {t[%d], t[1], #t}",
+		"local t = {[%d] = 'x'} return {t[%d], t[1], #t}",
+		"local t = {} table.insert(t, %d, 'x') return {t[%d], t[1], #t}",
+		"local t = cmsgpack.unpack(cmsgpack.pack({[%d] = 'x'})) return {t[%d], t[1], #t}",
+	} {
+		code = fmt.Sprintf(code, arrayMost, arrayMost)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if got, want := run(t, e, &testHost{}, code), "*1\r\n$1\r\nx"; got != want {
+			t.Errorf("%s: %q, want %q", code, got, want)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+			t.Errorf("%s takes %d bytes", code, took)
+		}
 	}
 }
 

@@ -447,11 +447,14 @@ func hsetex(c *Ctx) {
 			h.Set(name, value, c.FieldNow())
 		}
 	}
+	if !there { // the key is made for the fields, and goes with them
+		c.Notice(key, "new")
+	}
 	c.ChangedBy(key, "hset", len(pairs)/2)
 	switch {
 	case over:
 		c.Event(key, "hdel")
-		if !there { // a key that was made for the fields, and goes with them
+		if !there {
 			c.Event(key, "del")
 		}
 	case o.timed:

@@ -133,6 +133,12 @@ var newerKnown = []difference{
 	{"8.4 makes a hash large for a value that HSETEX sets and removes at once", 0, func(args []string, a, b wire.Value) bool {
 		return isObject(args, "ENCODING") && len(args) == 3 && strings.HasPrefix(args[2], "h") && strings.HasPrefix(a.String(), "listpack") && b.String() == "hashtable"
 	}},
+	{"since 7.4 LREM refuses a count that has no opposite", 0, func(args []string, _, b wire.Value) bool {
+		return strings.EqualFold(args[0], "LREM") && slices.Contains(args, strconv.FormatInt(math.MinInt64, 10)) && b.IsError()
+	}},
+	{"since 8.2 a bound of scores has no blank before it", 0, func(args []string, _, b wire.Value) bool {
+		return slices.Contains(args, " 1") && b.String() == "ERR min or max is not a float"
+	}},
 	{"8.4 knows only the first of MSETEX's keys", 0, func(args []string, a, b wire.Value) bool {
 		return strings.EqualFold(args[0], "COMMAND") && hasWord(args, "MSETEX")
 	}},

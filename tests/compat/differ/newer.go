@@ -84,13 +84,13 @@ var newerTexts = []familyText{
 		SET {str} {val} IFEQ {val} [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL]
 		SET {str@k} {val@v} ; SET {@k} {val} IFEQ {@v} [GET] [EXAT {at}|KEEPTTL] ; TTL {@k}
 		SET {key} {val} [GET] [EXAT {at}] IFEQ {num}
-		SET {str} {val} (IFEQ|IFEQ a IFEQ b|NX IFEQ a|IFEQ a XX|IFEQ a EX foo|IFEQ a EX 0|IFEQ a foo)
+		SET {str} {val} (IFEQ|IFEQ a IFEQ b|NX IFEQ a|IFEQ a EX foo|IFEQ a EX 0|IFEQ a foo)
 		WATCH {str@k} ; 2:SET {@k} {val} IFEQ {val} ; MULTI ; PING ; EXEC`},
 	{"string if", 3, 0, "SET none v IFNE x", `
 		SET {str} {val} IFNE {val} [GET] [EX {ttl}|PX {ttl_ms}|EXAT {at}|PXAT {at_ms}|KEEPTTL]
 		SET {key} {val} [GET] [EXAT {at}] (IFNE {num}|IFDEQ 0000000000000000|IFDNE 0000000000000000)
 		SET {key} {val} [EXAT {at}] (IFDEQ {digest}|IFDNE {digest})
-		SET {str} {val} (IFNE|IFNE a IFEQ b|NX IFNE a|IFDEQ|IFDEQ foo|IFDNE 00|IFDEQ 0000000000000000 XX)
+		SET {str} {val} (IFNE|IFNE a IFEQ b|NX IFNE a|IFDEQ|IFDEQ foo|IFDNE 00)
 		WATCH {str@k} ; 2:SET {@k} {val} IFNE {val} ; MULTI ; PING ; EXEC`},
 	{"delex", 3, 0, "DELEX none", `
 		DELEX {str} [IFEQ {val}|IFNE {val}|IFDEQ {digest}|IFDNE {digest}]

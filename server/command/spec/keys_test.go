@@ -90,6 +90,7 @@ func TestAppendKeys(t *testing.T) {
 		{[]string{"msetex", "3", "a", "1", "b", "2"}, nil},
 		{[]string{"hsetex", "k", "FIELDS", "1", "f", "v"}, []KeyRef{{1, RW | Update}}},
 		{[]string{"delex", "k"}, []KeyRef{{1, RM | Delete}}},
+		{[]string{"delifeq", "k", "v"}, []KeyRef{{1, RM | Delete}}}, // as Valkey 9 has it
 		{[]string{"delex", "k", "IFEQ", "v"}, []KeyRef{{1, RW | Delete}}},
 		{[]string{"set", "k", "v", "ifdne", "x"}, []KeyRef{{1, RW | Update}}},
 		{[]string{"spublish", "c", "m"}, nil},

@@ -52,6 +52,10 @@ type appendOnly struct {
 
 	acked, ackNext, ackEnd atomic.Int64 // see syncedOffset
 
+	// enabledAt is where the log stood when it was enabled. What stands before was acknowledged without waiting for the disk: the
+	// log is whole on the disk only once the disk has that place.
+	enabledAt atomic.Int64
+
 	awaits bool // data that could not be loaded has taken the place of what the folder has; see pauseLog
 
 	last atomic.Int64 // where the log before this one has ended: clients keep positions for as long as they live

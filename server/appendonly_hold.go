@@ -107,7 +107,7 @@ func (srv *Server) logAdvanced() {
 // logSynced tells whether the disk has a position of the log.
 func (srv *Server) logSynced(end int64) bool {
 	l := srv.aof.log.Load()
-	return l != nil && srv.aof.state.Load() == logOn && l.Synced() >= end
+	return l != nil && srv.aof.state.Load() == logOn && l.Synced() >= max(end, srv.aof.enabledAt.Load())
 }
 
 // syncedOffset is up to where the primary's writes are on this replica's disk. It is looked at when the primary is told:

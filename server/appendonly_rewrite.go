@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -266,8 +267,12 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 		l.Trust()
 	}
 	a.before = nil
-	if a.state.CompareAndSwap(logStarting, logOn) {
-		srv.log.Info("AOF is now enabled")
+	if l := a.log.Load(); l != nil && a.state.Load() == logStarting {
+		a.enabledAt.Store(math.MaxInt64) // nobody may go by the place before
+		if a.state.CompareAndSwap(logStarting, logOn) {
+			srv.log.Info("AOF is now enabled")
+		}
+		a.enabledAt.Store(l.End()) // whoever waits for nothing has written before
 	}
 	srv.noteClosedSize()
 	a.baseSize.Store(srv.logSize())

@@ -145,6 +145,15 @@ func newSealer(k *Key, kind byte) (s *sealer, head []byte, err error) {
 	return s, s.seal(head, nil, false), nil
 }
 
+// HeadMost is the most bytes that the head of a sealed file takes: one that is no longer has no content, whatever became of its
+// head; 0 if nothing is sealed.
+func (keys Keys) HeadMost() (most int64) {
+	for _, k := range keys {
+		most = max(most, int64(len(sealMagic)+2+len(k.ID)+saltBytes+4+tagBytes))
+	}
+	return most
+}
+
 // forFile derives the key of the file with that head.
 func (k *Key) forFile(head []byte) (*sealer, error) {
 	secret, err := hkdf.Key(sha256.New, k.secret[:], head, "larder sealed file", 32)

@@ -144,6 +144,9 @@ func (srv *Server) manifestFits(m *persistence.Manifest) error {
 			continue
 		}
 		res, err := persistence.Scan(srv.logPath(f.name), persistence.ScanOptions{Keys: srv.keys})
+		if err != nil && info.Size() <= srv.keys.HeadMost() {
+			continue // of a head the disk may have anything until it was waited for, and nothing is behind it
+		}
 		if err != nil || res.Content > 0 {
 			return damaged("The append only file %s has %d bytes, but the manifest %s.manifest does not name it: the manifest is not there, or is older than the file. "+
 				"Bring the right manifest back, or move the file away to start without what it has.", f.name, info.Size(), srv.conf.AppendFilename.Get())

@@ -124,6 +124,49 @@ func TestInterruptedRewrite(t *testing.T) {
 	}
 }
 
+// TestInterruptedHead: the power may go while a sealed file of commands is begun that the manifest does not name yet. Whatever the
+// disk has of its head, the server starts; with something behind the head the file is one whose manifest was lost.
+func TestInterruptedHead(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte("one "+strings.Repeat("1f", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options := []string{"--dir", dir, "--appendonly", "yes", "--encryption-key-file", key}
+	ts := startServer(t, options...)
+	c := ts.dial()
+	c.want("set k v", "OK")
+	ts.stop()
+	folder := filepath.Join(dir, "appendonlydir")
+	log, err := os.ReadFile(filepath.Join(folder, "appendonly.aof.1.incr.aof"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = 8 + 1 + 1 + len("one") + 32 + 4 + 16
+	next := filepath.Join(folder, "appendonly.aof.99.incr.aof")
+	zeros := make([]byte, head)
+	for n := range head + 1 {
+		for _, text := range [][]byte{log[:n], append(append([]byte(nil), log[:n]...), zeros[n:]...)} {
+			if err := os.WriteFile(next, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := ts.manifestFits(ts.aof.manifest); err != nil {
+				t.Fatalf("%d bytes, the first %d of the head: %v", len(text), n, err)
+			}
+		}
+	}
+	ts = startServer(t, options...)
+	ts.dial().want("get k", "v")
+	ts.stop()
+	if got := names(t, folder); strings.Contains(got, ".99.") {
+		t.Errorf("the folder has %s", got)
+	}
+	if err := os.WriteFile(next, append(zeros, log[head:]...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	failsToStart(t, options...)
+}
+
 // TestManifestIsLost: files whose manifest is not there, or is an older one, are not overwritten by a server that knows nothing
 // of them: it does not start.
 func TestManifestIsLost(t *testing.T) {

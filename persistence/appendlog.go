@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -187,7 +186,7 @@ func (l *AppendLog) add(p, more []byte) {
 		l.queue = append(l.queue, c)
 	}
 	if n > chunkMax { // once for all, with a checksum line
-		c.data = slices.Grow(c.data, n+logLine)
+		c.data = withRoom(c.data, n+logLine)
 	}
 	c.data = append(append(c.data, p...), more...)
 	l.end += int64(n)

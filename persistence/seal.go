@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -192,9 +191,17 @@ func (s *sealer) seal(p, content []byte, last bool) []byte {
 	return p
 }
 
+// withRoom is p with room for n bytes more. slices.Grow makes what it appends, too, where the compiler leaves that in.
+func withRoom(p []byte, n int) []byte {
+	if cap(p)-len(p) >= n {
+		return p
+	}
+	return append(make([]byte, 0, len(p)+n), p...)
+}
+
 // frames appends content in frames of a good size.
 func (s *sealer) frames(p, content []byte) []byte {
-	p = slices.Grow(p, len(content)+(len(content)/frameBytes+1)*(4+tagBytes))
+	p = withRoom(p, len(content)+(len(content)/frameBytes+1)*(4+tagBytes))
 	for len(content) > 0 {
 		n := min(len(content), frameBytes)
 		p = s.seal(p, content[:n], false)

@@ -35,8 +35,9 @@ func TestKilledClientsHearOfItFirst(t *testing.T) {
 
 // Whoever publishes after somebody has sent SUBSCRIBE is heard, and sees who listens, although nobody has waited for the answer.
 func TestSubscribersComeFirst(t *testing.T) {
-	defer func(wait, rest time.Duration) { settleWait, unheardRest = wait, rest }(settleWait, unheardRest)
+	wait, rest := settleWait, unheardRest
 	settleWait, unheardRest = time.Minute, 0
+	t.Cleanup(func() { settleWait, unheardRest = wait, rest }) // when the server has stopped
 	ts := startServer(t, "--event-loops", "2")
 	clients := ts.pair()
 	for n := range 400 {

@@ -43,6 +43,14 @@ func someLog(t *testing.T, key *Key, units int) (text []byte, ends []int64) {
 	return text, ends
 }
 
+// keysOf are the keys of a file that key seals, none for nil.
+func keysOf(key *Key) Keys {
+	if key == nil {
+		return nil
+	}
+	return Keys{key}
+}
+
 func scanBytes(t *testing.T, text []byte, keys Keys) (ScanResult, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "log")
@@ -56,10 +64,7 @@ func scanBytes(t *testing.T, text []byte, keys Keys) (ScanResult, error) {
 // stands there can be scanned again.
 func TestScanTorn(t *testing.T) {
 	for _, key := range []*Key{nil, testKey} {
-		var keys Keys
-		if key != nil {
-			keys = Keys{key}
-		}
+		keys := keysOf(key)
 		text, _ := someLog(t, key, 300)
 		whole, err := scanBytes(t, text, keys)
 		if err != nil || whole.Torn != NotTorn || whole.End != int64(len(text)) || whole.Units != 300 || key == nil && whole.Sums < 2 {
@@ -96,10 +101,7 @@ func TestScanTorn(t *testing.T) {
 // TestScanDamaged changes bytes before the last checksum line: the file is refused, and the place is told.
 func TestScanDamaged(t *testing.T) {
 	for _, key := range []*Key{nil, testKey} {
-		var keys Keys
-		if key != nil {
-			keys = Keys{key}
-		}
+		keys := keysOf(key)
 		text, _ := someLog(t, key, 300)
 		for at := 0; at < len(text); at += 1 + at%97 {
 			bad := slices.Clone(text)
@@ -174,10 +176,7 @@ func TestScanHole(t *testing.T) {
 // TestScanShort cuts a file while it is looked through, between two units and within one: nobody takes that for its end.
 func TestScanShort(t *testing.T) {
 	for _, key := range []*Key{nil, testKey} {
-		var keys Keys
-		if key != nil {
-			keys = Keys{key}
-		}
+		keys := keysOf(key)
 		text, _ := someLog(t, key, 20_000)
 		path := filepath.Join(t.TempDir(), "log")
 		whole := func() {

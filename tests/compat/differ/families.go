@@ -14,7 +14,7 @@ type family struct {
 
 type familyText struct {
 	name   string
-	weight int
+	weight int    // 0: a tenth of 1, for what waits half a second
 	since  int    // version that both servers must have, as 702 for 7.2; 0: any
 	asks   string // commands that neither server may refuse; empty: none
 	text   string
@@ -512,7 +512,7 @@ func loadFamilies(wanted func(name string) bool, version int, takes func(command
 		if f.since > version || !wanted(f.name) || f.asks != "" && !takes(f.asks) {
 			continue
 		}
-		fam := family{name: f.name, weight: f.weight}
+		fam := family{name: f.name, weight: max(10*f.weight, 1)}
 		for _, line := range strings.Split(strings.TrimSpace(f.text), "\n") {
 			fam.templates = append(fam.templates, parseTemplate(strings.TrimSpace(line)))
 		}

@@ -50,7 +50,7 @@ var newerTexts = []familyText{
 		7> CLIENT TRACKING ON ; 7> HMGET {hash@h} {field}+ ; 7~ ; HPEXPIREAT {@h} {at_ms} {fields} ; 7~ ; 7> HTTL {@h} {fields} ; 7~ ; HPERSIST {@h} {fields} ; 7~ ; 7> HLEN {@h} ; 7~ ; HEXPIREAT {@h} 1 {fields} ; 7~ ; 7> CLIENT TRACKING OFF ; 7~ ; 7x
 		COMMAND GETKEYSANDFLAGS (HEXPIRE|HPEXPIREAT) {hash} {at} {fields}
 		COMMAND GETKEYSANDFLAGS (HTTL|HPERSIST|HPEXPIRETIME) {hash} {fields}`},
-	{"hashttl ends", 1, 0, "HTTL none FIELDS 1 a", `
+	{"hashttl ends", 0, 0, "HTTL none FIELDS 1 a", `
 		HSET {hash@h} {field@f} {val} ; HPEXPIRE {@h} 50 FIELDS 1 {@f} ; BLPOP nokey 0.5 ; HEXISTS {@h} {@f} ; HLEN {@h} ; HTTL {@h} FIELDS 1 {@f} ; HSET {@h} {@f} new ; HPTTL {@h} FIELDS 1 {@f}
 		HPEXPIRE {hash@h} 50 {fields} ; BLPOP nokey 0.5 ; HLEN {@h} ; HGETALL {@h} ; EXISTS {@h} ; OBJECT ENCODING {@h}
 		DEL {hash@h} ; HSET {@h} a 1 b 2 ; HPEXPIRE {@h} 50 FIELDS 2 a b ; BLPOP nokey 0.5 ; EXISTS {@h} ; TYPE {@h} ; HGETALL {@h}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	ossignal "os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -23,7 +24,21 @@ func withFailpoints(d Disk) Disk {
 	if err != nil {
 		return d
 	}
-	return &failpoints{Disk: d, at: at, power: os.Getenv("LARDER_POWER_LOSS") == "1", files: map[string]*failpointBytes{}, undo: map[string][]undoName{}}
+	f := &failpoints{Disk: d, at: at, power: os.Getenv("LARDER_POWER_LOSS") == "1", files: map[string]*failpointBytes{}, undo: map[string][]undoName{}}
+	told := make(chan os.Signal, 1)
+	ossignal.Notify(told, syscall.SIGUSR1)
+	go func() {
+		<-told
+		f.mu.Lock()
+		die()
+	}()
+	return f
+}
+
+// die never returns.
+func die() {
+	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
 }
 
 type failpoints struct {
@@ -64,8 +79,7 @@ func (d *failpoints) point(when, what, name string) {
 	if d.power {
 		d.losePower()
 	}
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	die()
 }
 
 // losePower leaves what the disk has for sure, and perhaps some of the rest. mu is held, so nothing is written any more.

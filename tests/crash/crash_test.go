@@ -42,6 +42,7 @@ type server struct {
 	port   string
 	args   []string
 	cmd    *exec.Cmd
+	points bool // it may be killing itself, and the power be going
 	gone   chan struct{}
 }
 
@@ -57,6 +58,7 @@ func (s *server) start(env ...string) bool {
 		"--appendfsync", "always", "--auto-aof-rewrite-min-size", "64kb", "--auto-aof-rewrite-percentage", "30", "--shards", "8")
 	s.cmd.Args = append(s.cmd.Args, s.args...)
 	s.cmd.Env = append(os.Environ(), env...)
+	s.points = len(env) > 0
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -86,8 +88,14 @@ func (s *server) start(env ...string) bool {
 	return false
 }
 
+// kill is kill -9 of a server that has started. One that takes away what the disk had not been waited for ends by itself: half
+// of that is no state of any disk.
 func (s *server) kill() {
-	s.cmd.Process.Signal(syscall.SIGKILL)
+	sig := syscall.SIGKILL
+	if s.points {
+		sig = syscall.SIGUSR1
+	}
+	s.cmd.Process.Signal(sig)
 	<-s.gone
 }
 

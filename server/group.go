@@ -442,9 +442,10 @@ func infoGroup(w *infoWriter) {
 	}
 	w.text("failover_primary", primary)
 	w.int("failover_members", int64(len(st.Members)))
-	held := time.Duration(0)
+	held, intact := time.Duration(0), false
 	if n := w.srv.guard.node.Load(); n != nil {
-		held = n.Held(quorum.Now())
+		held, intact = n.Held(quorum.Now()), n.Intact()
 	}
 	w.int("failover_lease_ms", held.Milliseconds())
+	w.flag("failover_intact", intact)
 }

@@ -362,6 +362,9 @@ func (l *link) opened(s *session) {
 	s.ack() // the primary waits for it before it sends more
 	l.srv.log.Info("MASTER <-> REPLICA sync: Master accepted the link")
 	l.srv.failoverLinkUp(l)
+	if node := l.srv.guard.node.Load(); node != nil {
+		node.Linked()
+	}
 }
 
 // closed follows the end of the client.

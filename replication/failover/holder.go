@@ -76,6 +76,10 @@ func (h *Holder) Reigned() { h.intact = true }
 // started, once been as far as its primary.
 func (h *Holder) Intact() bool { return h.intact }
 
+// Asks tells whether it is not known yet, in this life, how far the primary is. Only what the primary says when it is asked
+// counts: what it says by itself may be older than what this node confirmed before it was restarted.
+func (h *Holder) Asks() bool { return !h.intact && h.target < 0 }
+
 // Proven tells whether the primary of an epoch has shown this process that it holds the lease. Only such a one may take
 // the place of what is here: who was restarted hears first of what was agreed long ago, and whoever was primary then may
 // not have heard that it is no more.

@@ -178,11 +178,11 @@ func (n *Node) Copies() int { return int(n.copies.Load()) }
 func (n *Node) Epoch() uint64 { return n.epoch.Load() }
 
 // Intact tells whether this node's data is known to miss nothing that it ever confirmed, so that it may become primary.
-func (n *Node) Intact() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.hold.Intact()
-}
+func (n *Node) Intact() bool { return n.ownReport().Position.Intact }
+
+// Linked says that the data node's link to its primary is up. How far the primary is is asked for at once and not at the next
+// Interval: until it is known this node cannot take over.
+func (n *Node) Linked() { poke(n.now) }
 
 // Proven tells whether the primary has shown this process that it holds the lease of the present epoch. Before, its data
 // must not take the place of what is here.
@@ -455,6 +455,9 @@ func (n *Node) answer(r Report, voters []string) Answer {
 	n.heard[r.Member.ID] = now
 	if r.Holds {
 		n.hold.Shown(r.Epoch)
+		if n.o.Local != nil && n.hold.Asks() {
+			poke(n.now)
+		}
 	}
 	a := n.coord.Heard(now, term, n.state, r)
 	a.From, a.Term, a.Voters = n.o.ID, term, voters

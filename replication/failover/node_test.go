@@ -78,10 +78,17 @@ type testGroup struct {
 	ids   []string
 	data  map[string]*fakeData
 	nodes map[string]*Node
+
+	profile Profile
+	hurry   bool // primary does not wait for anybody's Interval
 }
 
 func newTestGroup(t *testing.T, data, witnesses int) *testGroup {
-	g := &testGroup{t: t, dir: t.TempDir(), data: map[string]*fakeData{}, nodes: map[string]*Node{}}
+	return newGroupOf(t, data, witnesses, Profiles["default"])
+}
+
+func newGroupOf(t *testing.T, data, witnesses int, p Profile) *testGroup {
+	g := &testGroup{t: t, dir: t.TempDir(), data: map[string]*fakeData{}, nodes: map[string]*Node{}, profile: p}
 	var lns []net.Listener
 	for range data + witnesses {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -116,7 +123,7 @@ func (g *testGroup) start(id string, ln net.Listener) {
 		}
 	}
 	o := Options{
-		Group: "g", Secret: "s", ID: id, Dir: filepath.Join(g.dir, id[len(id)-5:]), Profile: Profiles["default"],
+		Group: "g", Secret: "s", ID: id, Dir: filepath.Join(g.dir, id[len(id)-5:]), Profile: g.profile,
 		Log: func(s string) { g.t.Log(id, s) }, Warn: func(s string) { g.t.Log(id, s) },
 	}
 	for _, p := range g.ids {
@@ -146,6 +153,12 @@ func (g *testGroup) primary() string {
 	defer tick.Stop()
 	end := time.After(time.Minute)
 	for {
+		if g.hurry {
+			for _, n := range g.nodes {
+				poke(n.now)
+				poke(n.tick)
+			}
+		}
 		who := ""
 		for id, n := range g.nodes {
 			if n.Holds(Now()) && g.data[id].reign() == n.Epoch() {
@@ -222,6 +235,33 @@ func TestPair(t *testing.T) {
 	}
 	if p := g.primary(); p != first {
 		t.Fatalf("%s is primary after all were restarted, want %s", p, first)
+	}
+}
+
+// TestIntactAsSoonAsLinked: a replica need not wait for the next Interval, here one of many minutes, to be able to take over.
+func TestIntactAsSoonAsLinked(t *testing.T) {
+	p := profileOf(2 * time.Hour)
+	p.Heartbeat, p.Call = 300*time.Millisecond, 300*time.Millisecond
+	g := newGroupOf(t, 2, 1, p)
+	g.hurry = true
+	first := g.primary()
+	second := g.other(first)
+	if len(g.nodes[first].State().Members) < 3 {
+		t.Fatal("not everybody is known")
+	}
+	g.stop(second)
+	g.start(second, nil)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(time.Minute); !g.nodes[second].Intact(); {
+		select {
+		case <-tick.C:
+			if g.data[second].follows() == first {
+				g.nodes[second].Linked()
+			}
+		case <-end:
+			t.Fatal("the replica does not know that it misses nothing")
+		}
 	}
 }
 

@@ -166,6 +166,21 @@ func TestParseArgs(t *testing.T) {
 	}
 }
 
+func TestValkeyNames(t *testing.T) {
+	for line, name := range map[string]string{
+		"server-cpulist 0-1": "server_cpulist", "bio-cpulist 2": "bio_cpulist", "aof-rewrite-cpulist 3": "aof_rewrite_cpulist",
+		"bgsave-cpulist 0,3": "bgsave_cpulist", "primaryuser ada": "masteruser", "primaryauth pw": "masterauth",
+		"cluster-announce-client-ipv4 10.0.0.1": "cluster-announce-client-ipv4", "cluster-announce-client-ipv6 ::1": "cluster-announce-client-ipv6",
+	} {
+		s := New()
+		must(t, s.Load(Source{Options: line}, nil))
+		_, want, _ := strings.Cut(line, " ")
+		if got := s.Get(name); len(got) != 1 || got[0].Value != want {
+			t.Errorf("after %q %s is %v", line, name, got)
+		}
+	}
+}
+
 func TestLinesWithoutARow(t *testing.T) {
 	s := New()
 	must(t, s.Load(Source{Options: strings.Join([]string{

@@ -8,6 +8,8 @@ type Cluster struct {
 	ClusterConfigFile               String
 	ClusterPort                     Int
 	ClusterAnnounceIP               String
+	ClusterAnnounceClientIPv4       String
+	ClusterAnnounceClientIPv6       String
 	ClusterAnnouncePort             Int
 	ClusterAnnounceBusPort          Int
 	ClusterAnnounceTLSPort          Int
@@ -33,6 +35,8 @@ var clusterRows = []*Row{
 	text("cluster-config-file", "nodes.conf", func(c *Config) *String { return &c.ClusterConfigFile }).immutable().noEffect(noCluster),
 	integer("cluster-port", 0, 0, 65535, func(c *Config) *Int { return &c.ClusterPort }).immutable().noEffect(noCluster),
 	optional("cluster-announce-ip", func(c *Config) *String { return &c.ClusterAnnounceIP }).noEffect(noCluster),
+	optional("cluster-announce-client-ipv4", func(c *Config) *String { return &c.ClusterAnnounceClientIPv4 }).noEffect(noCluster),
+	optional("cluster-announce-client-ipv6", func(c *Config) *String { return &c.ClusterAnnounceClientIPv6 }).noEffect(noCluster),
 	integer("cluster-announce-port", 0, 0, 65535, func(c *Config) *Int { return &c.ClusterAnnouncePort }).noEffect(noCluster),
 	integer("cluster-announce-bus-port", 0, 0, 65535, func(c *Config) *Int { return &c.ClusterAnnounceBusPort }).noEffect(noCluster),
 	integer("cluster-announce-tls-port", 0, 0, 65535, func(c *Config) *Int { return &c.ClusterAnnounceTLSPort }).noEffect(noCluster),

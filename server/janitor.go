@@ -259,6 +259,7 @@ func (j *janitor) look() {
 		srv.ks.CountKeys()
 		srv.noteProgram()
 	}
+	j.srv.sweepGarbage()
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()
 	}

@@ -138,6 +138,7 @@ type Server struct {
 	histograms []atomic.Pointer[histogram] // by row ID
 
 	ballast []byte // never touched; see ballastSize
+	garbage garbage
 
 	RoleChanged func(replica bool) // is called when the server becomes a replica, or a primary; set before Run
 
@@ -280,6 +281,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.base = min(max(0, readMetrics("/gc/heap/live:bytes")[0]-ballastSize), mostBase) // the ballast takes no memory
 	srv.startup = srv.notePeak()
 	srv.noteProgram()
+	srv.garbage.start = goHeapHeld()
 	srv.beginStart()
 	srv.engine.Start()
 	go srv.endWith(ctx)

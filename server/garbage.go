@@ -1,0 +1,71 @@
+package server
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// garbage is what the janitor knows of the Go heap. What is there are buffers, mostly: a command of a hundred megabytes passes
+// through the log's on its way to the file, and leaves them behind. The collector takes what was in use when it last came by
+// for the measure, and with so much of it may not come again for minutes. The system has to hold all of that meanwhile, and
+// at maxmemory keys would go for it. So a heap that has become much larger, and has stopped growing, is collected, and what is
+// free goes back to the system.
+//
+// It may have been no garbage, or not yet: then the next try is twice as long in coming, unless the heap grows by half.
+type garbage struct {
+	start    int64        // bytes that were held at the start
+	left     int64        // and after the last collection of this kind
+	held     int64        // at the last look
+	still    int          // looks since it has grown
+	patience int          // looks from the last collection of this kind to the next
+	waited   int          // how many of them have been
+	swept    atomic.Int64 // what the collection that was begun has left; 0: it has not ended
+	sweeping bool         // one was begun
+}
+
+const (
+	garbageLeast   = 64 << 20 // bytes that may lie around
+	garbageStill   = 3        // looks without growth
+	garbageSoonest = 5        // looks
+	garbageLatest  = 1 << 10
+)
+
+// due tells whether to collect now. held is what the Go heap holds of the system's memory, in bytes. Whoever is told so stores
+// in swept what is held afterwards.
+func (g *garbage) due(held int64) bool {
+	if g.sweeping {
+		left := g.swept.Swap(0)
+		if left == 0 {
+			return false
+		}
+		g.sweeping, g.waited = false, 0
+		if g.left = left; left > g.held/8*7 {
+			g.patience = min(max(2*g.patience, garbageSoonest), garbageLatest)
+		} else {
+			g.patience = garbageSoonest
+		}
+	}
+	if held > g.held+g.held/16 {
+		g.still = 0
+	} else {
+		g.still++
+	}
+	g.held = held
+	g.waited++
+	worth := held > g.start+garbageLeast
+	again := g.waited >= g.patience || held > g.left+g.left/2+garbageLeast
+	g.sweeping = worth && again && g.still >= garbageStill
+	return g.sweeping
+}
+
+// sweepGarbage has the Go heap collected if that is due, apart: it takes some milliseconds for each hundred megabytes.
+func (srv *Server) sweepGarbage() {
+	if !srv.garbage.due(goHeapHeld()) {
+		return
+	}
+	go func() {
+		debug.FreeOSMemory()
+		srv.garbage.swept.Store(max(1, goHeapHeld()))
+		srv.processSeen.Store(nil)
+	}()
+}

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// TestGarbageIsDue goes through the life of a heap, in megabytes.
+func TestGarbageIsDue(t *testing.T) {
+	const mb = 1 << 20
+	g := garbage{start: 10 * mb}
+	at := 0
+	looks := func(due bool, held ...int64) {
+		t.Helper()
+		for i, h := range held {
+			at++
+			if got := g.due(h * mb); got != (due && i == len(held)-1) {
+				t.Errorf("look %d, %d MB: due is %v", at, h, got)
+			}
+		}
+	}
+	looks(false, 10, 10, 10, 10, 10, 10, 10, 10)
+	looks(false, 70, 70, 70, 70, 70, 70, 70, 70) // not worth it
+	looks(true, 200, 400, 600, 600, 610, 610)    // grows, and grows no more
+	looks(false, 610, 610, 610, 610, 610)        // it is not done yet
+	g.swept.Store(600 * mb)                      // it was no garbage, or not yet
+	looks(true, 600, 600, 600, 600, 600)
+	g.swept.Store(600 * mb) // again
+	looks(true, 600, 600, 600, 600, 600, 600, 600, 600, 600, 600)
+	g.swept.Store(300 * mb) // half of it was
+	looks(true, 300, 300, 300, 300, 300)
+	g.swept.Store(300 * mb)
+	looks(true, 520, 520, 520, 520) // more than half of it came, and some
+	g.swept.Store(20 * mb)
+	looks(false, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20)
+	for range 20 {
+		for !g.due(500 * mb) {
+		}
+		g.swept.Store(500 * mb)
+	}
+	if g.due(500 * mb); g.patience != garbageLatest {
+		t.Errorf("at last it is tried every %d looks", g.patience)
+	}
+}
+
+// TestLongValuesLeaveNothingBehind: the buffers that a long value has passed through on its way to the log do not stay.
+func TestLongValuesLeaveNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs an arena with room for it, which the race detector's has not")
+	}
+	ts := startServer(t, "--appendonly", "yes", "--appendfsync", "no")
+	c := ts.dial()
+	const size = 100 << 20
+	write := func(s string) {
+		if _, err := io.WriteString(c.nc, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("*3\r\n$3\r\nset\r\n$3\r\nkey\r\n$" + itoa(size) + "\r\n")
+	piece := strings.Repeat("x", 1<<20)
+	for range size / len(piece) {
+		write(piece)
+	}
+	write("\r\n")
+	ok := make([]byte, 5)
+	if _, err := io.ReadFull(c.nc, ok); err != nil || string(ok) != "+OK\r\n" {
+		t.Fatalf("reply %q, %v", ok, err)
+	}
+	eventually(t, "the end of the buffers", func() bool { return goHeapHeld() < size })
+}

@@ -76,6 +76,10 @@ func TestMemoryCommands(t *testing.T) {
 	if db, ok := stats["db.0"].([]any); !ok || db[0] != "overhead.hashtable.main" {
 		t.Errorf("db.0 is %v", stats["db.0"])
 	}
+	db := stats["db.0"].([]any)
+	if stats["overhead.db.hashtable.lut"] != db[1] || stats["overhead.db.hashtable.rehashing"] != int64(0) || stats["db.dict.rehashing.count"] != int64(0) {
+		t.Errorf("of tables MEMORY STATS says %v", stats)
+	}
 	if text := c.text("memory doctor"); text == "" {
 		t.Error("MEMORY DOCTOR says nothing")
 	}

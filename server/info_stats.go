@@ -23,6 +23,7 @@ func infoMemory(w *infoWriter) {
 	w.int("allocator_allocated", m.used)
 	w.int("allocator_active", m.active)
 	w.int("allocator_resident", m.resident)
+	w.zeros("allocator_muzzy")
 	w.bytes("total_system_memory", m.total)
 	sm := w.srv.scriptMemory()
 	w.bytes("used_memory_lua", sm.engines)
@@ -54,6 +55,7 @@ func infoMemory(w *infoWriter) {
 	w.zeros("mem_cluster_links")
 	w.int("mem_aof_buffer", m.logBuffer)
 	w.text("mem_allocator", allocatorName)
+	w.zeros("mem_overhead_db_hashtable_rehashing")
 	w.int("active_defrag_running", int64(w.srv.defrag.effort.Load()))
 	w.int("lazyfree_pending_objects", int64(m.buried))
 	w.uint("lazyfreed_objects", m.lazyFreed)
@@ -134,7 +136,8 @@ func infoStats(w *infoWriter) {
 	w.zeros("dump_payload_sanitizations")
 	w.uint("total_reads_processed", t.Reads)
 	w.uint("total_writes_processed", t.Writes)
-	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
+	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_freed_objects", "io_threaded_poll_processed",
+		"io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries", "reply_buffer_shrinks", "reply_buffer_expands")
 	// The loop with most to do: what it cannot take is the server's limit.
 	w.uint("eventloop_cycles", turns.count)
 	w.uint("eventloop_duration_sum", turns.nanos/1000)

@@ -40,7 +40,9 @@ func memoryStats(c *command.Ctx) {
 	number("aof.buffer", srv.logBuffer())
 	number("lua.caches", scripts.scripts)
 	number("functions.caches", scripts.texts)
+	tables := int64(0)
 	for _, d := range m.databases {
+		tables += d.tables
 		entry("db." + strconv.Itoa(d.index))
 		w.Map(3)
 		w.BulkString("overhead.hashtable.main")
@@ -50,7 +52,10 @@ func memoryStats(c *command.Ctx) {
 		w.BulkString("overhead.hashtable.slot-to-keys")
 		w.Int(0)
 	}
+	number("overhead.db.hashtable.lut", tables)
+	number("overhead.db.hashtable.rehashing", 0) // tables grow bucket by bucket
 	number("overhead.total", over)
+	number("db.dict.rehashing.count", 0)
 	number("keys.count", int64(m.keys))
 	perKey := int64(0)
 	if m.keys > 0 {
@@ -63,6 +68,7 @@ func memoryStats(c *command.Ctx) {
 	number("allocator.allocated", m.used)
 	number("allocator.active", m.active)
 	number("allocator.resident", m.resident)
+	number("allocator.muzzy", 0)
 	quotient("allocator-fragmentation.ratio", ratio(m.active, m.used))
 	number("allocator-fragmentation.bytes", m.active-m.used)
 	quotient("allocator-rss.ratio", ratio(m.resident, m.active))

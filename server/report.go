@@ -28,6 +28,11 @@ func (srv *Server) ReportCrash(sig syscall.Signal) {
 	srv.log.Warn("=== REDIS BUG REPORT END. Make sure to include from START to END. ===")
 }
 
+// ReportStacks writes to the log where all goroutines are, for somebody who wonders what the server does; it goes on.
+func (srv *Server) ReportStacks() {
+	srv.log.Warn("------ STACK TRACE ------\n" + stacks() + "------ STACK TRACE DONE ------")
+}
+
 // stacks says where all goroutines are.
 func stacks() string {
 	for size := 1 << 20; ; size *= 2 {

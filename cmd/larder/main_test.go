@@ -263,6 +263,26 @@ func TestLogFileIsOpenedAgainOnHangup(t *testing.T) {
 	}
 }
 
+// SIGALRM is harmless also before the watchdog has been on.
+func TestStacksOnAlarm(t *testing.T) {
+	cmd := program(t, "larder", "serve")
+	r := start(t, cmd)
+	r.await("Ready to accept connections")
+	if err := cmd.Process.Signal(syscall.SIGALRM); err != nil {
+		t.Fatal(err)
+	}
+	r.await("Received SIGALRM")
+	r.await("goroutine ")
+	r.await("STACK TRACE DONE")
+	if err := ping(r.sock); err != nil {
+		t.Errorf("SIGALRM ended the server: %v", err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	r.await("bye bye")
+}
+
 // await polls a condition until it holds.
 func await(t *testing.T, what string, cond func() bool) {
 	t.Helper()

@@ -209,12 +209,13 @@ func runServer(conf *config.Store, logger *zap.Logger, control *log.Control, man
 // defaultPidFile is where a server in the background that has no pidfile notes its process.
 const defaultPidFile = "/var/run/redis.pid"
 
-// handleSignals has SIGTERM and SIGINT stop the server and SIGHUP open the log file again and read the TLS certificates.
+// handleSignals has SIGTERM and SIGINT stop the server, SIGHUP open the log file again and read the TLS certificates, and
+// SIGALRM write to the log where all goroutines are.
 // SIGINT while the server is stopping ends the process at once. The function it returns ends the handling.
 func handleSignals(logger *zap.Logger, control *log.Control, srv *server.Server, stop func(sig os.Signal)) (end func()) {
 	signal.Ignore(syscall.SIGPIPE) // a reader of the log that went away must not end the server
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGALRM)
 	done := make(chan struct{})
 	go func() {
 		for {
@@ -228,6 +229,9 @@ func handleSignals(logger *zap.Logger, control *log.Control, srv *server.Server,
 						logger.Warn("Cannot open the log file again", zap.Error(err))
 					}
 					srv.ReloadTLS()
+				case sig == syscall.SIGALRM:
+					logger.Warn("Received SIGALRM")
+					srv.ReportStacks()
 				case sig == syscall.SIGINT && srv.InShutdown():
 					logger.Warn("You insist... exiting now.")
 					srv.Abandon()

@@ -223,8 +223,19 @@ func (v view) silent(id string) (ms int64, down bool) {
 	return d.Milliseconds(), d > v.down
 }
 
+// primaryNames are the names that Valkey 8 has given to subcommands; those of Sentinel work in it, too.
+var primaryNames = map[string]string{
+	"get-primary-addr-by-name": "get-master-addr-by-name",
+	"is-primary-down-by-addr":  "is-master-down-by-addr",
+	"primaries":                "masters",
+	"primary":                  "master",
+}
+
 func (c *sentinelConn) group(sub string, args []string) {
 	v := c.view()
+	if name, ok := primaryNames[sub]; ok {
+		sub = name
+	}
 	s := v.st.State
 	known := len(args) > 0 && strings.EqualFold(args[0], c.s.group)
 	switch sub {
@@ -306,9 +317,9 @@ var sentinelHelp = []string{
 	"SENTINEL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
 	"CKQUORUM <group>", "    Check if a majority of the group's members can be reached.",
 	"FAILOVER <group>", "    Switch to the most advanced replica, without losing a write.",
-	"GET-MASTER-ADDR-BY-NAME <group>", "    Return the primary's address.",
-	"MASTER <group>", "    Return what is known of the primary.",
-	"MASTERS", "    Return the primaries of all groups.",
+	"GET-MASTER-ADDR-BY-NAME <group>, GET-PRIMARY-ADDR-BY-NAME <group>", "    Return the primary's address.",
+	"MASTER <group>, PRIMARY <group>", "    Return what is known of the primary.",
+	"MASTERS, PRIMARIES", "    Return the primaries of all groups.",
 	"MYID", "    Return the ID of this member.",
 	"REPLICAS <group>", "    Return what is known of the replicas.",
 	"SENTINELS <group>", "    Return the other members that have a sentinel-port.",

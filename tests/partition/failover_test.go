@@ -53,6 +53,29 @@ func ready(t *testing.T, g *group, c *redis.Client) {
 	})
 }
 
+// namesOfValkey: a member answers under Valkey's names of Sentinel's subcommands as under those of Redis.
+func namesOfValkey(t *testing.T, addr string, primary *node) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, DisableIdentity: true})
+	defer c.Close()
+	port := strconv.Itoa(primary.port)
+	if v, err := c.Do(t.Context(), "sentinel", "get-primary-addr-by-name", "main").StringSlice(); err != nil || len(v) != 2 || v[1] != port {
+		t.Errorf("the primary's address is %v, %v", v, err)
+	}
+	if v, err := c.Do(t.Context(), "sentinel", "get-primary-addr-by-name", "other").Result(); err != redis.Nil {
+		t.Errorf("the address of a group that is not there is %v, %v", v, err)
+	}
+	if v, err := c.Do(t.Context(), "sentinel", "primary", "main").Slice(); err != nil || len(v) < 6 || v[0] != "name" || v[1] != "main" || v[5] != port {
+		t.Errorf("the primary is %v, %v", v, err)
+	}
+	if v, err := c.Do(t.Context(), "sentinel", "primaries").Slice(); err != nil || len(v) != 1 {
+		t.Errorf("the primaries are %v, %v", v, err)
+	}
+	if v, err := c.Do(t.Context(), "sentinel", "is-primary-down-by-addr", primary.host, port, "0", "*").Slice(); err != nil || len(v) != 3 || v[0] != int64(0) {
+		t.Errorf("that the primary is down is %v, %v", v, err)
+	}
+}
+
 // TestSentinelClientFollows: a go-redis client that knows only Sentinel follows a killed primary and a planned switch,
 // and in the switch not one of its writes fails.
 func TestSentinelClientFollows(t *testing.T) {
@@ -82,6 +105,7 @@ func TestSentinelClientFollows(t *testing.T) {
 		}
 	}()
 	before := g.settled(1)
+	namesOfValkey(t, addrs[2], before)
 	oc := g.nodes[1-before.n].client()
 	ready(t, g, oc)
 	oc.Close()

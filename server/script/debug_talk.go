@@ -91,6 +91,8 @@ func init() {
 		{"eval", 0, (*Debugger).eval},
 		{"abort", 0, func(d *Debugger, _ *lua.LState, _ []string) { d.quit("script aborted for user request") }},
 		{"redis", 1, (*Debugger).redis},
+		{"valkey", 1, (*Debugger).redis},
+		{"server", 1, (*Debugger).redis}, // s is step
 		{"print", 0, (*Debugger).print},
 		{"list", 0, (*Debugger).list},
 		{"whole", 0, func(d *Debugger, _ *lua.LState, _ []string) { d.listAround(1, len(d.source)) }},
@@ -124,7 +126,7 @@ func (d *Debugger) help(*lua.LState, []string) {
 		"[b]reak <line> ...   Stop at a line; -<line> no longer, 0 at none any more.",
 		"[t]race              Which functions have called this one.",
 		"[e]val <code>        Run Lua code, which sees no local variables of the script.",
-		"[r]edis <cmd>        Run a command.",
+		"[r]edis <cmd>        Run a command; also [v]alkey, server.",
 		"[m]axlen [len]       How many bytes of a value are shown; 0 for all.",
 		"[a]bort              End the script. With SYNC, what it has changed stays.",
 		"",

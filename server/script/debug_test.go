@@ -303,6 +303,21 @@ func TestDebuggerShowsErrors(t *testing.T) {
 	}
 }
 
+func TestServerWords(t *testing.T) {
+	for _, word := range []string{"redis", "r", "valkey", "v", "server", "SERVER"} {
+		k := &talker{say: []string{word + " refuse"}}
+		debugged(t, "return 1", k, 0)
+		if want := []string{"<redis> refuse", "<error> refused"}; len(k.heard) < 4 || !slices.Equal(k.heard[2:4], want) {
+			t.Errorf("%s: %q", word, k.heard)
+		}
+	}
+	k := &talker{say: []string{"s"}}
+	debugged(t, "local a = 1\nreturn a", k, 0)
+	if len(k.heard) < 3 || !strings.HasPrefix(k.heard[2], "* Stopped at 2") {
+		t.Errorf("s is not step: %q", k.heard)
+	}
+}
+
 func TestBreakpoints(t *testing.T) {
 	code := strings.Repeat("local _ = 1\n", 70) + "return 1"
 	var say []string

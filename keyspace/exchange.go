@@ -58,6 +58,9 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 			b.dbs[n].gen++
 		}
 	}
+	away := ks.strays.Load()
+	ks.strays.Store(o.strays.Load())
+	o.strays.Store(away)
 	ks.forgetKeys()
 	o.forgetKeys()
 	used := ks.used.Load()

@@ -10,7 +10,8 @@ import (
 )
 
 // Rename gives src's value, expiry and access word to dst, replacing what is there. src exists, both shards are held.
-// A value that stays in its shard moves by its root; one that goes to another shard's arena is copied.
+// A value that stays in its shard moves by its root; one that goes to another shard's arena is copied, if it does not become a
+// stray.
 func (v *View) Rename(src, dst []byte) {
 	v.transfer(src, dst, v.DB, true)
 }
@@ -38,7 +39,7 @@ func (v *View) Copy(src, dst []byte, db int) {
 func (v *View) RoomFor(src, dst []byte, move bool) bool {
 	it, ok := v.find(src)
 	to := v.ks.ShardOf(v.hashOf(dst))
-	return !ok || move && it.sh.id == to || v.ks.Reserve(1<<to, it.memory(copySamples))
+	return !ok || move && (it.sh.id == to || v.Strayed != nil && v.Far(src, dst)) || v.ks.Reserve(1<<to, it.memory(copySamples))
 }
 
 // copySamples is how many elements the size of a collection is estimated from before it is copied.
@@ -51,14 +52,17 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 		panic("assertion failed: the key to transfer is not there")
 	}
 	at_ms, word := it.expire(), access(it.bytes())
+	far := move && v.Strayed != nil && v.Far(src, dst)
 	v.DB = db
 	if old, ok := v.find(dst); ok {
 		v.drop(&old)
 	}
 	v.DB = from
 	it, _ = v.find(src) // its slot may have been displaced
-	to := v.ks.ShardOf(v.hashOf(dst))
-	if move && to == it.sh.id {
+	if far {
+		v.stray(dst, it.sh.id)
+	}
+	if move && it.sh.id == v.ks.ShardOf(v.hashOf(dst)) {
 		// The value's own bytes name all that it owns: they are copied, the structure stays.
 		flags, n := it.h.flags&^(ttlBit|subBit), it.h.valLen
 		v.DB = db

@@ -21,6 +21,7 @@ import (
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
+	"larder/datatypes/invariant"
 	"larder/datatypes/table"
 	"larder/eviction"
 )
@@ -46,11 +47,14 @@ type Keyspace struct {
 	LazyFree LazyFree
 	BySize   bool // s3fifo lets large entries go first
 
+	StrayLeast int // bytes of a collection from which it is not copied to another shard if that can be avoided; see strays
+
 	opt       Options
 	hash      func([]byte) uint64
 	shards    []*Shard
 	shardBits int
 	databases int
+	strays    atomic.Pointer[strays] // nil: all keys are at home
 
 	maxMemory   atomic.Int64
 	views       atomic.Uint64 // that were made
@@ -87,7 +91,7 @@ func New(o Options) (*Keyspace, error) {
 	ks := &Keyspace{
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1}, Policy: eviction.ByName("noeviction"),
 		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
-		wake: make(chan struct{}, 1), census: make([]census, o.Databases),
+		wake: make(chan struct{}, 1), census: make([]census, o.Databases), StrayLeast: strayLeast,
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})
@@ -96,6 +100,9 @@ func New(o Options) (*Keyspace, error) {
 			return nil, fmt.Errorf("shard %d: %w", i, err)
 		}
 		ks.shards = append(ks.shards, newShard(ks, i, a, rand.NewPCG(o.Seed, uint64(i))))
+	}
+	if invariant.Enabled { // so that all tests meet strays
+		ks.StrayLeast = 1
 	}
 	ks.used.Store(ks.fixed())
 	ks.SetMaxMemory(0)
@@ -117,12 +124,6 @@ func (ks *Keyspace) Databases() int { return ks.databases }
 
 // Hash is the keyed hash of a key, the one that ShardOf and the tables go by.
 func (ks *Keyspace) Hash(key []byte) uint64 { return ks.hash(key) }
-
-// ShardOf is the shard of a key with the hash h. The multiplication keeps the choice independent of the bits by which
-// the tables place entries: all of h has a part in the result.
-func (ks *Keyspace) ShardOf(h uint64) int {
-	return int(h * 0x9e3779b97f4a7c15 >> (64 - ks.shardBits))
-}
 
 // Shard gives shard i. The caller holds it before using it.
 func (ks *Keyspace) Shard(i int) *Shard { return ks.shards[i] }

@@ -24,11 +24,15 @@ func TestAgainstModel(t *testing.T) {
 			w.ks.Limits.SetMaxIntsetEntries = 8
 			w.ks.Limits.ZSetMaxListpackEntries = 8
 			w.ks.Limits.ListMaxListpackSize = 8
+			w.ks.StrayLeast = 100
 			for n := range steps {
 				w.step()
 				if n%100 == 99 {
 					w.compare()
 				}
+			}
+			if w.strays == 0 && shards > 1 {
+				t.Error("no key has changed its shard")
 			}
 		})
 	}
@@ -90,8 +94,28 @@ func (w *world) step() {
 	}
 }
 
+// strayed is told that a key belongs to another shard.
+func (w *world) strayed(key string, from, to int) {
+	if at := w.ks.ShardOf(w.ks.Hash([]byte(key))); at != to || from == to {
+		w.fatalf("%q went from shard %d to %d and is in %d", key, from, to, at)
+	}
+	w.strays++
+}
+
 // house does what the janitor does.
 func (w *world) house() {
+	if w.r.IntN(10) == 0 {
+		w.hold(0, func(v *View) {
+			v.Strayed = w.strayed
+			v.ForgetStrays()
+			v.Strayed = nil
+			for h, s := range w.ks.Strays() {
+				if w.ks.Lost(h, s) || s.Shard == w.ks.home(h) {
+					w.fatalf("%q is in no database, or at home", s.Key)
+				}
+			}
+		})
+	}
 	for i := range w.ks.Shards() {
 		w.v.Take(1 << i)
 		s := w.ks.Shard(i)
@@ -315,7 +339,15 @@ func (w *world) transferKey(db int, k string) {
 		if dst == k {
 			return
 		}
-		w.hold(db, func(v *View) { v.Rename([]byte(k), []byte(dst)) }, k, dst)
+		if w.r.IntN(2) == 0 {
+			w.hold(db, func(v *View) { v.Rename([]byte(k), []byte(dst)) }, k, dst)
+		} else {
+			w.hold(db, func(v *View) {
+				v.Strayed = w.strayed
+				v.Rename([]byte(k), []byte(dst))
+				v.Strayed = nil
+			})
+		}
 		delete(w.dbs[db], k)
 		w.dbs[db][dst] = m
 	case 1:

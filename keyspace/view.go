@@ -48,6 +48,10 @@ type View struct {
 	// BeforeEvict is called with the shard held from which Evict is about to remove a key.
 	BeforeEvict func()
 
+	// Strayed is called when a key belongs to another shard than before: who watches it and who waits for it has to be
+	// known there. Only while it is set may Rename make a key a stray: in a stopped world, with all shards held.
+	Strayed func(key string, from, to int)
+
 	ks   *Keyspace
 	held Set
 

@@ -83,6 +83,8 @@ type world struct {
 	v   *View
 	r   *rand.Rand
 	dbs []map[string]*value
+
+	strays int // times that a key has changed its shard
 }
 
 func newWorld(t testing.TB, shards int, seed uint64) *world {

@@ -20,10 +20,9 @@ type waiter struct {
 	row     *command.Row
 	argv    [][]byte // copies
 	db      int
-	keys    []string     // each once
-	places  []place      // in their queues
-	set     keyspace.Set // shards of the keys, and all others that the command needs
-	number  uint64       // order of arrival
+	keys    []string // each once
+	places  []place  // in their queues
+	number  uint64   // order of arrival
 	since   int64
 	timeout command.TimeoutReply
 	onNoKey bool  // see command.Wait
@@ -47,15 +46,11 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	for _, k := range c.Wait.Keys {
 		w.keys = append(w.keys, string(k))
 	}
-	w.set = ex.locksOf(row, w.argv)
 	w.keys = distinct(w.keys)
-	for _, k := range w.keys {
-		w.set |= 1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash([]byte(k)))
-	}
 	s.wait = w
 	s.conn.Suspend()
 	ex.srv.stats.blocked.Add(1)
-	ex.view.Take(w.set)
+	ex.view.Take(ex.locksOfWaiter(w))
 	ex.line(w)
 	ex.view.Uncounted = true
 	served := ex.tryServe(w)
@@ -65,6 +60,16 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 		ex.deadline.add(w)
 		ex.tickAt(w.end_ms)
 	}
+}
+
+// locksOfWaiter is the shards of a waiter's keys, and all others that its command needs. It is asked for each time: a key may
+// have become a stray.
+func (ex *executor) locksOfWaiter(w *waiter) keyspace.Set {
+	set := ex.locksOf(w.row, w.argv)
+	for _, k := range w.keys {
+		set |= 1 << ex.srv.ks.ShardOf(ex.srv.ks.Hash([]byte(k)))
+	}
+	return set
 }
 
 func copyArgs(argv [][]byte) [][]byte {
@@ -152,7 +157,7 @@ func (ex *executor) wakeDatabase(db int) {
 // calls it holds all shards, or none.
 func (ex *executor) withdraw(w *waiter) bool {
 	if ex.view.Held() == 0 {
-		ex.view.Take(w.set)
+		ex.view.Take(ex.locksOfWaiter(w))
 		defer ex.view.Release()
 	}
 	if w.done {
@@ -235,7 +240,7 @@ func (ex *executor) rerun(w *waiter) {
 	c := &ex.ctx
 	ex.view.DB = w.db
 	c.Client, c.MayBlock, c.Again = w.s, false, true
-	ex.view.Take(w.set)
+	ex.view.Take(ex.locksOfWaiter(w))
 	ex.run(w.row, w.argv, nil)
 	w.s.wrote(ex.release())
 	w.s.saw()

@@ -203,7 +203,7 @@ func (ex *executor) unknown(s *session, rq *request) {
 // call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	ex.asides.serving = s
-	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) {
+	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) && !ex.renamesFar(s, row, rq.Args) {
 		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
 		} else if row.Has(spec.PubSub) && s.link == nil {
@@ -221,6 +221,8 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 		return
 	}
 	defer ex.startWorld()
+	ex.view.Strayed = ex.strayed
+	defer func() { ex.view.Strayed = nil }()
 	switch {
 	case s.condemned.Load():
 	case ex.srv.worlds.Load() != before+1 && s.link == nil && ex.overtaken(s, row, rq):
@@ -251,7 +253,9 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	v.NoTouch = s.noTouch && row.Name != "touch"
 	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
 	var set keyspace.Set
-	if rq.hashed {
+	if row.Renames && v.Strayed != nil {
+		set = ex.srv.ks.All()
+	} else if rq.hashed {
 		set = 1 << ex.srv.ks.ShardOf(rq.hash)
 		v.Hint(rq.Args[row.First], rq.hash)
 	} else {

@@ -262,6 +262,7 @@ func (j *janitor) look() {
 	j.srv.sweepGarbage()
 	if j.looks++; j.looks%planLooks == 0 {
 		j.planDefrag()
+		j.forgetStrays()
 	}
 }
 

@@ -29,8 +29,7 @@ type migration struct {
 	copies, replaces bool
 	db               int // here
 	keys             []*moving
-	set              keyspace.Set // their shards
-	refusal          string       // the first error that the target has answered, without its "-"
+	refusal          string // the first error that the target has answered, without its "-"
 	round            int
 	held             bool // the shards stay held while it travels: there is one round
 	pausing          bool // writes wait for this round
@@ -126,10 +125,16 @@ func readMigration(c *command.Ctx) *migration {
 			seen[string(name)] = true
 			m.keys = append(m.keys, &moving{name: bytes.Clone(name)})
 		}
-		ks := c.Keyspace()
-		m.set |= 1 << ks.ShardOf(ks.Hash(name))
 	}
 	return m
+}
+
+// locks is the shards of the keys, as they are now.
+func (m *migration) locks(ks *keyspace.Keyspace) (set keyspace.Set) {
+	for _, k := range m.keys {
+		set |= 1 << ks.ShardOf(ks.Hash(k.name))
+	}
+	return set
 }
 
 // writeDown makes ready those of the keys that are there.
@@ -158,7 +163,7 @@ func (ex *executor) carried(s *session, row *command.Row, m *migration, e resp.E
 	v := ex.view
 	v.DB = m.db
 	ex.ctx.Client = s
-	v.Take(m.set)
+	v.Take(m.locks(ex.srv.ks))
 	gate := ex.replicaGates(s, row)
 	if gate == "" && ex.srv.guard.on.Load() {
 		gate = ex.guardGates(s, row)

@@ -12,11 +12,12 @@ import (
 // A transaction is what a client has queued since MULTI. EXEC takes the shards of all its commands at once, runs them
 // in order and gives its effect to the log and the replicas as one.
 type transaction struct {
-	queue  []queued
-	bytes  int  // of the arguments, for CLIENT LIST and the limits
-	failed bool // a command could not be queued: EXEC refuses
-	world  bool // a command looks at other clients: EXEC stops the world
-	db     int  // the database that the commands queued so far will have selected
+	queue   []queued
+	bytes   int  // of the arguments, for CLIENT LIST and the limits
+	failed  bool // a command could not be queued: EXEC refuses
+	world   bool // a command looks at other clients: EXEC stops the world
+	renames bool // a command may give a value to a key of another shard
+	db      int  // the database that the commands queued so far will have selected
 }
 
 type queued struct {
@@ -30,6 +31,7 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	q := queued{row: row, argv: copyArgs(argv)}
 	t.queue = append(t.queue, q)
 	t.world = t.world || row.Locks == command.World
+	t.renames = t.renames || row.Renames
 	for _, a := range argv {
 		t.bytes += len(a)
 	}
@@ -80,6 +82,9 @@ func exec(c *command.Ctx) {
 		return
 	}
 	set := ex.locksOfAll(t.queue) | s.watchedSet()
+	if ex.view.Strayed != nil {
+		set = ex.srv.ks.All()
+	}
 	if slices.ContainsFunc(t.queue, func(q queued) bool { return isFunctionCall(q.row) }) {
 		lockUnless(&ex.srv.functions.mu, ex.view.Waits, nil) // before any shard, whether or not the library needs it
 		defer ex.srv.functions.mu.Unlock()

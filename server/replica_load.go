@@ -154,7 +154,11 @@ func (srv *Server) putInPlace(ex *executor, other *keyspace.Keyspace) {
 	srv.abortCopy()
 	v := ex.view
 	v.Flushed(true)
+	away := srv.ks.Strays()
 	srv.ks.Exchange(other)
+	for h, s := range away {
+		ex.strayed(s.Key, s.Shard, srv.ks.ShardOf(h))
+	}
 	v.Flushed(false)
 	ex.after()
 	v.ResetEvents()

@@ -135,7 +135,7 @@ func (ex *executor) serveKey(k dbKey) {
 		if w == nil {
 			return
 		}
-		ex.view.Take(w.set | own)
+		ex.view.Take(ex.locksOfWaiter(w) | own)
 		if !w.done && !w.s.conn.Gone() {
 			ex.tryServe(w)
 		}

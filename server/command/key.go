@@ -254,6 +254,12 @@ func (c *Ctx) rename(src, dst []byte, onlyNew bool) bool {
 	return true
 }
 
+func renaming(name string, run func(*Ctx)) *Row {
+	r := row(name, run)
+	r.Renames = true
+	return r
+}
+
 func move(c *Ctx) {
 	key, db := c.Args.Key(), c.Args.Int32(resp.ErrNotInteger, "")
 	if !c.Args.Done() {
@@ -498,8 +504,8 @@ func init() {
 		locking("randomkey", AllOfThem, randomkey),
 		locking("keys", AllOfThem, keys),
 		locking("scan", NoneOfThem, scan),
-		row("rename", rename),
-		row("renamenx", renamenx),
+		renaming("rename", rename),
+		renaming("renamenx", renamenx),
 		row("move", move),
 		row("copy", copyKey),
 		row("expire", expireIn(1000, false)),

@@ -71,6 +71,7 @@ func (srv *Server) followConfig() {
 			b.SetKeep(c.ReplBacklogSize.Get())
 		}
 	}, "repl-backlog-size")
+	follow(func() { srv.repl.count(srv) }, "min-replicas-to-write", "min-replicas-max-lag")
 	follow(srv.setRecording, "notify-keyspace-events")
 	follow(func() { srv.access.log.SetMax(int(c.ACLLogMaxLen.Get())) }, "acllog-max-len")
 	follow(func() { srv.access.users.AllChannels = c.ACLPubsubDefault.Get() == config.PubsubAllChannels }, "acl-pubsub-default")

@@ -51,6 +51,23 @@ func TestPeerGetsNoReply(t *testing.T) {
 	}
 }
 
+// TestGoodReplicas asks for replicas that are late, then for those that there are: the next write goes by it.
+func TestGoodReplicas(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	b.follow(a)
+	c := a.dial()
+	late := replyError("NOREPLICAS Not enough good replicas to write.")
+	eventually(t, "a replica that was not heard of for 5 s", func() bool {
+		for _, p := range a.repl.list() {
+			p.heard_ms.Store(a.steady() - 5000)
+		}
+		c.want("config set min-replicas-to-write 1 min-replicas-max-lag 2", "OK")
+		return c.do("set k v") == late // it may be heard of meanwhile
+	})
+	c.want("config set min-replicas-max-lag 60", "OK")
+	c.want("set k v", "OK")
+}
+
 // TestTakeOverWaitsForTheLink has a primary ask its replica to take over while its last write is still to come: it arrives
 // by another connection.
 func TestTakeOverWaitsForTheLink(t *testing.T) {

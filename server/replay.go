@@ -144,6 +144,10 @@ func (r *replay) do(argv [][]byte, raw []byte) error {
 		return err
 	}
 	w := r.alone
+	if row.Renames && w.isFar(r, argv) {
+		r.rename(row, argv)
+		return nil
+	}
 	set := w.ex.locksOf(row, argv)
 	if row.Locks == command.NoneOfThem && row.Has(spec.Write) {
 		set = r.srv.ks.All()
@@ -157,6 +161,37 @@ func (r *replay) do(argv [][]byte, raw []byte) error {
 		time.Sleep(r.delay)
 	}
 	return nil
+}
+
+// isFar tells whether a RENAME wants a stopped world. No pack is with a worker.
+func (w *replayer) isFar(r *replay, argv [][]byte) bool {
+	v, ks := w.ex.view, r.srv.ks
+	if r.own == nil {
+		set := w.ex.shardsOf(argv[1:])
+		v.Take(set)
+		defer v.Release()
+	}
+	v.DB, v.AllLive, v.ServeExpired = r.db, true, true
+	return ks.Shards() > 1 && v.Far(argv[1], argv[2])
+}
+
+// rename does a RENAME of which the new key becomes a stray.
+func (r *replay) rename(row *command.Row, argv [][]byte) {
+	do := func(own *executor, w *replayer) {
+		own.view.Strayed = own.strayed
+		w.run(r, row, argv, r.db)
+		own.view.Strayed = nil
+	}
+	if r.own != nil {
+		do(r.own, r.alone)
+		return
+	}
+	r.srv.inWorldDo(func(ex *executor) {
+		live := ex.view.AllLive
+		do(ex, newReplayer(r.srv, ex))
+		ex.view.AllLive = live
+		ex.follow()
+	})
 }
 
 // give puts a command into the pack of its shard.

@@ -6,8 +6,8 @@ import (
 )
 
 // RENAME of a large value to a key of another shard makes that key a stray (see keyspace.Stray), which takes a stopped world and
-// is done in no time, where a copy would keep two shards for long. In a script, which cannot stop the world in its midst, and while
-// a log is loaded the value is copied.
+// is done in no time, where a copy would keep two shards for long. In a script, which cannot stop the world in its midst, the
+// value is copied.
 
 // renamesFar tells whether a request, or a transaction that is to be executed, wants that.
 func (ex *executor) renamesFar(s *session, row *command.Row, argv [][]byte) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"larder/datatypes/invariant"
 	"larder/keyspace"
 )
 
@@ -206,7 +207,8 @@ func TestRenameFarInside(t *testing.T) {
 
 // TestRenameFarIsReplicated: a replica, the log and what is renamed there.
 func TestRenameFarIsReplicated(t *testing.T) {
-	ts := straying(t, "--appendonly", "yes", "--repl-diskless-sync-delay", "0")
+	dir := t.TempDir()
+	ts := straying(t, "--appendonly", "yes", "--dir", dir, "--repl-diskless-sync-delay", "0")
 	rs := straying(t)
 	c, r := ts.dial(), rs.dial()
 	r.want("replicaof 127.0.0.1 "+ts.addr[len("127.0.0.1:"):], "OK")
@@ -227,6 +229,16 @@ func TestRenameFarIsReplicated(t *testing.T) {
 	c.want("debug loadaof", "OK")
 	if got := c.text("debug digest"); got != digest {
 		t.Errorf("loaded from the log it is %s, was %s", got, digest)
+	}
+	ts.check()
+	ts.stop()
+	ts = straying(t, "--appendonly", "yes", "--dir", dir, "--shards", "64")
+	c = ts.dial()
+	if got := c.text("debug digest"); got != digest {
+		t.Errorf("after a restart it is %s, was %s", got, digest)
+	}
+	if invariant.Enabled && ts.shardOf(to) != ts.shardOf("key") { // else it is too small while the log is loaded
+		t.Error("loaded from the log it was copied")
 	}
 	ts.check()
 	rs.check()

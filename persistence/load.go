@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -124,10 +125,10 @@ func (l *loader) run() error {
 		}
 		done, err := l.operation(op)
 		if err == nil && !done {
-			if l.crew != nil {
-				err = l.crew.give(l, op, l.next)
+			if typ := codec.TypeIn(l.res.Version, op); l.crew != nil {
+				err = l.crew.give(l, typ, l.next)
 			} else {
-				err = l.place(op, l.next)
+				err = l.place(typ, l.next)
 			}
 			l.next = noFacts
 		}
@@ -148,14 +149,32 @@ func (l *loader) header() error {
 	if b == nil {
 		return l.r.Err()
 	}
-	if string(b[:5]) != "REDIS" {
-		return ErrSignature
+	digits, valkey := bytes.CutPrefix(b, []byte(signatureValkey))
+	if !valkey {
+		var redis bool
+		if digits, redis = bytes.CutPrefix(b, []byte(signature)); !redis {
+			return ErrSignature
+		}
 	}
-	l.res.Version, _ = strconv.Atoi(string(b[5:]))
-	if l.res.Version < 1 || l.res.Version > codec.LastVersion {
+	l.res.Version, _ = strconv.Atoi(string(digits))
+	if !codec.Readable(l.res.Version) || valkey != (l.res.Version == codec.VersionValkey9) {
 		return VersionError(l.res.Version)
 	}
 	return nil
+}
+
+// How snapshots begin; the version follows.
+const (
+	signature       = "REDIS"
+	signatureValkey = "VALKEY"
+)
+
+// SignatureSize is how many bytes BeginsSnapshot looks at.
+const SignatureSize = len(signature)
+
+// BeginsSnapshot tells whether a file that begins with b is a snapshot, or has one at its beginning.
+func BeginsSnapshot(b []byte) bool {
+	return len(b) >= SignatureSize && (string(b[:SignatureSize]) == signature || string(b[:SignatureSize]) == signatureValkey[:SignatureSize])
 }
 
 // maxIdle_s is the longest time since an access that an access word can tell.
@@ -186,6 +205,15 @@ func (l *loader) operation(op byte) (done bool, err error) {
 		r.Len()
 		r.Len()
 		r.Len()
+	case codec.OpSlotImport:
+		if l.res.Version != codec.VersionValkey9 {
+			return false, nil
+		}
+		r.String()
+		for n := r.Count(2); n > 0; n-- {
+			r.Len()
+			r.Len()
+		}
 	case codec.OpAux:
 		name := string(r.String())
 		value := string(r.String())

@@ -332,6 +332,9 @@ func TestOperations(t *testing.T) {
 	file := func(version string, parts ...string) []byte {
 		return []byte("REDIS" + version + strings.Join(parts, ""))
 	}
+	valkey := func(version string, parts ...string) []byte {
+		return []byte("VALKEY" + version + strings.Join(parts, ""))
+	}
 	const end = "\xFF\x00\x00\x00\x00\x00\x00\x00\x00"
 	_, v := newKeyspace(t, 1)
 	for _, c := range []struct {
@@ -351,6 +354,14 @@ func TestOperations(t *testing.T) {
 		{file("0013"), 0, "RDB format version 13"},
 		{file("0000"), 0, "RDB format version 0"},
 		{file("00a1"), 0, "RDB format version"},
+		{valkey("080", "\xFA\x0Avalkey-ver\x059.0.0", "\xF3\x03job\x02\x00\x05\x40\x7F\x41\x00", "\xF4\x05\x01\x00", "\xFE\x00\xFB\x02\x00",
+			"\x16\x01g\x02\x01f\x01v\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01t\x01w\x00\x20\x4A\xA9\xD1\x01\x00\x00", "\x00\x01h\x01b", end), 2, ""},
+		{valkey("080", "\x17\x01g"), 0, "unknown type"},
+		{valkey("080", "\xF3\x03job\x81\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), 0, "unexpected end"},
+		{valkey("011"), 0, "RDB format version 11"},
+		{valkey("081"), 0, "RDB format version 81"},
+		{file("0080"), 0, "RDB format version 80"},
+		{file("0012", "\xF3\x03job"), 0, "unknown type"},
 		{[]byte("PARIS0010"), 0, "Wrong signature"},
 		{[]byte("REDIS"), 0, "unexpected end"},
 	} {
@@ -449,6 +460,7 @@ func FuzzLoad(f *testing.F) {
 	for version := codec.Version70; version <= codec.Version74; version++ {
 		f.Add(snapshot(f, v, options(version)))
 	}
+	f.Add([]byte("VALKEY080\xF3\x03job\x01\x00\x05\x16\x01g\x01\x01f\x01v\x00\x20\x4A\xA9\xD1\x01\x00\x00\xFF\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("REDIS0003\xFE\x00\x00\x01a\x01b\xFF"))
 	f.Add([]byte("REDIS0012\xF4\x05\x01\x00\xFB\x01\x00\x00\x01b\x01b\xFF\x00\x00\x00\x00\x00\x00\x00\x00"))
 	ks, to := newKeyspace(f, 1)

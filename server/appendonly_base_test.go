@@ -50,6 +50,36 @@ func TestBaseThatIsNoSnapshot(t *testing.T) {
 	}
 }
 
+// TestFilesOfValkey9: the server starts with a snapshot, and with a folder, as Valkey 9 writes them.
+func TestFilesOfValkey9(t *testing.T) {
+	const snapshot = "VALKEY080\xFA\x0Avalkey-ver\x059.0.0\xFE\x00\xFB\x02\x00" +
+		"\x16\x01h\x02\x01f\x01v\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01t\x01w\x00\x20\x4A\xA9\xD1\x01\x00\x00\x00\x01k\x01b" +
+		"\xFF\x00\x00\x00\x00\x00\x00\x00\x00"
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "appendonlydir")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		filepath.Join(dir, "dump.rdb"):                     snapshot,
+		filepath.Join(folder, "appendonly.aof.1.base.rdb"): snapshot,
+		filepath.Join(folder, "appendonly.aof.1.incr.aof"): "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nc\r\n",
+		filepath.Join(folder, "appendonly.aof.manifest"):   "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for appendonly, k := range map[string]string{"no": "b", "yes": "c"} {
+		ts := startServer(t, "--dir", dir, "--save", "", "--appendonly", appendonly)
+		c := ts.dial()
+		c.want("get k", k)
+		c.want("hmget h f t", []any{"v", "w"})
+		c.want("hpexpiretime h fields 2 f t", []any{int64(-1), int64(2000000000000)})
+		ts.stop()
+	}
+}
+
 // TestStartOnFullDisk: a server whose disk is full comes up with its data. Writes are refused until there is room.
 func TestStartOnFullDisk(t *testing.T) {
 	disk, dir := newBadDisk(t), t.TempDir()

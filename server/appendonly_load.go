@@ -219,9 +219,9 @@ func (ld *logLoader) file(name string, rdb bool) (tail persistence.Tail, err err
 	}
 	br := bufio.NewReaderSize(in, 64<<10)
 	from := int64(0)
-	sig, err := br.Peek(5)
+	sig, err := br.Peek(persistence.SignatureSize)
 	switch {
-	case string(sig) == "REDIS":
+	case persistence.BeginsSnapshot(sig):
 		if from, err = ld.snapshot(br, name, size); err != nil {
 			return tail, err
 		}

@@ -275,9 +275,9 @@ func (o *checkOptions) beginsWithSnapshot(path string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
-	var sig [5]byte
+	var sig [persistence.SignatureSize]byte
 	n, _ := io.ReadFull(in, sig[:])
-	return string(sig[:n]) == "REDIS", nil
+	return persistence.BeginsSnapshot(sig[:n]), nil
 }
 
 // keepRest copies what a file has behind a place to a file beside it.

@@ -17,6 +17,7 @@ func TestCheckAOFBase(t *testing.T) {
 		code int
 	}{
 		"1.base.rdb": {snapshot, 0},
+		"5.base.rdb": {"VALKEY080" + snapshot[len("REDIS0009"):], 0},
 		"2.base.rdb": {"", 1},
 		"3.base.rdb": {"*1\r\n$4\r\nPING\r\n", 1},
 		"4.base.aof": {"", 0},

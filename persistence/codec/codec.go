@@ -37,6 +37,9 @@
 // Valkey 8, 12 Redis 7.4. Version 10 has no listpack for sets, and no active time of a stream's consumers; both are
 // left out then. Fields of a hash that expire exist only since version 12; as nothing may be lost silently, a hash that has
 // such fields is written in those forms whatever the version, and older servers refuse it.
+//
+// Valkey 9 has gone its own way: its version is 80, its files begin with VALKEY080, and 22 is its form of a hash with fields
+// that expire. That is read, and never written.
 package codec
 
 import (
@@ -53,6 +56,14 @@ const (
 	Version74   = 12 // Redis 7.4
 	LastVersion = Version74
 )
+
+// VersionValkey9 is the version of Valkey 9, which is read as well.
+const VersionValkey9 = 80
+
+// Readable tells whether what is of a version can be read.
+func Readable(version int) bool {
+	return version >= 1 && version <= LastVersion || version == VersionValkey9
+}
 
 // The types of values.
 const (
@@ -81,23 +92,36 @@ const (
 	typeHashPackTTLPreGA = 23 // a listpack of triples
 	typeHashTTL          = 24 // version 12: the earliest expiry, then triples relative to it
 	typeHashPackTTL      = 25 // version 12: the earliest expiry, then a listpack of triples
+	typeHashTTLValkey    = 26 // here only, 22 in Valkey 9: triples of field, value, expiry
+	typeNone             = 8  // stands for nothing in any version
 )
+
+// TypeIn is what this package calls the type that a byte stands for in something of a version.
+func TypeIn(version int, typ byte) byte {
+	switch valkey := version == VersionValkey9; {
+	case valkey && typ == typeHashTTLPreGA:
+		return typeHashTTLValkey
+	case valkey && typ > typeHashTTLPreGA, typ >= typeHashTTLValkey:
+		return typeNone
+	}
+	return typ
+}
 
 // What stands in a file where a type of a value could.
 const (
-	OpSlotInfo     = 244 // three lengths about a slot of a cluster
-	OpFunction     = 245 // a library of functions, as a string
-	OpFunctionPre  = 246 // the same in a form that no release wrote
-	OpModuleAux    = 247
-	OpIdle         = 248 // of the next key: seconds since its last access
-	OpFreq         = 249 // of the next key: its LFU counter, one byte
-	OpAux          = 250 // a name and a value about the file
-	OpResizeDB     = 251 // how many keys come, and how many of them expire
-	OpExpireMs     = 252 // of the next key: 8 bytes, Unix milliseconds
-	OpExpire       = 253 // of the next key: 4 bytes, Unix seconds
-	OpSelectDB     = 254
-	OpEOF          = 255
-	firstOperation = OpSlotInfo
+	OpSlotImport  = 243 // Valkey 9: slots that a cluster's node was being given: a name, and pairs of lengths
+	OpSlotInfo    = 244 // three lengths about a slot of a cluster
+	OpFunction    = 245 // a library of functions, as a string
+	OpFunctionPre = 246 // the same in a form that no release wrote
+	OpModuleAux   = 247
+	OpIdle        = 248 // of the next key: seconds since its last access
+	OpFreq        = 249 // of the next key: its LFU counter, one byte
+	OpAux         = 250 // a name and a value about the file
+	OpResizeDB    = 251 // how many keys come, and how many of them expire
+	OpExpireMs    = 252 // of the next key: 8 bytes, Unix milliseconds
+	OpExpire      = 253 // of the next key: 4 bytes, Unix seconds
+	OpSelectDB    = 254
+	OpEOF         = 255
 )
 
 // How a list's node is stored.
@@ -144,7 +168,7 @@ var kinds = [...]datatypes.Type{
 	typeZSetListpack: 1 + datatypes.TypeZSet,
 	typeHash:         1 + datatypes.TypeHash, typeHashZipmap: 1 + datatypes.TypeHash, typeHashZiplist: 1 + datatypes.TypeHash,
 	typeHashListpack: 1 + datatypes.TypeHash, typeHashTTL: 1 + datatypes.TypeHash, typeHashPackTTL: 1 + datatypes.TypeHash,
-	typeHashTTLPreGA: 1 + datatypes.TypeHash, typeHashPackTTLPreGA: 1 + datatypes.TypeHash,
+	typeHashTTLPreGA: 1 + datatypes.TypeHash, typeHashPackTTLPreGA: 1 + datatypes.TypeHash, typeHashTTLValkey: 1 + datatypes.TypeHash,
 	typeStream: 1 + datatypes.TypeStream, typeStream2: 1 + datatypes.TypeStream, typeStream3: 1 + datatypes.TypeStream,
 }
 

@@ -28,17 +28,29 @@ func (w *Writer) Dump(t datatypes.Type, env *datatypes.Env, h datatypes.Holder) 
 	return w.buf
 }
 
+// footer is the version that a payload says it is of. sound is false if that cannot be read, or if the checksum is wrong.
+// unchecked leaves the checksum out.
+func footer(payload []byte, unchecked bool) (version int, sound bool) {
+	n := len(payload) - footerBytes
+	if n < 0 {
+		return 0, false
+	}
+	version = int(binary.LittleEndian.Uint16(payload[n:]))
+	if version != 0 && !Readable(version) {
+		return 0, false
+	}
+	return version, unchecked || CRC64(0, payload[:n+2]) == binary.LittleEndian.Uint64(payload[n+2:])
+}
+
 // OpenDump checks the footer of a payload as DUMP replies it and makes the reader stand behind the type byte, which it
 // returns. unchecked leaves the checksum out.
 func (r *Reader) OpenDump(payload []byte, unchecked bool) (typ byte, err error) {
+	version, sound := footer(payload, unchecked)
+	if !sound {
+		return 0, ErrPayload
+	}
 	n := len(payload) - footerBytes
-	if n < 0 || binary.LittleEndian.Uint16(payload[n:]) > LastVersion {
-		return 0, ErrPayload
-	}
-	if !unchecked && CRC64(0, payload[:n+2]) != binary.LittleEndian.Uint64(payload[n+2:]) {
-		return 0, ErrPayload
-	}
 	r.ReadBytes(payload[:n:n])
-	typ = r.Byte()
+	typ = TypeIn(version, r.Byte())
 	return typ, r.err
 }

@@ -28,11 +28,10 @@ var (
 
 // RestoreFunctions reads what DumpFunctions, or a Redis, has written. unchecked leaves the checksum out.
 func RestoreFunctions(payload []byte, unchecked bool) (codes [][]byte, err error) {
-	n := len(payload) - footerBytes
-	if n < 0 || binary.LittleEndian.Uint16(payload[n:]) > LastVersion ||
-		!unchecked && CRC64(0, payload[:n+2]) != binary.LittleEndian.Uint64(payload[n+2:]) {
+	if _, sound := footer(payload, unchecked); !sound {
 		return nil, errFunctionPayload
 	}
+	n := len(payload) - footerBytes
 	var r Reader
 	r.ReadBytes(payload[:n:n])
 	for r.Pos() < int64(n) {

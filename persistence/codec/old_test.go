@@ -312,6 +312,95 @@ func TestOldForms(t *testing.T) {
 	}
 }
 
+// What Valkey 9 has dumped is read: its hashes with times have the type byte of a form of Redis, and everything behind that is
+// neither's.
+func TestValkeyForms(t *testing.T) {
+	env := newEnv(t)
+	payload := func(version uint16, typ byte, body func(w *Writer)) []byte {
+		w := NewWriter(nil, Options{Version: Version70})
+		w.Byte(typ)
+		body(w)
+		w.buf = binary.LittleEndian.AppendUint16(w.buf, version)
+		w.Fixed64(CRC64(0, w.buf))
+		return w.buf
+	}
+	hash := func(fields ...int64) func(w *Writer) {
+		return func(w *Writer) {
+			w.Len(uint64(len(fields)))
+			for i, at := range fields {
+				w.String(fmt.Appendf(nil, "f%d", i))
+				w.String(fmt.Appendf(nil, "%d", i*1000))
+				w.Fixed64(uint64(at))
+			}
+		}
+	}
+	many := make([]int64, 40)
+	var lines []string
+	for i := range many {
+		many[i] = -1
+		want := int64(0)
+		if i%3 == 0 {
+			many[i], want = 2000000000000+int64(i), 2000000000000+int64(i)
+		}
+		lines = append(lines, fmt.Sprintf(`"f%d" "%d" %d`, i, i*1000, want))
+	}
+	slices.Sort(lines)
+	for _, c := range []struct {
+		payload []byte
+		want    []string // nil: refused
+	}{
+		{payload(VersionValkey9, 22, hash(-1, 2000000000000)), []string{`"f0" "0" 0`, `"f1" "1000" 2000000000000`}},
+		{payload(VersionValkey9, 22, hash(0, 1<<50)), []string{`"f0" "0" 1`, fmt.Sprintf(`"f1" "1000" %d`, int64(lastExpiry))}},
+		{payload(VersionValkey9, 22, hash(many...)), lines},
+		{payload(VersionValkey9, typeHash, func(w *Writer) { w.Len(1); w.String([]byte("a")); w.String([]byte("b")) }), []string{`"a" "b" 0`}},
+		{payload(VersionValkey9, 23, hash(-1)), nil},
+		{payload(VersionValkey9, typeHashTTL, hash(-1)), nil},
+		{payload(VersionValkey9, typeHashTTLValkey, hash(-1)), nil},
+		{payload(Version74, typeHashTTLValkey, hash(-1)), nil},
+		{payload(VersionValkey9-1, typeString, func(w *Writer) { w.String([]byte("a")) }), nil},
+		{payload(VersionValkey9+1, typeString, func(w *Writer) { w.String([]byte("a")) }), nil},
+		{payload(VersionValkey9, 22, func(w *Writer) { hash(-1, -1)(w); w.buf = w.buf[:len(w.buf)-1] }), nil},
+		{payload(VersionValkey9, 22, func(w *Writer) {
+			w.Len(2)
+			for range 2 {
+				w.String([]byte("a"))
+				w.String([]byte("b"))
+				w.Fixed64(1)
+			}
+		}), nil},
+	} {
+		var r Reader
+		typ, err := r.OpenDump(c.payload, false)
+		v := &value{env: env, t: datatypes.TypeHash}
+		if _, ok := KindOf(typ); err == nil && !ok {
+			err = fmt.Errorf("type %d", typ)
+		}
+		if err == nil {
+			err = r.Value(typ, env, &v.h)
+		}
+		if c.want == nil {
+			if err == nil {
+				t.Errorf("% x is %q", c.payload, v.content())
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", c.want, err)
+			continue
+		}
+		if got := v.content(); !slices.Equal(got, c.want) {
+			t.Errorf("%q\nnot\n%q", got, c.want)
+		}
+		if err := v.check(); err != nil {
+			t.Errorf("%q: %v", c.want, err)
+		}
+	}
+	codes, err := RestoreFunctions(payload(VersionValkey9, OpFunction, func(w *Writer) { w.String([]byte("code")) }), false)
+	if err != nil || len(codes) != 1 || string(codes[0]) != "code" {
+		t.Errorf("functions: %q, %v", codes, err)
+	}
+}
+
 // Every single byte of a ziplist and a zipmap counts: a change is refused or gives another sequence, and nothing breaks.
 func TestDamagedZiplists(t *testing.T) {
 	env := newEnv(t)

@@ -41,6 +41,8 @@ func (r *Reader) body(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		r.readHash(env, h)
 	case typeHashTTL, typeHashTTLPreGA:
 		r.readHashTTL(typ, env, h)
+	case typeHashTTLValkey:
+		r.readHashTTLValkey(env, h)
 	case typeHashPackTTL, typeHashPackTTLPreGA:
 		if typ == typeHashPackTTL {
 			r.Fixed64() // the earliest expiry, which stands in the listpack too
@@ -292,6 +294,29 @@ func (r *Reader) readHashTTL(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		if !created {
 			r.corrupt("a field twice")
 			return
+		}
+	}
+}
+
+// readHashTTLValkey reads a hash as Valkey 9 writes it: an expiry is a fixed number, -1 for none, and may lie further ahead
+// than Redis allows.
+func (r *Reader) readHashTTLValkey(env *datatypes.Env, h datatypes.Holder) {
+	x := &r.hash
+	x.Bind(env, h)
+	n := r.Count(10)
+	x.Hint(n)
+	for range n {
+		name := r.hold(r.String())
+		value := r.String()
+		if !r.room(env, len(name)+len(value)) {
+			return
+		}
+		if !x.Set(name, value, 0) {
+			r.corrupt("a field twice")
+			return
+		}
+		if at := int64(r.Fixed64()); at != -1 && r.err == nil {
+			x.SetExpire(name, min(max(at, 1), lastExpiry), 0)
 		}
 	}
 }

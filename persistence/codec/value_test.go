@@ -489,7 +489,7 @@ func TestLongItems(t *testing.T) {
 func TestRefused(t *testing.T) {
 	env := newEnv(t)
 	for _, b := range [][]byte{
-		{}, {typeModule}, {typeModulePreGA}, {8}, {26}, {200},
+		{}, {typeModule}, {typeModulePreGA}, {8}, {27}, {200},
 		{typeString, 0xC4}, {typeString, 0x83, 1, 1}, {typeString, strLZF, 1, 0x80, 0xFF, 0xFF, 0xFF, 0xFF, 0},
 		{typeString, len64, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1},
 		{typeSet, 2, 1, 'a', 1, 'a'}, {typeSet, 2, strInt8, 5, 1, '5'}, {typeHash, 2, 1, 'a', 1, 'b', 1, 'a', 1, 'c'},

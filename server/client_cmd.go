@@ -116,7 +116,7 @@ func clientType(name []byte) (class, bool) {
 		return classReplica, true
 	case command.EqualFold(name, "PUBSUB"):
 		return classPubSub, true
-	case command.EqualFold(name, "MASTER"):
+	case command.EqualFold(name, "MASTER"), command.EqualFold(name, "PRIMARY"):
 		return classMaster, true
 	}
 	return 0, false

@@ -176,6 +176,22 @@ func TestSnapshotOnly(t *testing.T) {
 	}
 }
 
+// TestClientTypePrimary: a replica's link is of the type that Redis calls master, and Valkey primary.
+func TestClientTypePrimary(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	b.follow(a)
+	c := b.dial()
+	want := c.text("client list type master")
+	if !strings.Contains(want, "flags=M") {
+		t.Fatalf("the link is not listed: %q", want)
+	}
+	if got := c.text("client list type primary"); !strings.Contains(got, "flags=M") || strings.Count(got, "\n") != 1 {
+		t.Errorf("by the other name: %q", got)
+	}
+	c.want("client kill type primary", 1)
+	a.dial().want("client kill type primary", 0)
+}
+
 // Who understands redirections is told by a replica where the primary is, unless it says that it reads there.
 func TestRedirections(t *testing.T) {
 	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-sync-delay", "0")

@@ -54,6 +54,10 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 			return
 		}
 		s.enqueue(row, argv)
+		if s.multi.size() > int(ex.srv.conf.ClientQueryBufferLimit.Get()) {
+			ex.overflow(s)
+			return
+		}
 		ex.afterReply(s)
 		return
 	}

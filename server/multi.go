@@ -14,6 +14,7 @@ import (
 type transaction struct {
 	queue   []queued
 	bytes   int  // of the arguments, for CLIENT LIST and the limits
+	words   int  // how many arguments that is
 	failed  bool // a command could not be queued: EXEC refuses
 	world   bool // a command looks at other clients: EXEC stops the world
 	renames bool // a command may give a value to a key of another shard
@@ -32,10 +33,17 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	t.queue = append(t.queue, q)
 	t.world = t.world || row.Locks == command.World
 	t.renames = t.renames || row.Renames
+	t.words += len(argv)
 	for _, a := range argv {
 		t.bytes += len(a)
 	}
 	s.reply(func(w *resp.Writer) { w.Simple("QUEUED") })
+}
+
+// size is what a transaction takes, in bytes: of many short commands most is not their arguments.
+func (t *transaction) size() int {
+	const word, command = 24, 32
+	return t.bytes + t.words*word + len(t.queue)*command
 }
 
 // failTransaction makes the EXEC of a client whose command was refused fail.

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestResetForgetsWriteSafety: a connection that comes out of a pool is as new.
@@ -35,5 +39,51 @@ func TestTransactionsAreRefusedAsAWhole(t *testing.T) {
 	ts.saver.failed.Store(false)
 	if got := c.do("EXISTS a"); got != int64(0) {
 		t.Errorf("there are %v keys", got)
+	}
+}
+
+// TestLongTransactions queues more than client-query-buffer-limit since MULTI, in long commands and in many short ones: the
+// connection is closed. What is below it runs.
+func TestLongTransactions(t *testing.T) {
+	ts := startServer(t, "--client-query-buffer-limit", "1mb")
+	for name, x := range map[string]struct {
+		request string
+		most    int // that may be queued
+	}{
+		"long":  {"SET k " + strings.Repeat("x", 60_000) + "\r\n", 20},
+		"short": {"PING\r\n", 20_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := ts.dial()
+			c.want("multi", "OK")
+			go io.WriteString(c.nc, strings.Repeat(x.request, 2*x.most)) // it fails when the connection is closed
+			c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+			b, err := io.ReadAll(c.r)
+			if errors.Is(err, os.ErrDeadlineExceeded) || strings.Count(string(b), "+QUEUED") > x.most {
+				t.Errorf("%d commands are queued: %v", strings.Count(string(b), "+QUEUED"), err)
+			}
+			d := ts.dial()
+			d.want("multi", "OK")
+			for range x.most / 4 {
+				if _, err := io.WriteString(d.nc, x.request); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range x.most / 4 {
+				if got := d.read(); got != "QUEUED" {
+					t.Fatalf("%v", got)
+				}
+			}
+			if got := d.list("exec"); len(got) != x.most/4 {
+				t.Errorf("%d commands have run", len(got))
+			}
+		})
+	}
+	c := ts.dial()
+	if n := c.number("stats", "client_query_buffer_limit_disconnections"); n != 2 {
+		t.Errorf("INFO says that %d were closed", n)
+	}
+	if n := ts.logged("Closing client that reached max query buffer length"); n != 2 {
+		t.Errorf("it stands in the log %d times", n)
 	}
 }

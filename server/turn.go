@@ -256,14 +256,19 @@ func (ex *executor) runBatch() {
 // protocolError ends a connection whose bytes are no requests.
 func (ex *executor) protocolError(s *session, e resp.Error) {
 	if e == "overflow" {
-		ex.srv.stats.queryBufferKills.Add(1)
-		ex.srv.log.Warn("Closing client that reached max query buffer length", zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()))
-		s.conn.Close(netloop.ErrKilled)
+		ex.overflow(s)
 		return
 	}
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	ex.depart(s)
+}
+
+// overflow ends a connection that has sent more than client-query-buffer-limit without anything having run.
+func (ex *executor) overflow(s *session) {
+	ex.srv.stats.queryBufferKills.Add(1)
+	ex.srv.log.Warn("Closing client that reached max query buffer length", zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()))
+	s.conn.Close(netloop.ErrKilled)
 }
 
 // TurnEnd runs before the turn's output is sent.

@@ -8,7 +8,8 @@
 //	larder help [command]                                     what there is, with examples
 //
 // It takes the place of redis-server where that is called: `larder /etc/redis/redis.conf --port 7000` serves, and so
-// does the binary under the name redis-server, whatever its arguments.
+// does the binary under the name redis-server or valkey-server, whatever its arguments. Under the names of their tools for files it
+// checks files.
 //
 // main.go decides which command is meant, serve.go runs the server and is the one place where configuration, log,
 // process and server meet; daemon.go, notify.go, oomscore_*.go, pages_*.go and title*.go are what the system wants of a
@@ -39,9 +40,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if isRedisServer(args[0]) {
 		return asRedisServer(args, stdin, stdout, stderr)
 	}
+	if isSentinel(args[0]) {
+		fmt.Fprintf(stderr, "%s: Larder is no sentinel. A real one can watch it, and a failover group needs none: its members\n"+
+			"answer what clients ask a sentinel, at sentinel-port. \"larder help\" tells more.\n", filepath.Base(args[0]))
+		return 1
+	}
 	root := rootCommand(args[0], stdin, stdout, stderr)
+	kind := checks(args[0])
 	args = args[1:]
-	if meansServe(root, args) {
+	if kind != "" {
+		args = append([]string{"check", kind}, args...)
+	} else if meansServe(root, args) {
 		args = append([]string{"serve"}, args...)
 	}
 	root.SetArgs(args)
@@ -57,9 +66,27 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// isRedisServer tells whether the program was called under that name.
-func isRedisServer(program string) bool {
-	return strings.HasPrefix(filepath.Base(program), "redis-server")
+// isRedisServer tells whether the program was called under that name, or Valkey's.
+func isRedisServer(program string) bool { return calledAs(program, "server") }
+
+// isSentinel tells whether the program was called as what looks after servers.
+func isSentinel(program string) bool { return calledAs(program, "sentinel") }
+
+// checks is which files the program looks at under the name that it was called under; "" if it is none of those.
+func checks(program string) string {
+	for _, kind := range []string{"rdb", "aof"} {
+		if calledAs(program, "check-"+kind) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// calledAs tells whether the program was called under the name of a tool of Redis or Valkey. Their packages have one binary
+// under several names, and so has who puts this one in its place.
+func calledAs(program, tool string) bool {
+	name := filepath.Base(program)
+	return strings.HasPrefix(name, "redis-"+tool) || strings.HasPrefix(name, "valkey-"+tool)
 }
 
 // exitCode ends the program with a code other than 0, after everything that there was to say has been said.

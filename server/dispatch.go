@@ -98,7 +98,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.mayGrow(row) {
+	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.has(row, spec.DenyOOM) {
 		return resp.ErrOOM
 	}
 	if s.has(row, spec.Write) || row.Name == "ping" {
@@ -154,11 +154,6 @@ func (s *session) has(row *command.Row, flag spec.Flags) bool {
 func (s *session) lacks(row *command.Row, flag spec.Flags) bool {
 	return !row.Has(flag) || s.multi != nil && row.Name == "exec" &&
 		slices.ContainsFunc(s.multi.queue, func(q queued) bool { return !q.row.Has(flag) })
-}
-
-// mayGrow tells whether a request may need memory: what is queued needs it in any case.
-func (s *session) mayGrow(row *command.Row) bool {
-	return s.multi != nil && !runsInMulti(row) || s.has(row, spec.DenyOOM)
 }
 
 // runsInMulti tells which commands are not queued inside a transaction.

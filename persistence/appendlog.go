@@ -96,24 +96,15 @@ type LogOptions struct {
 	Every    time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
 	From     int64                        // position that the log begins at: where the one before it has ended
 	Stall    time.Duration                // after which a write that is not done is said to be stalled; 0 is 10 ms
+	Big      Buffers                      // for units of more than a megabyte; nil is the Go heap
 }
 
 const (
-	chunkMax  = 1 << 20         // bytes of units that are written at once; one unit may be longer
-	chunkKept = 64 << 10        // memory that a chunk keeps for the next time
 	sumEvery  = 16 << 10        // bytes of log for each checksum line
 	sumIdle   = 5 * time.Second // and at rest after so long
 	kickAbove = 256 << 10       // bytes that wait without a Kick
 	slowSync  = 2 * time.Second // a wait for the disk that is counted as delayed
 )
-
-type logChunk struct {
-	file *LogFile
-	data []byte
-	size int64 // of what was appended
-	end  int64
-	last bool // nothing more comes for file
-}
 
 // NewAppendLog starts a log into a file. Close has to follow.
 func NewAppendLog(file *LogFile, o LogOptions) *AppendLog {
@@ -174,35 +165,6 @@ func (l *AppendLog) Append(p []byte) (end int64) {
 		l.Kick()
 	}
 	return end
-}
-
-func (l *AppendLog) add(p, more []byte) {
-	n := len(p) + len(more)
-	var c *logChunk
-	if k := len(l.queue); k > 0 && l.queue[k-1].file == l.file && len(l.queue[k-1].data)+n <= chunkMax {
-		c = l.queue[k-1]
-	} else {
-		c = l.newChunk()
-		l.queue = append(l.queue, c)
-	}
-	if n > chunkMax { // once for all, with a checksum line
-		c.data = withRoom(c.data, n+logLine)
-	}
-	c.data = append(append(c.data, p...), more...)
-	l.end += int64(n)
-	c.end = l.end
-	c.size += int64(n)
-	l.pending.Add(int64(n))
-}
-
-func (l *AppendLog) newChunk() *logChunk {
-	if n := len(l.free); n > 0 {
-		c := l.free[n-1]
-		l.free = l.free[:n-1]
-		*c = logChunk{file: l.file, data: c.data[:0]}
-		return c
-	}
-	return &logChunk{file: l.file}
 }
 
 // Kick has everything that was appended written.
@@ -415,6 +377,7 @@ func (l *AppendLog) writeBatch(batch []*logChunk) {
 			l.mu.Unlock()
 		}
 		if !l.writeFile(l.writing, batch[:n]) {
+			l.recycle(batch)
 			return // the log ends, and the disk does not want
 		}
 		if batch[n-1].last {
@@ -433,7 +396,11 @@ func (l *AppendLog) writeBatch(batch []*logChunk) {
 func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 	outs := make([][]byte, len(chunks))
 	for i, c := range chunks {
-		f.finish(c)
+		plain := c.data
+		if f.finish(c); c.big && f.seal != nil {
+			l.opt.Big.Put(plain)
+			c.big = false
+		}
 		outs[i] = c.data
 	}
 	end := chunks[len(chunks)-1].end
@@ -556,20 +523,6 @@ func (l *AppendLog) finish() {
 	l.moved.Broadcast()
 	l.mu.Unlock()
 	signal(l.syncWake)
-}
-
-func (l *AppendLog) recycle(chunks []*logChunk) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range chunks {
-		if cap(c.data) > chunkKept {
-			c.data = nil
-		}
-		c.file = nil
-		if len(l.free) < 8 {
-			l.free = append(l.free, c)
-		}
-	}
 }
 
 // advance moves Synced forward and tells who waits.

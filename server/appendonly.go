@@ -14,6 +14,7 @@ import (
 	"larder/persistence"
 	"larder/server/command"
 	"larder/server/config"
+	"larder/server/netloop"
 	"larder/server/resp"
 )
 
@@ -79,6 +80,7 @@ func (srv *Server) logOptions() persistence.LogOptions {
 		Advanced: srv.logAdvanced,
 		Report:   srv.logReport,
 		From:     srv.aof.last.Load(),
+		Big:      netloop.NewBig(),
 	}
 }
 

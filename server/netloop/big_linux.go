@@ -10,7 +10,8 @@ import (
 // copied, and are gone when they are given back, not at some later collection.
 type bigBuffers struct{}
 
-func newBig() resp.Big { return bigBuffers{} }
+// NewBig makes what loops take their large buffers from. Any goroutine may use it.
+func NewBig() resp.Big { return bigBuffers{} }
 
 func (bigBuffers) Get(n int) []byte {
 	b, err := unix.Mmap(-1, 0, bigSize(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)

@@ -44,7 +44,7 @@ type Loop struct {
 
 func (e *Engine) newLoop(index int, portable bool) *Loop {
 	l := &Loop{Index: index, eng: e, h: e.handler, portable: portable, kick: make(chan struct{}, 1), now: time.Now()}
-	l.pool.Big = newBig()
+	l.pool.Big = NewBig()
 	return l
 }
 

@@ -30,8 +30,8 @@ func (l *Loop) main() {
 	l.mainPortable()
 }
 
-// newBig leaves large buffers to the Go heap.
-func newBig() resp.Big { return nil }
+// NewBig leaves large buffers to the Go heap.
+func NewBig() resp.Big { return nil }
 
 func localAddr(int) netip.AddrPort { return netip.AddrPort{} }
 

@@ -66,7 +66,7 @@ func command(rnd *rand.Rand) string {
 	few := func(kind string) string { return fmt.Sprintf("%s:%d", kind, rnd.IntN(20)) } // these become large
 	val := func() string { return strings.Repeat("x", 1+rnd.IntN(1<<rnd.IntN(11))) }
 	num := func() string { return fmt.Sprint(rnd.IntN(100000)) }
-	switch rnd.IntN(34) {
+	switch rnd.IntN(35) {
 	case 0, 1, 2:
 		return "SET " + key("s") + " " + val()
 	case 3, 4:
@@ -115,6 +115,9 @@ func command(rnd *rand.Rand) string {
 		return "EVAL return{redis.call('incr',KEYS[1]),redis.call('lpush',KEYS[2],ARGV[1])} 2 " + key("n") + " " + few("l") + " " + val()
 	case 32:
 		return "SETBIT " + few("b") + " " + num() + " 1"
+	case 33:
+		kind := []string{"l", "h", "t", "z", "x"}[rnd.IntN(5)]
+		return "RENAME " + few(kind) + " " + few(kind)
 	}
 	return "PFADD " + few("p") + " " + num()
 }

@@ -174,7 +174,7 @@ func (s *Store) Get(patterns ...string) []Pair {
 			if !r.Hidden && glob.Match([]byte(pattern), []byte(r.Name), true) {
 				add(r.Name, r)
 			}
-			if !r.Hidden && r.Alias != "" && glob.Match([]byte(pattern), []byte(r.Alias), true) {
+			if !r.Hidden && r.Alias != "" && !r.quiet && glob.Match([]byte(pattern), []byte(r.Alias), true) {
 				add(r.Alias, r)
 			}
 		}

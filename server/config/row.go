@@ -19,6 +19,7 @@ type Row struct {
 	Multi       bool   // takes several arguments
 	NoEffect    string // why setting it changes nothing; "" for a directive that works
 
+	quiet  bool // the alias is answered to its name only, and to no pattern: clients set all that they are shown
 	own    bool // Larder's: CONFIG SET to the value it has is fine even when immutable
 	always bool // listeners hear of every CONFIG SET, since what the value names may have changed
 
@@ -43,6 +44,7 @@ func (r *Row) Default() string { return r.format(r.def) }
 // The methods below complete a row in the tables, so that a row reads as one sentence.
 
 func (r *Row) alias(name string) *Row       { r.Alias = name; return r }
+func (r *Row) quietAlias(name string) *Row  { r.Alias, r.quiet = name, true; return r }
 func (r *Row) immutable() *Row              { r.Immutable = true; return r }
 func (r *Row) protected() *Row              { r.Protected = true; return r }
 func (r *Row) denyLoading() *Row            { r.DenyLoading = true; return r }

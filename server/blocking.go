@@ -37,7 +37,7 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	c := &ex.ctx
 	w := &waiter{s: s, row: row, db: s.db, since: ex.now, timeout: c.Wait.Timeout, onNoKey: c.Wait.OnNoKey, at: -1}
 	if c.Wait.Deadline_ms != 0 {
-		w.end_ms = ex.steady() + c.Wait.Deadline_ms - c.Now
+		w.end_ms = ex.srv.steady() + c.Wait.Deadline_ms - c.Now + 1 // the millisecond has begun before
 	}
 	if c.Wait.Argv != nil {
 		argv = c.Wait.Argv

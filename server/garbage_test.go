@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,8 @@ func TestLongValuesLeaveNothingBehind(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs an arena with room for it, which the race detector's has not")
 	}
+	debug.FreeOSMemory() // what other tests have left
+	before := goHeapHeld()
 	ts := startServer(t, "--appendonly", "yes", "--appendfsync", "no")
 	c := ts.dial()
 	const size = 100 << 20
@@ -67,5 +70,5 @@ func TestLongValuesLeaveNothingBehind(t *testing.T) {
 	if _, err := io.ReadFull(c.nc, ok); err != nil || string(ok) != "+OK\r\n" {
 		t.Fatalf("reply %q, %v", ok, err)
 	}
-	eventually(t, "the end of the buffers", func() bool { return goHeapHeld() < size })
+	eventually(t, "the end of the buffers", func() bool { return goHeapHeld() < before+size })
 }

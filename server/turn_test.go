@@ -65,7 +65,7 @@ func TestLittleGoesFirst(t *testing.T) {
 		c.want("ping", "PONG")
 	}
 	const n = 1000
-	sleeper.send("debug sleep 0.5")
+	sleeper.send("debug sleep 1.5") // long enough for a busy machine to bring what follows
 	if _, err := io.WriteString(much.nc, strings.Repeat("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$4\r\nmuch\r\n", n)); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestLittleThatTakesLong(t *testing.T) {
 		c.want("ping", "PONG")
 	}
 	const n, pings = 3000, 150
-	sleeper.send("debug sleep 0.5")
+	sleeper.send("debug sleep 1.5") // long enough for a busy machine to bring what follows
 	if _, err := io.WriteString(much.nc, strings.Repeat("PING\r\n", n)); err != nil {
 		t.Fatal(err)
 	}

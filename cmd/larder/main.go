@@ -32,7 +32,10 @@ import (
 
 func main() {
 	freeTitle()
-	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	end := profile()
+	code := run(os.Args, os.Stdin, os.Stdout, os.Stderr)
+	end()
+	os.Exit(code)
 }
 
 // run is the program with its surroundings as arguments; it returns the exit code.

@@ -71,7 +71,7 @@ func run(long time.Duration, seed uint64, memory string, workers int) (bad bool,
 	}
 	defer server.Stop()
 	s := &soak{server: server, seed: seed, stop: make(chan struct{}), wrong: map[string]int{}, command: map[string]int{}}
-	before, err := s.look()
+	before, err := s.settled()
 	if err != nil {
 		return false, err
 	}
@@ -162,6 +162,19 @@ func (s *soak) look() (st state, err error) {
 	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.server.PID()))
 	st.descriptors = len(fds)
 	return st, nil
+}
+
+// settled is look when the server has begun all that it always does.
+func (s *soak) settled() (st state, err error) {
+	for same := 0; same < 20 && err == nil; s.pause(50 * time.Millisecond) {
+		last := st
+		if st, err = s.look(); st.goroutines == last.goroutines && st.descriptors == last.descriptors {
+			same++
+		} else {
+			same = 0
+		}
+	}
+	return st, err
 }
 
 func (s *soak) line(at time.Duration) {

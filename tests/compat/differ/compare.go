@@ -18,7 +18,7 @@ var rules = map[string]equal{
 	// Elements come in an order that the server chooses.
 	"SMEMBERS": anyOrder, "SINTER": anyOrder, "SUNION": anyOrder, "SDIFF": anyOrder, "KEYS": anyOrder, "HKEYS": anyOrder, "HVALS": anyOrder,
 	"HGETALL": pairsAnyOrder,
-	"SCAN":    scanAnyOrder, "SSCAN": scanAnyOrder, "HSCAN": hscan, "ZSCAN": scanPairs,
+	"SCAN":    scanAnyOrder, "SSCAN": scanAnyOrder, "HSCAN": scanPairs, "ZSCAN": scanPairs,
 	"SORT": sorted, "SORT_RO": sorted,
 	"GEOSEARCH": geoSorted, "GEORADIUS": geoSorted, "GEORADIUS_RO": geoSorted, "GEORADIUSBYMEMBER": geoSorted,
 	// The server chooses at random.
@@ -96,13 +96,12 @@ func scanned(args []string, a, b wire.Value, inner equal) bool {
 
 func scanAnyOrder(args []string, a, b wire.Value) bool { return scanned(args, a, b, anyOrder) }
 
-func scanPairs(args []string, a, b wire.Value) bool { return scanned(args, a, b, pairsAnyOrder) }
-
-func hscan(args []string, a, b wire.Value) bool {
-	if hasWord(args, "NOVALUES") {
+// scanPairs is for what has pairs, of which the second ones may not be wanted.
+func scanPairs(args []string, a, b wire.Value) bool {
+	if hasWord(args, "NOVALUES") || hasWord(args, "NOSCORES") {
 		return scanAnyOrder(args, a, b)
 	}
-	return scanPairs(args, a, b)
+	return scanned(args, a, b, pairsAnyOrder)
 }
 
 func hasWord(args []string, word string) bool {

@@ -37,12 +37,10 @@ func (r *Reader) body(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		r.readSet(env, h)
 	case typeZSet, typeZSet2:
 		r.readZSet(typ, env, h)
-	case typeHash:
-		r.readHash(env, h)
+	case typeHash, typeHashTTLValkey:
+		r.readHash(typ, env, h)
 	case typeHashTTL, typeHashTTLPreGA:
 		r.readHashTTL(typ, env, h)
-	case typeHashTTLValkey:
-		r.readHashTTLValkey(env, h)
 	case typeHashPackTTL, typeHashPackTTLPreGA:
 		if typ == typeHashPackTTL {
 			r.Fixed64() // the earliest expiry, which stands in the listpack too
@@ -242,10 +240,16 @@ func (r *Reader) textScore() float64 {
 	}
 }
 
-func (r *Reader) readHash(env *datatypes.Env, h datatypes.Holder) {
+// readHash reads a hash without expiries, or one of Valkey 9: behind each value stands a fixed number, -1 for none, that may lie
+// further ahead than Redis allows.
+func (r *Reader) readHash(typ byte, env *datatypes.Env, h datatypes.Holder) {
 	x := &r.hash
 	x.Bind(env, h)
-	n := r.Count(2)
+	least := 2 // bytes of a field
+	if typ == typeHashTTLValkey {
+		least += 8
+	}
+	n := r.Count(least)
 	x.Hint(n)
 	for range n {
 		name := r.hold(r.String())
@@ -256,6 +260,12 @@ func (r *Reader) readHash(env *datatypes.Env, h datatypes.Holder) {
 		if !x.Set(name, value, 0) {
 			r.corrupt("a field twice")
 			return
+		}
+		if typ != typeHashTTLValkey {
+			continue
+		}
+		if at := int64(r.Fixed64()); at != -1 && r.err == nil {
+			x.SetExpire(name, min(max(at, 1), lastExpiry), 0)
 		}
 	}
 }
@@ -294,29 +304,6 @@ func (r *Reader) readHashTTL(typ byte, env *datatypes.Env, h datatypes.Holder) {
 		if !created {
 			r.corrupt("a field twice")
 			return
-		}
-	}
-}
-
-// readHashTTLValkey reads a hash as Valkey 9 writes it: an expiry is a fixed number, -1 for none, and may lie further ahead
-// than Redis allows.
-func (r *Reader) readHashTTLValkey(env *datatypes.Env, h datatypes.Holder) {
-	x := &r.hash
-	x.Bind(env, h)
-	n := r.Count(10)
-	x.Hint(n)
-	for range n {
-		name := r.hold(r.String())
-		value := r.String()
-		if !r.room(env, len(name)+len(value)) {
-			return
-		}
-		if !x.Set(name, value, 0) {
-			r.corrupt("a field twice")
-			return
-		}
-		if at := int64(r.Fixed64()); at != -1 && r.err == nil {
-			x.SetExpire(name, min(max(at, 1), lastExpiry), 0)
 		}
 	}
 }

@@ -116,6 +116,9 @@ func run(o options, printf func(string, ...any)) (differences int, err error) {
 			return numbersWithin(a, b, 0) || sameNumbersAnyOrder(args, a, b)
 		}})
 	}
+	if pairs[0][0].a.valkey || pairs[0][0].b.valkey {
+		known = append(known, valkeyKnown...)
+	}
 	r := &runner{options: o, printf: printf, began: time.Now(), tally: pairs[0][0].tally}
 	plays := func(name string) bool {
 		return wanted.MatchString(name) && (name != byBlocks || o.limitsA == o.limitsB)

@@ -24,6 +24,7 @@ func (s step) name() string {
 type side struct {
 	name    string
 	addr    string
+	valkey  bool
 	version int // 700 for Redis 7.0; larder says what it is compatible with
 	larder  bool
 	control *wire.Conn
@@ -56,6 +57,7 @@ func newSide(name, addr string, limits, since72 [][2]string) (*side, error) {
 	minor, _ := strconv.Atoi(m[2])
 	s.version = min(major*100+minor, 9000) // builds between two releases say 255
 	s.name = fmt.Sprintf("%s %d.%d", s.name, major, minor)
+	s.valkey = strings.Contains(info.String(), "valkey_version:")
 	if s.larder = strings.Contains(info.String(), "larder_version:"); s.larder {
 		s.version = 9999
 	}

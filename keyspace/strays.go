@@ -16,7 +16,8 @@ import (
 //
 // That goes by the hash alone, so it holds for the key in all databases, and stays for as long as there is any such key, and
 // a while longer. The map changes only in a stopped world with all shards held: whoever has asked ShardOf, and then takes
-// that shard, is never somewhere in between. It is not saved: after a restart all keys are at home.
+// that shard, is never somewhere in between. It is not saved: what a snapshot brings is at home, and who replays a log makes
+// the strays that its RENAMEs ask for.
 //
 // A walk of SCAN finds a stray in the shard where it is. If there was another value at the key before, at home, then SCAN may
 // meet the key twice, or not at all if it is replaced in the midst of the walk: what was there is not there any more.

@@ -45,6 +45,8 @@ func (srv *Server) loadUsers() error {
 	if file != "" {
 		next, err := srv.readUsers()
 		if err != nil {
+			//lint:ignore ST1005 operators search logs for this text
+			return fmt.Errorf("Aborting Redis startup because of ACL errors: %w", err)
 		}
 		users.Replace(next)
 	}

@@ -96,6 +96,7 @@ func TestWordsAndHelp(t *testing.T) {
 		{"valkey-sentinel", 1, `^$`, `valkey-sentinel: Larder is no sentinel`},
 		{"redis-server --invalid", 1, `^$`, `Bad directive or wrong number of arguments`},
 		{"redis-server version", 1, `^$`, `can't open config file '.*/version'`},
+		{"larder serve --port 0 --aclfile nosuch.acl", 1, `# Aborting Redis startup because of ACL errors: .*opening file 'nosuch.acl': No such file or directory\n$`, `^$`},
 		{"redis-server --port 0 --logfile /nonexistent/log", 1, `^$`, `(?s)FATAL CONFIG FILE ERROR.*\nCan't open the log file: no such file or directory`},
 	} {
 		words := strings.Fields(c.line)

@@ -51,8 +51,12 @@ func (srv *Server) followBackupConfig() error {
 	if err != nil {
 		return fmt.Errorf("backup-schedule: %w", err)
 	}
-	b.schedule, b.next = s, s.Next(time.Now())
-	b.next_s.Store(b.next.Unix())
+	next := s.Next(time.Now())
+	if next.IsZero() { // which would be over already, time and again
+		return fmt.Errorf("backup-schedule: there is no such time in the next five years: '%s'", text)
+	}
+	b.schedule, b.next = s, next
+	b.next_s.Store(next.Unix())
 	return nil
 }
 

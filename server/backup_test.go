@@ -35,6 +35,9 @@ func TestBackups(t *testing.T) {
 		t.Errorf("the last backup is %s", got)
 	}
 	c.want("config set backup-schedule wrong", replyError("ERR CONFIG SET failed (possibly related to argument 'backup-schedule') - backup-schedule: expected exactly 5 fields, found 1: [wrong]"))
+	if got := c.do("config", "set", "backup-schedule", "0 0 30 2 *"); got != replyError("ERR CONFIG SET failed (possibly related to argument 'backup-schedule') - backup-schedule: there is no such time in the next five years: '0 0 30 2 *'") {
+		t.Errorf("the thirtieth of February: %v", got)
+	}
 	ts.stop()
 	names, _ = filepath.Glob(filepath.Join(dir, "backups", "larder-*.rdb"))
 	ts = startServer(t, "--dir", filepath.Join(dir, "backups"), "--dbfilename", filepath.Base(names[0]))

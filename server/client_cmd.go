@@ -21,12 +21,10 @@ func clientGetname(c *command.Ctx) {
 	}
 }
 
-const errClientName resp.Error = "ERR Client names cannot contain spaces, newlines or special characters."
-
 func clientSetname(c *command.Ctx) {
 	name := c.Args.Bytes()
 	if !validName(name) {
-		c.Fail(errClientName)
+		c.Fail(resp.UnprintableName("Client names"))
 		return
 	}
 	c.Client.(*session).name = string(name)
@@ -43,11 +41,11 @@ func clientSetinfo(c *command.Ctx) {
 	case command.EqualFold(attribute, "LIB-VER"):
 		field = &s.libVer
 	default:
-		c.Fail(resp.Error("ERR Unrecognized option '" + string(attribute) + "'"))
+		c.Fail(resp.UnrecognizedOption(attribute))
 		return
 	}
 	if !validName(value) {
-		c.Fail(resp.Error("ERR " + strings.ToLower(string(attribute)) + " cannot contain spaces, newlines or special characters."))
+		c.Fail(resp.UnprintableName(strings.ToLower(string(attribute))))
 		return
 	}
 	*field = string(value)
@@ -107,7 +105,7 @@ func clientInfo(c *command.Ctx) {
 	c.Reply.Verbatim("txt", b.String())
 }
 
-// clientTypes are the classes that CLIENT LIST and KILL know.
+// clientType is the class that CLIENT LIST and KILL mean by a name.
 func clientType(name []byte) (class, bool) {
 	switch {
 	case command.EqualFold(name, "NORMAL"):
@@ -192,7 +190,7 @@ func listClients(c *command.Ctx) {
 		name := a.Bytes()
 		t, ok := clientType(name)
 		if !ok {
-			c.Fail(resp.Error("ERR Unknown client type '" + string(name) + "'"))
+			c.Fail(resp.UnknownClientType(name))
 			return
 		}
 		f.class, f.hasClass = t, true
@@ -333,7 +331,7 @@ func clientKill(c *command.Ctx) {
 			name := a.Bytes()
 			t, ok := clientType(name)
 			if !ok {
-				a.Wrong(resp.Error("ERR Unknown client type '" + string(name) + "'"))
+				a.Wrong(resp.UnknownClientType(name))
 			}
 			f.class, f.hasClass = t, true
 		case a.IsWith("ADDR", 1):

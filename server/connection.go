@@ -115,11 +115,11 @@ func hello(c *command.Ctx) {
 		case a.IsWith("SETNAME", 1):
 			name = a.Bytes()
 			if !validName(name) {
-				c.Fail("ERR Client names cannot contain spaces, newlines or special characters.")
+				c.Fail(resp.UnprintableName("Client names"))
 				return
 			}
 		default:
-			c.Fail(resp.Error("ERR Syntax error in HELLO option '" + string(a.Bytes()) + "'"))
+			c.Fail(resp.HelloOption(a.Bytes()))
 			return
 		}
 	}
@@ -182,13 +182,13 @@ func isLocal(c *netloop.Conn) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// splitHostPort cuts "host:port".
-func splitHostPort(addr string) (host string, port int, ok bool) {
+// hostOf is the host of "host:port".
+func hostOf(addr string) (host string, ok bool) {
 	a, err := netip.ParseAddrPort(addr)
 	if err != nil {
-		return "", 0, false
+		return "", false
 	}
-	return a.Addr().String(), int(a.Port()), true
+	return a.Addr().String(), true
 }
 
 // rows is every command that stands in this package, collected from the foot of each file.

@@ -111,7 +111,7 @@ func (srv *Server) listenerLines() (lines []string) {
 		var b strings.Builder
 		b.WriteString("name=" + string(k))
 		for _, ln := range lns {
-			host, _, ok := splitHostPort(ln.Addr)
+			host, ok := hostOf(ln.Addr)
 			if !ok {
 				host = ln.Addr
 			}

@@ -133,7 +133,7 @@ func (srv *Server) relisten(k portKind) error {
 // reopen listens again where it was listened before a failed change.
 func (srv *Server) reopen(k portKind, old []*netloop.Listener) (lns []*netloop.Listener) {
 	for _, ln := range old {
-		host, _, _ := splitHostPort(ln.Addr)
+		host, _ := hostOf(ln.Addr)
 		again, err := srv.open(k, []string{host}, ln.Port)
 		if err != nil {
 			srv.log.Warn("Could not listen again on an address that was given up", zap.String("address", ln.Addr), zap.Error(err))
@@ -163,7 +163,7 @@ func (srv *Server) keepsOut(k portKind, at, from string) bool {
 	return true
 }
 
-// writePidFile notes the process's number where the configuration wants it.
+// pidFile is where the configuration wants the process's number, "" for nowhere.
 func (srv *Server) pidFile() string {
 	if p := srv.conf.PidFile.Get(); p != "" {
 		return srv.conf.Path(p)
@@ -171,6 +171,7 @@ func (srv *Server) pidFile() string {
 	return ""
 }
 
+// writePidFile notes the process's number.
 func (srv *Server) writePidFile() {
 	p := srv.pidFile()
 	if p == "" {

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	quorum "larder/replication/failover"
+	"larder/server/glob"
 	"larder/server/resp"
 )
 
@@ -64,6 +64,7 @@ const (
 	sentinelArgs    = 1024
 	sentinelRequest = 64 << 10 // bytes of one request
 	sentinelClients = 10000
+	sentinelNames   = 256 // channels and patterns of one client
 	sentinelNews    = 256 // that a client may be behind
 )
 
@@ -203,7 +204,7 @@ func (c *sentinelConn) tell(channel, message string) {
 		c.out.BulkString(message)
 	}
 	for p := range c.patterns {
-		if ok, _ := path.Match(p, channel); ok {
+		if glob.Match([]byte(p), []byte(channel), false) {
 			c.out.Push(4)
 			c.out.BulkString("pmessage")
 			c.out.BulkString(p)

@@ -82,6 +82,7 @@ func (c *sentinelConn) simple(w *resp.Writer, name string, args []string) {
 	case "reset":
 		clear(c.channels)
 		clear(c.patterns)
+		c.authed, c.name = false, ""
 		w.Proto = 2
 		w.Simple("RESET")
 	default:
@@ -129,7 +130,7 @@ func (c *sentinelConn) hello(w *resp.Writer, args []string) {
 			c.name = args[1]
 			args = args[2:]
 		default:
-			w.Error(resp.Error("ERR Syntax error in HELLO option '" + args[0] + "'"))
+			w.Error(resp.HelloOption([]byte(args[0])))
 			return
 		}
 	}
@@ -191,9 +192,13 @@ func (c *sentinelConn) subscribe(w *resp.Writer, name string, args []string) {
 		}
 	}
 	for _, a := range args {
-		if off {
+		switch {
+		case off:
 			delete(set, a)
-		} else {
+		case !set[a] && len(c.channels)+len(c.patterns) == sentinelNames:
+			w.Error(resp.Error("ERR a client of this port listens to " + strconv.Itoa(sentinelNames) + " channels and patterns at most"))
+			continue
+		default:
 			set[a] = true
 		}
 		w.Push(3)

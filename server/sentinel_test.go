@@ -10,9 +10,9 @@ import (
 )
 
 // sentinelPort is a sentinel port by itself.
-func sentinelPort(t *testing.T) *sentinel {
+func sentinelPort(t *testing.T, password string) *sentinel {
 	t.Helper()
-	s := &sentinel{group: "main", password: func() string { return "" }}
+	s := &sentinel{group: "main", password: func() string { return password }}
 	if err := startSentinel(s, []string{"127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func (s *sentinel) of(nc net.Conn) *sentinelConn {
 
 // TestSentinelNews: subscribers are told in order, and one that does not read is waited for by nobody.
 func TestSentinelNews(t *testing.T) {
-	s := sentinelPort(t)
+	s := sentinelPort(t, "")
 	stalled, reads := s.dial(t), s.dial(t)
 	in := bufio.NewReader(reads)
 	for _, nc := range []net.Conn{stalled, reads} {
@@ -85,7 +85,7 @@ func TestSentinelNews(t *testing.T) {
 
 // TestSentinelBounds: a request that is too large ends the connection before it is in memory.
 func TestSentinelBounds(t *testing.T) {
-	s := sentinelPort(t)
+	s := sentinelPort(t, "")
 	for _, request := range []string{
 		"*1025\r\n",
 		"*1\r\n$65537\r\n",
@@ -105,4 +105,30 @@ func TestSentinelBounds(t *testing.T) {
 	if line, err := readLine(bufio.NewReader(nc)); err != nil || line != "+PONG" {
 		t.Errorf("%q, %v", line, err)
 	}
+}
+
+// TestSentinelReset: a connection that goes back to a pool is nobody's, and listens to nothing; nor can it listen to any number.
+func TestSentinelReset(t *testing.T) {
+	s := sentinelPort(t, "pw")
+	nc := s.dial(t)
+	in := bufio.NewReader(nc)
+	want := func(request, reply string) {
+		t.Helper()
+		io.WriteString(nc, request+"\r\n")
+		for _, l := range strings.Fields(reply) {
+			if line, err := readLine(in); err != nil || !strings.HasPrefix(line, l) {
+				t.Fatalf("%.20s: %q instead of %q, %v", request, line, l, err)
+			}
+		}
+	}
+	want("AUTH pw", "+OK")
+	for i := range sentinelNames {
+		want(fmt.Sprintf("PSUBSCRIBE [^%d]*", i), fmt.Sprintf("*3 $10 psubscribe $ [^%d]* :%d", i, i+1))
+	}
+	want("SUBSCRIBE more", "-ERR")
+	want("PSUBSCRIBE [^0]*", fmt.Sprintf("*3 $10 psubscribe $5 [^0]* :%d", sentinelNames))
+	want("RESET", "+RESET")
+	want("SUBSCRIBE more", "-NOAUTH")
+	want("AUTH pw", "+OK")
+	want("SUBSCRIBE more", "*3 $9 subscribe $4 more :1")
 }

@@ -2,7 +2,6 @@ package resp
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 )
 
@@ -152,11 +151,6 @@ func UnknownSubcommand(sub []byte, name string) Error {
 // InvalidExpire is the reply to a time that is zero, negative or too far away.
 func InvalidExpire(name string) Error {
 	return Error("ERR invalid expire time in '" + name + "' command")
-}
-
-// NotInRange is the reply to an argument outside of a range.
-func NotInRange(what string, low, high int64) Error {
-	return Error("ERR " + what + " is out of range, must be between " + strconv.FormatInt(low, 10) + " and " + strconv.FormatInt(high, 10))
 }
 
 // NotAllowedInSubscriber is the reply to a command that a RESP2 client may not send while it is subscribed.

@@ -153,8 +153,3 @@ func GeoOneShape(name []byte) Error {
 func UnsupportedOption(option []byte) Error {
 	return Error("ERR Unsupported option " + string(printed(option, len(option))))
 }
-
-// UnknownType is the reply of SCAN to a type that there is not.
-func UnknownType(name []byte) Error {
-	return Error("ERR unknown type name '" + string(name) + "'")
-}

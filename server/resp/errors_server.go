@@ -146,20 +146,6 @@ func HelloOption(word []byte) Error {
 	return Error("ERR Syntax error in HELLO option '" + string(word) + "'")
 }
 
-// UnknownConfig is the reply of CONFIG SET to a parameter that there is not.
-func UnknownConfig(name []byte) Error {
-	return Error("ERR Unknown option or number of arguments for CONFIG SET - '" + string(name) + "'")
-}
-
-// ConfigFailed is the reply of CONFIG SET to a value that cannot be; why may be empty.
-func ConfigFailed(name, why string) Error {
-	text := "ERR CONFIG SET failed (possibly related to argument '" + name + "')"
-	if why != "" {
-		text += " - " + why
-	}
-	return Error(text)
-}
-
 // NoSamples is the reply of LATENCY GRAPH to an event that was never too slow.
 func NoSamples(event string) Error {
 	return Error("ERR No samples available for event '" + event + "'")

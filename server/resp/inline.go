@@ -39,11 +39,9 @@ func (r *Reader) cutInline(a *Args, req *Request) Status {
 	return Command
 }
 
-// SplitLine splits a line into words by the rules of typed requests. ok is false when quotes are unbalanced or a
-// closing quote is followed by something else than a space. The words stand in a or are slices of the line.
-func SplitLine(line []byte, a *Args) (words [][]byte, ok bool) { return splitWords(line, a) }
-
-func splitWords(line []byte, a *Args) ([][]byte, bool) {
+// splitWords splits a line into words by the rules of typed requests. ok is false when quotes are unbalanced or a closing
+// quote is followed by something else than a space. The words stand in a or are slices of the line.
+func splitWords(line []byte, a *Args) (list [][]byte, ok bool) {
 	n := 0
 	for i := words.Skip(line, 0); i < len(line); i = words.Skip(line, i) {
 		var ok bool
@@ -52,7 +50,8 @@ func splitWords(line []byte, a *Args) ([][]byte, bool) {
 		}
 		n++
 	}
-	list, i := a.take(n), 0
+	list = a.take(n)
+	i := 0
 	for k := range list {
 		var quoted bool
 		i = words.Skip(line, i)

@@ -191,9 +191,6 @@ func b2u(b bool) uint8 {
 	return 0
 }
 
-// AppendInt appends v in decimal.
-func AppendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
-
 // ParseFloatLoose reads the bound of a score range as C's strtod reads a whole string: besides what ParseFloat takes,
 // blanks in front, nothing at all (0), and what overflows or underflows, rounded to infinity or zero. A zero byte ends
 // the text, as it does in C. NaN is refused.

@@ -64,17 +64,6 @@ func LongOfInt(v int64) Long {
 	return l
 }
 
-// LongOfFloat returns f exactly; f is not NaN.
-func LongOfFloat(f float64) Long {
-	if math.IsInf(f, 0) {
-		return Long{neg: f < 0, inf: true}
-	}
-	m, e := math.Frexp(math.Abs(f))
-	l := roundLong(uint64(m*(1<<53)), 0, e-53, false)
-	l.neg = math.Signbit(f)
-	return l
-}
-
 // shortDecimal reads digits with at most one point and an exponent, if they are few enough for scaleShort.
 func shortDecimal(s []byte) (m uint64, exp10 int, ok bool) {
 	digits, point := 0, false

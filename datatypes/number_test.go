@@ -52,7 +52,7 @@ func FuzzFloatRoundTrip(f *testing.F) {
 		if back, ok := ParseFloat(text); !ok || back != v {
 			t.Fatalf("%x prints as %s, which reads back as %v, %v", bits, text, back, ok)
 		}
-		long := LongOfFloat(v)
+		long := longOfFloat(v)
 		if v == math.Trunc(v) && !math.IsInf(v, 0) && v != 0 {
 			if got, want := string(long.AppendHuman(nil)), strconv.FormatFloat(v, 'f', -1, 64); len(got) < 17 && got != want {
 				t.Fatalf("%x as a Long prints as %s, want %s", bits, got, want)
@@ -207,4 +207,15 @@ func TestParseInts(t *testing.T) {
 			t.Errorf("ParseUint(%q) = %d, %v", c.text, u, ok)
 		}
 	}
+}
+
+// longOfFloat returns f exactly; f is not NaN.
+func longOfFloat(f float64) Long {
+	if math.IsInf(f, 0) {
+		return Long{neg: f < 0, inf: true}
+	}
+	m, e := math.Frexp(math.Abs(f))
+	l := roundLong(uint64(m*(1<<53)), 0, e-53, false)
+	l.neg = math.Signbit(f)
+	return l
 }

@@ -3,6 +3,7 @@ package datatypes
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -14,7 +15,7 @@ func TestZSetMemory(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var m []byte
 	for i := range int64(1_000_000) {
-		m = AppendInt(append(m[:0], 'm'), i+1e8)
+		m = strconv.AppendInt(append(m[:0], 'm'), i+1e8, 10)
 		u.z.Add(r.Float64()*1e6, m, 0)
 	}
 	resident := float64(u.env.Arena.Stats().ResidentBytes) / 1e6
@@ -49,7 +50,7 @@ func BenchmarkZSetAddNew(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 3))
 	var m []byte
 	for i := range b.N {
-		m = AppendInt(append(m[:0], 'm'), int64(i)+1e9)
+		m = strconv.AppendInt(append(m[:0], 'm'), int64(i)+1e9, 10)
 		u.z.Add(r.Float64(), m, 0)
 	}
 }

@@ -193,9 +193,6 @@ func (s *recordWriter) entry(e *keyspace.Entry) {
 	s.keys++
 }
 
-// Keys is the number of entries that were written.
-func (s *Snapshot) Keys() int64 { return s.keys }
-
 // End writes what stands behind the keys and returns the first error of all that was written.
 func (s *Snapshot) End() error {
 	if s.opt.Commands {

@@ -183,14 +183,14 @@ func (ex *executor) lookAside() {
 		return
 	}
 	a.on = true
-	now, nanos, current, view := ex.now, ex.nanos, ex.current, [2]int64{ex.view.Now}
+	now, nanos, current, viewNow := ex.now, ex.nanos, ex.current, ex.view.Now
 	ex.current = nil
 	if !a.left {
 		a.left = true
 		ex.leaveTurn(a.serving)
 	}
 	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
-	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, view[0]
+	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, viewNow
 	a.on, a.last = false, time.Now()
 }
 

@@ -103,7 +103,7 @@ func advance(to *atomic.Int64, at int64) {
 	}
 }
 
-// safety is the session's mode.
+// safetyMode is the session's mode: its own, or the server's.
 func (s *session) safetyMode() config.Safety {
 	if s.safety != nil {
 		return *s.safety

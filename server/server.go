@@ -285,18 +285,12 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.beginStart()
 	srv.engine.Start()
 	go srv.endWith(ctx)
-	if err := srv.startGroup(); err != nil {
-		srv.engine.Stop(time.Second)
-		srv.removeFiles()
-		srv.ks.Close()
-		return err
+	if err = srv.startGroup(); err == nil {
+		err = srv.loadAtStart()
 	}
-	err = srv.loadAtStart()
 	if err != nil {
 		srv.ended.Store(true) // what could not be loaded must never be replaced by what was
 		srv.shutdown()
-	}
-	if err != nil {
 		srv.endLoading()
 		srv.stopGroup()
 		srv.engine.Stop(time.Second)

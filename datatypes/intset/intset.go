@@ -193,9 +193,6 @@ const redisHeader = 8
 // ErrCorrupt is returned for bytes that are not an intset.
 var ErrCorrupt = errors.New("intset: malformed")
 
-// RedisSize is the length of what AppendRedis appends.
-func RedisSize(b []byte) int { return redisHeader + max(len(b), headerSize) - headerSize }
-
 // AppendRedis appends the set in the form that RDB files and DUMP carry.
 func AppendRedis(dst, b []byte) []byte {
 	if len(b) == 0 {

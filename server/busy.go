@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -126,7 +127,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		return true
 	}
 	took := time.Since(r.start)
-	if limit := time.Duration(ex.srv.conf.ScriptTimeLimit.Get()) * time.Millisecond; limit > 0 && took > limit && !r.obey && !r.wrote.Load() && !r.debugged {
+	if limit := milliseconds(ex.srv.conf.ScriptTimeLimit.Get()); limit > 0 && took > limit && !r.obey && !r.wrote.Load() && !r.debugged {
 		r.late = true
 		return true
 	}
@@ -139,7 +140,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 			return true
 		}
 	}
-	threshold := time.Duration(ex.srv.conf.BusyReplyThreshold.Get()) * time.Millisecond
+	threshold := milliseconds(ex.srv.conf.BusyReplyThreshold.Get())
 	if threshold <= 0 || took < threshold {
 		return false
 	}
@@ -156,6 +157,11 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		return true
 	}
 	return false
+}
+
+// milliseconds is the time that a directive gives, however large: then it is the longest that there is.
+func milliseconds(n int64) time.Duration {
+	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 // scriptEnded takes back what whileScript has said.

@@ -131,8 +131,8 @@ func (srv *Server) followTimes() {
 	}
 	srv.slowlog.limit.Store(int64(slow))
 	srv.slowlog.setMax(int(c.SlowlogMaxLen.Get()))
-	threshold := min(c.LatencyMonitorThreshold.Get(), math.MaxInt64/int64(time.Millisecond)) * int64(time.Millisecond)
-	srv.latency.threshold.Store(threshold)
+	threshold := milliseconds(c.LatencyMonitorThreshold.Get())
+	srv.latency.threshold.Store(int64(threshold))
 	srv.tracking.Store(c.LatencyTracking.Get())
 	srv.timeAll.Store(slow >= 0 && slow < preciseBelow || threshold > 0)
 }

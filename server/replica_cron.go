@@ -2,6 +2,7 @@ package server
 
 import (
 	"go.uber.org/zap"
+	"math"
 
 	"larder/replication"
 	"larder/server/command"
@@ -130,7 +131,7 @@ func (srv *Server) expireBacklog(ex *executor) {
 	if r.alone_ms == 0 {
 		r.alone_ms = ex.steady()
 	}
-	if ttl == 0 || ex.steady()-r.alone_ms <= ttl*1000 {
+	if ttl == 0 || ex.steady()-r.alone_ms <= min(ttl, math.MaxInt64/1000)*1000 {
 		return
 	}
 	ex.view.Take(srv.ks.All())

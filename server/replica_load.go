@@ -197,15 +197,8 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 	if err == nil {
 		done()
 	} else {
-		if fresh, err := srv.ks.Fresh(rand.Uint64()); err == nil {
-			srv.inWorldDo(func(ex *executor) {
-				srv.putInPlace(ex, fresh)
-				srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
-				srv.backlogAt(0, 0)
-				srv.dropBacklog()
-			})
-			fresh.Close()
-		}
+		fresh, _ := srv.ks.Fresh(rand.Uint64())
+		srv.forgetHalf(fresh)
 	}
 	srv.inWorldDo(func(ex *executor) {
 		srv.repl.setStreamDB(db)
@@ -225,6 +218,24 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 		err = net.ErrClosed
 	}
 	return err
+}
+
+// forgetHalf forgets what has come of a snapshot that does not come to its end, and that it was the primary's: nobody may go
+// on from there. The empty keyspace that takes its place is closed then; it is nil where the system has refused the memory.
+func (srv *Server) forgetHalf(fresh *keyspace.Keyspace) {
+	srv.inWorldDo(func(ex *executor) {
+		if fresh != nil {
+			srv.putInPlace(ex, fresh)
+		} else {
+			srv.forgetAll(ex)
+		}
+		srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
+		srv.backlogAt(0, 0)
+		srv.dropBacklog()
+	})
+	if fresh != nil {
+		fresh.Close()
+	}
 }
 
 // loadAside loads the snapshot beside the data, and lets both change places when it is complete. If it is of the

@@ -499,3 +499,39 @@ func TestHalfSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// TestForgetHalf: what has come of a snapshot goes even if the system has no room for a second keyspace, and nobody goes on from
+// there as if it were the primary's data.
+func TestForgetHalf(t *testing.T) {
+	ts := startServer(t, "--databases", "2")
+	c := ts.dial()
+	c.want("debug populate 100 half", "OK")
+	c.want("select 1", "OK")
+	c.want("set k v", "OK")
+	ts.inWorldDo(func(*executor) { ts.startBacklog(1000) })
+	before := c.info("replication", "master_replid")
+	ts.forgetHalf(nil)
+	c.want("dbsize", 0)
+	c.want("select 0", "OK")
+	c.want("dbsize", 0)
+	if c.info("replication", "master_replid") == before || c.info("replication", "repl_backlog_active") != "0" || c.info("replication", "master_repl_offset") != "0" {
+		t.Errorf("there is a position to go on from: %v", c.fields("replication"))
+	}
+	c.want("debug check", "OK")
+}
+
+// TestBacklogStays: a repl-backlog-ttl of more milliseconds than there are does not end at once.
+func TestBacklogStays(t *testing.T) {
+	ts := startServer(t, "--repl-backlog-ttl", "9223372036854775807")
+	ts.inWorldDo(func(ex *executor) {
+		ts.startBacklog(0)
+		ex.view.Release()
+		for range 2 { // the first one finds out that nobody is there
+			ts.expireBacklog(ex)
+		}
+		ex.view.Take(ts.ks.All())
+	})
+	if active := ts.dial().info("replication", "repl_backlog_active"); active != "1" {
+		t.Errorf("repl_backlog_active is %s", active)
+	}
+}

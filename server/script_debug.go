@@ -88,7 +88,7 @@ func (ex *executor) debugSync(c *command.Ctx, readOnly bool) {
 	t := &debugTalk{ex: ex, nc: nc, ahead: ex.sentAhead(s)}
 	d := script.NewDebugger(c.Args.At(1), t, func() time.Duration {
 		if ms := srv.conf.BusyReplyThreshold.Get(); ms > 0 {
-			return time.Duration(ms) * time.Millisecond
+			return milliseconds(ms)
 		}
 		return defaultPatience
 	})

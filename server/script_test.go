@@ -439,3 +439,16 @@ func TestScriptTimeMovesOnceItIsSlow(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// TestLongScriptTimes: times of more nanoseconds than there are do not pass at once.
+func TestLongScriptTimes(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	c.want("config set script-time-limit 18446744073710 busy-reply-threshold 18446744073710", "OK")
+	if v := c.do("EVAL", "local n = 0 for i = 1, 300000 do n = n + i % 7 end return 1", "0"); v != int64(1) {
+		t.Errorf("the script replies %v", v)
+	}
+	if n := ts.logged("Slow script detected"); n != 0 {
+		t.Error("the script is called slow")
+	}
+}

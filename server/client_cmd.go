@@ -296,7 +296,7 @@ func (s *session) flags() string {
 	add(s.blocked() || s.paused, 'b')
 	if t := s.tracks; t != nil {
 		add(true, 't')
-		add(t.broken, 'R')
+		add(t.broken.Load(), 'R')
 		add(t.bcast, 'B')
 	}
 	add(s.dirty.Load(), 'd')

@@ -79,28 +79,3 @@ func (r *replicas) forgetLocal() {
 	defer r.mu.Unlock()
 	r.local = nil
 }
-
-// memory is what the backlog and the snapshot under way take, in bytes.
-func (r *replicas) memory() (n int64) {
-	if b := r.backlog.Load(); b != nil {
-		n = b.Size()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.transfer != nil {
-		n += r.transfer.stream.Size()
-	}
-	return n
-}
-
-// replicaMemory is what replication takes, in two parts: what the backlog is allowed, and what there is beyond that because of
-// replicas, who may be behind.
-func (srv *Server) replicaMemory() (backlog, replicas int64) {
-	r, keep := &srv.repl, srv.conf.ReplBacklogSize.Get()
-	backlog = r.memory()
-	if len(r.list()) == 0 {
-		return backlog, 0
-	}
-	over := max(0, backlog-keep)
-	return backlog - over, over + srv.peerMemory()
-}

@@ -31,8 +31,8 @@ type tracker struct {
 type tracks struct {
 	s                            *session
 	bcast, optin, optout, noloop bool
-	redirect                     int64 // ID of the client that is told instead, 0 for the client itself
-	broken                       bool  // that client is gone
+	redirect                     int64       // ID of the client that is told instead, 0 for the client itself
+	broken                       atomic.Bool // that client is gone; set by whoever finds out
 	prefixes                     []string
 }
 
@@ -243,7 +243,7 @@ func (ex *executor) invalidate(e *keyspace.Event) {
 		if t == nil || t.bcast || t.noloop && t.s == by {
 			continue
 		}
-		ex.sendInvalidation(tr, t, []string{string(e.Key)})
+		ex.sendInvalidation(t, []string{string(e.Key)})
 	}
 }
 
@@ -273,7 +273,7 @@ func (ex *executor) endTracking() {
 			tr.items -= len(ids)
 			for id := range ids {
 				if t := tr.clients[id]; t != nil && !t.bcast {
-					ex.sendInvalidation(tr, t, []string{key})
+					ex.sendInvalidation(t, []string{key})
 				}
 			}
 			break
@@ -293,7 +293,7 @@ func (ex *executor) sendBroadcasts(tr *tracker) {
 	for p, list := range byPrefix {
 		for _, t := range tr.prefixes[p] {
 			if keys := t.toHear(list); len(keys) > 0 {
-				ex.sendInvalidation(tr, t, keys)
+				ex.sendInvalidation(t, keys)
 			}
 		}
 	}
@@ -326,17 +326,17 @@ func (ex *executor) invalidateAll() {
 	clear(tr.keys)
 	tr.items = 0
 	for _, t := range tr.clients {
-		ex.sendInvalidation(tr, t, nil)
+		ex.sendInvalidation(t, nil)
 	}
 }
 
 // sendInvalidation tells a tracked client, or the one that it redirects to, of keys that it must not use any more; nil
-// is all of them.
-func (ex *executor) sendInvalidation(tr *tracker, t *tracks, keys []string) {
+// is all of them. The tracker's mu is held.
+func (ex *executor) sendInvalidation(t *tracks, keys []string) {
 	to := t.s
 	if t.redirect != 0 {
 		if to = ex.srv.clients.find(t.redirect); to == nil {
-			t.broken = true
+			t.broken.Store(true)
 			if t.s.pushProto.Load() == 3 {
 				w := &ex.pushes
 				w.Empty()
@@ -436,7 +436,7 @@ func clientTrackingInfo(c *command.Ctx) {
 			add(s.caching == cachingNo, "caching-no")
 		}
 		add(t.noloop, "noloop")
-		add(t.broken, "broken_redirect")
+		add(t.broken.Load(), "broken_redirect")
 	}
 	w := c.Reply
 	w.Map(3)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -32,5 +33,20 @@ func TestManyChangesAtOnce(t *testing.T) {
 	}
 	if len(list) != keys || len(told) != keys || !told["k0"] || told["other"] {
 		t.Errorf("the client is told of %d keys, %d of them different", len(list), len(told))
+	}
+}
+
+// TestBrokenRedirection: a client finds out that the one is gone to which its invalidations go, whichever loop has found it out.
+func TestBrokenRedirection(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	for range 4 { // clients of one loop, and of both
+		a, b, c := ts.dial(), ts.dial(), ts.dial()
+		a.want(fmt.Sprintf("client tracking on redirect %d", b.do("client id")), "OK")
+		a.want("get k", nil)
+		b.want("quit", "OK")
+		c.send("set", "k", "v")
+		eventually(t, "the news", func() bool { return strings.Contains(fmt.Sprint(a.do("client", "trackinginfo")), "broken_redirect") })
+		c.read()
+		c.want("del k", 1)
 	}
 }

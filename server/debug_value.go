@@ -23,7 +23,7 @@ func debugListpack(c *command.Ctx, srv *Server) {
 		c.Fail(resp.ErrNotListpack)
 		return
 	}
-	srv.log.Info("DEBUG LISTPACK", zap.ByteString("key", key), zap.Int("bytes", in.Size))
+	srv.log.Info("DEBUG LISTPACK", zap.String("key", srv.shownKey(key)), zap.Int("bytes", in.Size))
 	c.Reply.Simple("Listpack structure printed on stdout")
 }
 

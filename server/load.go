@@ -70,7 +70,7 @@ func (srv *Server) loadOptions(began time.Time) persistence.LoadOptions {
 		Aux:      srv.noteAux,
 		Skipped: func(key []byte) {
 			if skipped++; skipped <= 10 {
-				srv.log.Info(fmt.Sprintf("rdbLoadObject skipping empty key: %s", key))
+				srv.log.Info("rdbLoadObject skipping empty key: " + srv.shownKey(key))
 			}
 		},
 		Progress: func(read int64) error {

@@ -3,10 +3,27 @@ package server
 import (
 	"larder/server/command"
 	"larder/server/config"
+	"larder/server/resp"
 )
 
-// redacted stands in the slow log and in MONITOR in the place of what may be a secret.
+// redacted stands in the slow log, in MONITOR and in the log in the place of what is not to be shown.
 var redacted = []byte("(redacted)")
+
+// shownKey is a key as the log has it: not at all with hide-user-data-from-log.
+func (srv *Server) shownKey(key []byte) string {
+	if srv.conf.HideUserDataFromLog.Get() {
+		return string(redacted)
+	}
+	return string(key)
+}
+
+// shownError is an error reply as the log has it. Its text may repeat what a client has sent.
+func (srv *Server) shownError(e resp.Error) string {
+	if srv.conf.HideUserDataFromLog.Get() {
+		return e.Code() + " " + string(redacted)
+	}
+	return string(e)
+}
 
 // isSecret tells whether argument i of a request may be a secret: a password, or what tells of users.
 func isSecret(row *command.Row, argv [][]byte, i int) bool {

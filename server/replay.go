@@ -292,8 +292,8 @@ func (r *replay) failed(row *command.Row, argv [][]byte, e resp.Error) {
 	if r.errors.Add(1) <= 10 {
 		key := ""
 		if row.Single > 0 && row.Single < len(argv) {
-			key = string(argv[row.Single])
+			key = r.srv.shownKey(argv[row.Single])
 		}
-		r.srv.log.Warn(fmt.Sprintf("A command of the append only file, %s %q, replies: %s", row.Name, key, e))
+		r.srv.log.Warn(fmt.Sprintf("A command of the append only file, %s %q, replies: %s", row.Name, key, r.srv.shownError(e)))
 	}
 }

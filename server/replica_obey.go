@@ -82,7 +82,7 @@ func (ex *executor) obeyed(s *session) {
 func (ex *executor) disobeyed(s *session, rq *request, e resp.Error) {
 	n := ex.srv.repl.errorReplies.Add(1)
 	if n <= 100 {
-		ex.srv.log.Warn("== CRITICAL == This replica is sending an error to its master: '"+string(e)+"' after processing the command '"+
+		ex.srv.log.Warn("== CRITICAL == This replica is sending an error to its master: '"+ex.srv.shownError(e)+"' after processing the command '"+
 			string(rq.Args[0])+"'", zap.Int64("id", s.id))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"larder/keyspace"
 	"larder/server/command"
 )
 
@@ -54,10 +53,13 @@ func (srv *Server) figuresAtEnd() (info, clients string) {
 	giveUp := func() bool { return time.Now().After(end) }
 	w := &infoWriter{srv: srv, now: time.Now().UnixMilli()}
 	set := sectionsAll
+	if srv.conf.HideUserDataFromLog.Get() {
+		set &^= sectionsNamed([][]byte{[]byte("HOTKEYS")})
+	}
 	if !ex.stopWorldUnless(giveUp) {
 		set &^= sectionsOfShards
 		clients = "(the event loops do not answer)\n"
-	} else if !ex.view.TakeUnless(keyspace.Set(srv.ks.All()), giveUp) {
+	} else if !ex.view.TakeUnless(srv.ks.All(), giveUp) {
 		set &^= sectionsOfShards
 	}
 	told := make(chan string, 1)

@@ -80,7 +80,7 @@ var serverRows = []*Row{
 	boolean("always-show-logo", false, func(c *Config) *Bool { return &c.AlwaysShowLogo }).immutable(),
 	boolean("crash-log-enabled", true, func(c *Config) *Bool { return &c.CrashLogEnabled }),
 	boolean("crash-memcheck-enabled", true, func(c *Config) *Bool { return &c.CrashMemcheckEnabled }).noEffect("Larder does not test the machine's memory"),
-	boolean("hide-user-data-from-log", false, func(c *Config) *Bool { return &c.HideUserDataFromLog }).noEffect("Larder never logs keys or values"),
+	boolean("hide-user-data-from-log", false, func(c *Config) *Bool { return &c.HideUserDataFromLog }),
 	boolean("use-exit-on-panic", false, func(c *Config) *Bool { return &c.UseExitOnPanic }).hidden().noEffect("a failed assertion always ends the process"),
 	dirRow(func(c *Config) *String { return &c.Dir }).protected().denyLoading(),
 	boolean("set-proc-title", true, func(c *Config) *Bool { return &c.SetProcTitle }).immutable(),

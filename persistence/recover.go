@@ -140,8 +140,11 @@ func (s *scan) run() error {
 	for {
 		it, err := s.r.Next()
 		switch {
-		case err == io.EOF && s.sealed != nil && s.sealed.err == io.ErrUnexpectedEOF && !s.multi:
-			s.res.Torn = TornEnd
+		case err == io.EOF && s.sealed != nil && s.sealed.err == io.ErrUnexpectedEOF:
+			if err := s.broken(errTorn); err != nil || !s.multi {
+				return err
+			}
+			s.res.Torn = TornMulti
 			return nil
 		case err == io.EOF && s.multi:
 			s.res.Torn = TornMulti
@@ -297,17 +300,43 @@ func (s *scan) broken(why error) error {
 // brokenSeal is broken for a sealed file: a frame that opens holds whole bytes, so it is the frame that is torn, or not.
 func (s *scan) brokenSeal(why error) error {
 	at := s.sealed.At()
-	if why == errTorn && s.sealed.err != ErrTampered {
-		s.res.Torn = TornEnd
-		return nil
-	}
-	if zeros, err := zerosFrom(s.f, s.res.Size); err != nil {
+	zeros, err := zerosFrom(s.f, s.res.Size)
+	if err != nil {
 		return err
-	} else if zeros < min(s.res.Size, at+s.frameAt(at)) { // a frame ends with its tag, which is hardly ever 0
-		s.res.Torn = TornZeros
-		return nil
 	}
-	return &DamageError{at, ErrTampered.Error()}
+	torn := NotTorn
+	if why == errTorn && s.sealed.err != ErrTampered {
+		torn = TornEnd
+	} else if zeros < min(s.res.Size, at+s.frameAt(at)) { // a frame ends with its tag, which is hardly ever 0
+		torn = TornZeros
+	}
+	if torn == NotTorn || s.sealGoesOn(zeros) {
+		return &DamageError{at, ErrTampered.Error()}
+	}
+	s.res.Torn = torn
+	return nil
+}
+
+// sealGoesOn tells whether the frame that seems to be torn is not: it ends where the file does, before its zeros, or the next
+// one follows, and only its length says otherwise, which nothing vouches for.
+func (s *scan) sealGoesOn(zeros int64) bool {
+	const around, most = 4 + tagBytes, 4 + tagBytes + frameBytes
+	buf := make([]byte, min(s.res.Size-s.sealed.at, 2*most))
+	n, _ := s.f.ReadAt(buf, s.sealed.at)
+	buf = buf[:n]
+	for at := around; at <= min(n, most); at++ {
+		if over := s.sealed.at + int64(at) - zeros; over >= 0 && over < 4 && s.sealed.s.opens(0, buf[4:at]) { // a tag may end with zeros
+			return true
+		}
+		next := buf[at:]
+		if len(next) < around {
+			continue
+		}
+		if size := int64(binary.BigEndian.Uint32(next)); size > 0 && size <= int64(len(next)-around) && s.sealed.s.opens(1, next[4:around+size]) {
+			return true
+		}
+	}
+	return false
 }
 
 // frameAt is how long the frame at a place of the file says it is.

@@ -179,6 +179,13 @@ func (s *sealer) nonce(last bool) []byte {
 	return n
 }
 
+// opens tells whether p, content and tag, is the frame that comes so many after the next one.
+func (s *sealer) opens(ahead uint64, p []byte) bool {
+	then := sealer{aead: s.aead, frame: s.frame + ahead}
+	_, err := s.aead.Open(nil, then.nonce(false), p, nil)
+	return err == nil
+}
+
 // seal appends a frame to p.
 func (s *sealer) seal(p, content []byte, last bool) []byte {
 	size := uint32(len(content))

@@ -247,7 +247,7 @@ func (ex *executor) logDenied(s *session, e acl.Event) {
 		st.deniedDBs.Add(1)
 	}
 	if s.ex == ex {
-		e.Client = s.info(ex.now)
+		e.Client = s.info(ex.nanos)
 	} else {
 		e.Client = fmt.Sprintf("id=%d addr=%s user=%s", s.id, s.conn.RemoteAddr(), s.userName())
 	}

@@ -48,7 +48,7 @@ type appendOnly struct {
 	rewrites  atomic.Uint64
 	failures  atomic.Int64 // rewrites in a row that failed
 	failed    atomic.Bool  // the last rewrite did
-	retryAt   int64        // Unix seconds before which no rewrite begins by itself; the janitor's
+	retryAt   int64        // seconds of the steady clock before which no rewrite begins by itself; the janitor's
 	delay_min int64
 
 	acked, ackNext, ackEnd atomic.Int64 // see syncedOffset

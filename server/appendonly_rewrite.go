@@ -416,7 +416,7 @@ func bgrewriteaof(c *command.Ctx) {
 
 // followRewrites begins a rewrite if one is scheduled, or the files have grown enough. The janitor calls it.
 func (srv *Server) followRewrites(ex *executor) {
-	if srv.saver.job.Load() != nil || srv.ended.Load() || !srv.rewriteIsDue(ex.now/1000) {
+	if srv.saver.job.Load() != nil || srv.ended.Load() || !srv.rewriteIsDue(ex.steady()/1000) {
 		return
 	}
 	ex.view.Take(srv.ks.All())

@@ -280,14 +280,14 @@ func (s *session) served(w *waiter, ends journalEnds) {
 
 // resume lets a client go on whose command has been answered.
 func (ex *executor) resume(s *session) {
-	s.lastUsed = ex.now
+	s.lastUsed = ex.nanos
 	s.conn.Resume()
 	ex.afterReply(s)
 }
 
 // goOn is resume for a client whose reply came in the midst of something else.
 func (ex *executor) goOn(s *session) {
-	s.lastUsed = ex.now
+	s.lastUsed = ex.nanos
 	s.conn.Resume()
 	ex.replied(s)
 }

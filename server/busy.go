@@ -263,7 +263,7 @@ func (ex *executor) serveAside(c *netloop.Conn) {
 // view nor context. Hardly anything runs.
 func (ex *executor) dispatchBusy(s *session, rq *request) {
 	srv, row := ex.srv, rq.row
-	s.lastUsed = ex.now
+	s.lastUsed = ex.nanos
 	s.commands++
 	if row == nil {
 		ex.unknown(s, rq)

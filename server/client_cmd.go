@@ -100,7 +100,7 @@ func clientReply(c *command.Ctx) {
 func clientInfo(c *command.Ctx) {
 	s := c.Client.(*session)
 	var b bytes.Buffer
-	s.describe(&b, s.ex.now)
+	s.describe(&b, s.ex.nanos)
 	b.WriteByte('\n')
 	c.Reply.Verbatim("txt", b.String())
 }
@@ -156,7 +156,7 @@ type filter struct {
 	impossible bool
 }
 
-func (f *filter) passes(s *session, now_ms int64) bool {
+func (f *filter) passes(s *session, nanos int64) bool {
 	if f.impossible || f.skipSelf && s == f.self {
 		return false
 	}
@@ -174,7 +174,7 @@ func (f *filter) passes(s *session, now_ms int64) bool {
 		f.addr != nil && string(f.addr) != s.conn.RemoteAddr(),
 		f.laddr != nil && string(f.laddr) != s.conn.LocalAddr(),
 		f.user != nil && s.user != f.user,
-		f.maxAge_s > 0 && (now_ms-s.created)/1000 < f.maxAge_s:
+		f.maxAge_s > 0 && int64(s.age(nanos).Seconds()) < f.maxAge_s:
 		return false
 	}
 	return true
@@ -206,8 +206,8 @@ func listClients(c *command.Ctx) {
 	}
 	var b bytes.Buffer
 	for _, s := range self.srv.clients.all() {
-		if f.passes(s, self.ex.now) {
-			s.describe(&b, self.ex.now)
+		if f.passes(s, self.ex.nanos) {
+			s.describe(&b, self.ex.nanos)
 			b.WriteByte('\n')
 		}
 	}
@@ -215,14 +215,14 @@ func listClients(c *command.Ctx) {
 }
 
 // info is what describe writes.
-func (s *session) info(now_ms int64) string {
+func (s *session) info(nanos int64) string {
 	var b bytes.Buffer
-	s.describe(&b, now_ms)
+	s.describe(&b, nanos)
 	return b.String()
 }
 
 // describe writes a client as one line of CLIENT LIST. The session is at rest, or the executor's own.
-func (s *session) describe(b *bytes.Buffer, now_ms int64) {
+func (s *session) describe(b *bytes.Buffer, nanos int64) {
 	cmd := "NULL"
 	if s.lastRow != nil {
 		cmd = s.lastRow.Name
@@ -247,7 +247,7 @@ func (s *session) describe(b *bytes.Buffer, now_ms int64) {
 		events = "rw"
 	}
 	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s watch=%d tot-net-in=%d tot-net-out=%d tot-cmds=%d",
-		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, (now_ms-s.created)/1000, int64(s.idle(now_ms).Seconds()), s.flags(), s.db,
+		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, int64(s.age(nanos).Seconds()), int64(s.idle(nanos).Seconds()), s.flags(), s.db,
 		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), argv, multiMem,
 		0, 0, out, 0, out, total, events, cmd, s.userName(), redirect, s.protocol, s.libName, s.libVer, len(s.watched),
 		s.conn.BytesIn, s.conn.BytesOut, s.processed())
@@ -374,7 +374,7 @@ func clientKill(c *command.Ctx) {
 func (srv *Server) kill(f *filter) int {
 	n := 0
 	for _, s := range srv.clients.all() {
-		if s.conn.Closing() || !f.passes(s, f.self.ex.now) {
+		if s.conn.Closing() || !f.passes(s, f.self.ex.nanos) {
 			continue
 		}
 		n++

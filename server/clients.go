@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"larder/server/netloop"
 	"larder/server/resp"
@@ -62,7 +63,7 @@ func (l *clientList) find(id int64) *session {
 func (srv *Server) Opened(c *netloop.Conn) {
 	ex := c.Loop().User.(*executor)
 	ex.setTime()
-	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.now, lastUsed: ex.now, protocol: 2}
+	s := &session{srv: srv, conn: c, ex: ex, id: int64(c.ID), created: ex.nanos, lastUsed: ex.nanos, protocol: 2}
 	srv.welcome(s)
 	s.pushProto.Store(2)
 	c.User = s
@@ -239,12 +240,12 @@ func (ex *executor) noteTold(s *session) {
 
 // closeIdle ends connections that have said nothing for longer than the directive timeout allows.
 func (ex *executor) closeIdle() {
-	limit_ms := ex.srv.conf.Timeout.Get() * 1000
-	if limit_ms == 0 {
+	limit := time.Duration(ex.srv.conf.Timeout.Get()) * time.Second
+	if limit == 0 {
 		return
 	}
 	ex.loop.Each(func(c *netloop.Conn) {
-		if s, _ := c.User.(*session); s != nil && s.wait == nil && s.peer == nil && s.link == nil && ex.now-s.lastUsed > limit_ms {
+		if s, _ := c.User.(*session); s != nil && s.wait == nil && s.peer == nil && s.link == nil && s.idle(ex.nanos) > limit {
 			s.close()
 		}
 	})

@@ -45,3 +45,38 @@ func TestClockIsSetBack(t *testing.T) {
 		t.Errorf("the replica has come %d times", n)
 	}
 }
+
+// TestClockIsSetAhead: when the time of day goes ahead by an hour, no client is taken for one that has said nothing for so long,
+// and a rewrite that is to wait after it has failed goes on waiting.
+func TestClockIsSetAhead(t *testing.T) {
+	ts := startServer(t, "--timeout", "60", "--appendonly", "yes", "--auto-aof-rewrite-min-size", "1kb", "--auto-aof-rewrite-percentage", "1")
+	c := ts.dial()
+	c.want("ping", "PONG")
+	ts.aof.failures.Store(limitAfter)
+	c.do("set", "k", strings.Repeat("v", 2000))
+	eventually(t, "a rewrite that has to wait", func() bool { return ts.logged("triggered the limit") > 0 })
+	ts.clockStep_ms.Add(time.Hour.Milliseconds())
+	for _, ex := range ts.executors {
+		if ex.loop == nil {
+			continue
+		}
+		seen := make(chan struct{})
+		ex.post(func() {
+			ex.setTime()
+			ex.closeIdle()
+			close(seen)
+		})
+		<-seen
+	}
+	c.want("ping", "PONG")
+	if line := c.text("client list"); !strings.Contains(line, " idle=0 ") {
+		t.Errorf("an hour has not passed: %s", line)
+	}
+	for range 2 { // the first round may have been on its way
+		spent := ts.stats.house_ns.Load()
+		eventually(t, "a round of the janitor", func() bool { return ts.stats.house_ns.Load() > spent })
+	}
+	if n := c.number("persistence", "aof_rewrites"); n != 0 {
+		t.Errorf("%d rewrites", n)
+	}
+}

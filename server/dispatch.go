@@ -25,7 +25,7 @@ func (ex *executor) dispatch(s *session, rq *request) {
 // dispatchClient is dispatch for whoever gets replies.
 func (ex *executor) dispatchClient(s *session, rq *request) {
 	argv, row := rq.Args, rq.row
-	s.lastUsed = ex.now
+	s.lastUsed = ex.nanos
 	s.commands++
 	if row == nil {
 		ex.unknown(s, rq)

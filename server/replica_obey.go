@@ -19,7 +19,7 @@ func (ex *executor) obey(s *session, rq *request) {
 		ex.park(s, rq)
 		return
 	}
-	s.lastUsed = ex.now
+	s.lastUsed = ex.nanos
 	s.commands++
 	s.lastRow = row
 	l.heard.Store(ex.steady())

@@ -158,7 +158,7 @@ func (ex *executor) hearPeer(s *session, rq *request) {
 			"' after processing the command '" + name + "'")
 	}
 	out.Truncate(mark)
-	ex.srv.log.Warn("Replica generated a reply to command '" + name + "', disconnecting it: " + s.info(ex.now))
+	ex.srv.log.Warn("Replica generated a reply to command '" + name + "', disconnecting it: " + s.info(ex.nanos))
 	s.close()
 }
 

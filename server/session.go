@@ -23,7 +23,7 @@ type session struct {
 	id   int64
 
 	name, libName, libVer string
-	created, lastUsed     int64 // Unix milliseconds
+	created, lastUsed     int64 // executor.nanos then: nobody sets that clock
 	lastRow               *command.Row
 	commands, scripted    uint64 // requests, and what scripts have called
 
@@ -133,6 +133,7 @@ func (s *session) setProto(version int) {
 func (s *session) close() { s.conn.Close(netloop.ErrKilled) }
 
 // idle is how long the client has said nothing.
-func (s *session) idle(now_ms int64) time.Duration {
-	return time.Duration(max(0, now_ms-s.lastUsed)) * time.Millisecond
-}
+func (s *session) idle(nanos int64) time.Duration { return time.Duration(max(0, nanos-s.lastUsed)) }
+
+// age is how long it has been connected.
+func (s *session) age(nanos int64) time.Duration { return time.Duration(max(0, nanos-s.created)) }

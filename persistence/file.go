@@ -58,12 +58,20 @@ func (f *File) Sync() error { return f.f.Sync() }
 
 // Commit gives the file, of which the disk has everything, its place, and waits until the disk has that, too.
 func (f *File) Commit(path string) error {
-	if err := f.disk.Rename(f.f.Name(), path); err != nil { // closed before, it would be taken for a leftover
+	if err := f.move(path); err != nil { // closed before, it would be taken for a leftover
+		return err
+	}
+	f.f.Close() // the disk has everything: there is nothing that could fail
+	return f.disk.SyncDir(filepath.Dir(path))
+}
+
+// move gives the file its place, and leaves it open and locked.
+func (f *File) move(path string) error {
+	if err := f.disk.Rename(f.f.Name(), path); err != nil {
 		return fmt.Errorf("moving the temporary file to its place: %w", err)
 	}
 	f.done = true
-	f.f.Close() // the disk has everything: there is nothing that could fail
-	return f.disk.SyncDir(filepath.Dir(path))
+	return nil
 }
 
 // Discard removes the file if it has not been committed.

@@ -241,7 +241,7 @@ func (m *Manifest) Retire(keep int) {
 
 // ReadManifest reads the manifest file of an append-only folder. A file that is not there is an empty manifest.
 func ReadManifest(dir, filename string) (*Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, filename+".manifest"))
+	text, err := os.ReadFile(manifestPath(dir, filename))
 	if errors.Is(err, os.ErrNotExist) {
 		return &Manifest{}, nil
 	}
@@ -251,15 +251,29 @@ func ReadManifest(dir, filename string) (*Manifest, error) {
 	return ParseManifest(text)
 }
 
-// Write puts the manifest into its place in the folder. When it returns nil the disk has it.
-func (m *Manifest) Write(disk Disk, dir, filename string) error {
-	name := filename + ".manifest"
-	return WriteFile(disk, filepath.Join(dir, name), "temp-"+name, false, func(f *File) error {
-		lines := m.Format()
-		_, err := f.Write(slices.Concat(lines, manifestSum, sumOf(lines)))
+// Write puts the manifest into its place in the folder, for which h has to have the log, and has it from then on. When it returns
+// nil the disk has it.
+func (m *Manifest) Write(disk Disk, dir, filename string, h *Hold) error {
+	path := manifestPath(dir, filename)
+	f, err := CreateFile(disk, filepath.Join(dir, "temp-"+filepath.Base(path)), false)
+	if err != nil {
 		return err
-	})
+	}
+	defer f.Discard()
+	if err := h.Take(disk, dir, filename); err != nil { // now that nobody else can write one
+		return err
+	}
+	lines := m.Format()
+	if _, err := f.Write(slices.Concat(lines, manifestSum, sumOf(lines))); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return h.place(f, path)
 }
+
+func manifestPath(dir, filename string) string { return filepath.Join(dir, filename+".manifest") }
 
 // quoteName writes a name that has anything unusual in quotes.
 func quoteName(name string) string {

@@ -84,9 +84,11 @@ func TestManifestForms(t *testing.T) {
 // TestManifestWrite: whatever fails, the folder has the old manifest or the new one.
 func TestManifestWrite(t *testing.T) {
 	disk, dir := newFaultyDisk(), t.TempDir()
+	var hold Hold
+	defer hold.Release()
 	old := &Manifest{}
 	old.NewBase("a", true)
-	if err := old.Write(disk, dir, "a"); err != nil {
+	if err := old.Write(disk, dir, "a", &hold); err != nil {
 		t.Fatal(err)
 	}
 	next := old.Clone()
@@ -98,7 +100,7 @@ func TestManifestWrite(t *testing.T) {
 			}
 			return nil
 		})
-		if err := next.Write(disk, dir, "a"); !errors.Is(err, syscall.EIO) {
+		if err := next.Write(disk, dir, "a", &hold); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s fails: %v", bad, err)
 		}
 		got, err := ReadManifest(dir, "a")
@@ -122,7 +124,7 @@ func TestManifestSum(t *testing.T) {
 	m.NewBase("appendonly.aof", true)
 	m.NewIncr("appendonly.aof")
 	m.NewIncr("appendonly.aof")
-	if err := m.Write(OS, dir, "appendonly.aof"); err != nil {
+	if err := m.Write(OS, dir, "appendonly.aof", &Hold{}); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(filepath.Join(dir, "appendonly.aof.manifest"))

@@ -33,6 +33,7 @@ type appendOnly struct {
 	mu       sync.Mutex // for what follows; nobody takes a shard while holding it
 	manifest *persistence.Manifest
 	before   []*persistence.LogFile // that the log has written before its file, since the last base
+	hold     persistence.Hold       // no other server has the folder's log
 	temp     bool                   // the log writes to the temporary file of a start that has no base yet
 
 	closedSize atomic.Int64 // bytes of base and files that are not written any more
@@ -195,7 +196,7 @@ func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 	}
 	err = srv.disk.SyncDir(srv.logDir())
 	if err == nil && !bytes.Equal(m.Format(), a.manifest.Format()) { // what a full disk has already asks for no room
-		err = m.Write(srv.disk, srv.logDir(), filename)
+		err = m.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold)
 	}
 	if err != nil {
 		file.Close()
@@ -357,11 +358,12 @@ func (srv *Server) endLog() {
 	}
 }
 
-// closeLog ends the log's goroutines, when nothing can be appended any more.
+// closeLog ends the log's goroutines, when nothing can be appended any more, and lets others have it.
 func (srv *Server) closeLog() {
 	if l := srv.aof.log.Load(); l != nil {
 		l.Close()
 	}
+	srv.aof.hold.Release()
 }
 
 // followLogConfig takes over what CONFIG SET has changed about the log.

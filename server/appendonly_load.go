@@ -27,6 +27,10 @@ func damaged(format string, args ...any) error { return logDamage(fmt.Sprintf(fo
 // loadLogAtStart loads the append-only files, if there are any, and begins the log behind them.
 func (srv *Server) loadLogAtStart() error {
 	filename := srv.conf.AppendFilename.Get()
+	if err := srv.aof.hold.Take(srv.disk, srv.logDir(), filename); err != nil {
+		srv.logManifestError(err)
+		return errLoading
+	}
 	m, err := persistence.ReadManifest(srv.logDir(), filename)
 	if err != nil {
 		srv.logManifestError(err)
@@ -66,7 +70,11 @@ func (srv *Server) loadLogAtStart() error {
 
 func (srv *Server) logManifestError(err error) {
 	var bad *persistence.ManifestError
-	if !errors.As(err, &bad) {
+	switch {
+	case errors.Is(err, persistence.ErrHeld):
+		srv.log.Warn("Fatal error: another server that is running has the append-only log in " + srv.logDir())
+		return
+	case !errors.As(err, &bad):
 		srv.log.Warn("Fatal error: can't open the AOF manifest file "+srv.conf.AppendFilename.Get()+".manifest for reading: "+reason(err), zap.Error(err))
 		return
 	}
@@ -94,7 +102,7 @@ func (srv *Server) upgradeLog() error {
 	err := srv.disk.Mkdir(srv.logDir())
 	if err == nil {
 		next := &persistence.Manifest{Base: &persistence.LogName{Name: filename, Seq: 1}, History: m.History}
-		if err = next.Write(srv.disk, srv.logDir(), filename); err == nil {
+		if err = next.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold); err == nil {
 			text := next.Format()
 			next, _ = persistence.ParseManifest(text)
 			srv.aof.manifest = next

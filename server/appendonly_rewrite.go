@@ -67,6 +67,9 @@ func (srv *Server) beginRewrite(ex *executor) error {
 	a := &srv.aof
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.hold.Take(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
+		return err
+	}
 	if a.manifest == nil {
 		m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
 		if err != nil {
@@ -123,7 +126,7 @@ func (srv *Server) changeFile() error {
 	}
 	named := false // by the manifest that the folder has, for all we know
 	if err = srv.disk.SyncDir(srv.logDir()); err == nil && !temp {
-		if err = m.Write(srv.disk, srv.logDir(), filename); err != nil {
+		if err = m.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold); err != nil {
 			named = srv.manifestIs(m) != no
 		}
 	}
@@ -243,7 +246,7 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 			srv.log.Warn("The append-only file cannot be written yet", zap.Error(err))
 		}
 	}
-	if err := m.Write(srv.disk, srv.logDir(), filename); err != nil {
+	if err := m.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold); err != nil {
 		switch srv.manifestIs(m) {
 		case no:
 			if temp {
@@ -347,7 +350,7 @@ func (srv *Server) removeRetired(name string) bool {
 func (srv *Server) forgetHistory() bool {
 	m := srv.aof.manifest.Clone()
 	m.History = nil
-	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
+	if err := m.Write(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get(), &srv.aof.hold); err != nil {
 		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
 		return false
 	}

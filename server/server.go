@@ -295,6 +295,7 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.stopGroup()
 		srv.engine.Stop(time.Second)
 		srv.stopObserving()
+		srv.aof.hold.Release()
 		srv.removeFiles()
 		srv.ks.Close()
 		return err

@@ -43,7 +43,8 @@ const (
 //
 //	#SUM:16421:5e1f09a3:131072\r\n
 //
-// Lines that begin with # are skipped by redis-server. They tell a damaged middle from a torn tail; see Scan.
+// Lines that begin with # are skipped by redis-server. They tell a damaged middle from a torn tail; see Scan. A plus at the
+// end of one says that the file is written in batches, over room that was made for them; see logroom.go.
 type AppendLog struct {
 	opt    LogOptions
 	policy atomic.Int32
@@ -78,6 +79,7 @@ type AppendLog struct {
 	stall    *time.Timer  // runs while a batch is being written
 	crowd    atomic.Int64 // units that gather waits for, 0: it does not wait
 	together gathering    // the writer's
+	pace     pace         // the writer's
 	delay    atomic.Int64
 	held     atomic.Bool // SyncEverysec does not wait for the disk
 	wake     chan struct{}
@@ -87,16 +89,17 @@ type AppendLog struct {
 
 // LogOptions say how a log is written.
 type LogOptions struct {
-	Policy   SyncPolicy
-	Stamps   bool                         // timestamps once a second: #TS:1700000000
-	Now      func() time.Time             // for them; nil is time.Now
-	Advanced func()                       // Written, Synced or Err has changed; called by the log's own goroutines, must not wait
-	Report   func(what string, err error) // faults of the disk and the end of them, for the server's log
-	Retry    time.Duration                // how long a fault is left alone; 0 is 100 ms
-	Every    time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
-	From     int64                        // position that the log begins at: where the one before it has ended
-	Stall    time.Duration                // after which a write that is not done is said to be stalled; 0 is 10 ms
-	Big      Buffers                      // for units of more than a megabyte; nil is the Go heap
+	Policy    SyncPolicy
+	Stamps    bool                         // timestamps once a second: #TS:1700000000
+	Now       func() time.Time             // for them; nil is time.Now
+	Advanced  func()                       // Written, Synced or Err has changed; called by the log's own goroutines, must not wait
+	Report    func(what string, err error) // faults of the disk and the end of them, for the server's log
+	Retry     time.Duration                // how long a fault is left alone; 0 is 100 ms
+	Every     time.Duration                // between two waits for the disk under SyncEverysec; 0 is a second
+	From      int64                        // position that the log begins at: where the one before it has ended
+	Stall     time.Duration                // after which a write that is not done is said to be stalled; 0 is 10 ms
+	RoomAfter int                          // batches within a second after which room is made for more; 0 is a good many
+	Big       Buffers                      // for units of more than a megabyte; nil is the Go heap
 }
 
 const (
@@ -133,6 +136,9 @@ func newAppendLog(file *LogFile, o LogOptions) *AppendLog {
 	}
 	if o.Stall == 0 {
 		o.Stall = 10 * time.Millisecond
+	}
+	if o.RoomAfter == 0 {
+		o.RoomAfter = roomAfter
 	}
 	l := &AppendLog{opt: o, file: file, writing: file, wake: make(chan struct{}, 1), syncWake: make(chan struct{}, 1)}
 	l.moved = sync.NewCond(&l.mu)
@@ -229,6 +235,8 @@ func (l *AppendLog) SetPolicy(p SyncPolicy) {
 	l.policy.Store(int32(p))
 	signal(l.wake)
 }
+
+func (l *AppendLog) always() bool { return SyncPolicy(l.policy.Load()) == SyncAlways }
 
 // SetStamps turns timestamps on or off.
 func (l *AppendLog) SetStamps(on bool) { l.stamps.Store(on) }
@@ -336,7 +344,9 @@ func (l *AppendLog) write() {
 			}
 			began := time.Now()
 			l.writeBatch(batch)
-			l.together.spare, l.together.units = min(time.Since(began)/4, gatherAtMost), units
+			ended := time.Now()
+			l.together.spare, l.together.units = min(ended.Sub(began)/4, gatherAtMost), units
+			l.together.ways.note(began, ended, units)
 			if l.stall.Stop() {
 				l.stalled.Store(false)
 			}
@@ -351,7 +361,7 @@ func (l *AppendLog) write() {
 		case <-tick.C:
 			l.rest()
 		}
-		if SyncPolicy(l.policy.Load()) == SyncAlways && l.synced.Load() < l.written.Load() { // the policy has changed
+		if l.always() && l.synced.Load() < l.written.Load() { // the policy has changed
 			l.syncOnce()
 		}
 	}
@@ -395,13 +405,27 @@ func (l *AppendLog) writeBatch(batch []*logChunk) {
 // closed meanwhile.
 func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 	outs := make([][]byte, len(chunks))
+	size := logLine
+	for _, c := range chunks {
+		size += len(c.data) + logLine
+	}
+	for err := l.makeReady(f, size, l.always()); err != nil; err = f.dropRoom(l.always()) {
+		if f.dropped.Load() {
+			break
+		}
+		if l.noteWrite(err); !l.pauseUnlessClosed() {
+			return false
+		}
+	}
+	at := f.size
 	for i, c := range chunks {
 		plain := c.data
-		if f.finish(c); c.big && f.seal != nil {
+		if f.finish(c, at, i == len(chunks)-1); c.big && f.seal != nil {
 			l.opt.Big.Put(plain)
 			c.big = false
 		}
 		outs[i] = c.data
+		at += int64(len(c.data))
 	}
 	end := chunks[len(chunks)-1].end
 	from, before := f.size, l.written.Load() // where the batch stands in the file, and what was written before it
@@ -419,7 +443,7 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 			err = nil
 			l.written.Store(end)
 			l.advance(end)
-		case err == nil && SyncPolicy(l.policy.Load()) == SyncAlways:
+		case err == nil && l.always():
 			if err = f.f.Sync(); err == nil {
 				f.setSynced(f.size)
 				l.advance(end)
@@ -434,7 +458,7 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 					l.suspect.Store(true)
 					break
 				}
-				f.size, done = from, 0
+				f.size, f.room, done = from, 0, 0
 				for i, c := range chunks {
 					outs[i] = c.data
 				}
@@ -457,7 +481,7 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 // writeAll writes what is left of a chunk. A part of it that came through before an error is cut off again, or if that
 // does not work left as it is and not written twice.
 func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
-	n, err := f.f.Write(*out)
+	n, err := f.f.WriteAt(*out, f.size)
 	if err == nil && n < len(*out) {
 		err = io.ErrShortWrite
 	}
@@ -465,6 +489,8 @@ func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
 		if n > 0 && f.f.Truncate(f.size) != nil {
 			f.size += int64(n)
 			*out = (*out)[n:]
+		} else if n > 0 {
+			f.room = 0
 		}
 		return err
 	}
@@ -472,14 +498,17 @@ func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
 	return nil
 }
 
-// rest follows a second without anything to write: the last bytes get their checksum line, too.
+// rest follows a moment without anything to write: the last bytes get their checksum line, too.
 func (l *AppendLog) rest() {
 	f := l.writing
+	if f.batched && time.Since(f.moved) >= l.opt.Every {
+		f.dropRoom(false)
+	}
 	if f.seal != nil || f.since == 0 || time.Since(f.moved) < sumIdle || l.failing.Load() {
 		return
 	}
 	since, crc := f.since, f.crc
-	out := f.sum(nil)
+	out := f.sum(nil, f.size)
 	if l.writeAll(f, &out) != nil {
 		f.since, f.crc = since, crc // somebody who has more to write will tell
 		return
@@ -491,6 +520,7 @@ func (l *AppendLog) rest() {
 // leave closes the file that is being written: it gets nothing more.
 func (l *AppendLog) leave() {
 	f := l.writing
+	f.dropRoom(false)
 	if err := f.f.Sync(); err == nil {
 		f.setSynced(f.size)
 		l.advance(l.written.Load())
@@ -513,9 +543,10 @@ func (l *AppendLog) leave() {
 func (l *AppendLog) finish() {
 	f := l.writing
 	if f.seal == nil && f.since > 0 {
-		out := f.sum(nil)
+		out := f.sum(nil, f.size)
 		l.writeAll(f, &out)
 	}
+	f.dropRoom(false)
 	f.f.Sync()
 	f.f.Close()
 	l.mu.Lock()

@@ -1,8 +1,10 @@
 package persistence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -51,7 +53,8 @@ type logWorld struct {
 
 func newLogWorld(t *testing.T, o LogOptions, key *Key) *logWorld {
 	w := &logWorld{t: t, disk: newFaultyDisk(), dir: t.TempDir(), key: key}
-	o.Retry, o.Every = time.Millisecond, 5*time.Millisecond
+	o.Retry, o.Every = time.Millisecond, cmp.Or(o.Every, 5*time.Millisecond)
+	o.RoomAfter = cmp.Or(o.RoomAfter, math.MaxInt) // what a test reads meanwhile does not become shorter
 	o.Report = func(what string, err error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -24,6 +24,7 @@ type Disk interface {
 // A DiskFile is an open file of a Disk.
 type DiskFile interface {
 	io.Writer
+	io.WriterAt
 	io.Closer
 	Name() string
 	Sync() error

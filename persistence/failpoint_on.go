@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+
+	"larder/persistence/powerloss"
 )
 
 // In a build with the tag failpoints the process kills itself at a chosen moment: LARDER_FAILPOINT=n means just before,
@@ -35,6 +37,9 @@ func withFailpoints(d Disk) Disk {
 	return f
 }
 
+// roomAfter is less than elsewhere: nobody would wait for so many batches.
+const roomAfter = 3
+
 // die never returns.
 func die() {
 	syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -52,7 +57,10 @@ type failpoints struct {
 }
 
 // failpointBytes is a file, whatever its names.
-type failpointBytes struct{ synced int64 }
+type failpointBytes struct {
+	synced int64 // bytes that the disk has for sure
+	over   powerloss.Overwritten
+}
 
 // undoName is a change of a folder that is not on the disk yet.
 type undoName struct {
@@ -87,10 +95,17 @@ func (d *failpoints) losePower() {
 	cut := map[*failpointBytes]bool{}
 	for path, b := range d.files {
 		info, err := os.Stat(path)
-		if err != nil || info.Size() <= b.synced || cut[b] {
+		if err != nil || cut[b] {
 			continue
 		}
 		cut[b] = true
+		odds := []int{0, 1, 2, 2, 3, 4}[rand.IntN(6)] // of four, for each sector
+		if n, err := b.over.Lose(path, func() bool { return rand.IntN(4) < odds }); n > 0 || err != nil {
+			fmt.Fprintf(os.Stderr, "power: %s has lost what was written to %d sectors (%v)\n", path, n, err)
+		}
+		if info.Size() <= b.synced {
+			continue
+		}
 		left := b.synced + rand.Int64N(info.Size()-b.synced+1)
 		switch rand.IntN(4) {
 		case 0:
@@ -261,19 +276,32 @@ func (f *failpointFile) Write(p []byte) (int, error) {
 	return f.DiskFile.Write(p)
 }
 
+func (f *failpointFile) WriteAt(p []byte, at int64) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.d.power {
+		if err := f.b.over.Before(f.Name(), at, int64(len(p)), f.b.synced); err != nil {
+			panic("assertion failed: what a file has cannot be read: " + err.Error())
+		}
+	}
+	return f.DiskFile.WriteAt(p, at)
+}
+
 func (f *failpointFile) Sync() error {
 	return f.d.around("sync", f.Name(), func() error {
+		f.d.mu.Lock()
 		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		if err := f.DiskFile.Sync(); err != nil {
-			return err
+		waiting := f.b.over.Wait()
+		f.d.mu.Unlock()
+		if err == nil {
+			err = f.DiskFile.Sync()
 		}
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
-		f.b.synced = max(f.b.synced, info.Size())
-		return nil
+		if f.b.over.Done(waiting, err == nil); err == nil {
+			f.b.synced = max(f.b.synced, info.Size())
+		}
+		return err
 	})
 }
 
@@ -282,6 +310,7 @@ func (f *failpointFile) Truncate(size int64) error {
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
 		f.b.synced = min(f.b.synced, size)
+		f.b.over.Cut(size)
 		return f.DiskFile.Truncate(size)
 	})
 }

@@ -6,7 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
+
+	"larder/persistence/powerloss"
 )
 
 // faultyDisk is a disk that fails when it is told to, and knows what would be left of it if the power went.
@@ -14,13 +17,15 @@ type faultyDisk struct {
 	mu     sync.Mutex
 	fail   func(op, name string) error // op: open, write, sync, truncate, rename, remove, syncdir
 	short  bool                        // a write that fails has written half
+	space  int64                       // bytes that a file may have; 0: any
 	synced map[string]int64            // what the disk has of each file
-	undo   map[string][]func()         // what losing the power undoes in a folder
+	over   map[string]*powerloss.Overwritten
+	undo   map[string][]func() // what losing the power undoes in a folder
 	syncs  int
 }
 
 func newFaultyDisk() *faultyDisk {
-	return &faultyDisk{synced: map[string]int64{}, undo: map[string][]func(){}}
+	return &faultyDisk{synced: map[string]int64{}, over: map[string]*powerloss.Overwritten{}, undo: map[string][]func(){}}
 }
 
 func (d *faultyDisk) set(fail func(op, name string) error) {
@@ -51,6 +56,7 @@ func (d *faultyDisk) OpenFile(name string, flag int, perm fs.FileMode) (DiskFile
 	defer d.mu.Unlock()
 	if missing != nil {
 		d.synced[name] = 0
+		d.over[name] = &powerloss.Overwritten{}
 		d.later(name, func() { os.Remove(name) })
 	}
 	return &faultyFile{f, d}, nil
@@ -118,6 +124,12 @@ func (d *faultyDisk) SyncDir(name string) error {
 func (d *faultyDisk) losePower(rnd *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for name, over := range d.over {
+		odds := rnd.IntN(5)
+		if _, err := over.Lose(name, func() bool { return rnd.IntN(4) < odds }); err != nil {
+			panic(err)
+		}
+	}
 	for name, size := range d.synced {
 		info, err := os.Stat(name)
 		if err != nil || info.Size() <= size {
@@ -151,19 +163,47 @@ func (f *faultyFile) Write(p []byte) (int, error) {
 	return f.DiskFile.Write(p)
 }
 
-func (f *faultyFile) Sync() error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := f.d.check("sync", f.Name()); err != nil {
-		return err
+func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
+	err := f.d.check("write", f.Name())
+	if err != nil && !f.d.short {
+		return 0, err
 	}
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	f.d.syncs++
-	f.d.synced[f.Name()] = info.Size()
-	return nil
+	if f.d.space > 0 && at+int64(len(p)) > f.d.space {
+		err = syscall.ENOSPC
+	}
+	if over := f.d.over[f.Name()]; over != nil {
+		if err := over.Before(f.Name(), at, int64(len(p)), f.d.synced[f.Name()]); err != nil {
+			return 0, err
+		}
+	}
+	if err != nil {
+		n, _ := f.DiskFile.WriteAt(p[:len(p)/2], at)
+		return n, err
+	}
+	return f.DiskFile.WriteAt(p, at)
+}
+
+func (f *faultyFile) Sync() error {
+	f.d.mu.Lock()
+	info, err := f.Stat()
+	over := f.d.over[f.Name()]
+	if over == nil {
+		over = &powerloss.Overwritten{}
+	}
+	waiting := over.Wait()
+	f.d.mu.Unlock()
+	if err == nil {
+		err = f.d.check("sync", f.Name())
+	}
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if over.Done(waiting, err == nil); err == nil {
+		f.d.syncs++
+		f.d.synced[f.Name()] = info.Size()
+	}
+	return err
 }
 
 func (f *faultyFile) Truncate(size int64) error {
@@ -172,6 +212,9 @@ func (f *faultyFile) Truncate(size int64) error {
 	}
 	f.d.mu.Lock()
 	f.d.synced[f.Name()] = min(f.d.synced[f.Name()], size)
+	if over := f.d.over[f.Name()]; over != nil {
+		over.Cut(size)
+	}
 	f.d.mu.Unlock()
 	return f.DiskFile.Truncate(size)
 }

@@ -56,6 +56,9 @@ func (r *LogReader) At() int64 { return r.at }
 
 // Next reads the next item. The error is io.EOF at the end, errTorn, errFormat, or one of the file.
 func (r *LogReader) Next() (Item, error) {
+	if n := r.room(); n > 0 {
+		return r.give(n, nil), nil
+	}
 	line, err := r.line(0)
 	if err == io.EOF {
 		return Item{}, io.EOF
@@ -137,6 +140,28 @@ func (r *LogReader) line(pos int) (end int, err error) {
 			return 0, err
 		}
 	}
+}
+
+// room is how many bytes of room stand next that are no line: more than a line may have, or what is left of a file in which
+// an end of line is missing. redis-server reads it in such pieces, too.
+func (r *LogReader) room() int {
+	if r.from < r.to && r.buf[r.from] != '#' {
+		return 0
+	}
+	for r.to-r.from < noteLine {
+		if r.fill(0) != nil {
+			break
+		}
+		if r.buf[r.from] != '#' {
+			return 0
+		}
+	}
+	next := r.buf[r.from:min(r.to, r.from+noteLine)]
+	n := len(next) - len(bytes.TrimLeft(next, "#"))
+	if n == noteLine || n >= 2 && n == len(next) {
+		return n
+	}
+	return 0
 }
 
 // number reads the number behind the first byte of the line at pos.

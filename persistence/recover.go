@@ -17,6 +17,7 @@ type Tail struct {
 	End   int64  // behind the last unit that is whole
 	Since int64  // bytes since the last checksum line
 	CRC   uint32 // of those
+	Room  int64  // bytes behind End that are room for more, which is no fault; 0 if something else is there
 }
 
 // ScanResult is what Scan has found.
@@ -46,6 +47,7 @@ const (
 	TornEnd        // a command is not complete
 	TornMulti      // a transaction has no EXEC
 	TornZeros      // bytes that never were written: the system had made the file longer already when the power went
+	TornBatch      // not all sectors of the last batch were written
 )
 
 // String says it in words.
@@ -57,6 +59,8 @@ func (t Torn) String() string {
 		return "the last transaction has no EXEC"
 	case TornZeros:
 		return "the end is filled with zeros"
+	case TornBatch:
+		return "what was written last is not complete"
 	}
 	return "whole"
 }
@@ -82,8 +86,8 @@ type ScanOptions struct {
 
 // Scan looks through a file of commands: where it ends, whether the end is torn, and whether anything before is damaged.
 //
-// A file is torn if it ends in the middle of a unit, or with zeros: what was being written when the process or the power
-// went. Nothing that was acknowledged is lost with such an end, if the server waits for the disk. Everything else that
+// A file is torn if it ends in the middle of a unit, with zeros, or with a part of a batch: what was being written when the
+// process or the power went. Room at the end is no fault. Nothing that was acknowledged is lost with such an end, if the server waits for the disk. Everything else that
 // is no command is damage, and so is what does not fit to its checksum line, and an end that seems torn but has later
 // checksum lines of the file behind it. The error is then a *DamageError, and the result tells what is whole before.
 func Scan(path string, o ScanOptions) (res ScanResult, err error) {
@@ -109,9 +113,15 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 	} else {
 		s.res.End, s.sumEnd, s.summed.End = o.From, o.From, o.From
 		s.r = NewLogReader(open, o.From, info.Size())
+		if s.rest, err = trimmed(f, info.Size(), "#\n\x00"); err != nil {
+			return s.res, err
+		}
 	}
 	err = s.run()
 	s.res.Content = s.res.End
+	if s.sealed == nil && err == nil && s.res.Torn == NotTorn {
+		s.res.Room = s.res.Size - s.res.End
+	}
 	if s.sealed != nil { // the places are those of the content until here
 		s.sealed.passed(s.res.End)
 		s.res.End = s.sealed.marks[0].file
@@ -128,9 +138,11 @@ type scan struct {
 
 	since  int64 // as in Tail, at the place of the reader
 	crc    uint32
-	sumEnd int64 // behind the last checksum line
-	summed Tail  // behind that line
+	sumEnd int64      // behind the last checksum line
+	summed ScanResult // behind that line
 	multi  bool
+	batch  bool  // that line says that batches follow
+	rest   int64 // where room, zeros and nothing else begin with which the file ends
 	told   int64
 }
 
@@ -146,6 +158,8 @@ func (s *scan) run() error {
 			}
 			s.res.Torn = TornMulti
 			return nil
+		case err == io.EOF && s.inBatch() && (s.res.End > s.summed.End || s.multi):
+			return s.brokenBatch(s.res.End, "a batch has no checksum line")
 		case err == io.EOF && s.multi:
 			s.res.Torn = TornMulti
 			return nil
@@ -164,9 +178,12 @@ func (s *scan) run() error {
 		}
 		s.since += int64(len(it.Raw))
 		s.crc = crc32.Update(s.crc, castagnoli, it.Raw)
-		if it.Argv == nil {
+		switch {
+		case it.Argv == nil && isRoom(it.Raw): // an end, if nothing else follows
+			continue
+		case it.Argv == nil:
 			s.stamp(it.Raw)
-		} else {
+		default:
 			s.command(it.Argv)
 		}
 		if !s.multi {
@@ -187,7 +204,7 @@ func (s *scan) run() error {
 }
 
 func (s *scan) good(end int64) {
-	s.res.Tail = Tail{end, s.since, s.crc}
+	s.res.Tail = Tail{End: end, Since: s.since, CRC: s.crc}
 	if s.sealed != nil {
 		s.sealed.passed(end)
 	}
@@ -226,34 +243,57 @@ func (s *scan) stamp(line []byte) {
 
 // A sumLine is what a checksum line says.
 type sumLine struct {
-	bytes  int64
-	crc    uint32
-	synced int64
+	bytes   int64
+	crc     uint32
+	synced  int64
+	batches bool // follow
+	longer  bool // by one byte, which means nothing
+}
+
+func (l *sumLine) append(p []byte) []byte {
+	plus := ""
+	if l.batches {
+		plus = "+"
+	}
+	if l.longer {
+		plus += "+"
+	}
+	return fmt.Appendf(p, "#SUM:%d:%08x:%d%s\r\n", l.bytes, l.crc, l.synced, plus)
 }
 
 func parseSum(line []byte) (l sumLine, ok bool) {
-	n, err := fmt.Sscanf(string(line), "#SUM:%d:%08x:%d\r\n", &l.bytes, &l.crc, &l.synced)
-	return l, err == nil && n == 3 && l.bytes > 0
+	line, ok = bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return l, false
+	}
+	line, l.batches = bytes.CutSuffix(line, []byte("+"))
+	line, l.longer = bytes.CutSuffix(line, []byte("+"))
+	n, err := fmt.Sscanf(string(line)+"\n", "#SUM:%d:%08x:%d\n", &l.bytes, &l.crc, &l.synced)
+	return l, err == nil && n == 3 && (l.bytes > 0 || l.bytes == 0 && l.batches)
 }
 
 // sum compares a checksum line with what was read.
 func (s *scan) sum(it *Item) error {
 	l, ok := parseSum(it.Raw)
-	switch {
-	case !ok:
+	if !ok {
 		return &DamageError{it.At, "a checksum line that cannot be read"}
+	}
+	if (l.bytes != s.since || l.crc != s.crc) && s.inBatch() {
+		return s.brokenBatch(s.sumEnd, fmt.Sprintf("the bytes before byte %d do not have their checksum", it.At))
+	}
+	switch {
 	case l.bytes != s.since:
-		s.res.Tail = s.summed
+		s.res.Tail = s.summed.Tail
 		return &DamageError{s.sumEnd, fmt.Sprintf("%d bytes stand before the checksum line at byte %d, which is about %d", s.since, it.At, l.bytes)}
 	case l.crc != s.crc:
-		s.res.Tail = s.summed
+		s.res.Tail = s.summed.Tail
 		return &DamageError{s.sumEnd, fmt.Sprintf("the %d bytes before byte %d do not have their checksum", l.bytes, it.At)}
 	}
 	s.res.Sums++
-	s.since, s.crc, s.sumEnd = 0, 0, it.End()
+	s.since, s.crc, s.sumEnd, s.batch = 0, 0, it.End(), l.batches
 	if !s.multi {
 		s.good(it.End())
-		s.summed = s.res.Tail
+		s.summed = s.res
 	}
 	return nil
 }
@@ -264,7 +304,10 @@ func (s *scan) broken(why error) error {
 		return s.brokenSeal(why)
 	}
 	at := s.r.At()
-	zeros, err := zerosFrom(s.f, s.res.Size)
+	if s.inBatch() {
+		return s.brokenBatch(at, "no command stands there: "+why.Error())
+	}
+	zeros, err := trimmed(s.f, s.res.Size, "\x00")
 	if err != nil {
 		return err
 	}
@@ -272,16 +315,16 @@ func (s *scan) broken(why error) error {
 		s.res.Torn = TornZeros
 		return nil
 	}
-	later, err := s.laterSum(at)
+	later, ok, err := s.laterSum(at)
 	if err != nil {
 		return err
 	}
 	switch {
-	case later.bytes > 0 && later.synced <= at && s.zeroAt(at): // the disk never had it, though it has what came later
+	case ok && later.synced <= at && s.zeroAt(at): // the disk never had it, though it has what came later
 		s.res.Torn = TornZeros
 		return nil
-	case later.bytes > 0:
-		s.res.Tail = s.summed
+	case ok:
+		s.res.Tail = s.summed.Tail
 		return &DamageError{at, "no command stands there, and checksum lines follow: " + why.Error()}
 	case why == errTorn:
 		s.res.Torn = TornEnd
@@ -300,7 +343,7 @@ func (s *scan) broken(why error) error {
 // brokenSeal is broken for a sealed file: a frame that opens holds whole bytes, so it is the frame that is torn, or not.
 func (s *scan) brokenSeal(why error) error {
 	at := s.sealed.At()
-	zeros, err := zerosFrom(s.f, s.res.Size)
+	zeros, err := trimmed(s.f, s.res.Size, "\x00")
 	if err != nil {
 		return err
 	}
@@ -346,8 +389,60 @@ func (s *scan) frameAt(at int64) int64 {
 	return 4 + int64(binary.BigEndian.Uint32(word[:])&^lastFrame) + tagBytes
 }
 
-// zerosFrom is where the zeros begin with which a file of size bytes ends.
-func zerosFrom(f *os.File, size int64) (int64, error) {
+// inBatch tells whether the reader is behind a line that says that batches follow, and where the last one ends there is room.
+func (s *scan) inBatch() bool { return s.batch && s.res.Size-s.rest >= sector }
+
+// brokenBatch decides what it means that what follows the last checksum line is no batch with a line of its own. If no
+// later line knows that the disk has had it, and sectors or that line are missing, then the power went while it was
+// written, and nobody has been told that it is there.
+func (s *scan) brokenBatch(at int64, why string) error {
+	later, ok, err := s.laterSum(s.sumEnd)
+	if err != nil {
+		return err
+	}
+	hole := false
+	if ok && later.synced <= s.sumEnd {
+		if hole, err = s.hole(s.sumEnd, s.rest); err != nil {
+			return err
+		}
+	}
+	s.res = s.summed
+	if ok && !hole {
+		return &DamageError{at, why}
+	}
+	s.res.Torn = TornBatch
+	return nil
+}
+
+// hole tells whether between two places a sector, or the rest of the first one, was never written: there still is room, or
+// zeros. That the last sector was not would be seen by the line that is missing.
+func (s *scan) hole(from, to int64) (bool, error) {
+	buf := make([]byte, 128*sector)
+	for at := from; at < to; {
+		n := min(to-at, int64(len(buf))-at%sector)
+		if _, err := s.f.ReadAt(buf[:n], at); err == io.EOF {
+			return false, ErrShort
+		} else if err != nil {
+			return false, err
+		}
+		for p := buf[:n]; len(p) > 0; {
+			k := int(sector - at%sector)
+			if k > len(p) {
+				return false, nil
+			}
+			if allOf(p[:k], '#') || allOf(p[:k], 0) {
+				return true, nil
+			}
+			p, at = p[k:], at+int64(k)
+		}
+	}
+	return false, nil
+}
+
+func allOf(p []byte, b byte) bool { return bytes.Count(p, []byte{b}) == len(p) }
+
+// trimmed is where the bytes of set begin with which a file of size bytes ends.
+func trimmed(f *os.File, size int64, set string) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for size > 0 {
 		n := min(size, int64(len(buf)))
@@ -356,7 +451,7 @@ func zerosFrom(f *os.File, size int64) (int64, error) {
 		} else if err != nil {
 			return 0, err
 		}
-		if rest := bytes.TrimRight(buf[:n], "\x00"); len(rest) > 0 {
+		if rest := bytes.TrimRight(buf[:n], set); len(rest) > 0 {
 			return size - n + int64(len(rest)), nil
 		}
 		size -= n
@@ -374,13 +469,13 @@ func (s *scan) zeroAt(at int64) bool {
 
 // laterSum finds a checksum line behind a place that nobody can have written but this log: it fits to the place of the
 // last one, or its bytes have the checksum. Of several it returns the one that knows most of the disk.
-func (s *scan) laterSum(at int64) (found sumLine, err error) {
+func (s *scan) laterSum(at int64) (found sumLine, any bool, err error) {
 	const overlap = logLine
 	buf := make([]byte, 256<<10)
 	for pos := at; pos < s.res.Size; {
 		n, err := s.f.ReadAt(buf, pos)
 		if err != nil && err != io.EOF {
-			return found, err
+			return found, any, err
 		}
 		for i := 0; i < n; {
 			k := bytes.Index(buf[i:n], []byte("\n#SUM:"))
@@ -388,10 +483,10 @@ func (s *scan) laterSum(at int64) (found sumLine, err error) {
 				break
 			}
 			i += k + 1
-			l, ok := parseSum(buf[i:min(n, i+logLine)])
-			if line := pos + int64(i); ok && (line-l.bytes == s.sumEnd || line-l.bytes >= at && s.fits(line, l)) {
-				if found.bytes == 0 || l.synced > found.synced {
-					found = l
+			l, ok := parseSum(firstLine(buf[i:min(n, i+logLine)]))
+			if line := pos + int64(i); ok && l.bytes > 0 && (line-l.bytes == s.sumEnd || line-l.bytes >= at && s.fits(line, l)) {
+				if !any || l.synced > found.synced {
+					found, any = l, true
 				}
 			}
 		}
@@ -400,8 +495,10 @@ func (s *scan) laterSum(at int64) (found sumLine, err error) {
 		}
 		pos += int64(n) - overlap
 	}
-	return found, nil
+	return found, any, nil
 }
+
+func firstLine(p []byte) []byte { return p[:bytes.IndexByte(p, '\n')+1] }
 
 // fits tells whether the bytes before a checksum line have the checksum.
 func (s *scan) fits(line int64, l sumLine) bool {

@@ -270,13 +270,14 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("*1\r\n$4\r\nPING\r\n#TS:17\r\n"))
 	f.Add(append(unit("SET", "a", "1", ";", "SET", "b", "2"), "#SUM:86:00000000:0\r\n"...))
 	f.Add([]byte("*1\r\n$4\r\nPI"))
+	f.Add([]byte("#SUM:0:00000000:0+\r\n*1\r\n$4\r\nPING\r\n" + strings.Repeat("#", 600) + "\n"))
 	f.Add([]byte("*99999999\r\n$99999999999\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		res, err := scanBytes(t, text, nil)
 		if res.End < 0 || res.End > int64(len(text)) {
 			t.Fatalf("%+v", res)
 		}
-		if err == nil && (res.Torn == NotTorn) != (res.End == int64(len(text))) {
+		if err == nil && (res.Torn == NotTorn) != (res.End+res.Room == int64(len(text))) {
 			t.Fatalf("%+v of %d bytes", res, len(text))
 		}
 		again, e := scanBytes(t, text[:res.End], nil)

@@ -51,7 +51,8 @@ var arrows = []struct{ from, to string }{
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
-	{"persistence", "keyspace persistence/codec datatypes datatypes/decimal datatypes/listpack"},
+	{"persistence/powerloss", ""},
+	{"persistence", "keyspace persistence/codec persistence/powerloss datatypes datatypes/decimal datatypes/listpack"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},

@@ -219,6 +219,9 @@ func (o *checkOptions) logFile(path string, promised, last bool) error {
 		return fmt.Errorf("%s: %w", path, err)
 	case res.Torn != persistence.NotTorn:
 		fmt.Fprintf(o.out, "%s is not complete: %v. Whole until byte %d; %d bytes follow.\n", path, res.Torn, res.End, res.Cut())
+	case res.Room > 0:
+		fmt.Fprintf(o.out, "%s is whole, and has room for %s more.\n", path, size(res.Room))
+		return nil
 	default:
 		fmt.Fprintf(o.out, "%s is whole.\n", path)
 		return nil

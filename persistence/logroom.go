@@ -1,0 +1,132 @@
+package persistence
+
+import (
+	"bytes"
+	"time"
+)
+
+// A wait for the disk takes longer if the file has become longer: the system has to note its length and where its new
+// blocks are, and on most file systems that is a second trip to the disk. So a log that waits for the disk all the time
+// (SyncAlways, many batches a second) is given room ahead, and its batches are written over that:
+//
+//	...EC\r\n | #SUM:812:5e1f09a3:90112+\r\n | ############ ... ####\n
+//	 commands   the plus: batches follow       room, ends at a multiple of roomAlign
+//
+//	...EC\r\n | #SUM:812:5e1f09a3:90112+\r\n | *3\r\n$3\r\nSET...#SUM:64:0cc175b9:90150+\r\n | ###### ... ####\n
+//	                                           a batch ends with a line of its own
+//
+// The room is one long annotation wherever it begins, so that redis-server reads such a file as it is, too, and may write
+// behind it: therefore the end of line, and see badRoom. It is given back when the log rests, ends, goes on in another file, or waits for
+// the disk no more; what the loss of a process leaves of it is cut off at the next start.
+//
+// When the power goes in the midst of a batch, any of its sectors may have come to the disk, and the others are still
+// room, also before bytes that look whole. So each batch ends with a checksum line as long as batches are announced, and
+// counts as a whole or not at all: Scan goes back to the last line that fits if what follows it lacks sectors or its own
+// line, and no later line knows that the disk had it; see scan.brokenBatch.
+//
+// Tried: to have the system reserve the blocks (fallocate), which saves half of it: that a block is in use has to be noted,
+// too. To keep the room as zeros, which no redis-server would load.
+const (
+	roomAlign  = 64 << 10    // where room ends
+	roomStep   = 512 << 10   // made at once
+	roomLeast  = 64 << 10    // behind each batch
+	roomMost   = 128 << 10   // a batch that is longer gets no room before: it would be written twice
+	roomPeriod = time.Second // in which there have to be roomAfter batches
+	sector     = 512         // bytes that a disk writes as a whole or not
+)
+
+// pace tells whether batches come so fast that room is worth it.
+type pace struct {
+	batches int
+	from    time.Time
+}
+
+// steady counts a batch, and tells whether there were after of them within a period.
+func (p *pace) steady(now time.Time, after int) bool {
+	if p.batches == 0 || now.Sub(p.from) > roomPeriod {
+		p.batches, p.from = 0, now
+	}
+	p.batches++
+	return p.batches >= after
+}
+
+// makeReady has the file ready for n bytes, under SyncAlways if always. An error is one of writing.
+func (l *AppendLog) makeReady(f *LogFile, n int, always bool) error {
+	switch {
+	case f.seal != nil:
+		return nil
+	case always && f.batched && n <= roomMost:
+		if f.room >= f.size+int64(n)+roomLeast || f.extendRoom() == nil {
+			return nil
+		}
+	case always && !f.batched && l.pace.steady(time.Now(), l.opt.RoomAfter):
+		if f.announce() == nil {
+			return nil
+		}
+		l.pace = pace{} // not again for a while
+	}
+	return f.dropRoom(always)
+}
+
+// announce says that batches follow, and makes the first room. When it returns nil, the disk has both.
+func (f *LogFile) announce() error {
+	since, crc := f.since, f.crc
+	f.batched = true
+	line := f.sum(nil, f.size)
+	err := f.writeRoom(f.size, line)
+	if err == nil {
+		err = f.f.Sync()
+	}
+	if err != nil {
+		f.batched, f.since, f.crc = false, since, crc
+		return err
+	}
+	f.size += int64(len(line))
+	f.setSynced(f.size)
+	return nil
+}
+
+// extendRoom puts more room behind the file, in the place of its last end of line.
+func (f *LogFile) extendRoom() error {
+	if f.room > f.size {
+		return f.writeRoom(f.room-1, nil)
+	}
+	return f.writeRoom(f.size, nil)
+}
+
+// writeRoom writes a line and room behind it to a place. What it leaves is noted even if it fails.
+func (f *LogFile) writeRoom(at int64, line []byte) error {
+	end := f.size + int64(len(line))
+	to := (end + roomLeast + roomStep + roomAlign - 1) / roomAlign * roomAlign
+	if badRoom(end, to) {
+		to += roomAlign
+	}
+	p := bytes.Repeat([]byte("#"), int(to-at))
+	copy(p, line)
+	p[len(p)-1] = '\n'
+	f.room = to
+	_, err := f.f.WriteAt(p, at)
+	return err
+}
+
+// badRoom tells whether room between two places cannot be read: redis-server reads it in pieces of noteLine bytes, of which
+// the last one would be the end of line alone, which it does not take for an annotation.
+func badRoom(from, to int64) bool { return to > from && (to-1-from)%noteLine == 0 }
+
+// dropRoom makes the file end where what was written ends. After that batches are not told from each other, unless they
+// still are announced.
+func (f *LogFile) dropRoom(announced bool) error {
+	if f.room > f.size {
+		if err := f.f.Truncate(f.size); err != nil {
+			return err
+		}
+	}
+	f.room = 0
+	f.batched = f.batched && announced
+	return nil
+}
+
+// isRoom tells whether an annotation is nothing but room.
+func isRoom(raw []byte) bool {
+	return len(raw) >= 2 && raw[0] == '#' && allOf(bytes.TrimSuffix(raw, []byte("\n")), '#')
+}

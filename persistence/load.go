@@ -25,6 +25,7 @@ type LoadOptions struct {
 	Aux      func(name, value string)                          // is given what the file says of itself
 	Seen     func(key []byte, typ byte, expire_ms, size int64) // is given each key that was read, its expiry or -1, and its bytes
 	Skipped  func(key []byte)                                  // is given the keys of empty collections, which are left out
+	Shown    func(key []byte) string                           // is how errors name a key; nil: as it is
 	Progress func(read int64) error                            // is called about every Every bytes; an error ends the loading
 	Lapsed   func(db int, key []byte)                          // is given the keys that are left out because their time is over
 	Every    int64

@@ -1,18 +1,18 @@
 package persistence
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"larder/words"
 )
 
 // A Manifest says of which files an append-only log consists: the base, which holds everything up to a moment, and then
@@ -125,24 +125,24 @@ const (
 
 // addLine takes one line over. Pairs that are not known are skipped, for the sake of versions to come.
 func (m *Manifest) addLine(line string) (wrong string) {
-	words, ok := splitQuoted(line)
-	if !ok || len(words) < 6 || len(words)%2 != 0 {
+	list, ok := words.Split(line)
+	if !ok || len(list) < 6 || len(list)%2 != 0 {
 		return badManifest
 	}
 	var f LogName
 	var typ byte
-	for i := 0; i < len(words); i += 2 {
-		switch strings.ToLower(words[i]) {
+	for i := 0; i < len(list); i += 2 {
+		switch strings.ToLower(list[i]) {
 		case "file":
-			f.Name = words[i+1]
+			f.Name = list[i+1]
 			if strings.ContainsAny(f.Name, `/\`) {
 				return badManifestDir
 			}
 		case "seq":
-			f.Seq, _ = strconv.ParseInt(words[i+1], 10, 64)
+			f.Seq, _ = strconv.ParseInt(list[i+1], 10, 64)
 		case "type":
-			if words[i+1] != "" {
-				typ = words[i+1][0]
+			if list[i+1] != "" {
+				typ = list[i+1][0]
 			}
 		}
 	}
@@ -286,110 +286,5 @@ func quoteName(name string) string {
 	if plain {
 		return name
 	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(name) {
-		switch c := name[i]; c {
-		case '\\', '"':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\r':
-			b.WriteString(`\r`)
-		case '\t':
-			b.WriteString(`\t`)
-		case '\a':
-			b.WriteString(`\a`)
-		case '\b':
-			b.WriteString(`\b`)
-		default:
-			if c >= ' ' && c < 0x7f {
-				b.WriteByte(c)
-			} else {
-				fmt.Fprintf(&b, `\x%02x`, c)
-			}
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-// splitQuoted cuts a line into words, which may stand in quotes as quoteName writes them, or in single quotes.
-func splitQuoted(line string) (words []string, ok bool) {
-	r := bufio.NewReader(strings.NewReader(line))
-	for {
-		c, err := r.ReadByte()
-		switch {
-		case err == io.EOF:
-			return words, true
-		case c == ' ' || c == '\t':
-			continue
-		}
-		r.UnreadByte()
-		word, ok := quotedWord(r)
-		if !ok {
-			return nil, false
-		}
-		words = append(words, word)
-	}
-}
-
-func quotedWord(r *bufio.Reader) (string, bool) {
-	var b strings.Builder
-	quote := byte(0)
-	for {
-		c, err := r.ReadByte()
-		if err != nil {
-			return b.String(), quote == 0
-		}
-		switch {
-		case quote == 0 && (c == ' ' || c == '\t'):
-			return b.String(), true
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == quote && quote != 0:
-			next, err := r.ReadByte() // a word ends with its quotes
-			return b.String(), err != nil || next == ' ' || next == '\t'
-		case quote == '"' && c == '\\':
-			if !escaped(r, &b) {
-				return "", false
-			}
-		case quote == '\'' && c == '\\':
-			if next, err := r.Peek(1); err == nil && next[0] == '\'' {
-				c, _ = r.ReadByte()
-			}
-			b.WriteByte(c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-}
-
-func escaped(r *bufio.Reader, b *strings.Builder) bool {
-	c, err := r.ReadByte()
-	if err != nil {
-		return false
-	}
-	switch c {
-	case 'n':
-		c = '\n'
-	case 'r':
-		c = '\r'
-	case 't':
-		c = '\t'
-	case 'b':
-		c = '\b'
-	case 'a':
-		c = '\a'
-	case 'x':
-		if digits, err := r.Peek(2); err == nil {
-			if n, err := strconv.ParseUint(string(digits), 16, 8); err == nil {
-				r.Discard(2)
-				c = byte(n)
-			}
-		}
-	}
-	b.WriteByte(c)
-	return true
+	return words.Quote(name)
 }

@@ -39,7 +39,7 @@ func (p *placer) readKey(typ byte) error {
 	r := p.r
 	if _, ok := codec.KindOf(typ); !ok {
 		if codec.IsModule(typ) {
-			key := string(r.String())
+			key := p.shown(r.String())
 			return fmt.Errorf("%w: the key %q holds data of the module %q", codec.ErrModule, key, r.SkipModuleValue(typ))
 		}
 		return fmt.Errorf("unknown type of value %d", typ)
@@ -49,6 +49,14 @@ func (p *placer) readKey(typ byte) error {
 		return fmt.Errorf("a key of %d bytes", len(p.key))
 	}
 	return r.Err()
+}
+
+// shown is a key as errors name it.
+func (p *placer) shown(key []byte) string {
+	if p.o.Shown != nil {
+		return p.o.Shown(key)
+	}
+	return string(key)
 }
 
 // placeValue reads the value of the key that was read, whose hash is h, and stores it.
@@ -68,7 +76,7 @@ func (p *placer) placeValue(typ byte, h uint64, f facts) error {
 	v.Hint(p.key, h)
 	if !over && v.Has(p.key) {
 		if !p.o.Replace {
-			return DatabaseError(fmt.Sprintf("RDB has duplicated key '%s' in DB %d", p.key, v.DB))
+			return DatabaseError(fmt.Sprintf("RDB has duplicated key '%s' in DB %d", p.shown(p.key), v.DB))
 		}
 		v.Delete(p.key)
 	}

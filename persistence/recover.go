@@ -523,8 +523,11 @@ type Whole struct {
 }
 
 func (w *Whole) Read(p []byte) (int, error) {
-	if w.Left == 0 {
+	switch {
+	case w.Left == 0:
 		return 0, io.EOF
+	case w.Left < 0: // it has been cut before the place where it was to begin
+		return 0, ErrShort
 	}
 	n, err := w.In.Read(p[:min(int64(len(p)), w.Left)])
 	w.Left -= int64(n)

@@ -229,6 +229,9 @@ func TestScanShort(t *testing.T) {
 	if p, err := io.ReadAll(w); string(p) != "abc" || err != ErrShort {
 		t.Errorf("%q, %v", p, err)
 	}
+	if p, err := io.ReadAll(&Whole{In: strings.NewReader("abc"), Left: -1}); len(p) > 0 || err != ErrShort {
+		t.Errorf("%q, %v", p, err)
+	}
 	w = &Whole{In: strings.NewReader("abc"), Left: 2}
 	if p, err := io.ReadAll(w); string(p) != "ab" || err != nil {
 		t.Errorf("%q, %v", p, err)

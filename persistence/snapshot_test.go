@@ -289,6 +289,10 @@ func TestLoadOverKeys(t *testing.T) {
 	if _, err := load(b, v, LoadOptions{}); !errors.As(err, new(DatabaseError)) {
 		t.Errorf("%v", err)
 	}
+	var refused DatabaseError
+	if _, err := load(b, v, LoadOptions{Shown: func([]byte) string { return "?" }}); !errors.As(err, &refused) || !strings.HasPrefix(string(refused), "RDB has duplicated key '?' in DB ") {
+		t.Errorf("%v", err)
+	}
 	v.Take(v.Keyspace().All())
 	res, err := load(b, v, LoadOptions{Replace: true}) // by one who holds the shards already
 	if err != nil || res.Keys != 60 || v.Held() != v.Keyspace().All() {

@@ -46,8 +46,8 @@ func (ts *testServer) attachSink(to command.Target) *streamSink {
 	return s
 }
 
-// words is a stream of requests, a line each.
-func words(t *testing.T, stream []byte) string {
+// requests is a stream of requests, a line each.
+func requests(t *testing.T, stream []byte) string {
 	t.Helper()
 	var in resp.Reader
 	var args resp.Args
@@ -98,14 +98,14 @@ func TestJournalUnits(t *testing.T) {
 		for _, line := range strings.Split(step.send, "\n") {
 			c.do(line)
 		}
-		if got := words(t, feed.take()); !alike(got, step.feed) {
+		if got := requests(t, feed.take()); !alike(got, step.feed) {
 			t.Errorf("%q:\ngot\n%s\nnot\n%s", step.send, got, step.feed)
 		}
 		want := step.feed
 		if strings.HasPrefix(want, "publish") {
 			want = ""
 		}
-		if got := words(t, log.take()); !alike(got, want) {
+		if got := requests(t, log.take()); !alike(got, want) {
 			t.Errorf("%q: the log got\n%s\nnot\n%s", step.send, got, want)
 		}
 	}
@@ -115,13 +115,13 @@ func TestJournalUnits(t *testing.T) {
 	c.do("psetex e 1 x")
 	feed.take()
 	eventually(t, "the end of the key's time", func() bool { return c.do("exists e") == int64(0) })
-	if got := words(t, feed.take()); got != "DEL e" {
+	if got := requests(t, feed.take()); got != "DEL e" {
 		t.Errorf("an expired key gives %q", got)
 	}
 	c.do("psetex e 1 x")
 	feed.take()
 	eventually(t, "the end of the key's time", func() bool { return c.do("set e new nx") == "OK" })
-	if got := words(t, feed.take()); got != "MULTI\nDEL e\nset e new nx\nEXEC" {
+	if got := requests(t, feed.take()); got != "MULTI\nDEL e\nset e new nx\nEXEC" {
 		t.Errorf("a command on an expired key gives %q", got)
 	}
 
@@ -131,7 +131,7 @@ func TestJournalUnits(t *testing.T) {
 	c.do("psetex f 1 x")
 	feed.take()
 	eventually(t, "the end of the keys' times", func() bool { return c.do("randomkey") == nil })
-	if got := words(t, feed.take()); got != "DEL e\nDEL f" && got != "DEL f\nDEL e" {
+	if got := requests(t, feed.take()); got != "DEL e\nDEL f" && got != "DEL f\nDEL e" {
 		t.Errorf("two expired keys give %q", got)
 	}
 
@@ -140,7 +140,7 @@ func TestJournalUnits(t *testing.T) {
 	eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 1 })
 	c.do("rpush q 1 2")
 	other.read()
-	if got := words(t, feed.take()); got != "rpush q 1 2\nLPOP q" {
+	if got := requests(t, feed.take()); got != "rpush q 1 2\nLPOP q" {
 		t.Errorf("a served client gives %q", got)
 	}
 
@@ -152,7 +152,7 @@ func TestJournalUnits(t *testing.T) {
 	c.do("debug set-active-expire 1")
 	var got string
 	eventually(t, "the sweep", func() bool {
-		got += words(t, feed.take()) + "\n"
+		got += requests(t, feed.take()) + "\n"
 		return strings.Contains(got, "DEL k\n") && strings.Contains(got, "HDEL h f\n") && strings.Contains(got, "HDEL h g\n")
 	})
 	if strings.Contains(got, "MULTI") {
@@ -194,7 +194,7 @@ func TestJournalReplays(t *testing.T) {
 	copied := startServer(t)
 	to := copied.dial()
 	stream := feed.take()
-	lines := strings.Count(words(t, stream), "\n") + 1
+	lines := strings.Count(requests(t, stream), "\n") + 1
 	go to.nc.Write(stream)
 	for range lines {
 		if e, bad := to.read().(replyError); bad {

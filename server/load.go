@@ -68,6 +68,7 @@ func (srv *Server) loadOptions(began time.Time) persistence.LoadOptions {
 		Now_ms:   began.UnixMilli(),
 		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		Aux:      srv.noteAux,
+		Shown:    srv.shownKey,
 		Skipped: func(key []byte) {
 			if skipped++; skipped <= 10 {
 				srv.log.Info("rdbLoadObject skipping empty key: " + srv.shownKey(key))

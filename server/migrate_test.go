@@ -83,7 +83,7 @@ func TestMigrate(t *testing.T) {
 	sink := from.attachSink(command.ToLog)
 	effects := func(want string) {
 		t.Helper()
-		if got := words(t, sink.take()); got != want {
+		if got := requests(t, sink.take()); got != want {
 			t.Errorf("effects are %q, not %q", got, want)
 		}
 	}

@@ -3,13 +3,13 @@ package server
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"larder/server/command"
 	"larder/server/command/spec"
 	"larder/server/resp"
+	"larder/words"
 )
 
 // monitors is the clients that watch every command go by.
@@ -68,9 +68,9 @@ func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
 	for i, a := range argv {
 		line = append(line, ' ')
 		if isSecret(row, argv, i) {
-			line = appendQuoted(line, redacted)
+			line = words.AppendQuoted(line, redacted)
 		} else {
-			line = appendQuoted(line, a)
+			line = words.AppendQuoted(line, a)
 		}
 	}
 	line = append(line, "\r\n"...)
@@ -80,34 +80,4 @@ func (ex *executor) show(s *session, row *command.Row, argv [][]byte) {
 	for _, o := range m.list {
 		o.deliver(ex, line)
 	}
-}
-
-// appendQuoted writes bytes as a quoted string in which everything that is not printable is escaped.
-func appendQuoted(dst, b []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range b {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, `\n`...)
-		case c == '\r':
-			dst = append(dst, `\r`...)
-		case c == '\t':
-			dst = append(dst, `\t`...)
-		case c == '\a':
-			dst = append(dst, `\a`...)
-		case c == '\b':
-			dst = append(dst, `\b`...)
-		case c < ' ' || c > '~':
-			dst = append(dst, `\x`...)
-			if c < 16 {
-				dst = append(dst, '0')
-			}
-			dst = strconv.AppendUint(dst, uint64(c), 16)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }

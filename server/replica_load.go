@@ -311,6 +311,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 		Now_ms:      began.UnixMilli(),
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		KeepExpired: true,
+		Shown:       srv.shownKey,
 		Function: func(code []byte) error {
 			set, err := srv.addFunctions(libraries, code, false)
 			if err == nil {

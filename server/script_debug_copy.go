@@ -163,7 +163,7 @@ func (srv *Server) fill(cp *Server) error {
 		done <- err
 	}()
 	_, err := persistence.Load(out, -1, keyspace.NewView(cp.ks), persistence.LoadOptions{
-		Now_ms: time.Now().UnixMilli(), KeepExpired: true, Workers: 2, Every: 1 << 20,
+		Now_ms: time.Now().UnixMilli(), KeepExpired: true, Workers: 2, Every: 1 << 20, Shown: srv.shownKey,
 		Progress: func(int64) error {
 			select {
 			case <-srv.stopping:

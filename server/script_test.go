@@ -344,7 +344,7 @@ func TestEffectsOfScripts(t *testing.T) {
 		{[]string{"FUNCTION", "FLUSH"}, "FUNCTION FLUSH"},
 	} {
 		c.do(step.send...)
-		if got := words(t, log.take()); got != step.want {
+		if got := requests(t, log.take()); got != step.want {
 			t.Errorf("%q gives %q, want %q", step.send, got, step.want)
 		}
 	}

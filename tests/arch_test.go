@@ -35,27 +35,27 @@ var arrows = []struct{ from, to string }{
 	{"server/command/spec", ""},
 	{"server/command", "keyspace datatypes datatypes/decimal persistence/codec server/command/spec server/glob server/resp"},
 	{"server/netloop", "server/resp"},
-	{"server/resp", "datatypes/decimal server/words"},
+	{"server/resp", "datatypes/decimal words"},
 	{"server/glob", ""},
-	{"server/words", ""},
-	{"server/config", "server/glob server/words"},
+	{"server/config", "server/glob words"},
 	{"server/log", ""},
 	{"server/tlsconf", "server/tlsconf/testcert"}, // its tests make certificates
 	{"server/metrics", ""},
 	{"server/tlsconf/testcert", ""},
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
-	{"server/script/...", "server/resp datatypes/decimal"},
-	{"server", "server/... keyspace eviction persistence/... replication/..."},
+	{"server/script/...", "server/resp datatypes/decimal words"},
+	{"server", "server/... keyspace eviction persistence/... replication/... words"},
 
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
 	{"persistence/powerloss", ""},
-	{"persistence", "keyspace persistence/codec persistence/powerloss datatypes datatypes/decimal datatypes/listpack"},
+	{"persistence", "keyspace persistence/codec persistence/powerloss datatypes datatypes/decimal datatypes/listpack words"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},
+	{"words", ""},
 
 	{"datatypes/invariant", ""},
 	{"datatypes/decimal", ""},
@@ -67,7 +67,7 @@ var arrows = []struct{ from, to string }{
 	{"datatypes", "datatypes/..."},
 
 	{"tests/internal/...", "tests/internal/..."},
-	{"tests/...", "tests/... server/... keyspace persistence/... replication/... datatypes/... eviction"},
+	{"tests/...", "tests/... server/... keyspace persistence/... replication/... datatypes/... eviction words"},
 }
 
 // everywhere may be imported by every package: it has no floor.

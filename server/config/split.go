@@ -1,19 +1,15 @@
 package config
 
-import "larder/server/words"
+import "larder/words"
 
 var errUnbalanced = wording("Unbalanced quotes in configuration line")
 
 // SplitArgs cuts a line into arguments as Redis does for its configuration file, see package words. It fails on an unclosed
 // quote and on text glued to a closing one.
 func SplitArgs(line string) ([]string, error) {
-	args, b := []string{}, []byte(line)
-	for i := words.Skip(b, 0); i < len(b); i = words.Skip(b, i) {
-		word, end, _, ok := words.Next(b, i, nil)
-		if !ok {
-			return nil, errUnbalanced
-		}
-		args, i = append(args, string(word)), end
+	args, ok := words.Split(line)
+	if !ok {
+		return nil, errUnbalanced
 	}
 	return args, nil
 }

@@ -2,9 +2,10 @@ package script
 
 import (
 	"fmt"
-	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"larder/words"
 )
 
 // deepest is how many tables within tables a debugger shows.
@@ -17,7 +18,7 @@ func (e *Engine) appendShown(dst []byte, v lua.LValue, depth int) []byte {
 	}
 	switch v := v.(type) {
 	case lua.LString:
-		return appendEscaped(dst, []byte(v))
+		return words.AppendQuoted(dst, string(v))
 	case lua.LBool:
 		return append(dst, v.String()...)
 	case lua.LNumber:
@@ -52,21 +53,6 @@ func (e *Engine) appendTable(dst []byte, t *lua.LTable, depth int) []byte {
 	return append(dst, '}')
 }
 
-// appendEscaped writes bytes as a quoted string in which everything that is not printable is escaped.
-func appendEscaped(dst, b []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range b {
-		if at := strings.IndexByte("\\\"\n\r\t\a\b", c); at >= 0 {
-			dst = append(dst, '\\', `\"nrtab`[at])
-		} else if c < ' ' || c > '~' {
-			dst = fmt.Appendf(dst, `\x%02x`, c)
-		} else {
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
-}
-
 // appendReply writes a reply as a debugger shows it.
 func appendReply(dst, reply []byte) []byte {
 	p := parser{b: reply}
@@ -80,14 +66,14 @@ func (p *parser) appendShown(dst []byte) []byte {
 	case '+', '-':
 		start := p.at - 1
 		p.line()
-		return appendEscaped(dst, p.b[start:p.at-2])
+		return words.AppendQuoted(dst, p.b[start:p.at-2])
 	case '$', '=':
 		n := int(p.number())
 		if n < 0 {
 			return append(dst, "NULL"...)
 		}
 		p.at += n + 2
-		return appendEscaped(dst, p.b[p.at-n-2:p.at-2])
+		return words.AppendQuoted(dst, p.b[p.at-n-2:p.at-2])
 	case '_':
 		p.line()
 		return append(dst, "(null)"...)

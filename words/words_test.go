@@ -5,19 +5,6 @@ import (
 	"testing"
 )
 
-// all cuts a line, each word into room of its own.
-func all(line string) (words []string, ok bool) {
-	b := []byte(line)
-	for i := Skip(b, 0); i < len(b); i = Skip(b, i) {
-		w, end, _, ok := Next(b, i, make([]byte, 0, len(b)-i))
-		if !ok {
-			return nil, false
-		}
-		words, i = append(words, string(w)), end
-	}
-	return words, true
-}
-
 func TestWords(t *testing.T) {
 	for _, c := range []struct {
 		line string
@@ -41,7 +28,7 @@ func TestWords(t *testing.T) {
 		{`"a\"`, nil},
 		{`"a\`, nil},
 	} {
-		got, ok := all(c.line)
+		got, ok := Split(c.line)
 		if ok != (c.want != nil) || len(got) != len(c.want) {
 			t.Errorf("%q is cut into %q, %v", c.line, got, ok)
 			continue
@@ -60,7 +47,7 @@ func FuzzWords(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, ok := all(Quote(s)); !ok || len(got) != 1 || got[0] != s {
+		if got, ok := Split(Quote(s)); !ok || len(got) != 1 || got[0] != s {
 			t.Fatalf("%q comes back as %q", s, got)
 		}
 		b := []byte(s)
@@ -76,4 +63,12 @@ func FuzzWords(f *testing.F) {
 			i = end
 		}
 	})
+}
+
+// What stands in quotes is the same for bytes and text, and appended.
+func TestAppendQuoted(t *testing.T) {
+	const want = `k="\x00a\"\\\n\r\t\a\b\xff~\x7f"`
+	if got := string(AppendQuoted([]byte("k="), []byte("\x00a\"\\\n\r\t\a\b\xff~\x7f"))); got != want {
+		t.Errorf("%s instead of %s", got, want)
+	}
 }

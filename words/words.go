@@ -1,4 +1,5 @@
-// Package words cuts a line into words as Redis does, for requests that a person typed and for the lines of redis.conf.
+// Package words cuts a line into words as Redis does, for requests that a person typed, for the lines of redis.conf and of an
+// append-only manifest; and quotes words as Redis does wherever it shows them.
 //
 // Words are separated by blanks. Inside "double quotes" \n \r \t \b \a and \xHH are escapes and any other \c is c; inside
 // 'single quotes' only \' is one. Quotes may open in the middle of a word, ab"c d" is the one word `abc d`; a closing quote
@@ -82,30 +83,45 @@ func hexValue(c byte) byte {
 	return (c | 32) - 'a' + 10
 }
 
+// Split cuts a line into all its words. It fails as Next does.
+func Split(line string) (words []string, ok bool) {
+	words, b := []string{}, []byte(line)
+	for i := Skip(b, 0); i < len(b); i = Skip(b, i) {
+		word, end, _, ok := Next(b, i, nil)
+		if !ok {
+			return nil, false
+		}
+		words, i = append(words, string(word)), end
+	}
+	return words, true
+}
+
 // Quote is the inverse for one word: double quotes around it, unprintable bytes as \xHH.
-func Quote(s string) string {
+func Quote(s string) string { return string(AppendQuoted(make([]byte, 0, len(s)+2), s)) }
+
+// AppendQuoted appends what Quote makes of s.
+func AppendQuoted[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
-	out := make([]byte, 0, len(s)+2)
-	out = append(out, '"')
+	dst = append(dst, '"')
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '\\' || c == '"':
-			out = append(out, '\\', c)
+			dst = append(dst, '\\', c)
 		case c == '\n':
-			out = append(out, '\\', 'n')
+			dst = append(dst, '\\', 'n')
 		case c == '\r':
-			out = append(out, '\\', 'r')
+			dst = append(dst, '\\', 'r')
 		case c == '\t':
-			out = append(out, '\\', 't')
+			dst = append(dst, '\\', 't')
 		case c == '\a':
-			out = append(out, '\\', 'a')
+			dst = append(dst, '\\', 'a')
 		case c == '\b':
-			out = append(out, '\\', 'b')
+			dst = append(dst, '\\', 'b')
 		case c < ' ' || c > '~':
-			out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
+			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
 		default:
-			out = append(out, c)
+			dst = append(dst, c)
 		}
 	}
-	return string(append(out, '"'))
+	return append(dst, '"')
 }

@@ -125,8 +125,7 @@ type Ctx struct {
 
 // Conf is the part of the configuration that handlers go by. It is replaced as a whole when the configuration changes.
 type Conf struct {
-	MaxBulk      int64 // proto-max-bulk-len
-	MaxSortBytes int64
+	MaxBulk int64 // proto-max-bulk-len
 
 	Dump           codec.Options // how DUMP writes
 	UncheckedDumps bool          // RESTORE does not look at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION)
@@ -151,18 +150,15 @@ const (
 	ReplyRerun                  // the command runs once more with MayBlock false
 )
 
-// Block parks the client until one of keys may be ready, then the command is run again from its beginning. With
-// MayBlock false it answers onTimeout at once.
+// Block parks the client until one of keys may be ready, then the command is run again from its beginning. When the time is
+// over the answer is onTimeout; with MayBlock false it is over at once, and the answer a null array.
 func (c *Ctx) Block(keys [][]byte, deadline_ms int64, onTimeout TimeoutReply) {
 	if !c.MayBlock {
-		c.AnswerTimeout(onTimeout)
+		c.Reply.NullArray()
 		return
 	}
 	c.Wait = Wait{Set: true, Keys: keys, Deadline_ms: deadline_ms, Timeout: onTimeout}
 }
-
-// AnswerTimeout gives the reply of a command whose time is over.
-func (c *Ctx) AnswerTimeout(TimeoutReply) { c.Reply.NullArray() }
 
 // Begin makes the context ready for one command with the arguments argv, the command's name included.
 func (c *Ctx) Begin(row *Row, argv [][]byte) {
@@ -335,7 +331,7 @@ func (c *Ctx) ReadString(key []byte) (val []byte, found, ok bool) {
 	return val, st == keyspace.Found, true
 }
 
-// rows collects a family's rows: a handler for a command of the catalogue.
+// row is a command of the catalogue with its handler, for Register.
 func row(name string, run func(*Ctx)) *Row { return &Row{Spec: spec.Must(name), Run: run} }
 
 // locking is row for a command that does not simply hold its keys' shards.

@@ -372,7 +372,7 @@ func (c *Ctx) moveItem(src, dst []byte, from, to side) (found, ok bool) {
 	return true, true
 }
 
-// popSide names the command that pops from a side, for effects.
+// popName is the command that pops from a side, for effects.
 func (s side) popName() []byte {
 	if s == head {
 		return []byte("LPOP")

@@ -222,7 +222,7 @@ func (c *Ctx) replyPairs(it *datatypes.ZSetIter, n int) {
 	}
 }
 
-// popName and the event of a pop from one end.
+// zpopName is the command that pops from one end, and its event.
 func zpopName(max bool) string {
 	if max {
 		return "zpopmax"

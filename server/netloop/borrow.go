@@ -35,8 +35,8 @@ func (c *Conn) Detach() (net.Conn, error) {
 	}
 	if k, ok := nc.(keptOpen); ok {
 		nc = k.Conn
-		c.detached = true
 	}
+	c.detached = true
 	c.Close(nil)
 	return nc, nil
 }

@@ -35,7 +35,7 @@ type Conn struct {
 	holdToo uint64 // the same; see HoldToo
 	why     error  // why it closes
 
-	detached bool // its net.Conn stays open
+	detached bool // what it was made of stays open, for somebody else
 
 	drainBelow int
 	drained    func(*Conn)

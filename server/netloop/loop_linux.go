@@ -400,7 +400,10 @@ func (l *Loop) adopt(fd int, peer netip.AddrPort, ln *Listener) {
 // release closes the connection's socket.
 func (l *Loop) release(c *Conn) {
 	if c.fd >= 0 {
-		unix.Close(c.fd) // leaves the epoll set by itself
+		if c.detached {
+			unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, c.fd, nil) // fails only for what is not in the set
+		}
+		unix.Close(c.fd) // leaves the epoll set by itself, if no other descriptor has the socket
 		c.fd = -1
 	}
 	if l.portable {

@@ -1,6 +1,7 @@
 package netloop
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -430,6 +431,25 @@ func TestBorrow(t *testing.T) {
 	})
 }
 
+// TestDetached has bytes wait at a connection that was given away: they are not the loop's, and wake it no more.
+func TestDetached(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		c := dial(t, "tcp", addr)
+		defer c.Close()
+		c.send("LEAVE 1\r\n")
+		nc := <-s.given
+		defer nc.Close()
+		wait(t, "the connection is nobody's", func() bool { return e.Conns() == 0 })
+		c.send("something\r\n")
+		for _, l := range e.loops {
+			wait(t, "the loop sleeps", func() bool { return l.Portable() || l.asleep() })
+		}
+		if b, err := bufio.NewReader(nc).ReadString('\n'); b != "something\r\n" || err != nil {
+			t.Fatal(b, err)
+		}
+	})
+}
+
 func TestDrained(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		c := dial(t, "tcp", addr)
@@ -558,7 +578,7 @@ func TestStop(t *testing.T) {
 		if _, err := e.ListenTCP([]string{"127.0.0.1"}, 0, 5, ""); !errors.Is(err, ErrShutdown) {
 			t.Errorf("listening after the end: %v", err)
 		}
-		if e.Loops()[0].Post(func() {}) {
+		if e.loops[0].Post(func() {}) {
 			t.Error("an ended loop takes a Post")
 		}
 	})

@@ -44,6 +44,7 @@ type testServer struct {
 	onOpened                                    atomic.Pointer[func(c *Conn)]
 	onTick                                      func(l *Loop) // of the only loop that has one
 	big                                         []byte
+	given                                       chan net.Conn // detached connections that the test takes
 }
 
 // loopState is what the server keeps per loop; inside says that a method of the Handler runs, works that the loop is
@@ -62,7 +63,7 @@ type connState struct {
 var bigText = []byte(strings.Repeat("0123456789", 20<<20/10))
 
 func newTestServer(t *testing.T) *testServer {
-	return &testServer{t: t, lim: resp.DefaultLimits(), big: bigText}
+	return &testServer{t: t, lim: resp.DefaultLimits(), big: bigText, given: make(chan net.Conn, 1)}
 }
 
 // Enter and Leave check that they take turns.
@@ -232,6 +233,10 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 		nc, err := c.Detach()
 		if err != nil {
 			c.Out().Error("ERR " + resp.Error(err.Error()))
+			return
+		}
+		if n > 0 {
+			s.given <- nc
 			return
 		}
 		go echo(nc)

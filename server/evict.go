@@ -115,14 +115,19 @@ func (srv *Server) logBuffer() int64 {
 }
 
 // boundGarbage has the Go heap collected earlier when the process has a limit: with the ballast about 14 MB may wait to be
-// collected then, instead of 70.
+// collected then, instead of 70. While it sends snapshots, which pass through the heap, half of that.
 func (srv *Server) boundGarbage() {
 	if os.Getenv("GOGC") != "" || srv.copyOf != nil {
 		return
 	}
+	srv.garbageLock.Lock()
+	defer srv.garbageLock.Unlock()
 	percent := 100
 	if srv.ks.MaxMemory() > 0 {
 		percent = 20
+	}
+	if srv.repl.sending.Load() > 0 {
+		percent = 10
 	}
 	debug.SetGCPercent(percent)
 }

@@ -39,9 +39,10 @@ type replicas struct {
 
 	streamDB atomic.Int32 // database that was selected at the end of the last primary's stream
 
-	mu       sync.Mutex // of what follows, and of backlog and streamDB together
-	peers    []*peer    // replicas of this server in the order of their coming
-	transfer *transfer  // the snapshot that is being sent, nil if there is none
+	mu       sync.Mutex   // of what follows, and of backlog and streamDB together
+	peers    []*peer      // replicas of this server in the order of their coming
+	transfer *transfer    // the snapshot that is being sent, nil if there is none
+	sending  atomic.Int32 // such snapshots, and those that have just been sent
 
 	online   atomic.Pointer[[]*peer] // a copy of peers for who only looks
 	good     atomic.Int32            // replicas that are online and not late; see min-replicas-to-write

@@ -224,6 +224,8 @@ func (srv *Server) enlist(ex *executor, t *transfer, p *peer, reader *replicatio
 // run writes the snapshot.
 func (t *transfer) run(o persistence.SnapshotOptions) {
 	srv, began := t.srv, time.Now()
+	srv.repl.sending.Add(1)
+	srv.boundGarbage()
 	var err error
 	if t.mark != "" {
 		err = t.straight(o)
@@ -254,6 +256,8 @@ func (t *transfer) run(o persistence.SnapshotOptions) {
 		}
 	}
 	srv.nudgeReplication()
+	srv.repl.sending.Add(-1)
+	srv.boundGarbage()
 }
 
 // write writes the snapshot to out.

@@ -137,8 +137,9 @@ type Server struct {
 	tracking   atomic.Bool                 // run times are kept in histograms
 	histograms []atomic.Pointer[histogram] // by row ID
 
-	ballast []byte // never touched; see ballastSize
-	garbage garbage
+	ballast     []byte     // never touched; see ballastSize
+	garbageLock sync.Mutex // of boundGarbage
+	garbage     garbage
 
 	RoleChanged func(replica bool) // is called when the server becomes a replica, or a primary; set before Run
 

@@ -63,7 +63,7 @@ func (x *Hash) sweep(now_ms int64, budget int, fn func(name []byte)) (n int, mor
 			n++
 		})
 	if n > 0 {
-		afterDelete(x.env, x.h, &t, n)
+		afterDelete(x.h, &t, n)
 	}
 	return n, more
 }

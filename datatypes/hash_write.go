@@ -136,7 +136,7 @@ func (x *Hash) drop(t *table.Table, s table.Slot) {
 	e := t.Entry(s)
 	t.Delete(s)
 	freeField(x.env.Arena, e)
-	afterDelete(x.env, x.h, t, 1)
+	afterDelete(x.h, t, 1)
 }
 
 // SetExpire sets when a field expires, 0 for never, and says whether there is such a field.

@@ -53,15 +53,15 @@ func memberSize(n int) int {
 	return size
 }
 
-// putMember writes the member at the front of b and returns the number of bytes.
-func putMember(b, member []byte) int {
+// putMember writes the member at the front of b.
+func putMember(b, member []byte) {
 	at := 1
 	if n := len(member); n < 0x80 {
 		b[0] = byte(n)
 	} else {
 		at = binary.PutUvarint(b, uint64(n))
 	}
-	return at + copy(b[at:], member)
+	copy(b[at:], member)
 }
 
 // below is a random number of [0, n), each as likely as the others but for 1 in 2^64/n. n is at least 1.
@@ -91,7 +91,7 @@ func moveMember(a *arena.Arena, e arena.Ref) arena.Ref {
 
 // afterDelete follows up on n deletes from the table of the value h: an empty one goes, and a sparse one is tightened
 // little by little, at most one segment of 768 entries with every 16th delete.
-func afterDelete(env *Env, h Holder, t *table.Table, n int) {
+func afterDelete(h Holder, t *table.Table, n int) {
 	switch {
 	case t.Len() == 0:
 		for !t.FreeStep(1<<20, nil) {

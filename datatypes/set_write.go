@@ -141,7 +141,7 @@ func (x *Set) drop(t *table.Table, s table.Slot) {
 	e := t.Entry(s)
 	t.Delete(s)
 	freeMember(x.env.Arena, e)
-	afterDelete(x.env, x.h, t, 1)
+	afterDelete(x.h, t, 1)
 }
 
 // Pop takes a random member out of the set and appends its text to dst; ok is false if the set is empty.

@@ -68,7 +68,7 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 	if rep.Version == 0 {
 		return rep, "", damage
 	}
-	if old, err = setAside(disk, path); err != nil {
+	if old, err = setAside(path); err != nil {
 		return rep, "", err
 	}
 	err = WriteFile(disk, path, "temp-repair.rdb", false, func(f *File) error {
@@ -99,7 +99,7 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 }
 
 // setAside gives a file that is going to be replaced another name, by which it is found then.
-func setAside(disk Disk, path string) (string, error) {
+func setAside(path string) (string, error) {
 	for i := 1; ; i++ {
 		to := fmt.Sprintf("%s.damaged-%d", path, i)
 		if _, err := os.Lstat(to); errors.Is(err, os.ErrNotExist) {

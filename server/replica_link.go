@@ -198,7 +198,7 @@ func (l *link) once() error {
 		l.setState(replication.StateTransfer)
 		err = l.takeSnapshot(nc, in, out)
 	} else if err == nil {
-		err = l.resumed(out)
+		l.resumed(out)
 	}
 	if err != nil {
 		nc.Close()
@@ -275,7 +275,7 @@ func readLine(in *bufio.Reader) (string, error) {
 }
 
 // resumed takes note that the stream goes on where this server's data ends.
-func (l *link) resumed(out replication.Outcome) error {
+func (l *link) resumed(out replication.Outcome) {
 	srv := l.srv
 	srv.log.Info("Successful partial resynchronization with master.")
 	srv.inWorldDo(func(ex *executor) {
@@ -288,7 +288,6 @@ func (l *link) resumed(out replication.Outcome) error {
 			srv.dropPeers() // they have to learn the new name
 		}
 	})
-	return nil
 }
 
 // linkConn is the connection to a primary, with what was read of it ahead.

@@ -284,7 +284,7 @@ func (c *sentinelConn) group(sub string, args []string) {
 		case "replicas", "slaves":
 			v.replicas(w)
 		case "sentinels":
-			v.sentinels(w, c.s.group)
+			v.sentinels(w)
 		case "ckquorum":
 			v.quorum(w)
 		case "myid":
@@ -462,7 +462,7 @@ func (v view) replicas(w *resp.Writer) {
 	w.SetArray(d, n)
 }
 
-func (v view) sentinels(w *resp.Writer, group string) {
+func (v view) sentinels(w *resp.Writer) {
 	s := v.st.State
 	d, n := w.Defer(), 0
 	for _, id := range slices.Sorted(maps.Keys(s.Members)) {

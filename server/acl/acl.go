@@ -57,7 +57,7 @@ func NewUsers(commands *Commands) *Users {
 	return us
 }
 
-func (us *Users) addDefault() *User {
+func (us *Users) addDefault() {
 	u := us.newUser(DefaultName)
 	for _, rule := range []string{"+@all", "~*", "&*", "on", "nopass"} {
 		if err := us.apply(u, rule); err != nil {
@@ -66,7 +66,6 @@ func (us *Users) addDefault() *User {
 	}
 	u.settle()
 	us.byName[DefaultName] = u
-	return u
 }
 
 // newUser is a user as the rule reset leaves it: off, without passwords and rights.

@@ -63,9 +63,9 @@ func (c *Ctx) noted(key []byte, event string) {
 	c.Notice(key, event)
 }
 
-// streamID reads an ID. If it has no second half, that is missing.
-func (a *Args) streamID(missing uint64) datatypes.StreamID {
-	id, ok := datatypes.ParseStreamID(a.Bytes(), missing)
+// streamID reads an ID, whose second half is 0 if it has none.
+func (a *Args) streamID() datatypes.StreamID {
+	id, ok := datatypes.ParseStreamID(a.Bytes(), 0)
 	if !ok {
 		a.Wrong(resp.ErrStreamID)
 	}
@@ -104,7 +104,7 @@ func (a *Args) streamEnd() datatypes.StreamID {
 func (c *Ctx) streamIDs() []datatypes.StreamID {
 	ids := c.streams.ids[:0]
 	for c.Args.More() {
-		ids = append(ids, c.Args.streamID(0))
+		ids = append(ids, c.Args.streamID())
 	}
 	c.streams.ids = ids
 	return ids
@@ -131,7 +131,7 @@ func (t *trimming) option(a *Args) bool {
 		}
 	case a.IsWith("MINID", 1):
 		t.begin(a, true)
-		t.min = a.streamID(0)
+		t.min = a.streamID()
 	case a.IsWith("LIMIT", 1):
 		t.capped = true
 		if t.limit = a.Int(); t.limit < 0 {
@@ -385,7 +385,7 @@ func xdel(c *Ctx) {
 
 func xsetid(c *Ctx) {
 	a := &c.Args
-	key, id := a.Key(), a.streamID(0)
+	key, id := a.Key(), a.streamID()
 	added := int64(-1)
 	var deleted datatypes.StreamID
 	for a.More() {
@@ -395,7 +395,7 @@ func xsetid(c *Ctx) {
 				a.Wrong(resp.ErrEntriesAdded)
 			}
 		case a.IsWith("MAXDELETEDID", 1):
-			if deleted = a.streamID(0); id.Less(deleted) {
+			if deleted = a.streamID(); id.Less(deleted) {
 				a.Wrong(resp.ErrXSetIDMaxDeleted)
 			}
 		default:

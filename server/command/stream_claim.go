@@ -167,7 +167,7 @@ func (o *claiming) parse(c *Ctx) {
 		case a.IsWith("RETRYCOUNT", 1):
 			o.retries = a.IntOr(resp.ErrXClaimRetryCount)
 		case a.IsWith("LASTID", 1):
-			o.last = a.streamID(0)
+			o.last = a.streamID()
 		default:
 			a.Wrong(resp.UnrecognizedXClaim(a.Peek()))
 		}

@@ -21,7 +21,7 @@ func declaresAll(chunk []ast.Stmt, find KeyFinder) bool {
 		case *ast.AttrGetExpr:
 			p.attr(e)
 		case *ast.UnaryLenOpExpr:
-			p.allow(e.Expr, "KEYS")
+			p.allowKeys(e.Expr)
 		case *ast.IdentExpr:
 			switch e.Value {
 			case "KEYS", "redis", "server":
@@ -159,12 +159,11 @@ func (p *proof) is(e ast.Expr, name string) bool {
 	return ok && i.Value == name && p.bound[name] == 0
 }
 
-func (p *proof) allow(e ast.Expr, name string) bool {
-	if p.is(e, name) {
+// allowKeys says that KEYS may stand where e is.
+func (p *proof) allowKeys(e ast.Expr) {
+	if p.is(e, "KEYS") {
 		p.fine[e] = true
-		return true
 	}
-	return false
 }
 
 // overKeys tells whether a call is ipairs(KEYS).
@@ -198,7 +197,7 @@ func (p *proof) isCall(e ast.Expr) bool {
 
 // attr is x.y: redis and KEYS may stand there, but redis.call as a value may not.
 func (p *proof) attr(e *ast.AttrGetExpr) {
-	p.allow(e.Object, "KEYS")
+	p.allowKeys(e.Object)
 	if k, ok := e.Key.(*ast.StringExpr); ok && p.isServer(e.Object) {
 		if k.Value != "call" && k.Value != "pcall" || p.fine[e] {
 			p.fine[e.Object] = true
@@ -213,7 +212,7 @@ func (p *proof) call(c *ast.FuncCallExpr, find KeyFinder) bool {
 		return p.command(c, find)
 	}
 	if p.overKeys(c) || c.Receiver == nil && (p.is(c.Func, "unpack") && len(c.Args) > 0) {
-		p.allow(c.Args[0], "KEYS")
+		p.allowKeys(c.Args[0])
 	}
 	return true
 }

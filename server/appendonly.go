@@ -21,6 +21,7 @@ import (
 // appendOnly is the append-only log: the journal's effects in files, from which a restart gets all the data back.
 //
 //	appendonly.go           switching it on and off, what INFO and the gates ask
+//	appendonly_next.go      the file that it goes on in
 //	appendonly_rewrite.go   a new base, so that the files do not grow for ever
 //	appendonly_load.go      loading it
 //	appendonly_hold.go      replies that wait for the disk
@@ -34,11 +35,14 @@ type appendOnly struct {
 	manifest *persistence.Manifest
 	before   []*persistence.LogFile // that the log has written before its file, since the last base
 	hold     persistence.Hold       // no other server has the folder's log
+	next     *persistence.LogFile   // that the log goes on in with the next rewrite, if it was made already
 	temp     bool                   // the log writes to the temporary file of a start that has no base yet
 
 	closedSize atomic.Int64 // bytes of base and files that are not written any more
 	baseSize   atomic.Int64 // bytes of all files after the last rewrite, or the start
 
+	preparing atomic.Bool                     // next is being made
+	prepared  atomic.Bool                     // next is there
 	rewriting atomic.Pointer[persistence.Job] // the rewrite's, which is also the saver's
 	began_ms  atomic.Int64
 	took_s    atomic.Int64
@@ -304,6 +308,7 @@ func (srv *Server) stopLog() {
 		srv.removeTempIncr()
 	}
 	a.temp, a.before = false, nil
+	srv.dropNext()
 	a.mu.Unlock()
 	srv.logAdvanced() // nobody waits for a log that is not there
 }
@@ -363,6 +368,9 @@ func (srv *Server) closeLog() {
 	if l := srv.aof.log.Load(); l != nil {
 		l.Close()
 	}
+	srv.aof.mu.Lock()
+	defer srv.aof.mu.Unlock()
+	srv.dropNext()
 	srv.aof.hold.Release()
 }
 

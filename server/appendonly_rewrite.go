@@ -20,7 +20,8 @@ import (
 // A rewrite makes a new base: the data of one moment, written by the cursor of snapshots while commands go on. At that
 // moment the log changes to a new file, so the base and what follows it belong together:
 //
-//	1  the new file is made and the manifest names it behind the others     a crash here: base, old files, nothing new
+//	1  the new file is made and the manifest names it behind the others,    a crash here: base, old files, nothing new
+//	   while nobody waits, if it is not a client that wants the rewrite
 //	2  with all shards held: the log changes files, the cursor begins       base, old files, new file
 //	3  the cursor writes the base to a temporary file                       the same
 //	4  the base gets its name, the manifest names it; what it replaces is   new base, new file
@@ -77,11 +78,10 @@ func (srv *Server) beginRewrite(ex *executor) error {
 		}
 		a.manifest = m
 	}
-	if err := srv.disk.Mkdir(srv.logDir()); err != nil {
-		return err
-	}
-	if err := srv.disk.SyncDir(srv.conf.Path(".")); err != nil {
-		return err
+	if a.next == nil {
+		if err := srv.makeLogDir(); err != nil {
+			return err
+		}
 	}
 	if a.state.Load() != logOff {
 		if err := srv.changeFile(); err != nil {
@@ -106,53 +106,6 @@ func (srv *Server) beginRewrite(ex *executor) error {
 	}
 	srv.log.Info("Background append only file rewriting started")
 	srv.saver.background.Go(func() { srv.runRewrite(job, o, keep) })
-	return nil
-}
-
-// changeFile makes the log go on in a new file. mu and all shards are held.
-func (srv *Server) changeFile() error {
-	a := &srv.aof
-	filename := srv.conf.AppendFilename.Get()
-	m, temp := a.manifest.Clone(), a.state.Load() == logStarting
-	name := srv.tempIncr()
-	if !temp {
-		name = m.NewIncr(filename).Name
-	} else if err := srv.disk.Remove(srv.logPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // emptied, it might be a file of the log under its other name
-	}
-	file, err := persistence.CreateLogFile(srv.disk, srv.logPath(name), srv.keys.Current())
-	if err != nil {
-		return fmt.Errorf("the append-only file %s: %w", name, err)
-	}
-	named := false // by the manifest that the folder has, for all we know
-	if err = srv.disk.SyncDir(srv.logDir()); err == nil && !temp {
-		if err = m.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold); err != nil {
-			named = srv.manifestIs(m) != no
-		}
-	}
-	if err != nil {
-		file.Close()
-		if !named {
-			srv.disk.Remove(srv.logPath(name))
-		}
-		return err
-	}
-	srv.log.Info("Creating AOF incr file " + name + " on background rewrite")
-	a.manifest = m
-	l := a.log.Load()
-	if l == nil {
-		l = persistence.NewAppendLog(file, srv.logOptions())
-		a.log.Store(l)
-		srv.attachLog()
-	} else {
-		before := l.Switch(file)
-		if a.before = append(a.before, before); a.temp {
-			l.Drop(before) // of a start that came to nothing
-		}
-		srv.journal.reselect(command.ToLog)
-	}
-	a.temp = temp
-	srv.noteClosedSize()
 	return nil
 }
 
@@ -419,8 +372,18 @@ func bgrewriteaof(c *command.Ctx) {
 
 // followRewrites begins a rewrite if one is scheduled, or the files have grown enough. The janitor calls it.
 func (srv *Server) followRewrites(ex *executor) {
-	if srv.saver.job.Load() != nil || srv.ended.Load() || !srv.rewriteIsDue(ex.steady()/1000) {
+	a := &srv.aof
+	if srv.saver.job.Load() != nil || srv.ended.Load() || a.preparing.Load() {
 		return
+	}
+	if !a.prepared.Load() {
+		if !srv.rewriteIsDue(ex.steady() / 1000) {
+			return
+		}
+		if a.state.Load() == logOn {
+			srv.prepareRewrite()
+			return
+		}
 	}
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()

@@ -467,6 +467,13 @@ func (f badFile) Write(p []byte) (int, error) {
 	return f.DiskFile.Write(p)
 }
 
+func (f badFile) WriteAt(p []byte, at int64) (int, error) {
+	if err := f.d.check("write", f.Name()); err != nil {
+		return 0, err
+	}
+	return f.DiskFile.WriteAt(p, at)
+}
+
 func (f badFile) Sync() error {
 	if err := f.d.check("sync", f.Name()); err != nil {
 		return err

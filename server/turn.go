@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -185,6 +186,8 @@ func (ex *executor) stage() {
 			ex.stageKeys(rq)
 		case rq.hashed && !few:
 			ex.stageOne(rq, rq.hash)
+		case rq.row.Counted > 0 && !few:
+			ex.stageCounted(rq)
 		}
 	}
 	ex.staged.Load()
@@ -209,6 +212,21 @@ func (ex *executor) stageKeys(rq *request) {
 	last = min(last, first+(mostStaged-1)*step)
 	for i := first; i <= last; i += step {
 		ex.stageOne(rq, ex.srv.ks.Hash(rq.Args[i]))
+	}
+}
+
+// stageCounted asks for the first keys of a request that says how many it has: those of a script.
+func (ex *executor) stageCounted(rq *request) {
+	at := rq.row.Counted
+	if at >= len(rq.Args) {
+		return
+	}
+	n, err := strconv.ParseUint(string(rq.Args[at]), 10, 16)
+	if err != nil || n > uint64(len(rq.Args)-at-1) {
+		return // it will be told
+	}
+	for _, key := range rq.Args[at+1 : at+1+min(int(n), mostStaged)] {
+		ex.stageOne(rq, ex.srv.ks.Hash(key))
 	}
 }
 

@@ -48,11 +48,12 @@ type Row struct {
 
 	Subs []*Row // of a container
 
-	ID     int  // given by Table.Number
-	Single int  // where the key stands if every request has exactly one, at this place; else 0
-	Many   bool // requests may have several keys, at places that their number of arguments tells
-	Member int  // where a member or field of the value at that key stands, 0 if none is named
-	Quick  bool // takes about a microsecond: measuring each call would cost too much
+	ID      int  // given by Table.Number
+	Single  int  // where the key stands if every request has exactly one, at this place; else 0
+	Many    bool // requests may have several keys, at places that their number of arguments tells
+	Counted int  // where the number of keys stands that follow, if the handler takes them by itself; else 0
+	Member  int  // where a member or field of the value at that key stands, 0 if none is named
+	Quick   bool // takes about a microsecond: measuring each call would cost too much
 
 	Stats Stats // kept by the dispatcher
 }

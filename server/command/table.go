@@ -103,6 +103,11 @@ func (t *Table) Number() int {
 		if r.Single == 0 && r.HasKeys() && r.Locks == OfKeys && r.Choose == nil {
 			_, _, _, r.Many = r.KeyRange(1)
 		}
+		if len(r.Keys) == 1 && r.Locks == NoneOfThem {
+			if k := r.Keys[0]; k.Find == spec.FindKeyNum && k.First == k.NumAt+1 && k.Step == 1 {
+				r.Counted = k.Pos + k.NumAt
+			}
+		}
 	}
 	for _, r := range t.rows {
 		number(r)

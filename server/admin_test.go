@@ -153,15 +153,28 @@ func TestMaxClientsFollowsTheSystem(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	ts := startServer(t, "--maxclients", "50")
+	files := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			return 0 // another system
+		}
+		return len(list)
+	}
+	before := files()
+	ts := startServer(t, "--maxclients", "50", "--event-loops", "20", "--appendonly", "yes", "--dir", t.TempDir())
 	c := ts.dial()
+	c.want("ping", "PONG")
+	const more = 10 // for snapshots, rewrites, links
+	if own, reserved := files()-before, int(ts.reservedFiles()); own+more > reserved {
+		t.Errorf("the server has %d files open, and %d for itself", own, reserved)
+	}
 	low := syscall.Rlimit{Cur: 64, Max: limit.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
 	c.want("config set maxclients 100", "OK")
 	var now syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil || now.Cur != 100+reservedFiles {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil || now.Cur != 100+uint64(ts.reservedFiles()) {
 		t.Errorf("for 100 clients there may be %d files (%v)", now.Cur, err)
 	}
 	c.want("config set maxclients 4000000000", replyError("ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the specified number of clients, try with "+c.tries()))

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// reservedFiles is how many descriptors the server wants for itself: listeners, loops, files.
-const reservedFiles = 32
+// reservedFiles is how many descriptors the server wants for itself: listeners, three for each loop, files.
+func (srv *Server) reservedFiles() int64 { return max(32, 26+3*int64(srv.loops)) }
 
 // openFiles makes room for n clients as far as the system lets it, and returns for how many there is room.
 func (srv *Server) openFiles(n int64) int64 {
@@ -18,7 +18,7 @@ func (srv *Server) openFiles(n int64) int64 {
 		srv.log.Warn("Unable to obtain the current NOFILE limit, the maxclients directive may be too high", zap.Error(err))
 		return n
 	}
-	want, had := uint64(n+reservedFiles), limit.Cur
+	want, had := uint64(n+srv.reservedFiles()), limit.Cur
 	if had >= want {
 		return n
 	}
@@ -37,22 +37,22 @@ func (srv *Server) openFiles(n int64) int64 {
 		srv.log.Info(fmt.Sprintf("Increased maximum number of open files to %d (it was originally set to %d).", raised.Cur, had))
 		return n
 	}
-	return max(0, int64(raised.Cur)-reservedFiles)
+	return max(0, int64(raised.Cur)-srv.reservedFiles())
 }
 
 // fitMaxClients lowers maxclients to what the system allows. It is called at the start.
 func (srv *Server) fitMaxClients() error {
-	asked := srv.conf.MaxClients.Get()
+	asked, own := srv.conf.MaxClients.Get(), srv.reservedFiles()
 	room := srv.openFiles(asked)
 	switch {
 	case room >= asked:
 		return nil
 	case room < 1:
 		//lint:ignore ST1005 operators search logs for this text
-		return fmt.Errorf("Your current 'ulimit -n' is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.", reservedFiles+1)
+		return fmt.Errorf("Your current 'ulimit -n' is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.", own+1)
 	}
-	srv.log.Warn(fmt.Sprintf("You requested maxclients of %d requiring at least %d max file descriptors.", asked, asked+reservedFiles))
-	srv.log.Warn(fmt.Sprintf("Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", room+reservedFiles, room))
+	srv.log.Warn(fmt.Sprintf("You requested maxclients of %d requiring at least %d max file descriptors.", asked, asked+own))
+	srv.log.Warn(fmt.Sprintf("Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", room+own, room))
 	return srv.conf.Adopt("maxclients", strconv.FormatInt(room, 10))
 }
 

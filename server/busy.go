@@ -131,14 +131,9 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		r.late = true
 		return true
 	}
-	if r.looks++; r.looks%heapEvery == 0 {
-		heap := int64(readMetrics("/memory/classes/heap/objects:bytes")[0])
-		if r.heap == 0 {
-			r.heap = heap
-		} else if limit := ex.srv.conf.ScriptMemoryLimit.Get(); limit > 0 && heap-r.heap > limit && !r.obey {
-			r.large = true
-			return true
-		}
+	if ex.scriptGrows(r) && !r.obey {
+		r.large = true
+		return true
 	}
 	threshold := milliseconds(ex.srv.conf.BusyReplyThreshold.Get())
 	if threshold <= 0 || took < threshold {
@@ -157,6 +152,50 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		return true
 	}
 	return false
+}
+
+// scriptGrows tells whether a script takes more memory than it may: for its reply, or on the Go heap. That is measured now and
+// then, and whenever it is collected: one instruction may make half a gigabyte.
+func (ex *executor) scriptGrows(r *scriptRun) bool {
+	limit := ex.srv.conf.ScriptMemoryLimit.Get()
+	if limit <= 0 {
+		return false
+	}
+	if r.grown.Load() || int64(r.out.Len()-r.owed) > limit {
+		return true
+	}
+	if r.looks++; r.looks%heapEvery != 0 {
+		return false
+	}
+	heap := readMetrics("/memory/classes/heap/objects:bytes")[0]
+	if r.heap == 0 {
+		r.heap = heap
+	}
+	return heap-r.heap > limit
+}
+
+// watchHeap looks after the scripts that run whenever the Go heap has been collected, until the server ends.
+func (srv *Server) watchHeap() {
+	type mark struct{ of *Server } // is garbage again and again
+	var collected func(m *mark)
+	collected = func(m *mark) {
+		live := readMetrics("/gc/heap/live:bytes")[0]
+		srv.liveHeap.Store(live)
+		limit := srv.conf.ScriptMemoryLimit.Get()
+		for _, ex := range srv.executors {
+			if r := ex.running.Load(); r != nil && limit > 0 && live-r.live > limit {
+				r.grown.Store(true)
+				r.engine.Hurry()
+			}
+		}
+		select {
+		case <-srv.stopped:
+		default:
+			runtime.SetFinalizer(m, collected)
+		}
+	}
+	srv.liveHeap.Store(readMetrics("/gc/heap/live:bytes")[0])
+	runtime.SetFinalizer(&mark{srv}, collected)
 }
 
 // milliseconds is the time that a directive gives, however large: then it is the longest that there is.

@@ -25,18 +25,23 @@ type scriptRun struct {
 	declared bool // it can touch no keys but those that were named
 	debugged bool // it stops now and then: nobody else is served
 
-	s     *session
-	start time.Time
-	args  [][]byte
-	oom   bool // there was no room when it began
-	obey  bool
-	to    command.Target // where its effects go
-	wrote atomic.Bool
-	kill  atomic.Bool
-	looks int   // how often it was looked after
-	heap  int64 // bytes in use on the Go heap when it was first measured
-	large bool  // it has made the heap grow by more than script-memory-limit
-	late  bool  // it has taken longer than script-time-limit
+	s      *session
+	engine *script.Engine
+	start  time.Time
+	args   [][]byte
+	oom    bool // there was no room when it began
+	obey   bool
+	to     command.Target // where its effects go
+	wrote  atomic.Bool
+	kill   atomic.Bool
+	looks  int   // how often it was looked after
+	heap   int64 // bytes in use on the Go heap when it was first measured
+	live   int64 // bytes that the last collection before it has left there
+	out    *resp.Writer
+	owed   int         // bytes in out before its reply
+	grown  atomic.Bool // a collection has left more than live and script-memory-limit
+	large  bool        // it takes more than script-memory-limit
+	late   bool        // it has taken longer than script-time-limit
 
 	slow atomic.Int32 // notSlow, then slow once it has taken longer than busy-reply-threshold, then settled
 }
@@ -93,10 +98,11 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	row, reply, may, db := c.Row, c.Reply, c.MayBlock, s.db
 	c.MayBlock, c.Script = false, true
 	noted := ex.noted
-	r.start = time.Now()
+	r.start, r.out, r.owed, r.live = time.Now(), reply, reply.Len(), srv.liveHeap.Load()
 	sg.run = r
+	r.engine = ex.engineFor(r)
 	ex.running.Store(r)
-	res := fn(ex.engineFor(r), r)
+	res := fn(r.engine, r)
 	ex.running.Store(nil)
 	sg.run = nil
 	srv.scriptEnded(r)

@@ -173,8 +173,22 @@ func TestScriptLimits(t *testing.T) {
 	if v := c.do("EVAL", "local t = {} while true do t[#t+1] = {} end", "0"); !isError(v, "ERR Script killed: not enough memory") {
 		t.Error(v)
 	}
-	if v := c.do("EVAL", "return string.rep('x', 1000000000)", "0"); !isError(v, "ERR user_script:1: not enough memory") {
-		t.Error(v)
+	const many = "local s, t = string.rep('x', 1000000), {} for i = 1, 1000 do t[i] = s%s end return %s"
+	for _, greedy := range []string{
+		fmt.Sprintf(many, "", "t"),
+		fmt.Sprintf(many, "", "{map = {a = t}}"),
+		fmt.Sprintf(many, " .. i", "#t"),
+		"cjson.encode_sparse_array(true, 0, 0) return #cjson.encode({[30000000] = 1})",
+		"local t = {} for i = 1, 24 do t = {t, t} end return t",
+	} {
+		if v := c.do("EVAL", greedy, "0"); !isError(v, "ERR Script killed: not enough memory") {
+			t.Errorf("%s: %.60s", greedy, fmt.Sprint(v))
+		}
+	}
+	for _, long := range []string{"return string.rep('x', 1000000000)", "local a = string.rep('x', 300000000) local b = a .. a return #(b .. 'x')"} {
+		if v := c.do("EVAL", long, "0"); !isError(v, "ERR user_script:1: not enough memory") && !isError(v, "ERR Script killed: not enough memory") {
+			t.Errorf("%s: %.60s", long, fmt.Sprint(v))
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ type Server struct {
 	allowNoScript atomic.Bool // DEBUG SET-DISABLE-DENY-SCRIPTS
 	timeAll       atomic.Bool // every command is timed, not only now and then
 	dirty         atomic.Int64
+	liveHeap      atomic.Int64  // bytes that the last collection of the Go heap has left
 	arrivals      atomic.Uint64 // of blocked clients
 
 	defrag defragPlan
@@ -283,6 +284,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.startup = srv.notePeak()
 	srv.noteProgram()
 	srv.garbage.start = goHeapHeld()
+	srv.watchHeap()
 	srv.beginStart()
 	srv.engine.Start()
 	go srv.endWith(ctx)

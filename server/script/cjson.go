@@ -159,6 +159,8 @@ func (e *Engine) jsonEncode(L *lua.LState, c *cjsonConf) int {
 }
 
 func (j *encoder) value(v lua.LValue, depth int) {
+	j.e.fits(j.L, len(j.b))
+	j.e.step(j.L)
 	switch v := v.(type) {
 	case lua.LString:
 		j.text(string(v))
@@ -239,6 +241,7 @@ func (j *encoder) text(s string) {
 func (j *encoder) arrayLength(t *lua.LTable) int {
 	largest, items := 0, 0
 	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		j.e.step(j.L)
 		n, ok := k.(lua.LNumber)
 		if !ok || n < 1 || float64(n) != math.Floor(float64(n)) {
 			return -1

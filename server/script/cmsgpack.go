@@ -52,6 +52,7 @@ func (e *Engine) msgpack(L *lua.LState) int {
 
 func (e *Engine) packValue(L *lua.LState, b []byte, v lua.LValue, level int) []byte {
 	e.fits(L, len(b))
+	e.step(L)
 	switch v := v.(type) {
 	case lua.LString:
 		switch n := len(v); {
@@ -126,6 +127,7 @@ func packLength(b []byte, n int, short, medium byte) []byte {
 func (e *Engine) packTable(L *lua.LState, b []byte, t *lua.LTable, level int) []byte {
 	count, largest, array := 0, 0, true
 	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		e.step(L)
 		count++
 		n, ok := k.(lua.LNumber)
 		if !ok || n <= 0 || float64(n) != math.Trunc(float64(n)) || n > math.MaxInt32 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -61,9 +62,11 @@ type Engine struct {
 	rnd         random
 	cjson       cjsonConf
 
-	ticks uint32
-	stop  chan struct{} // closed: the script is to end
-	dead  chan struct{}
+	ticks   uint32
+	hurried atomic.Bool   // the host is to be asked at the next instruction
+	lookAt  int           // bytes of the reply at which it is
+	stop    chan struct{} // closed: the script is to end
+	dead    chan struct{}
 
 	debug   *Debugger                 // nil unless the engine is there for one script that is debugged
 	scripts map[string]*lua.LFunction // by SHA
@@ -119,18 +122,35 @@ func (e *Engine) Close() { e.L.Close() }
 type clock Engine
 
 func (c *clock) Done() <-chan struct{} {
-	if c.ticks++; c.ticks&tickMask == 0 && c.stop == nil {
-		switch {
-		case c.loading != nil:
-			if d := c.loading.deadline; !d.IsZero() && time.Now().After(d) {
-				c.loading.late = true
-				c.stop = c.dead
-			}
-		case c.host != nil && c.host.Interrupt():
-			c.stop = c.dead
-		}
+	if c.ticks++; c.ticks&tickMask == 0 || c.hurried.Load() {
+		c.look()
 	}
 	return c.stop
+}
+
+// look finds out whether the script is to end.
+func (c *clock) look() {
+	c.hurried.Store(false)
+	switch {
+	case c.stop != nil:
+	case c.loading != nil:
+		if d := c.loading.deadline; !d.IsZero() && time.Now().After(d) {
+			c.loading.late = true
+			c.stop = c.dead
+		}
+	case c.host != nil && c.host.Interrupt():
+		c.stop = c.dead
+	}
+}
+
+// Hurry makes the engine ask its host at the next instruction whether the script is to end. Any goroutine may call it.
+func (e *Engine) Hurry() { e.hurried.Store(true) }
+
+// step is for functions that walk over what may be large: it counts as an instruction, and ends the script if it is to end.
+func (e *Engine) step(L *lua.LState) {
+	if (*clock)(e).Done() != nil {
+		L.RaiseError("%s", e.killText())
+	}
 }
 
 func (c *clock) Err() error {
@@ -215,9 +235,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 	if err == nil {
 		v := L.Get(-1)
 		L.Pop(1)
-		errs := out.ErrCount
-		e.write(out, v, 0)
-		r.Failed, r.Counted = out.ErrCount != errs, e.ignoreStats
+		r = e.answer(out, v)
 	} else {
 		text, counted := e.describe(err, name, fn.Proto)
 		out.Error(resp.Error(newlines.Replace(text)))
@@ -228,6 +246,20 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 		L.SetTop(0)
 	}
 	return r
+}
+
+// answer replies what a script has returned. A reply that makes the script end is taken back.
+func (e *Engine) answer(out *resp.Writer, v lua.LValue) Result {
+	begin, errs := out.Mark(), out.ErrCount
+	e.lookAt = out.Len() + lookEvery
+	e.write(out, v, 0)
+	if e.stop == nil {
+		return Result{Failed: out.ErrCount != errs, Counted: e.ignoreStats}
+	}
+	out.Truncate(begin)
+	out.ErrCount = errs
+	out.Error(resp.Error("ERR " + e.killText()))
+	return Result{Failed: true, Killed: true}
 }
 
 // checkPanic lets a panic of the server's own go on: the interpreter takes all panics for errors of the script.

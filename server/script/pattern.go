@@ -42,8 +42,8 @@ func (e *Engine) matcher(L *lua.LState, src, pat string) *matcher {
 
 // step counts time and ends the matching if the script is to end.
 func (m *matcher) step() {
-	if m.steps++; m.steps%patternTick == 0 && (*clock)(m.e).Done() != nil {
-		m.L.RaiseError("%s", m.e.killText())
+	if m.steps++; m.steps%patternTick == 0 {
+		m.e.step(m.L)
 	}
 }
 

@@ -144,8 +144,24 @@ func errorTable(text string) *lua.LTable {
 
 var newlines = strings.NewReplacer("\r", " ", "\n", " ")
 
-// write replies a Lua value.
+// lookEvery is how many bytes of a reply are written from one look at the host to the next.
+const lookEvery = 1 << 20
+
+// ended counts a part of a reply as an instruction, and tells whether the script is to end: a table that holds itself twice
+// has no end.
+func (e *Engine) ended(w *resp.Writer) bool {
+	if n := w.Len(); n >= e.lookAt {
+		e.lookAt = n + lookEvery
+		(*clock)(e).look()
+	}
+	return (*clock)(e).Done() != nil
+}
+
+// write replies a Lua value, or a part of it if the script is to end.
 func (e *Engine) write(w *resp.Writer, v lua.LValue, depth int) {
+	if e.ended(w) {
+		return
+	}
 	if depth > maxDepth {
 		w.Error("ERR reached lua stack limit")
 		return
@@ -199,20 +215,20 @@ func (e *Engine) writeTable(w *resp.Writer, t *lua.LTable, depth int) {
 	}
 	if m, ok := t.RawGetString("map").(*lua.LTable); ok {
 		at, n := w.Defer(), 0
-		each(m, func(k, v lua.LValue) {
+		for k, v := m.Next(lua.LNil); k != lua.LNil && e.stop == nil; k, v = m.Next(k) {
 			e.write(w, k, depth+1)
 			e.write(w, v, depth+1)
 			n++
-		})
+		}
 		w.SetMap(at, n)
 		return
 	}
 	if m, ok := t.RawGetString("set").(*lua.LTable); ok {
 		at, n := w.Defer(), 0
-		each(m, func(k, _ lua.LValue) {
+		for k, _ := m.Next(lua.LNil); k != lua.LNil && e.stop == nil; k, _ = m.Next(k) {
 			e.write(w, k, depth+1)
 			n++
-		})
+		}
 		w.SetSet(at, n)
 		return
 	}
@@ -221,11 +237,11 @@ func (e *Engine) writeTable(w *resp.Writer, t *lua.LTable, depth int) {
 
 func (e *Engine) writeArray(w *resp.Writer, t *lua.LTable, depth int) {
 	n := 0
-	for t.RawGetInt(n+1) != lua.LNil {
+	for t.RawGetInt(n+1) != lua.LNil && (*clock)(e).Done() == nil {
 		n++
 	}
 	w.Array(n)
-	for i := range n {
+	for i := 0; i < n && e.stop == nil; i++ {
 		e.write(w, t.RawGetInt(i+1), depth+1)
 	}
 }

@@ -36,7 +36,7 @@ func (e *Engine) furnish() {
 	for name, fn := range map[string]lua.LGFunction{
 		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
 		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
-		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv, asText: text,
+		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv, asText: e.text,
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
@@ -369,10 +369,13 @@ func tostring(L *lua.LState) int {
 }
 
 // text makes text of a number that is about to be joined; everything else stays.
-func text(L *lua.LState) int {
+func (e *Engine) text(L *lua.LState) int {
 	v := L.Get(1)
-	if n, ok := v.(lua.LNumber); ok {
-		v = lua.LString(formatNumber(float64(n)))
+	switch s := v.(type) {
+	case lua.LNumber:
+		v = lua.LString(formatNumber(float64(s)))
+	case lua.LString:
+		e.fits(L, len(s))
 	}
 	L.Push(v)
 	return 1

@@ -63,6 +63,7 @@ type Engine struct {
 	cjson       cjsonConf
 
 	ticks   uint32
+	calls   uint32        // of commands
 	hurried atomic.Bool   // the host is to be asked at the next instruction
 	lookAt  int           // bytes of the reply at which it is
 	stop    chan struct{} // closed: the script is to end

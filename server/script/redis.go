@@ -95,6 +95,9 @@ func (e *Engine) invoke(argv [][]byte) lua.LValue {
 	}()
 	refused := e.host.Call(argv, w)
 	e.inHost = false
+	if e.calls++; e.calls%lookCalls == 0 { // they may have taken long, and be large
+		e.Hurry()
+	}
 	if refused != "" {
 		e.showRefused(string(refused))
 		t := errorTable(string(refused))
@@ -141,6 +144,9 @@ func (e *Engine) showValues(L *lua.LState) int {
 	e.debug.say(string(line))
 	return 0
 }
+
+// lookCalls is how many commands go by from one look at the host to the next, if there are not many instructions between them.
+const lookCalls = 64
 
 // replyKept and argsKept are the sizes in bytes up to which buffers are kept from one command to the next.
 const (

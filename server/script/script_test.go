@@ -62,6 +62,9 @@ func TestEngineGoesOnAfterErrors(t *testing.T) {
 	if got := run(t, e, &testHost{kill: true}, "while true do end"); !strings.HasPrefix(got, "-ERR killed") {
 		t.Errorf("a killed script: %q", got)
 	}
+	if got := run(t, e, &testHost{kill: true}, "for i = 1, 300 do redis.call('x') end return 1"); !strings.HasPrefix(got, "-ERR killed") {
+		t.Errorf("a killed script of few instructions: %q", got)
+	}
 	if got := run(t, e, &testHost{}, "return KEYS[1]", "again"); got != "$5\r\nagain" {
 		t.Errorf("after that: %q", got)
 	}

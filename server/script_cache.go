@@ -186,7 +186,7 @@ func (srv *Server) loadScript(body []byte) (*script.Script, error) {
 func (srv *Server) keyFinder(name string, argc int, open bool) (first, last, step int, ok bool) {
 	row := srv.table.Lookup([]byte(name))
 	if row == nil || len(row.Subs) > 0 || row.Locks != command.OfKeys || row.Choose != nil || row.Has(spec.ArbitraryKeys) {
-		return 0, 0, 0, row == nil || row.Has(spec.NoScript)
+		return 0, 0, 0, false
 	}
 	if !row.HasKeys() {
 		return 1, 0, 1, true

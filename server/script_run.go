@@ -196,6 +196,9 @@ func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
 		set = srv.ks.All()
 	}
 	if missing := set &^ ex.view.Held(); missing != 0 {
+		if r.declared { // the proof was wrong: two such scripts might wait for each other
+			return errNotDeclared
+		}
 		ex.reach(missing)
 	}
 	c := &ex.ctx
@@ -213,6 +216,8 @@ func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
 	}
 	return ""
 }
+
+const errNotDeclared resp.Error = "ERR Script attempted to access a key that it does not declare"
 
 // reach takes shards that a script has not declared.
 func (ex *executor) reach(missing keyspace.Set) { ex.view.TakeMore(missing) }

@@ -192,6 +192,20 @@ func TestScriptLimits(t *testing.T) {
 	}
 }
 
+// TestScriptProvenWrongly takes a script that strays for one that does not: it must not wait for what another one holds.
+func TestScriptProvenWrongly(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	sha := c.do("SCRIPT", "LOAD", "return {KEYS[1], redis.call('SET', ARGV[1], '1')}").(string)
+	ts.scripts.keep(sha).Declared = true
+	for i := range 10 {
+		if v := c.do("EVALSHA", sha, "1", "a", fmt.Sprint("b", i)); isError(v, errNotDeclared.Error()) {
+			return
+		}
+	}
+	t.Error("the script touches keys of all shards")
+}
+
 // TestStrayingScriptsAreAtomic runs scripts that touch keys which they do not declare beside others that declare theirs,
 // transactions and commands on many keys, all against each other.
 func TestStrayingScriptsAreAtomic(t *testing.T) {

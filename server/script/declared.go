@@ -126,8 +126,9 @@ func (p *proof) locals(chunk []ast.Stmt) {
 					}
 				}
 			case *ast.GenericForStmt:
-				if len(s.Names) == 2 && len(s.Exprs) == 1 && p.bound[s.Names[1]] == 1 {
-					if c, ok := s.Exprs[0].(*ast.FuncCallExpr); ok && p.overKeys(c) {
+				if c := p.overKeys(s); c != nil {
+					p.fine[c.Args[0]] = true
+					if len(s.Names) == 2 && p.bound[s.Names[1]] == 1 {
 						p.keys[s.Names[1]] = true
 					}
 				}
@@ -166,9 +167,17 @@ func (p *proof) allowKeys(e ast.Expr) {
 	}
 }
 
-// overKeys tells whether a call is ipairs(KEYS).
-func (p *proof) overKeys(c *ast.FuncCallExpr) bool {
-	return c.Receiver == nil && p.is(c.Func, "ipairs") && len(c.Args) == 1 && p.is(c.Args[0], "KEYS")
+// overKeys is the call ipairs(KEYS) of a loop over it, nil for another loop. Elsewhere that call gives KEYS itself away, to be
+// changed under another name.
+func (p *proof) overKeys(s *ast.GenericForStmt) *ast.FuncCallExpr {
+	if len(s.Exprs) != 1 {
+		return nil
+	}
+	c, ok := s.Exprs[0].(*ast.FuncCallExpr)
+	if ok && c.Receiver == nil && p.is(c.Func, "ipairs") && len(c.Args) == 1 && p.is(c.Args[0], "KEYS") {
+		return c
+	}
+	return nil
 }
 
 // isKey tells whether an expression is an element of KEYS.
@@ -211,7 +220,7 @@ func (p *proof) call(c *ast.FuncCallExpr, find KeyFinder) bool {
 		p.fine[c.Func] = true
 		return p.command(c, find)
 	}
-	if p.overKeys(c) || c.Receiver == nil && (p.is(c.Func, "unpack") && len(c.Args) > 0) {
+	if c.Receiver == nil && p.is(c.Func, "unpack") && len(c.Args) > 0 {
 		p.allowKeys(c.Args[0])
 	}
 	return true

@@ -15,7 +15,6 @@ import (
 	"larder/server/command"
 	"larder/server/config"
 	"larder/server/netloop"
-	"larder/server/resp"
 )
 
 // appendOnly is the append-only log: the journal's effects in files, from which a restart gets all the data back.
@@ -120,17 +119,17 @@ func errnoText(no syscall.Errno) string {
 	return string(b)
 }
 
-// logRefuses is the error for a write while the log cannot be written.
-func (srv *Server) logRefuses() (resp.Error, bool) {
+// logFault is why the log cannot be written, "" if it can.
+func (srv *Server) logFault() string {
 	l := srv.aof.log.Load()
 	if l == nil || !l.Failing() {
-		return "", false
+		return ""
 	}
 	err := l.Err()
 	if err == nil {
-		return "", false
+		return ""
 	}
-	return resp.MisconfAOF(reason(err)), true
+	return reason(err)
 }
 
 // logCrowdedAbove is how many bytes may wait for a slow disk before writes wait, too.

@@ -34,7 +34,8 @@ func (srv *Server) logReached() (at int64, all bool) {
 	case srv.conf.Appendfsync.Get() == config.FsyncAlways:
 		return l.Synced(), srv.aof.state.Load() != logOn
 	}
-	return l.Written(), l.Stalled()
+	refused := l.Failing() && srv.aof.state.Load() == logOn // what the disk has refused is not on its way
+	return l.Written(), l.Stalled() && !refused
 }
 
 // endHolds runs at the end of a turn, before its output leaves.

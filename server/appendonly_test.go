@@ -499,6 +499,30 @@ func TestFullDisk(t *testing.T) {
 		eventually(t, "the fault", func() bool { return c.info("persistence", "aof_last_write_status") == "err" })
 		c.want("set k more", replyError("MISCONF Errors writing to the AOF file: No space left on device"))
 		c.want("ping", replyError("MISCONF Errors writing to the AOF file: No space left on device"))
+		eventually(t, "the stall", ts.aof.log.Load().Stalled)
+		for range 100 {
+			c.want("get k", "full")
+		}
+		held := int64(0)
+		for _, ex := range ts.executors {
+			held += ex.heldCount.Load()
+		}
+		if held != 1 {
+			t.Errorf("the replies of %d clients wait for a disk that refuses", held)
+		}
+		const write = "return redis.call('set', KEYS[1], 'script')"
+		for script, want := range map[string]string{
+			write:             "MISCONF Errors writing to the AOF file: No space left on device",
+			"#!lua\n" + write: "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: No space left on device",
+			"return redis.pcall('set', KEYS[1], 'script')": "MISCONF Errors writing to the AOF file: No space left on device",
+		} {
+			if got, ok := c.do("eval", script, "1", "k").(replyError); !ok || !strings.HasPrefix(string(got), want) {
+				t.Errorf("%s: %q", script, got)
+			}
+		}
+		if got := c.do("eval", "return redis.call('get', KEYS[1])", "1", "k"); got != "full" {
+			t.Errorf("a script that reads: %v", got)
+		}
 		c.want("get k", "full")
 		disk.set(nil)
 		eventually(t, "recovery", func() bool { return c.info("persistence", "aof_last_write_status") == "ok" })

@@ -102,10 +102,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.ErrOOM
 	}
 	if s.has(row, spec.Write) || row.Name == "ping" {
-		if srv.writesRefused() {
-			return resp.ErrMisconfRDB
-		}
-		if e, refused := srv.logRefuses(); refused {
+		if e := srv.unsaved(); e != "" {
 			return e
 		}
 	}

@@ -276,7 +276,7 @@ func (srv *Server) tellReplicas(p *metrics.Page, now_ms int64) {
 	p.Gauge("larder_replication_silence_seconds", "Time since the replica was heard of that has been silent for longest", float64(max(0, lag))/1e3)
 	p.Gauge("larder_replication_good_replicas", "Replicas that are online and not late (min-replicas-max-lag)", float64(r.good.Load()))
 	refused := 0.0
-	if srv.writesRefused() {
+	if srv.unsaved() != "" {
 		refused = 1
 	}
 	p.Gauge("larder_writes_refused", "Whether clients' writes are refused because they could not be saved", refused)

@@ -230,6 +230,28 @@ func (srv *Server) writesRefused() bool {
 	return srv.saver.failed.Load() && srv.conf.StopWritesOnBgsaveError.Get() && len(srv.conf.Save.Get()) > 0
 }
 
+// unsaved is the error for a write that would not be saved, "" if it would.
+func (srv *Server) unsaved() resp.Error {
+	if srv.writesRefused() {
+		return resp.ErrMisconfRDB
+	}
+	if why := srv.logFault(); why != "" {
+		return resp.MisconfAOF(why)
+	}
+	return ""
+}
+
+// unsavedScript is the error for a script that may write.
+func (srv *Server) unsavedScript() resp.Error {
+	if srv.writesRefused() {
+		return resp.ErrMisconfRDBScript
+	}
+	if why := srv.logFault(); why != "" {
+		return resp.MisconfAOFScript(why)
+	}
+	return ""
+}
+
 // errSaveFailed is all that a client is told; the log says why.
 const (
 	errSaveFailed resp.Error = "ERR"

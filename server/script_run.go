@@ -158,8 +158,8 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	if r.obey {
 		return ""
 	}
-	if srv.writesRefused() {
-		return resp.ErrMisconfRDB
+	if e := srv.unsavedScript(); e != "" {
+		return e
 	}
 	if e := ex.replicaGates(r.s, writeLike); e != "" {
 		return e
@@ -249,8 +249,8 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 		return "" // it cannot be left halfway
 	}
 	if row.Has(spec.Write) {
-		if srv.writesRefused() {
-			return resp.ErrMisconfRDB
+		if e := srv.unsaved(); e != "" {
+			return e
 		}
 		if e := ex.replicaGates(r.s, row); e != "" {
 			return e

@@ -105,6 +105,14 @@ func MisconfAOF(why string) Error {
 	return Error("MISCONF Errors writing to the AOF file: " + why)
 }
 
+// ErrMisconfRDBScript is ErrMisconfRDB for a script that says of itself that it may write.
+const ErrMisconfRDBScript Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+
+// MisconfAOFScript is the reply to a script that says of itself that it may write, then.
+func MisconfAOFScript(why string) Error {
+	return Error("MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: " + why)
+}
+
 // UnrecognizedOption is the reply of CLIENT SETINFO to an attribute that it does not know.
 func UnrecognizedOption(option []byte) Error {
 	return Error("ERR Unrecognized option '" + string(option) + "'")

@@ -80,6 +80,9 @@ func (f *field) far() (r arena.Ref, n int) {
 	return arena.Ref(binary.LittleEndian.Uint32(f.value)), int(binary.LittleEndian.Uint32(f.value[4:]))
 }
 
+// setFar makes a far value stand elsewhere.
+func (f *field) setFar(r arena.Ref) { binary.LittleEndian.PutUint32(f.value, uint32(r)) }
+
 // content is the value's text. The digits of an integer are written to scratch.
 func (f *field) content(a *arena.Arena, scratch *[20]byte) []byte {
 	switch {
@@ -243,7 +246,7 @@ func moveField(a *arena.Arena, e arena.Ref) arena.Ref {
 	f := openField(a, e)
 	if f.kind == fieldFar {
 		if r, n := f.far(); a.ShouldMove(r, n) {
-			binary.LittleEndian.PutUint32(f.value, uint32(a.Move(r, n)))
+			f.setFar(a.Move(r, n))
 		}
 	}
 	if a.ShouldMove(e, f.size) {

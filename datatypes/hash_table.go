@@ -97,18 +97,3 @@ func freeHash(env *Env, root arena.Ref, budget int) (done bool) {
 	t := table.Open(env.Arena, root, memberLayout{}, env.Hash)
 	return t.FreeStep(budget, func(e arena.Ref) { freeField(env.Arena, e) })
 }
-
-// CopyTo makes to, which is empty and may belong to another shard, an equal hash. Both shards are held. O(size).
-func (x *Hash) CopyTo(to *Hash) {
-	if !x.isTable() {
-		copy(to.h.Resize(len(x.h.Bytes())), x.h.Bytes())
-		to.h.SetEnc(x.h.Enc())
-		return
-	}
-	t := table.NewSized(to.env.Arena, memberLayout{}, to.env.Hash, x.Len())
-	x.Each(0, func(name, value []byte, at_ms int64) bool {
-		t.Insert(to.env.Hash(name), newField(to.env.Arena, name, value, at_ms), at_ms)
-		return true
-	})
-	setRoot(to.h, t.Root())
-}

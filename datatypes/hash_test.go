@@ -259,7 +259,7 @@ func (m *hashModel) alive(now_ms int64) int {
 func (m *hashModel) copies(t *testing.T, w *world, x *Hash, now_ms int64) {
 	other := newWorld(t, 99, w.limits)
 	y, _ := newHash(other)
-	x.CopyTo(y)
+	copySteps(t, TypeHash, w.env, x.h, other.env, y.h)
 	m.same(t, y, now_ms)
 	m.same(t, x, now_ms)
 	if a, b := x.Bytes(0), y.Bytes(0); a < b/2 || b < a/2 {

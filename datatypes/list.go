@@ -462,14 +462,6 @@ func (l *List) AppendListpack(b []byte) {
 	t.appendBlock(b, n)
 }
 
-// CopyTo makes to, which is empty and may belong to another shard, equal to l. O(size).
-func (l *List) CopyTo(to *List) {
-	l.Blocks(func(b []byte) bool {
-		to.AppendListpack(b)
-		return true
-	})
-}
-
 // freeList frees up to about budget allocations of the tree at root. It returns whether all of it is gone.
 func freeList(env *Env, root arena.Ref, budget int) (done bool) {
 	t := openListTree(env.Arena, root, listLimit{})

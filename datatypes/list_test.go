@@ -434,7 +434,7 @@ func TestListBlocks(t *testing.T) {
 		u.l.PushTail(u.model...)
 		c := newListUnderTest(t, -1)
 		c.model = u.model
-		u.l.Blocks(func(b []byte) bool { c.l.AppendListpack(slices.Clone(b)); return true })
+		copySteps(t, TypeList, u.env, u.h, c.env, c.h)
 		c.check()
 		if c.l.Encoding() != u.l.Encoding() {
 			t.Errorf("%d items: %s copied as %s", n, u.l.Encoding(), c.l.Encoding())

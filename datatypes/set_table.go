@@ -28,18 +28,3 @@ func freeSet(env *Env, root arena.Ref, budget int) (done bool) {
 	t := table.Open(env.Arena, root, memberLayout{}, env.Hash)
 	return t.FreeStep(budget, func(e arena.Ref) { freeMember(env.Arena, e) })
 }
-
-// CopyTo makes to, which is empty and may belong to another shard, an equal set. Both shards are held. O(size).
-func (x *Set) CopyTo(to *Set) {
-	if x.h.Enc() != EncRoot {
-		copy(to.h.Resize(len(x.h.Bytes())), x.h.Bytes())
-		to.h.SetEnc(x.h.Enc())
-		return
-	}
-	t := table.NewSized(to.env.Arena, memberLayout{}, to.env.Hash, x.Len())
-	x.Each(func(member []byte) bool {
-		t.Insert(to.env.Hash(member), newMember(to.env.Arena, member), 0)
-		return true
-	})
-	setRoot(to.h, t.Root())
-}

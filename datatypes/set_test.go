@@ -167,7 +167,7 @@ func TestSetModel(t *testing.T) {
 func (m *setModel) copies(t *testing.T, w *world, x *Set) {
 	other := newWorld(t, 99, w.limits)
 	y, _ := newSet(other)
-	x.CopyTo(y)
+	copySteps(t, TypeSet, w.env, x.h, other.env, y.h)
 	m.same(t, y)
 	m.same(t, x)
 	if a, b := x.Bytes(0), y.Bytes(0); a < b/2 || b < a/2 {

@@ -140,33 +140,7 @@ func moveSlot(a *arena.Arena, d *nameDir, i int) {
 	*r = moveMarked(a, *r, namedBytes(a, *r))
 }
 
-// Copying and loading.
-
-// CopyTo makes to, which is empty and may belong to another shard, an equal stream. Both shards are held. O(size).
-func (s *Stream) CopyTo(to *Stream) {
-	if s.h.Enc() != EncRoot {
-		return
-	}
-	h, d := s.head(), to.edit()
-	s.EachNode(func(master StreamID, b []byte) bool {
-		to.addNode(d, master, b)
-		return true
-	})
-	d.length, d.added, d.first, d.last, d.maxDeleted = h.length, h.added, h.first, h.last, h.maxDeleted
-	for i := range s.GroupCount() {
-		g := s.GroupAt(i)
-		c, _ := to.CreateGroup(g.Name(), g.LastID(), g.EntriesRead())
-		for k := range g.ConsumerCount() {
-			from := g.ConsumerAt(k)
-			x, _ := c.CreateConsumer(from.Name(), from.SeenTime())
-			x.SetActiveTime(from.ActiveTime())
-			for it := from.PendingIter(StreamID{}, MaxStreamID); it.Next(); {
-				e := it.Entry()
-				x.Claim(e.ID, e.DeliveredAt, e.Deliveries)
-			}
-		}
-	}
-}
+// Reading node by node, and loading.
 
 // EachNode calls fn for the stream's nodes in order, each with its ID and listpack, until it returns false.
 func (s *Stream) EachNode(fn func(master StreamID, b []byte) bool) {

@@ -432,7 +432,7 @@ func (u *streamUnderTest) copies() {
 	for name, g := range u.groups {
 		c.groups[name] = &groupModel{g.last, maps.Clone(g.consumers), maps.Clone(g.pending)}
 	}
-	u.s.CopyTo(&c.s)
+	copySteps(u.t, TypeStream, u.env, u.h, c.env, c.h)
 	c.check()
 
 	// The same by way of a file.

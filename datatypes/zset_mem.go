@@ -73,20 +73,6 @@ func (z *ZSet) Defrag(cursor uint64, budget int) uint64 {
 	return zsetTreePhase | uint64(next)
 }
 
-// CopyTo makes to, which is empty and may belong to another shard, an equal set. Both shards are held. O(n log n).
-func (z *ZSet) CopyTo(to *ZSet) {
-	if !z.isTree() {
-		copy(to.h.Resize(len(z.h.Bytes())), z.h.Bytes())
-		to.h.SetEnc(EncBlob)
-		return
-	}
-	to.grow(z.Len())
-	r, tab, tree := to.open()
-	for it := z.Iter(0, noLimit, false); it.Next(); {
-		fillZSet(to.env, r, &tab, &tree, it.Score(), it.Member())
-	}
-}
-
 // AppendCompact appends the listpack of a small set as RDB files carry it.
 func (z *ZSet) AppendCompact(dst []byte) []byte { return listpack.AppendRedis(dst, z.h.Bytes()) }
 

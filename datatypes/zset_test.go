@@ -300,7 +300,7 @@ func TestZSetAgainstModel(t *testing.T) {
 func (u *zsetUnderTest) copies() {
 	c := newZSetUnderTest(u.t, u.env.Limits.ZSetMaxListpackEntries, u.env.Limits.ZSetMaxListpackValue)
 	c.model = slices.Clone(u.model)
-	u.z.CopyTo(&c.z)
+	copySteps(u.t, TypeZSet, u.env, u.h, c.env, c.h)
 	c.check()
 	if c.z.Encoding() != u.z.Encoding() {
 		u.t.Fatalf("%s is copied as %s", u.z.Encoding(), c.z.Encoding())

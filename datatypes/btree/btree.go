@@ -217,6 +217,25 @@ func (t *Tree) Insert(score float64, ref arena.Ref) {
 	t.insert(&p, 0, i, entry{score: score, ref: ref})
 }
 
+// Append is Insert of an element that stands behind all others: nothing is looked for and no member read.
+func (t *Tree) Append(score float64, ref arena.Ref) {
+	invariant.Assert(score == score, "btree: a score that is no number")
+	var p path
+	h := t.header()
+	h.length++
+	p.top = int(h.height)
+	r := h.root
+	for l := p.top; l > 0; l-- {
+		x := t.node(r)
+		i := x.len() - 1
+		p.ref[l], p.at[l] = r, int16(i)
+		*x.countAt(i)++
+		r = *x.childAt(i)
+	}
+	p.ref[0] = r
+	t.insert(&p, 0, t.node(r).len(), entry{score: score, ref: ref})
+}
+
 // Delete removes the element (score, ref), O(log n), and returns whether there was one. The member's bytes are still there.
 func (t *Tree) Delete(score float64, ref arena.Ref) bool {
 	var p path

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"larder/datatypes/arena"
+	"larder/datatypes/invariant"
 	"larder/datatypes/table"
 )
 
@@ -20,7 +21,10 @@ import (
 type Copier struct {
 	begun, shaped, listed bool // the structure is there; its table has its shape; a stream's nodes are complete
 
+	full bool // the system refuses the memory for an element
+
 	cursor          uint64
+	skip            int // entries at the cursor that have been copied
 	count           int
 	id              StreamID
 	group, consumer int
@@ -35,7 +39,27 @@ const (
 	copyBatch   = 32  // elements that are loaded side by side
 	copyBytes   = 512 // so many bytes count as one more
 	copySegment = 8   // what a table's segment counts that gets its shape
+
+	copyLarge = 16 << 10 // an element of more bytes has memory of its own reserved
+	copySlack = 1 << 20  // with what the rest of the step may take
 )
+
+// CopyNeeds is the number of bytes, in count allocations, for which the arena of the copy must have room before a step, by
+// Reserve. It does not count what is large in itself.
+func CopyNeeds(budget int) (bytes, count int) {
+	return budget*copyBytes + copyLarge, budget + copyBatch
+}
+
+// Full tells that a step has found no memory for a large element. The copy cannot be completed.
+func (c *Copier) Full() bool { return c.full }
+
+// takes tells whether the arena takes an element of so many bytes.
+func (c *Copier) takes(a *arena.Arena, size int) bool {
+	if size > copyLarge && !a.Reserve(2*size+copySlack) {
+		c.full = true
+	}
+	return !c.full
+}
 
 // Step makes about budget elements more in to, which has no bytes before the first step, and tells whether to is
 // complete. from is of type t. The two may belong to different shards, which are both held.
@@ -68,6 +92,9 @@ func (c *Copier) Step(t Type, fromEnv *Env, from Holder, toEnv *Env, to Holder, 
 func Copy(t Type, fromEnv *Env, from Holder, toEnv *Env, to Holder) {
 	var c Copier
 	for !c.Step(t, fromEnv, from, toEnv, to, math.MaxInt) {
+		if c.full {
+			panic("out of memory: the room for a copy was not made sure of")
+		}
 	}
 }
 
@@ -82,9 +109,10 @@ func (c *Copier) shape(from, to *table.Table, budget int) (left int) {
 	return budget
 }
 
-// entries is Step for what is a table of members. copied makes an entry like e in the arena to, and tells its expiry and size.
+// entries is Step for what is a table of members. copied makes an entry like e in the arena to, and tells its expiry and size;
+// made is 0 if there is no room.
 func (c *Copier) entries(fromEnv *Env, from Holder, toEnv *Env, to Holder, budget int,
-	copied func(a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int)) (done bool) {
+	copied func(c *Copier, a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int)) (done bool) {
 	if !c.begun {
 		c.begun = true
 		t := table.New(toEnv.Arena, memberLayout{}, toEnv.Hash)
@@ -99,16 +127,26 @@ func (c *Copier) entries(fromEnv *Env, from Holder, toEnv *Env, to Holder, budge
 			a.Prefetch(e)
 			c.refs = append(c.refs, e)
 		})
-		for _, e := range c.refs {
-			h := toEnv.Hash(memberLayout{}.Key(a, e))
-			if table.Passed(c.cursor, h) {
-				continue
+		for _, e := range c.refs[c.skip:] {
+			if budget <= 0 {
+				return false
 			}
-			made, expire_ms, size := copied(a, e, b)
-			y.Insert(h, made, expire_ms)
-			budget -= 1 + size/copyBytes
+			key := memberLayout{}.Key(a, e)
+			if h := toEnv.Hash(key); !table.Passed(c.cursor, h) {
+				made, expire_ms, size := copied(c, a, e, b)
+				if made == 0 {
+					return false
+				}
+				if invariant.Enabled {
+					_, twice := y.Find(h, key)
+					invariant.Check(!twice, "copy: an entry twice")
+				}
+				y.Insert(h, made, expire_ms)
+				budget -= 1 + size/copyBytes
+			}
+			c.skip++
 		}
-		if c.cursor = next; next == 0 {
+		if c.cursor, c.skip = next, 0; next == 0 {
 			return true
 		}
 		if len(c.refs) == 0 {
@@ -119,26 +157,32 @@ func (c *Copier) entries(fromEnv *Env, from Holder, toEnv *Env, to Holder, budge
 }
 
 // copyMember makes a member entry like e.
-func copyMember(a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int) {
-	size = memberSize(len(memberLayout{}.Key(a, e)))
+func copyMember(c *Copier, a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int) {
+	if size = memberSize(len(memberLayout{}.Key(a, e))); !c.takes(to, size) {
+		return 0, 0, 0
+	}
 	made = to.Alloc(size)
 	copy(to.Bytes(made, size), a.Bytes(e, size))
 	return made, 0, size
 }
 
 // copyField makes a field entry like e.
-func copyField(a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int) {
+func copyField(c *Copier, a *arena.Arena, e arena.Ref, to *arena.Arena) (made arena.Ref, expire_ms int64, size int) {
 	f := openField(a, e)
-	size = f.size
-	made = to.Alloc(size)
-	copy(to.Bytes(made, size), a.Bytes(e, size))
+	var value []byte // that stands elsewhere
 	if f.kind == fieldFar {
-		r, n := f.far()
-		far := to.Alloc(n)
-		copy(to.Bytes(far, n), a.Bytes(r, n))
+		value = a.Bytes(f.far())
+	}
+	if size = f.size + len(value); !c.takes(to, size) {
+		return 0, 0, 0
+	}
+	made = to.Alloc(f.size)
+	copy(to.Bytes(made, f.size), a.Bytes(e, f.size))
+	if len(value) > 0 {
+		far := to.Alloc(len(value))
+		copy(to.Bytes(far, len(value)), value)
 		g := openField(to, made)
 		g.setFar(far)
-		size += n
 	}
 	return made, f.expire, size
 }
@@ -169,14 +213,17 @@ func (c *Copier) zset(x, y *ZSet, budget int) (done bool) {
 		}
 		for i, e := range c.refs {
 			size := zentryBytes(zmemberLayout{}.Key(a, e))
+			if budget <= 0 || !c.takes(b, size) {
+				return false
+			}
 			made := b.Alloc(size)
 			copy(b.Bytes(made, size), a.Bytes(e, size))
 			r.bytes += uint64(arena.RoundUp(size))
 			tab.Insert(c.hashes[i], made, 0)
 			tree.Append(*y.score(made), made)
 			budget -= 1 + size/copyBytes
+			c.count++
 		}
-		c.count += len(c.refs)
 	}
 	return c.count == n
 }
@@ -191,6 +238,9 @@ func (c *Copier) list(x, y *List, budget int) (done bool) {
 	for c.count < n && budget > 0 {
 		d := t.block(&p)
 		b := d.bytes(t.a)
+		if !c.takes(y.env.Arena, len(b)) {
+			return false
+		}
 		c.count += int(d.count)
 		budget -= 1 + len(b)/copyBytes
 		y.AppendListpack(b)
@@ -205,7 +255,7 @@ func (c *Copier) stream(x, y *Stream, budget int) (done bool) {
 	for !c.listed {
 		master, b, more := x.NodeAfter(c.id)
 		if more {
-			if budget <= 0 {
+			if budget <= 0 || !c.takes(y.env.Arena, len(b)) {
 				return false
 			}
 			y.addNode(d, master, b)
@@ -251,4 +301,63 @@ func (c *Copier) pending(from StreamConsumer, to StreamGroup, budget int) (left 
 		x.Claim(e.ID, e.DeliveredAt, e.Deliveries)
 	}
 	return budget - 1, true
+}
+
+// CopyWeight is about what Step counts for a value of type t whose encoding is EncRoot: a little work for a large one, too.
+func CopyWeight(t Type, env *Env, h Holder) int {
+	n := Bytes(t, env, h, copyBatch) / copyBytes
+	switch t {
+	case TypeZSet:
+		var x ZSet
+		x.Bind(env, h)
+		n += x.Len()
+	case TypeStream:
+		var x Stream
+		x.Bind(env, h)
+		for i := range min(x.GroupCount(), copyGroups) {
+			g := x.GroupAt(i)
+			n += g.ConsumerCount() + 2*g.PendingCount()
+		}
+		n += x.GroupCount()
+	case TypeHash:
+		var x Hash
+		x.Bind(env, h)
+		n += x.Len()
+	case TypeSet:
+		var x Set
+		x.Bind(env, h)
+		n += x.Len()
+	}
+	return n
+}
+
+// copyGroups is how many groups of a stream are looked at one by one for that.
+const copyGroups = 1000
+
+// Bytes is the memory that a value of type t takes in the arena, without its holder's own bytes. Of a table it is estimated
+// from that many members, or counted entirely if samples is 0.
+func Bytes(t Type, env *Env, h Holder, samples int) int {
+	switch t {
+	case TypeList:
+		var x List
+		x.Bind(env, h)
+		return x.Bytes(samples)
+	case TypeZSet:
+		var x ZSet
+		x.Bind(env, h)
+		return x.Bytes(samples)
+	case TypeStream:
+		var x Stream
+		x.Bind(env, h)
+		return x.Bytes(samples)
+	case TypeHash:
+		var x Hash
+		x.Bind(env, h)
+		return x.Bytes(samples)
+	case TypeSet:
+		var x Set
+		x.Bind(env, h)
+		return x.Bytes(samples)
+	}
+	return 0
 }

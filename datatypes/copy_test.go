@@ -135,8 +135,8 @@ func TestCopierIsBounded(t *testing.T) {
 							break
 						}
 					}
-					// A segment of a table has eight blocks and may bring a page of the directory; a batch has some too many.
-					if limit := 2*budget + 3*copyBatch + 64; most > limit {
+					// A segment of a table has eight blocks and may bring a page of the directory.
+					if limit := 2*budget + 64; most > limit {
 						t.Errorf("in steps of %d: one makes %d allocations", budget, most)
 					}
 					if to.Enc() == EncRoot {

@@ -33,7 +33,7 @@ func (s *Shard) Check() error {
 	if err := s.arena.Check(); err != nil {
 		return err
 	}
-	bytes, made := 0, 0
+	bytes, made := s.madeBytes(), 0
 	for i := range s.dbs {
 		n, err := s.checkDB(i)
 		if err != nil {

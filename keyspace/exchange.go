@@ -35,6 +35,8 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		if a.walk != nil || b.walk != nil {
 			panic("assertion failed: a shard is exchanged in a walk")
 		}
+		a.leaveCopies()
+		b.leaveCopies()
 		a.SyncUsed()
 		b.SyncUsed()
 		a.arena, b.arena = b.arena, a.arena

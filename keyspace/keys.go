@@ -29,7 +29,8 @@ func (v *View) Move(key []byte, db int) bool {
 	return true
 }
 
-// Copy makes dst in database db a copy of src, replacing what is there. src exists, both shards are held.
+// Copy makes dst in database db a copy of src, replacing what is there. src exists, both shards are held. If a copy was made ahead
+// that is taken.
 func (v *View) Copy(src, dst []byte, db int) {
 	v.transfer(src, dst, db, false)
 }
@@ -37,6 +38,9 @@ func (v *View) Copy(src, dst []byte, db int) {
 // RoomFor makes sure that the value at src, which may be missing, can be copied into the shard of dst, or moved there,
 // which takes no copy inside of a shard. It is false if the system refuses the memory.
 func (v *View) RoomFor(src, dst []byte, move bool) bool {
+	if !move && v.ready(src, dst) != nil {
+		return v.ReserveFor(dst, len(dst))
+	}
 	it, ok := v.find(src)
 	to := v.ks.ShardOf(v.hashOf(dst))
 	return !ok || move && (it.sh.id == to || v.Strayed != nil && v.Far(src, dst)) || v.ks.Reserve(1<<to, it.memory(copySamples))
@@ -52,10 +56,19 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 		panic("assertion failed: the key to transfer is not there")
 	}
 	at_ms, word := it.expire(), access(it.bytes())
+	var ahead *Copying
+	if !move {
+		ahead = v.ready(src, dst)
+	}
 	far := move && v.Strayed != nil && v.Far(src, dst)
 	v.DB = db
 	if old, ok := v.find(dst); ok {
 		v.drop(&old)
+	}
+	if ahead != nil {
+		ahead.place(v, dst, Loaded{Expire_ms: at_ms, Access: word, HasAccess: true})
+		v.DB = from
+		return
 	}
 	v.DB = from
 	it, _ = v.find(src) // its slot may have been displaced

@@ -49,6 +49,9 @@ type Keyspace struct {
 
 	StrayLeast int // bytes of a collection from which it is not copied to another shard if that can be avoided; see strays
 
+	CopyLeast int // weight of a value from which COPY is made ahead, in steps
+	CopyStep  int // weight of a step; see Copying
+
 	opt       Options
 	hash      func([]byte) uint64
 	shards    []*Shard
@@ -92,6 +95,7 @@ func New(o Options) (*Keyspace, error) {
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1}, Policy: eviction.ByName("noeviction"),
 		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
 		wake: make(chan struct{}, 1), census: make([]census, o.Databases), StrayLeast: strayLeast,
+		CopyLeast: copyLeast, CopyStep: copyStep,
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})
@@ -101,8 +105,9 @@ func New(o Options) (*Keyspace, error) {
 		}
 		ks.shards = append(ks.shards, newShard(ks, i, a, rand.NewPCG(o.Seed, uint64(i))))
 	}
-	if invariant.Enabled { // so that all tests meet strays
+	if invariant.Enabled { // so that all tests meet strays, and copies in steps
 		ks.StrayLeast = 1
+		ks.CopyLeast, ks.CopyStep = 1, 20
 	}
 	ks.used.Store(ks.fixed())
 	ks.SetMaxMemory(0)

@@ -48,6 +48,17 @@ func (ks *Keyspace) lock(s Set, waits func(), giveUp func() bool) bool {
 	}
 }
 
+// Wanted tells whether somebody waits for one of the shards in s. Who takes them again and again for work in the background
+// lets others go first.
+func (ks *Keyspace) Wanted(s Set) bool {
+	for ; s != 0; s &= s - 1 {
+		if ks.shards[bits.TrailingZeros64(uint64(s))].waiting.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Lock takes the shards in s, of which the caller holds none.
 func (ks *Keyspace) Lock(s Set) { ks.lock(s, nil, nil) }
 
@@ -67,6 +78,8 @@ func (ks *Keyspace) lockOne(i int, waits func(), giveUp func() bool) bool {
 	if ks.shards[i].mu.TryLock() || ks.tryOne(i) {
 		return true
 	}
+	ks.shards[i].waiting.Add(1)
+	defer ks.shards[i].waiting.Add(-1)
 	for range yields {
 		runtime.Gosched()
 		if ks.shards[i].mu.TryLock() {

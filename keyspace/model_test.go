@@ -25,11 +25,17 @@ func TestAgainstModel(t *testing.T) {
 			w.ks.Limits.ZSetMaxListpackEntries = 8
 			w.ks.Limits.ListMaxListpackSize = 8
 			w.ks.StrayLeast = 100
+			w.ks.CopyLeast, w.ks.CopyStep = 1, 3
+			defer w.dropCopies()
 			for n := range steps {
 				w.step()
+				w.goOnCopying()
 				if n%100 == 99 {
 					w.compare()
 				}
+			}
+			if w.copied == 0 || w.spoiled == 0 {
+				t.Errorf("%d copies were made ahead, %d became stale", w.copied, w.spoiled)
 			}
 			if w.strays == 0 && shards > 1 {
 				t.Error("no key has changed its shard")
@@ -195,6 +201,14 @@ func (w *world) editHash(db int, k string) {
 	w.hold(db, func(v *View) {
 		m := w.as(db, k, datatypes.TypeHash)
 		x, st := v.EditHash([]byte(k))
+		if st == Found && x.MinExpire() != 0 { // what was left for a copy goes before anything is changed
+			for more := true; more; {
+				v.Settle()
+				_, more = v.ExpireDueFields([]byte(k), 100, func([]byte) {})
+			}
+			v.Settle()
+			x, st = v.EditHash([]byte(k))
+		}
 		if m == nil != (st == WrongType) {
 			w.fatalf("%q has status %d", k, st)
 		}
@@ -366,6 +380,10 @@ func (w *world) transferKey(db int, k string) {
 		}
 	default:
 		if db == to && dst == k {
+			return
+		}
+		if w.r.IntN(3) > 0 {
+			w.beginCopy(db, to, k, dst)
 			return
 		}
 		w.hold(db, func(v *View) { v.Copy([]byte(k), []byte(dst), to) }, k, dst)

@@ -41,6 +41,11 @@ type Shard struct {
 	big      big
 	walk     *walk // not nil while a snapshot is written
 
+	copied []*Copying // copies of values here that are being made and not stale; nil if there are none
+	making []*Copying // copies that have memory here; nil if there are none
+
+	waiting atomic.Int32 // who waits for the shard, and has for some time
+
 	Ext any // what the server keeps per shard: watched keys, blocked clients
 
 	_ [64]byte // the next shard's lock stands in another cache line
@@ -225,6 +230,7 @@ func (s *Shard) noTable() table.Table { return table.Open(s.arena, 0, layout{}, 
 
 // swapDB exchanges two databases. All shards are held.
 func (s *Shard) swapDB(i, j int) {
+	s.spoil(func(c *Copying) bool { return c.db == i || c.db == j })
 	a, b := &s.dbs[i], &s.dbs[j]
 	ta, tb := table.Open(s.arena, a.t.Root(), layout{}, s.ks.hash), table.Open(s.arena, b.t.Root(), layout{}, s.ks.hash)
 	a.t.Replace(tb)
@@ -248,6 +254,7 @@ func (s *Shard) flush(i int) (keys int) {
 	if !d.ready {
 		return 0
 	}
+	s.spoil(func(c *Copying) bool { return c.db == i })
 	keys = d.t.Len()
 	s.entomb(dropped{root: d.t.Root(), table: true, keys: keys, part: d.part})
 	if d.part != nil {

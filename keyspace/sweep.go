@@ -117,8 +117,12 @@ func (v *View) expireFields(key []byte, budget int) (n int, more bool) {
 }
 
 // ExpireDueFields removes fields of the hash at key whose time is over, about budget of them at most. It calls fn with
-// each before it goes, and tells how many there were and whether there are more. Handles of the key are dead then.
+// each before it goes, and tells how many there were and whether there are more. Handles of the key are dead then. While the hash is
+// being copied they stay.
 func (v *View) ExpireDueFields(key []byte, budget int, fn func(name []byte)) (n int, more bool) {
+	if v.isCopied(key) {
+		return 0, false
+	}
 	x, st := v.EditHash(key)
 	if st != Found {
 		return 0, false
@@ -130,8 +134,12 @@ func (v *View) ExpireDueFields(key []byte, budget int, fn func(name []byte)) (n 
 }
 
 // ExpireFields removes those of the hash's fields names[0], names[step], … whose time is over, because a command came
-// upon them. It calls fn with each before it goes. Handles of the key are dead then.
+// upon them. It calls fn with each before it goes. Handles of the key are dead then. While the hash is being copied, and the command
+// changes nothing else in it, they stay.
 func (v *View) ExpireFields(key []byte, names [][]byte, step int, fn func(name []byte)) {
+	if v.isCopied(key) {
+		return
+	}
 	x, st := v.EditHash(key)
 	if st != Found {
 		return

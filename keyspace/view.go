@@ -41,6 +41,9 @@ type View struct {
 	// Waits, if it is set, is called again and again while a shard is waited for that somebody has held for long.
 	Waits func()
 
+	// Copies were made ahead for whom the view serves: COPY takes the one that it wants.
+	Copies []*Copying
+
 	// BeforeFlush is called with each held shard that is about to lose, or exchange, the content of database db: who
 	// watches keys has to look now whether they are there. other is the database that comes in its place, or -1.
 	BeforeFlush func(s *Shard, db, other int)

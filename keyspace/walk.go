@@ -171,6 +171,9 @@ func (it *item) before() {
 	if it.d.part != nil {
 		it.d.part.before(it.sh.ks.hash(it.key()))
 	}
+	if it.sh.copied != nil {
+		it.spoils()
+	}
 }
 
 // detach lets the walk go on through a database's table, which is not the database's any more.

@@ -66,6 +66,7 @@ func TestWalk(t *testing.T) {
 	if testing.Short() {
 		rounds = 5
 	}
+	copied := 0
 	for seed := range rounds {
 		r := rand.New(rand.NewPCG(uint64(seed), 0))
 		hashSeed := maphash.MakeSeed()
@@ -73,6 +74,7 @@ func TestWalk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		ks.CopyLeast, ks.CopyStep = 1, 1+r.IntN(200)
 		v := NewView(ks)
 		v.Now = 1000
 		space := []int{1, 5, 40, 300, 5000}[r.IntN(5)]
@@ -116,6 +118,10 @@ func TestWalk(t *testing.T) {
 				w.change()
 			}
 		}
+		copied += w.copied
+		for _, c := range w.copies {
+			v.DropCopy(c)
+		}
 		v.Release()
 		for i := range ks.Shards() {
 			for ks.Shard(i).Bury(1 << 20) {
@@ -129,6 +135,9 @@ func TestWalk(t *testing.T) {
 		}
 		ks.Close()
 	}
+	if copied == 0 {
+		t.Error("no copy was made ahead")
+	}
 }
 
 // changer does all kinds of things to random keys.
@@ -137,6 +146,10 @@ type changer struct {
 	r     *rand.Rand
 	space int
 	n     int
+
+	copies []*Copying
+	to     [][]byte
+	copied int // copies that were made ahead
 }
 
 func (w *changer) key() []byte { return fmt.Appendf(nil, "key%d", w.r.IntN(w.space)) }
@@ -185,9 +198,15 @@ func (w *changer) change() {
 		v.SetExpire(key, r.Int64N(2)*(v.Now+r.Int64N(100)))
 	case 11:
 		if to := w.key(); v.Has(key) && string(to) != string(key) {
-			if r.IntN(2) == 0 {
+			switch r.IntN(3) {
+			case 0:
+				if c := v.BeginCopy(key, to, v.DB, true); c != nil {
+					w.copies = append(w.copies, c)
+					w.to = append(w.to, to)
+				}
+			case 1:
 				v.Rename(key, to)
-			} else {
+			default:
 				v.Copy(key, to, r.IntN(4))
 			}
 		}
@@ -208,5 +227,26 @@ func (w *changer) change() {
 		}
 	}
 	v.Settle()
+	if len(w.copies) > 0 {
+		w.goOnCopying()
+	}
 	v.ResetEvents()
+}
+
+// goOnCopying takes a step of a copy that is made ahead, and takes it when it is complete.
+func (w *changer) goOnCopying() {
+	i := w.r.IntN(len(w.copies))
+	c, v := w.copies[i], w.v
+	if v.CopyStep(c) {
+		return
+	}
+	if c.Ready() {
+		v.DB = c.db
+		v.Copies = []*Copying{c}
+		v.Copy(c.key, w.to[i], c.db)
+		v.Copies = nil
+		w.copied++
+	}
+	v.DropCopy(c)
+	w.copies, w.to = slices.Delete(w.copies, i, i+1), slices.Delete(w.to, i, i+1)
 }

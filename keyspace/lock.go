@@ -48,6 +48,21 @@ func (ks *Keyspace) lock(s Set, waits func(), giveUp func() bool) bool {
 	}
 }
 
+// TryTake is Take for somebody who can as well come again. It is false, and the view holds none, if a shard is not free.
+func (v *View) TryTake(s Set) bool {
+	got := Set(0)
+	for rest := s; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(uint64(rest))
+		if !v.ks.tryOne(i) {
+			v.ks.Unlock(got)
+			return false
+		}
+		got |= 1 << i
+	}
+	v.held = s
+	return true
+}
+
 // Wanted tells whether somebody waits for one of the shards in s. Who takes them again and again for work in the background
 // lets others go first.
 func (ks *Keyspace) Wanted(s Set) bool {

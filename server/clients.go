@@ -125,6 +125,7 @@ func (ex *executor) forget(s *session) {
 	ex.stopMonitor(s)
 	ex.stopTracking(s)
 	ex.unparkOne(s)
+	s.forgetCopy()
 	ex.srv.endAckWait(s)
 	ex.srv.forgetClosing(s)
 	if s.peer != nil {
@@ -161,6 +162,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.beginTurn()
 	ex.timeouts()
 	ex.unpark()
+	ex.postCopying()
 	ex.releaseHeld()
 	ex.closeIdle()
 	ex.checkOutputs()

@@ -20,6 +20,11 @@ func (ex *executor) dispatch(s *session, rq *request) {
 	default:
 		ex.dispatchClient(s, rq)
 	}
+	if s.copy != nil {
+		if ex.view.Copies = nil; !s.paused { // it has run, or was refused
+			ex.endCopy(s)
+		}
+	}
 }
 
 // dispatchClient is dispatch for whoever gets replies.
@@ -61,6 +66,9 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 		ex.afterReply(s)
 		return
 	}
+	if ex.awaitsCopy(s, row, rq) {
+		return
+	}
 	ex.call(s, row, rq)
 }
 
@@ -98,7 +106,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.has(row, spec.DenyOOM) {
+	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.has(row, spec.DenyOOM) && !s.copy.ready() {
 		return resp.ErrOOM
 	}
 	if s.has(row, spec.Write) || row.Name == "ping" {

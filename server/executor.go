@@ -74,8 +74,10 @@ type executor struct {
 	clientMem     atomic.Int64    // what the loop's clients cost
 	longIn        atomic.Int64    // the largest input of one of them
 	longOut       atomic.Int64    // and the largest output
-	parked        []*session      // wait for the end of CLIENT PAUSE, or of a loading
+	parked        []*session      // wait for the end of CLIENT PAUSE, of a loading or of somebody's copy
 	parkedLoading bool            // some of them for the latter
+	copying       []*copyJob      // what the loop is copying
+	copyingSoon   bool            // it goes on with that in the next turn
 	turnOf        []*netloop.Conn // that the turn is about
 	late          []*netloop.Conn // room for lightFirst
 	told          []*session      // got messages in this turn; only kept while clients have a limit of memory

@@ -17,6 +17,7 @@ type transaction struct {
 	words   int  // how many arguments that is
 	failed  bool // a command could not be queued: EXEC refuses
 	world   bool // a command looks at other clients: EXEC stops the world
+	copies  bool // a command is COPY
 	renames bool // a command may give a value to a key of another shard
 	db      int  // the database that the commands queued so far will have selected
 }
@@ -32,6 +33,7 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	q := queued{row: row, argv: copyArgs(argv)}
 	t.queue = append(t.queue, q)
 	t.world = t.world || row.Locks == command.World
+	t.copies = t.copies || row.Copies
 	t.renames = t.renames || row.Renames
 	t.words += len(argv)
 	for _, a := range argv {

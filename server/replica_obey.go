@@ -19,6 +19,9 @@ func (ex *executor) obey(s *session, rq *request) {
 		ex.park(s, rq)
 		return
 	}
+	if row != nil && row.Run != nil && row.ArityOK(len(rq.Args)) && (s.multi == nil || runsInMulti(row)) && ex.awaitsCopy(s, row, rq) {
+		return
+	}
 	s.lastUsed = ex.nanos
 	s.commands++
 	s.lastRow = row

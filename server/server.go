@@ -118,6 +118,7 @@ type Server struct {
 	tracker      tracker
 	monitors     monitors
 	pause        pauseState
+	copies       copies
 	clients      clientList
 	stats        stats
 

@@ -60,7 +60,9 @@ type session struct {
 	acks *ackWait // not nil while it is in WAIT or WAITAOF
 
 	wait   *waiter // not nil until its loop knows that the waiting is over; see blocked
-	paused bool    // waits for the end of CLIENT PAUSE
+	paused bool    // waits for the end of CLIENT PAUSE, or of a copy
+
+	copy *copyJob // what was copied, or is being copied, for its request
 
 	holds    []hold // places in the output that wait for the log
 	heldTo   uint64 // up to where the output has been looked at for that

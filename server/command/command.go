@@ -44,6 +44,7 @@ type Row struct {
 	// Choose, if it is set, gives the rule for one request instead of Locks.
 	Choose func(argv [][]byte) Locks
 
+	Copies  bool // COPY: a large value is copied ahead, see keyspace.Copying
 	Renames bool // may give a large value to a key of another shard; see keyspace.Stray
 
 	Subs []*Row // of a container

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 
 	"larder/datatypes"
@@ -286,6 +287,37 @@ func move(c *Ctx) {
 	c.Reply.Int(1)
 }
 
+func copying(name string, run func(*Ctx)) *Row {
+	r := row(name, run)
+	r.Copies = true
+	return r
+}
+
+// CopyOf reads the arguments of COPY, which is sent with database db selected. known is false if it will be refused: to is
+// only known not to be negative.
+func CopyOf(argv [][]byte, db int) (src, dst []byte, to int, replace, known bool) {
+	if len(argv) < 3 {
+		return nil, nil, 0, false, false
+	}
+	to = db
+	for i := 3; i < len(argv); i++ {
+		switch {
+		case EqualFold(argv[i], "REPLACE"):
+			replace = true
+		case EqualFold(argv[i], "DB") && i+1 < len(argv):
+			i++
+			n, ok := datatypes.ParseInt(argv[i])
+			if !ok || n < 0 || n > math.MaxInt32 {
+				return nil, nil, 0, false, false
+			}
+			to = int(n)
+		default:
+			return nil, nil, 0, false, false
+		}
+	}
+	return argv[1], argv[2], to, replace, to != db || string(argv[1]) != string(argv[2])
+}
+
 func copyKey(c *Ctx) {
 	a := &c.Args
 	src, dst := a.Key(), a.Key()
@@ -507,7 +539,7 @@ func init() {
 		renaming("rename", rename),
 		renaming("renamenx", renamenx),
 		row("move", move),
-		row("copy", copyKey),
+		copying("copy", copyKey),
 		row("expire", expireIn(1000, false)),
 		row("pexpire", expireIn(1, false)),
 		row("expireat", expireIn(1000, true)),

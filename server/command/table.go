@@ -60,7 +60,7 @@ func NewTable(families ...[]*Row) *Table {
 
 // copy is the row without what a table and a server have noted in it.
 func (r *Row) copy() *Row {
-	c := &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Renames: r.Renames, Declared: r.Declared}
+	c := &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Copies: r.Copies, Renames: r.Renames, Declared: r.Declared}
 	if c.Declared == nil {
 		c.Declared = r.Spec
 	}

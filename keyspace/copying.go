@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
@@ -39,7 +40,8 @@ import (
 //     make it stale again and again.
 //   - A value that Exchange takes away with its arena is not touched any more: what was made goes to the grave of that arena.
 //
-// All of a Copying but the stale flag changes with both shards held, and the flag with that of the source.
+// All of a Copying but the stale flag changes with both shards held, and by the loop that makes it; the flag with that of the
+// source. Who asks without them (Ready) hears what was true a moment ago.
 type Copying struct {
 	ks       *Keyspace
 	db       int
@@ -54,7 +56,7 @@ type Copying struct {
 	at       int                 // how many of them are copied
 	complete bool                // all there is to make ahead has been made
 	full     bool                // the system refuses memory
-	stale    bool                // the source is not what it was
+	stale    atomic.Bool         // the source is not what it was
 	over     bool                // used, or dropped
 }
 
@@ -72,7 +74,7 @@ func (c *Copying) Shards() Set { return 1<<c.from | 1<<c.to }
 
 // Ready tells whether the copy is complete and the source still what it was. Both shards are held; if not, it is what was true
 // a moment ago.
-func (c *Copying) Ready() bool { return c.complete && !c.stale && !c.over }
+func (c *Copying) Ready() bool { return c.complete && !c.stale.Load() && !c.over }
 
 // Full tells that there is no memory to complete the copy.
 func (c *Copying) Full() bool { return c.full }
@@ -112,7 +114,7 @@ func (v *View) BeginCopy(src, dst []byte, db int, replace bool) *Copying {
 // CopyStep goes on with the copy and tells whether there is more to do: there is not if it is complete, stale, or there is no
 // memory. The view holds its shards, and no handle.
 func (v *View) CopyStep(c *Copying) (more bool) {
-	if c.complete || c.stale || c.full || c.over {
+	if c.complete || c.stale.Load() || c.full || c.over {
 		return false
 	}
 	src, to := v.ks.shards[c.from], v.ks.shards[c.to]
@@ -197,7 +199,7 @@ func (s *Shard) spoil(gone func(c *Copying) bool) {
 			i++
 			continue
 		}
-		c.stale = true
+		c.stale.Store(true)
 		if s.copied = without(s.copied, c); s.copied == nil {
 			return
 		}
@@ -221,7 +223,7 @@ func (v *View) isCopied(key []byte) bool {
 func (s *Shard) leaveCopies() {
 	s.spoil(func(*Copying) bool { return true })
 	for _, c := range s.making {
-		c.stale = true
+		c.stale.Store(true)
 		c.bury()
 		from := c.ks.shards[c.from]
 		from.copied = without(from.copied, c)

@@ -43,7 +43,7 @@ func (w *world) goOnCopying() {
 	w.hold(u.db, func(v *View) { v.Has([]byte(u.src)) }, u.src) // its time may be over
 	if !u.c.Ready() {
 		w.hold(u.db, func(v *View) { v.DropCopy(u.c) })
-		if u.c.stale {
+		if u.c.stale.Load() {
 			w.spoiled++
 		}
 		return
@@ -244,8 +244,8 @@ func TestCopyBecomesStale(t *testing.T) {
 				h.do()
 			}
 			v.Settle()
-			if c.stale != h.stale {
-				t.Errorf("%s, after part %d of 3: stale %v", h.what, after, c.stale)
+			if c.stale.Load() != h.stale {
+				t.Errorf("%s, after part %d of 3: stale %v", h.what, after, c.stale.Load())
 			}
 			for v.CopyStep(c) {
 			}
@@ -294,7 +294,7 @@ func TestCopyIsExchanged(t *testing.T) {
 	other.Lock(other.All())
 	ks.Exchange(other)
 	for _, c := range copies {
-		if v.CopyStep(c) || c.Ready() || !c.stale {
+		if v.CopyStep(c) || c.Ready() || !c.stale.Load() {
 			t.Errorf("%v: goes on", c.typ)
 		}
 		v.DropCopy(c)

@@ -125,6 +125,7 @@ type model struct {
 	first  int      // of the ring
 	count  int      // in the ring
 	clock  uint16   // of what came into the small queue
+	uses   uint32   // of this model
 	begun  bool     // something has left
 	hand   int
 	ghosts ghosts
@@ -135,6 +136,7 @@ type modelSlot struct {
 	print uint32
 	next  uint16 // slot + 1
 	born  uint16 // clock of the small queue
+	last  uint16 // eighths of the uses when it was used last
 	state uint8  // what fifo words have in their low bits, and more
 }
 
@@ -177,6 +179,8 @@ func (m *model) random() uint64 {
 
 // use tells whether a hash is there, counts the use, and else takes it in.
 func (m *model) use(hash uint64) bool {
+	m.uses++
+	now := uint16(m.uses / 8)
 	mixed := hash * 0xd6e8feb86659fd93
 	print := uint32(mixed >> 32)
 	head := &m.heads[m.headOf(print)]
@@ -193,6 +197,7 @@ func (m *model) use(hash uint64) bool {
 			count = min(count+1, fifoCountMask)
 		}
 		s.state = s.state&^fifoCountMask | uint8(count)
+		s.last = now
 		return true
 	}
 	for m.used >= m.size {
@@ -204,7 +209,7 @@ func (m *model) use(hash uint64) bool {
 	m.free[at] = m.free[len(m.free)-1]
 	m.free = m.free[:len(m.free)-1]
 	s := &m.slots[i]
-	*s = modelSlot{print: print, next: *head, state: modelUsed}
+	*s = modelSlot{print: print, next: *head, last: now, state: modelUsed}
 	*head = i + 1
 	m.used++
 	if m.ghosts.take(s.hash()) {
@@ -256,7 +261,7 @@ func (m *model) fromSmall(looks *int, pass uint64) bool {
 }
 
 func (m *model) fromMain(looks int) bool {
-	best, fewest := -1, uint8(fifoCountMask+1)
+	best, fewest, most, now := -1, uint8(fifoCountMask+1), uint32(0), uint16(m.uses/8)
 	for tries := 2 * len(m.slots); looks > 0 && tries > 0; tries-- {
 		if m.hand++; m.hand >= len(m.slots) {
 			m.hand = 0
@@ -270,6 +275,16 @@ func (m *model) fromMain(looks int) bool {
 			continue
 		}
 		count := s.state & fifoCountMask
+		if m.mode.oldest {
+			idle := uint32(now - s.last)
+			if uint32(count) <= m.mode.passed {
+				idle += idle / neverMore
+			}
+			if best < 0 || idle > most {
+				best, most = m.hand, idle
+			}
+			continue
+		}
 		if count < fewest {
 			best, fewest = m.hand, count
 		}

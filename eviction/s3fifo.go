@@ -6,7 +6,8 @@ import "math/bits"
 // tenth of the entries: most of what is used once leaves from there soon. What was used meanwhile moves on to the
 // main queue, which is no queue but the table itself: a hand goes over its slots, takes one use off the entries that
 // it meets and lets go of those that have none left. What left the small queue and comes again while the ghosts remember it
-// stands in the main queue at once. How large the small queue is, and how much a use counts for, is up to the mode: see mode.go.
+// stands in the main queue at once. How large the small queue is, how much a use counts for, and whether the hand goes by uses or by
+// the time of the last one, is up to the mode: see mode.go.
 //
 // In the beginning the main queue is empty: all that came while there was room stands in the small one, and as long as
 // little is used twice it stays so. The small queue then has the room that the main queue does not need yet, which may be all
@@ -17,17 +18,19 @@ import "math/bits"
 //
 // For each entry that is 7 bits of the access word, 4 in the small queue, 8 in the mode with the largest one, and 10 to 11 in
 // the ghosts: at most 22 bits in all with the queue at its usual size. The models, of one size for all larger caches, make
-// it 24 from half a million entries on. The other 17 bits of the word are a clock: of OBJECT IDLETIME, files, and those that
-// wait for the hand.
+// it 24 from half a million entries on. The other 17 bits of the word are a clock: of OBJECT IDLETIME, files, those that wait for
+// the hand, and LRU.
 type s3fifo struct{}
 
 const (
-	lookMost  = 16  // entries looked at for one choice
-	waitMost  = 4   // of those that wait, of which the oldest leaves
-	waitFade  = 512 // looks that the share of those that wait is taken from
-	looksLeft = 4   // of lookMost, for a choice among the others when none was met that waits
-	largeFrom = 2   // times the mean size of what leaves the small queue: what is larger counts as large
-	popMost   = 64  // places of the small queue looked at for one choice: most are of entries that have gone another way
+	lookMost   = 16  // entries looked at for one choice
+	waitMost   = 4   // of those that wait, of which the oldest leaves
+	waitFade   = 512 // looks that the share of those that wait is taken from
+	looksLeft  = 4   // of lookMost, for a choice among the others when none was met that waits
+	largeFrom  = 2   // times the mean size of what leaves the small queue: what is larger counts as large
+	fineFrom_s = 16  // for so long what leaves was not used where the clocks of words, in seconds, say which is the oldest
+	neverMore  = 3   // in the mode that goes by them, times since the last use count for a third more where it was the first one
+	popMost    = 64  // places of the small queue looked at for one choice: most are of entries that have gone another way
 )
 
 // fifo is the part of State that s3fifo keeps.
@@ -41,6 +44,7 @@ type fifo struct {
 	// they leave before all others in modes that want it so, and what comes joins them.
 	waits   int
 	overdue bool
+	fine    bool // what left the main queue last was not used for so long that seconds are a measure
 }
 
 func (f *fifo) mode() *mode { return &modes[f.models.best] }
@@ -124,7 +128,7 @@ func (s3fifo) Victim(src Source, st *State, at Moment) (Candidate, bool) {
 	}
 	f.models.resize(count)
 	st.tell()
-	v := victims{src: src, st: st, at: at, mode: f.mode(), looks: lookMost, queued: f.small, mean: f.mean}
+	v := victims{src: src, st: st, at: at, mode: f.mode(), looks: lookMost, queued: f.small, mean: f.mean, fine: f.fine}
 	v.room = v.mode.room(count)
 	full, overdue := f.small.len() >= v.room, f.overdue && v.mode.fills
 	st.mu.Unlock()
@@ -138,7 +142,11 @@ func (s3fifo) Victim(src Source, st *State, at Moment) (Candidate, bool) {
 			return c, true
 		}
 	}
-	if c, ok := v.fromMain(); ok {
+	main := v.fromMain
+	if v.mode.oldest && v.fine {
+		main = v.oldestOfMain
+	}
+	if c, ok := main(); ok {
 		return c, true
 	}
 	v.looks += 2 // all that was looked at is in the small queue, or there is nothing else
@@ -157,7 +165,8 @@ type victims struct {
 	room   int   // of the small queue
 	looks  int   // that are left
 	queued queue // the small queue as it was in the beginning,
-	mean   int64 // and the mean size
+	mean   int64 // the mean size,
+	fine   bool  // and whether seconds are a measure
 }
 
 // needs is how many uses move an entry on: a large one has to be used more than others where sizes count.
@@ -175,11 +184,14 @@ func (v *victims) large(c Candidate) bool {
 // waits tells whether an entry that the hand meets belongs to the small queue and is not in the ring.
 func (v *victims) waits(c Candidate) bool { return c.Word&fifoSmall != 0 && !v.queued.holds(c.Word) }
 
-// met counts what the hand met.
-func (v *victims) met(looks, waiting int) {
+// met counts what the hand met, and notes for how long what leaves then was not used.
+func (v *victims) met(looks, waiting int, idle_s int64) {
 	v.st.mu.Lock()
 	defer v.st.mu.Unlock()
 	f := &v.st.fifo
+	if idle_s >= 0 {
+		f.fine = idle_s >= fineFrom_s
+	}
 	f.waits += (waiting*waitsAll - looks*f.waits) / waitFade
 	want := waitsAll / v.mode.small
 	switch {
@@ -195,8 +207,8 @@ const waitsAll = 1 << 16 // all entries wait
 // fromWaiting lets the hand go on until it has met some that wait and were not used. The oldest of those leaves. Those
 // that were used move on.
 func (v *victims) fromWaiting() (oldest Candidate, ok bool) {
-	looks, waiting := 0, 0
-	for most := int64(-1); v.looks > looksLeft && !ok; {
+	looks, waiting, most := 0, 0, int64(-1)
+	for v.looks > looksLeft && !ok {
 		list := v.src.Some(min(waitMost, v.looks-looksLeft))
 		if len(list) == 0 {
 			break
@@ -216,7 +228,7 @@ func (v *victims) fromWaiting() (oldest Candidate, ok bool) {
 			}
 		}
 	}
-	v.met(looks, waiting)
+	v.met(looks, waiting, most)
 	if ok {
 		v.leaves(oldest)
 	}
@@ -271,13 +283,61 @@ func (v *victims) leaves(c Candidate) {
 	v.st.mu.Unlock()
 }
 
+// oldestOfMain lets the hand go on as far as it may. What was not used for longest leaves, what was never used again a little earlier.
+func (v *victims) oldestOfMain() (oldest Candidate, ok bool) {
+	var where Place
+	looks, waiting, most := 0, 0, int64(-1)
+	for v.looks > 0 {
+		list := v.src.Some(v.looks)
+		if len(list) == 0 {
+			break
+		}
+		v.looks -= len(list)
+		looks += len(list)
+		here := false
+		for _, c := range list {
+			if c.Word&fifoSmall != 0 {
+				if !v.waits(c) {
+					continue
+				}
+				waiting++
+			}
+			idle := fifoIdle(c.Word, v.at.Now_ms)
+			if fifoCount(c.Word) <= v.mode.passed {
+				idle += idle / neverMore
+			}
+			if v.large(c) {
+				idle *= largeFrom
+			}
+			if idle > most {
+				most, oldest, here = idle, c, true
+			}
+		}
+		if here {
+			_, where = v.src.Hash(oldest)
+		}
+	}
+	v.met(looks, waiting, most)
+	if most < 0 {
+		return Candidate{}, false
+	}
+	list := v.src.Find(where)
+	if len(list) == 0 {
+		return Candidate{}, false
+	}
+	if list[0].Word&fifoSmall != 0 {
+		v.leaves(list[0])
+	}
+	return list[0], true
+}
+
 // fromMain moves the hand on until it meets an entry that has no uses left, or has looked at as many as it may: then the
 // one that had fewest leaves.
 func (v *victims) fromMain() (Candidate, bool) {
 	var best Place
 	fewest := uint32(fifoCountMask + 1)
-	looks, waiting := 0, 0
-	defer func() { v.met(looks, waiting) }()
+	looks, waiting, idle := 0, 0, int64(-1)
+	defer func() { v.met(looks, waiting, idle) }()
 	for ; v.looks > 0; v.looks-- {
 		c, ok := v.src.Next()
 		if !ok {
@@ -294,13 +354,14 @@ func (v *victims) fromMain() (Candidate, bool) {
 		n := fifoCount(c.Word)
 		switch {
 		case n == 0:
+			idle = fifoIdle(c.Word, v.at.Now_ms)
 			if small {
 				v.leaves(c)
 			}
 			return c, true
 		case n < fewest:
 			_, best = v.src.Hash(c)
-			fewest = n
+			fewest, idle = n, fifoIdle(c.Word, v.at.Now_ms)
 		}
 		switch {
 		case small:

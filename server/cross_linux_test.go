@@ -33,6 +33,30 @@ func TestKilledClientsHearOfItFirst(t *testing.T) {
 	}
 }
 
+// Whoever asks who listens sees who has come and who has gone before, also right after a message that nobody heard: only
+// messages take a rest from waiting for other loops.
+func TestWhoListensIsAlwaysKnown(t *testing.T) {
+	wait, rest := settleWait, unheardRest
+	settleWait, unheardRest = time.Minute, 1<<24
+	t.Cleanup(func() { settleWait, unheardRest = wait, rest }) // when the server has stopped
+	ts := startServer(t, "--event-loops", "2")
+	clients := ts.pair()
+	for n := range 400 {
+		listener, speaker := clients[n%2], clients[1-n%2]
+		listener.send("unsubscribe nothing")
+		speaker.want("publish news x", 0) // and with it a rest, if it has waited
+		listener.read()
+		for left, word := range []string{"unsubscribe", "subscribe"} {
+			listener.send(word + " news")
+			if v := speaker.list("pubsub numsub news"); v[1] != int64(left) {
+				t.Fatalf("round %d: after %s: %v", n, word, v)
+			}
+			listener.read()
+		}
+		listener.do("unsubscribe news")
+	}
+}
+
 // Whoever publishes after somebody has sent SUBSCRIBE is heard, and sees who listens, although nobody has waited for the answer.
 func TestSubscribersComeFirst(t *testing.T) {
 	wait, rest := settleWait, unheardRest

@@ -200,10 +200,12 @@ func (ex *executor) publish(hub *pubsub.Hub[*session], word string, channel, pay
 
 // settleListeners comes before a command about channels. A message that nobody would hear, and whoever asks who listens, may
 // have overtaken somebody's SUBSCRIBE that was sent earlier to another loop and whose answer its sender did not wait for, as
-// some libraries do not. Those who publish to nobody all the time wait for a small part of it only.
+// some libraries do not. Those who publish to nobody all the time wait for a small part of it only; who asks always does.
 func (ex *executor) settleListeners(row *command.Row, argv [][]byte) {
 	switch {
 	case row.Declared.Container != nil: // PUBSUB
+		ex.settleOthers(true)
+		return
 	case row.Name == "publish" && !ex.srv.hubs.plain.Heard(argv[1]):
 	case row.Name == "spublish" && !ex.srv.hubs.sharded.Heard(argv[1]):
 	default:

@@ -136,6 +136,9 @@ func jsonSwitch(L *lua.LState, b *bool) int {
 	return 1
 }
 
+// jsonDeepest is how deeply tables may be nested whatever the script has set; Lua's stack in Redis ends about there.
+const jsonDeepest = 8000
+
 // encoder writes one value as JSON.
 type encoder struct {
 	e *Engine
@@ -259,7 +262,7 @@ func (j *encoder) arrayLength(t *lua.LTable) int {
 }
 
 func (j *encoder) table(t *lua.LTable, depth int) {
-	if depth > j.c.encodeDepth {
+	if depth > min(j.c.encodeDepth, jsonDeepest) {
 		j.L.RaiseError("Cannot serialise, excessive nesting (%d)", depth)
 	}
 	if n := j.arrayLength(t); n > 0 {

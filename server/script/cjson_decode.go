@@ -356,7 +356,7 @@ func (d *decoder) value() lua.LValue {
 }
 
 func (d *decoder) descend() {
-	if d.depth++; d.depth > d.c.decodeDepth {
+	if d.depth++; d.depth > min(d.c.decodeDepth, jsonDeepest) {
 		d.L.RaiseError("Found too many nested data structures (%d) at character %d", d.depth, d.at)
 	}
 }

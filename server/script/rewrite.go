@@ -253,87 +253,121 @@ func toText(e ast.Expr) ast.Expr {
 }
 
 // visit calls fn for every expression below the statements, the outer ones first.
-func visit(list []ast.Stmt, fn func(ast.Expr)) {
+func visit(list []ast.Stmt, fn func(ast.Expr)) { (&visitor{fn: fn}).stmts(list) }
+
+func visitExpr(e ast.Expr, fn func(ast.Expr)) { (&visitor{fn: fn}).expr(e) }
+
+// A visitor goes through a syntax tree, syntaxLevels deep.
+type visitor struct {
+	fn    func(ast.Expr)
+	depth int
+	deep  bool // the tree goes deeper
+}
+
+// syntaxLevels is how deep a syntax tree may be. Lua ends at 200, but counts operations of the same kind in a row as one: those
+// are as deep as they are many here, and what is deep takes the compiler time by the square, and stack without end.
+const syntaxLevels = 5000
+
+// tooDeep tells whether a tree is too deep to be compiled.
+func tooDeep(chunk []ast.Stmt) bool {
+	v := visitor{fn: func(ast.Expr) {}}
+	v.stmts(chunk)
+	return v.deep
+}
+
+func (v *visitor) stmts(list []ast.Stmt) {
+	if v.depth == syntaxLevels {
+		v.deep = v.deep || len(list) > 0
+		return
+	}
+	v.depth++
+	defer func() { v.depth-- }()
 	for _, s := range list {
 		switch s := s.(type) {
 		case *ast.AssignStmt:
-			visitAll(s.Lhs, fn)
-			visitAll(s.Rhs, fn)
+			v.all(s.Lhs)
+			v.all(s.Rhs)
 		case *ast.LocalAssignStmt:
-			visitAll(s.Exprs, fn)
+			v.all(s.Exprs)
 		case *ast.FuncCallStmt:
-			visitExpr(s.Expr, fn)
+			v.expr(s.Expr)
 		case *ast.DoBlockStmt:
-			visit(s.Stmts, fn)
+			v.stmts(s.Stmts)
 		case *ast.WhileStmt:
-			visitExpr(s.Condition, fn)
-			visit(s.Stmts, fn)
+			v.expr(s.Condition)
+			v.stmts(s.Stmts)
 		case *ast.RepeatStmt:
-			visitExpr(s.Condition, fn)
-			visit(s.Stmts, fn)
+			v.expr(s.Condition)
+			v.stmts(s.Stmts)
 		case *ast.IfStmt:
-			visitExpr(s.Condition, fn)
-			visit(s.Then, fn)
-			visit(s.Else, fn)
+			v.expr(s.Condition)
+			v.stmts(s.Then)
+			v.stmts(s.Else)
 		case *ast.NumberForStmt:
-			visitAll([]ast.Expr{s.Init, s.Limit, s.Step}, fn)
-			visit(s.Stmts, fn)
+			v.all([]ast.Expr{s.Init, s.Limit, s.Step})
+			v.stmts(s.Stmts)
 		case *ast.GenericForStmt:
-			visitAll(s.Exprs, fn)
-			visit(s.Stmts, fn)
+			v.all(s.Exprs)
+			v.stmts(s.Stmts)
 		case *ast.FuncDefStmt:
-			visitExpr(s.Name.Func, fn)
-			visitExpr(s.Name.Receiver, fn)
-			visitExpr(s.Func, fn)
+			v.expr(s.Name.Func)
+			v.expr(s.Name.Receiver)
+			v.expr(s.Func)
 		case *ast.ReturnStmt:
-			visitAll(s.Exprs, fn)
+			v.all(s.Exprs)
 		}
 	}
 }
 
-func visitAll(list []ast.Expr, fn func(ast.Expr)) {
+func (v *visitor) all(list []ast.Expr) {
 	for _, e := range list {
-		visitExpr(e, fn)
+		v.expr(e)
 	}
 }
 
-func visitExpr(e ast.Expr, fn func(ast.Expr)) {
+func (v *visitor) expr(e ast.Expr) {
 	if e == nil {
 		return
 	}
-	fn(e)
+	if v.depth == syntaxLevels {
+		v.deep = true
+		return
+	}
+	v.depth++
+	defer func() { v.depth-- }()
+	v.fn(e)
 	switch e := e.(type) {
 	case *ast.AttrGetExpr:
-		visitExpr(e.Object, fn)
-		visitExpr(e.Key, fn)
+		v.expr(e.Object)
+		v.expr(e.Key)
 	case *ast.TableExpr:
 		for _, f := range e.Fields {
-			visitExpr(f.Key, fn)
-			visitExpr(f.Value, fn)
+			v.expr(f.Key)
+			v.expr(f.Value)
 		}
 	case *ast.FuncCallExpr:
-		visitExpr(e.Func, fn)
-		visitExpr(e.Receiver, fn)
-		visitAll(e.Args, fn)
+		v.expr(e.Func)
+		v.expr(e.Receiver)
+		v.all(e.Args)
 	case *ast.LogicalOpExpr:
-		visitExpr(e.Lhs, fn)
-		visitExpr(e.Rhs, fn)
+		v.expr(e.Lhs)
+		v.expr(e.Rhs)
 	case *ast.RelationalOpExpr:
-		visitExpr(e.Lhs, fn)
-		visitExpr(e.Rhs, fn)
+		v.expr(e.Lhs)
+		v.expr(e.Rhs)
 	case *ast.StringConcatOpExpr:
-		visitExpr(e.Lhs, fn)
-		visitExpr(e.Rhs, fn)
+		v.expr(e.Lhs)
+		v.expr(e.Rhs)
 	case *ast.ArithmeticOpExpr:
-		visitExpr(e.Lhs, fn)
-		visitExpr(e.Rhs, fn)
+		v.expr(e.Lhs)
+		v.expr(e.Rhs)
 	case *ast.UnaryMinusOpExpr:
-		visitExpr(e.Expr, fn)
+		v.expr(e.Expr)
 	case *ast.UnaryNotOpExpr:
-		visitExpr(e.Expr, fn)
+		v.expr(e.Expr)
 	case *ast.UnaryLenOpExpr:
-		visitExpr(e.Expr, fn)
+		v.expr(e.Expr)
 	case *ast.FunctionExpr:
-		visit(e.Stmts, fn)
+		v.stmts(e.Stmts)
 	}
 }

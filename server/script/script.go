@@ -145,6 +145,9 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 	if err != nil {
 		return nil, nil, parseError(err, name, text)
 	}
+	if tooDeep(chunk) {
+		return nil, nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
+	}
 	rewrite(chunk)
 	defer func() {
 		if r := recover(); r != nil { // the compiler gives up on too many locals, constants or registers by a panic

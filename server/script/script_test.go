@@ -92,6 +92,24 @@ func TestNumberThatStandsAlone(t *testing.T) {
 	}
 }
 
+// TestDeep has scripts and data that go deeper than any stack.
+func TestDeep(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"cjson.decode_max_depth(1000000000) cjson.decode(string.rep('[', 2000000))", "-ERR user_script:1: Found too many nested data structures (8001)"},
+		{"cjson.encode_max_depth(1000000000) local t = {} for i = 1, 100000 do t = {t} end cjson.encode(t)", "-ERR user_script:1: Cannot serialise, excessive nesting (8001)"},
+		{"return 'a'" + strings.Repeat("..'a'", 100000), "-Error compiling script (new function): user_script:1: chunk has too many syntax levels"},
+		{"return " + strings.Repeat("not ", 100000) + "1", "-Error compiling script (new function): user_script:1: chunk has too many syntax levels"},
+		{strings.Repeat("do ", 100000) + strings.Repeat("end ", 1000000), "-Error compiling script (new function): user_script:1: chunk has too many syntax levels"},
+		{"return 1" + strings.Repeat("+1", 2000), ":2001"},
+		{"return #('a'" + strings.Repeat("..'a'", 150) + ")", ":151"},
+	} {
+		if got := run(t, e, &testHost{}, c.code, "k"); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%.60s: %.200q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
 // TestDeclared says which scripts are proven to touch declared keys only.
 func TestDeclared(t *testing.T) {
 	find := func(name string, argc int, open bool) (first, last, step int, ok bool) {

@@ -329,6 +329,25 @@ func (srv *Server) restartLog(ex *executor) {
 	}
 }
 
+// relieveLog gives up what the disk does not take of a primary's writes when that is more than memory should hold: they are in the
+// next base, which is written as soon as the disk takes it. Clients' own writes are refused before it comes to that. The janitor
+// calls it, without shards.
+func (srv *Server) relieveLog(ex *executor) {
+	over := func() bool {
+		l := srv.aof.log.Load()
+		return l != nil && l.Failing() && l.Pending() > logCrowdedAbove && srv.repl.replica.Load()
+	}
+	if !over() || srv.ended.Load() {
+		return
+	}
+	srv.inWorldOf(ex, func() {
+		if over() {
+			srv.log.Warn("The disk does not take what the primary sends. The AOF begins anew when it does.")
+			srv.restartLog(ex)
+		}
+	})
+}
+
 // pauseLog follows a snapshot of the primary that could not be loaded: there is no data now, and what the folder has is better
 // than that for whoever starts with it. The log goes on with the next data that come, or when this server is nobody's replica
 // any more. The world is stopped.

@@ -103,6 +103,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	if !j.srv.loading.Load() { // else half of a primary's snapshot would be what is kept
 		j.srv.followSavePoints(ex)
 		j.srv.followRewrites(ex)
+		j.srv.relieveLog(ex)
 		j.srv.followBackups(ex)
 	}
 	j.srv.replicationCron(ex)

@@ -162,7 +162,7 @@ func TestCopyLooksAgain(t *testing.T) {
 		{"the database goes", []string{"flushdb"}, 0, 0},
 		{"another database goes", []string{"select 2", "flushdb"}, 1, 400},
 		{"the database is exchanged", []string{"swapdb 0 1"}, 0, 0},
-		{"there and back", []string{"swapdb 0 1", "swapdb 1 0"}, 1, 400},
+		{"there and back", []string{"multi", "swapdb 0 1", "swapdb 1 0", "exec"}, 1, 400},
 		{"a script comes upon it", []string{"eval return(redis.call('sadd','src','one','more')) 0"}, 1, 402},
 		{"a script removes it", []string{"eval return(redis.call('del','src')) 0"}, 0, 0},
 		{"the data are loaded again", []string{"debug reload"}, 1, 400},

@@ -14,7 +14,7 @@ import (
 func TestAgainstModel(t *testing.T) {
 	steps := 6000
 	if testing.Short() {
-		steps = 1500
+		steps = 2500
 	}
 	for _, shards := range []int{1, 4, 64} {
 		t.Run(strconv.Itoa(shards), func(t *testing.T) {

@@ -197,7 +197,9 @@ func TestScriptProvenWrongly(t *testing.T) {
 	ts := startServer(t)
 	c := ts.dial()
 	sha := c.do("SCRIPT", "LOAD", "return {KEYS[1], redis.call('SET', ARGV[1], '1')}").(string)
-	ts.scripts.keep(sha).Declared = true
+	ts.scripts.mu.Lock() // under which a loop finds it
+	ts.scripts.bySHA[sha].Declared = true
+	ts.scripts.mu.Unlock()
 	for i := range 10 {
 		if v := c.do("EVALSHA", sha, "1", "a", fmt.Sprint("b", i)); isError(v, errNotDeclared.Error()) {
 			return

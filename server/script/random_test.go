@@ -16,9 +16,7 @@ import (
 // ways that lead to it, functions that call functions, metatables, environments, and libraries with odd arguments.
 type author struct {
 	choices []byte
-	out     strings.Builder
 	depth   int
-	loops   int
 }
 
 func (a *author) pick(n int) int {

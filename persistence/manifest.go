@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"larder/words"
+	"larder/datatypes/words"
 )
 
 // A Manifest says of which files an append-only log consists: the base, which holds everything up to a moment, and then

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"larder/datatypes/words"
 	"larder/server/command"
 	"larder/server/command/spec"
 	"larder/server/resp"
-	"larder/words"
 )
 
 // monitors is the clients that watch every command go by.

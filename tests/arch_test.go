@@ -35,30 +35,30 @@ var arrows = []struct{ from, to string }{
 	{"server/command/spec", ""},
 	{"server/command", "keyspace datatypes datatypes/decimal persistence/codec server/command/spec server/glob server/resp"},
 	{"server/netloop", "server/resp"},
-	{"server/resp", "datatypes/decimal words"},
+	{"server/resp", "datatypes/decimal datatypes/words"},
 	{"server/glob", ""},
-	{"server/config", "server/glob words"},
+	{"server/config", "server/glob datatypes/words"},
 	{"server/log", ""},
 	{"server/tlsconf", "server/tlsconf/testcert"}, // its tests make certificates
 	{"server/metrics", ""},
 	{"server/tlsconf/testcert", ""},
 	{"server/acl", "server/command/spec server/glob"},
 	{"server/pubsub", "server/glob"},
-	{"server/script/...", "server/resp datatypes/decimal words"},
-	{"server", "server/... keyspace eviction persistence/... replication/... words"},
+	{"server/script/...", "server/resp datatypes/decimal datatypes/words"},
+	{"server", "server/... keyspace eviction persistence/... replication/... datatypes/words"},
 
 	{"replication/failover/...", "replication"},
 	{"replication", "keyspace persistence/codec"},
 	{"persistence/codec", "datatypes/..."},
 	{"persistence/powerloss", ""},
-	{"persistence", "keyspace persistence/codec persistence/powerloss datatypes datatypes/decimal datatypes/listpack words"},
+	{"persistence", "keyspace persistence/codec persistence/powerloss datatypes datatypes/decimal datatypes/listpack datatypes/words"},
 
 	{"keyspace", "datatypes/... eviction"},
 	{"eviction", ""},
-	{"words", ""},
 
 	{"datatypes/invariant", ""},
 	{"datatypes/decimal", ""},
+	{"datatypes/words", ""},
 	{"datatypes/arena", ""},
 	{"datatypes/table", "datatypes/arena"},
 	{"datatypes/btree", "datatypes/arena"},
@@ -67,7 +67,7 @@ var arrows = []struct{ from, to string }{
 	{"datatypes", "datatypes/..."},
 
 	{"tests/internal/...", "tests/internal/..."},
-	{"tests/...", "tests/... server/... keyspace persistence/... replication/... datatypes/... eviction words"},
+	{"tests/...", "tests/... server/... keyspace persistence/... replication/... datatypes/... eviction"},
 }
 
 // everywhere may be imported by every package: it has no floor.

@@ -1,6 +1,6 @@
 package config
 
-import "larder/words"
+import "larder/datatypes/words"
 
 var errUnbalanced = wording("Unbalanced quotes in configuration line")
 

@@ -3,7 +3,7 @@ package resp
 import (
 	"bytes"
 
-	"larder/words"
+	"larder/datatypes/words"
 )
 
 // cutInline cuts a request that a person typed: words on a line, where "..." may hold \xHH, \n, \r, \t, \b and \a, and

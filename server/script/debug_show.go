@@ -5,7 +5,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
-	"larder/words"
+	"larder/datatypes/words"
 )
 
 // deepest is how many tables within tables a debugger shows.

@@ -91,13 +91,18 @@ func exec(c *command.Ctx) {
 		c.Fail(resp.ErrExecAbort)
 		return
 	}
-	set := ex.locksOfAll(t.queue) | s.watchedSet()
+	set, strays := ex.locksOfAll(t.queue)
+	set |= s.watchedSet()
 	if ex.view.Strayed != nil {
 		set = ex.srv.ks.All()
 	}
 	if slices.ContainsFunc(t.queue, func(q queued) bool { return isFunctionCall(q.row) }) {
 		lockUnless(&ex.srv.functions.mu, ex.view.Waits, nil) // before any shard, whether or not the library needs it
 		defer ex.srv.functions.mu.Unlock()
+	}
+	if strays {
+		lockUnless(&ex.srv.stray, ex.view.Waits, nil)
+		defer ex.srv.stray.Unlock()
 	}
 	ex.view.Take(set)
 	changed := s.watchedChanged(ex.view)
@@ -117,15 +122,24 @@ func exec(c *command.Ctx) {
 	c.Nested()
 }
 
-// locksOfAll is the shards that the queued commands need together.
-func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set) {
+// locksOfAll is the shards that the queued commands need together. strays tells that a script is among them which may find
+// in its midst that it needs more: there is one such at a time, see keyspace/lock.go.
+func (ex *executor) locksOfAll(queue []queued) (set keyspace.Set, strays bool) {
+	ks := ex.srv.ks
 	for _, q := range queue {
 		set |= ex.locksOf(q.row, q.argv)
-		if q.row.Locks == command.NoneOfThem && q.row.Has(spec.ArbitraryKeys) {
-			set = ex.srv.ks.All()
+		if q.row.Locks != command.NoneOfThem {
+			continue
+		}
+		if q.row.Has(spec.ArbitraryKeys) {
+			set = ks.All()
+		}
+		if q.row.Counted > 0 { // scripts and functions
+			ex.keysOf(q.row, q.argv, func(key []byte, _ spec.KeyFlags) { set |= 1 << ks.ShardOf(ks.Hash(key)) })
+			strays = strays || !ex.declaresAll(q.row, q.argv)
 		}
 	}
-	return set
+	return set, strays && set != ks.All()
 }
 
 // runQueue runs a transaction's commands. Whether the user may run them is asked again; all else was asked for EXEC.

@@ -170,6 +170,19 @@ func (ex *executor) scriptOf(body []byte) (*script.Script, error) {
 	return ex.srv.scripts.add(s, false).Script, nil
 }
 
+// declaresAll tells whether it is proven of the script that a request runs that it touches no keys but those it names.
+func (ex *executor) declaresAll(row *command.Row, argv [][]byte) bool {
+	switch row.Declared.Name {
+	case "eval", "eval_ro":
+		s, err := ex.scriptOf(argv[1])
+		return err == nil && s.Declared
+	case "evalsha", "evalsha_ro":
+		s := ex.scriptNamed(argv[1])
+		return s != nil && s.Declared
+	}
+	return false
+}
+
 // loadScript makes a script of a text and keeps it.
 func (srv *Server) loadScript(body []byte) (*script.Script, error) {
 	if c := srv.scripts.keep(script.SHA(body)); c != nil {

@@ -482,3 +482,40 @@ func TestLongScriptTimes(t *testing.T) {
 		t.Error("the script is called slow")
 	}
 }
+
+// TestTransactionsOfScripts has transactions of scripts that touch the same keys in opposite orders, declared and not: they
+// take what they need before they begin, or one after the other, and never wait for each other.
+func TestTransactionsOfScripts(t *testing.T) {
+	ts := startServer(t, "--event-loops", "4")
+	const keys, rounds = 12, 60
+	var all sync.WaitGroup
+	for n := range 6 {
+		c := ts.dial()
+		all.Go(func() {
+			for range rounds {
+				c.do("MULTI")
+				for i := range keys {
+					if n%2 == 1 {
+						i = keys - 1 - i
+					}
+					if key := fmt.Sprint("k", i); n%3 == 0 {
+						c.do("EVAL", "return redis.call('INCR', ARGV[1])", "0", key)
+					} else {
+						c.do("EVAL", "return redis.call('INCR', KEYS[1])", "1", key)
+					}
+				}
+				if v, ok := c.do("EXEC").([]any); !ok || len(v) != keys {
+					t.Errorf("EXEC: %v", v)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	c := ts.dial()
+	for i := range keys {
+		if v := c.do("GET", fmt.Sprint("k", i)); v != fmt.Sprint(6*rounds) {
+			t.Errorf("k%d is %v", i, v)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func CreateFile(disk Disk, path string, incremental bool) (*File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening the temporary file: %w", err)
 		}
-		if err = f.Lock(); err == errBusy || !has(path, f) { // a server that starts has found it before it was locked
+		if err = f.Lock(); err == errBusy || !isAt(os.Lstat, path, f) { // a server that starts has found it before it was locked
 			f.Close()
 			continue
 		}

@@ -30,7 +30,7 @@ func (h *Hold) Take(disk Disk, dir, filename string) error {
 			f.Close()
 			return ErrHeld
 		}
-		if !standsAt(path, f) { // whoever had it has given its place to another one before it was locked
+		if !isAt(os.Stat, path, f) { // whoever had it has given its place to another one before it was locked
 			f.Close()
 			continue
 		}
@@ -55,14 +55,4 @@ func (h *Hold) Release() {
 		h.f.Close()
 		h.f = nil
 	}
-}
-
-// standsAt tells whether f is what a path leads to.
-func standsAt(path string, f DiskFile) bool {
-	there, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && os.SameFile(there, info)
 }

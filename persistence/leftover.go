@@ -33,9 +33,9 @@ func (f systemFile) Lock() error {
 	return failed
 }
 
-// has tells whether f is what stands at path.
-func has(path string, f DiskFile) bool {
-	there, err := os.Lstat(path)
+// isAt tells whether f is what stands at path, by os.Lstat, or what path leads to, by os.Stat.
+func isAt(stat func(string) (fs.FileInfo, error), path string, f DiskFile) bool {
+	there, err := stat(path)
 	if err != nil {
 		return false
 	}
@@ -53,5 +53,5 @@ func RemoveLeftover(disk Disk, path string) bool {
 		return false
 	}
 	defer f.Close() // after it is gone: who creates it anew until then finds the lock
-	return f.Lock() == nil && has(path, f) && disk.Remove(path) == nil
+	return f.Lock() == nil && isAt(os.Lstat, path, f) && disk.Remove(path) == nil
 }

@@ -16,8 +16,8 @@ import (
 //	                                           a batch ends with a line of its own
 //
 // The room is one long annotation wherever it begins, so that redis-server reads such a file as it is, too, and may write
-// behind it: therefore the end of line, and see badRoom. It is given back when the log rests, ends, goes on in another file, or waits for
-// the disk no more; what the loss of a process leaves of it is cut off at the next start.
+// behind it: therefore the end of line, and see badRoom. It is given back when the log rests, ends, goes on in another file,
+// or waits for the disk no more; what the loss of a process leaves of it is cut off at the next start.
 //
 // When the power goes in the midst of a batch, any of its sectors may have come to the disk, and the others are still
 // room, also before bytes that look whole. So each batch ends with a checksum line as long as batches are announced, and
@@ -73,7 +73,12 @@ func (f *LogFile) announce() error {
 	since, crc := f.since, f.crc
 	f.batched = true
 	line := f.sum(nil, f.size)
-	err := f.writeRoom(f.size, line)
+	end := f.size + int64(len(line))
+	f.room = end
+	_, err := f.f.WriteAt(line, f.size)
+	if err == nil {
+		err = f.writeRoom(end, end)
+	}
 	if err == nil {
 		err = f.f.Sync()
 	}
@@ -81,32 +86,34 @@ func (f *LogFile) announce() error {
 		f.batched, f.since, f.crc = false, since, crc
 		return err
 	}
-	f.size += int64(len(line))
+	f.size = end
 	f.setSynced(f.size)
 	return nil
 }
 
 // extendRoom puts more room behind the file, in the place of its last end of line.
-func (f *LogFile) extendRoom() error {
-	if f.room > f.size {
-		return f.writeRoom(f.room-1, nil)
-	}
-	return f.writeRoom(f.size, nil)
-}
+func (f *LogFile) extendRoom() error { return f.writeRoom(max(f.size, f.room-1), f.size) }
 
-// writeRoom writes a line and room behind it to a place. What it leaves is noted even if it fails.
-func (f *LogFile) writeRoom(at int64, line []byte) error {
-	end := f.size + int64(len(line))
+// writeRoom writes room from a place on, for a file whose commands end at end. What it leaves is noted even if it fails. It goes in
+// pieces: all of it at once would be half a megabyte of garbage each time.
+func (f *LogFile) writeRoom(at, end int64) error {
 	to := (end + roomLeast + roomStep + roomAlign - 1) / roomAlign * roomAlign
 	if badRoom(end, to) {
 		to += roomAlign
 	}
-	p := bytes.Repeat([]byte("#"), int(to-at))
-	copy(p, line)
-	p[len(p)-1] = '\n'
 	f.room = to
-	_, err := f.f.WriteAt(p, at)
-	return err
+	p := bytes.Repeat([]byte("#"), roomAlign)
+	for at < to {
+		if left := to - at; left <= roomAlign {
+			p = p[:left]
+			p[left-1] = '\n'
+		}
+		if _, err := f.f.WriteAt(p, at); err != nil {
+			return err
+		}
+		at += int64(len(p))
+	}
+	return nil
 }
 
 // badRoom tells whether room between two places cannot be read: redis-server reads it in pieces of noteLine bytes, of which

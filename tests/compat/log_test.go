@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"larder/tests/internal/peer"
 )
 
 // TestLogWithRoomLive kills a server that waits for the disk all the time, so that its log ends with room for more, and
@@ -20,22 +18,10 @@ func TestLogWithRoomLive(t *testing.T) {
 	}
 	p := livePair(t)
 	dir := t.TempDir()
-	begin := func(p peer.Program) (*peer.Server, client) {
-		s, err := peer.Start(p, peer.Options{Directives: []string{"appendonly yes", "appendfsync always"}, Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Stop)
-		c, err := s.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return s, client{t, c}
-	}
+	always := []string{"appendonly yes", "appendfsync always"}
 	n := 0
 	for range 3 {
-		s, c := begin(p.larder)
+		s, c := serve(t, p.larder, dir, always...)
 		if v := c.do("DBSIZE").String(); v != strconv.Itoa(n) {
 			t.Fatalf("larder has %s keys, not %d", v, n)
 		}
@@ -55,7 +41,7 @@ func TestLogWithRoomLive(t *testing.T) {
 				t.Errorf("redis-check-aof: %v\n%s", err, out)
 			}
 		}
-		s, c = begin(p.redis)
+		s, c = serve(t, p.redis, dir, always...)
 		if v := c.do("DBSIZE").String(); v != strconv.Itoa(n) {
 			t.Fatalf("redis-server has %s keys, not %d", v, n)
 		}

@@ -54,11 +54,11 @@ type client struct {
 
 func serve(t *testing.T, p peer.Program, dir string, more ...string) (*peer.Server, client) {
 	t.Helper()
-	lines := append(slices.Clone(smallLimits), more...)
+	lines := append(slices.Clone(smallLimits), directives...)
 	if p.Name == "larder" {
 		lines = append(lines, newerLimits...)
 	}
-	s, err := peer.Start(p, peer.Options{Directives: append(lines, directives...), Dir: dir})
+	s, err := peer.Start(p, peer.Options{Directives: append(lines, more...), Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

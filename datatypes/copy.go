@@ -305,27 +305,20 @@ func (c *Copier) pending(from StreamConsumer, to StreamGroup, budget int) (left 
 
 // CopyWeight is about what Step counts for a value of type t whose encoding is EncRoot: a little work for a large one, too.
 func CopyWeight(t Type, env *Env, h Holder) int {
-	n := Bytes(t, env, h, copyBatch) / copyBytes
-	switch t {
-	case TypeZSet:
-		var x ZSet
-		x.Bind(env, h)
+	v := Bind(t, env, h)
+	n := v.Bytes(copyBatch) / copyBytes
+	switch x := v.(type) {
+	case *ZSet:
 		n += x.Len()
-	case TypeStream:
-		var x Stream
-		x.Bind(env, h)
+	case *Stream:
 		for i := range min(x.GroupCount(), copyGroups) {
 			g := x.GroupAt(i)
 			n += g.ConsumerCount() + 2*g.PendingCount()
 		}
 		n += x.GroupCount()
-	case TypeHash:
-		var x Hash
-		x.Bind(env, h)
+	case *Hash:
 		n += x.Len()
-	case TypeSet:
-		var x Set
-		x.Bind(env, h)
+	case *Set:
 		n += x.Len()
 	}
 	return n
@@ -333,31 +326,3 @@ func CopyWeight(t Type, env *Env, h Holder) int {
 
 // copyGroups is how many groups of a stream are looked at one by one for that.
 const copyGroups = 1000
-
-// Bytes is the memory that a value of type t takes in the arena, without its holder's own bytes. Of a table it is estimated
-// from that many members, or counted entirely if samples is 0.
-func Bytes(t Type, env *Env, h Holder, samples int) int {
-	switch t {
-	case TypeList:
-		var x List
-		x.Bind(env, h)
-		return x.Bytes(samples)
-	case TypeZSet:
-		var x ZSet
-		x.Bind(env, h)
-		return x.Bytes(samples)
-	case TypeStream:
-		var x Stream
-		x.Bind(env, h)
-		return x.Bytes(samples)
-	case TypeHash:
-		var x Hash
-		x.Bind(env, h)
-		return x.Bytes(samples)
-	case TypeSet:
-		var x Set
-		x.Bind(env, h)
-		return x.Bytes(samples)
-	}
-	return 0
-}

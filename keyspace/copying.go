@@ -265,7 +265,7 @@ func (s *Shard) madeBytes() (n int) {
 		case c.text.ref != 0:
 			n += arena.RoundUp(c.text.cap)
 		case c.made.Enc() == datatypes.EncRoot:
-			n += datatypes.Bytes(c.typ, &s.env, &c.made, 0)
+			n += datatypes.Bind(c.typ, &s.env, &c.made).Bytes(0)
 		}
 	}
 	return n

@@ -9,39 +9,9 @@ import (
 // embeddedMax is the longest string that Redis stores together with its object and calls embstr.
 const embeddedMax = 44
 
-// collection is what all types but strings can say about themselves.
-type collection interface {
-	Encoding() string
-	Bytes(samples int) int
-	Check() error
-}
-
 // collection binds the entry's value for reading; nil for a string.
-func (it *item) collection() collection {
-	env, h := &it.sh.env, peek{it}
-	switch it.h.typ() {
-	case datatypes.TypeHash:
-		x := new(datatypes.Hash)
-		x.Bind(env, h)
-		return x
-	case datatypes.TypeSet:
-		x := new(datatypes.Set)
-		x.Bind(env, h)
-		return x
-	case datatypes.TypeList:
-		x := new(datatypes.List)
-		x.Bind(env, h)
-		return x
-	case datatypes.TypeZSet:
-		x := new(datatypes.ZSet)
-		x.Bind(env, h)
-		return x
-	case datatypes.TypeStream:
-		x := new(datatypes.Stream)
-		x.Bind(env, h)
-		return x
-	}
-	return nil
+func (it *item) collection() datatypes.Collection {
+	return datatypes.Bind(it.h.typ(), &it.sh.env, peek{it})
 }
 
 // Encoding is the name that OBJECT ENCODING reports for the value at key. It leaves no trace of an access.

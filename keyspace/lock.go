@@ -9,8 +9,8 @@ import (
 // Who takes several shards takes all of them before anything is done with one, and never waits while it holds one: it
 // waits for the first that is not free, tries the others, and if one of these is not free gives back what it has and
 // waits for that. So whoever holds shards goes on, with one exception: a script may find in its midst that it needs
-// another shard, and waits for it with shards held (TakeMore). There is at most one such script at a time, by a lock of
-// the server's that is taken before any shard; what it waits for is held by somebody who waits for nothing. That is why
+// another shard, and waits for it with shards held (TakeMore). There is at most one such script, or transaction with one, at a
+// time, by a lock of the server's that is taken before any shard; what it waits for is held by somebody who waits for nothing. That is why
 // nobody ever waits in a circle.
 
 const (

@@ -13,7 +13,11 @@ func timeNow(c *command.Ctx) {
 	// A script's time stands still, until the script is a slow one: others are served then, and one that waits for a time
 	// comes to its end.
 	if s, ok := c.Client.(*session); ok && s.ex.scripting.run != nil && !s.ex.scripting.run.busy() {
-		now = s.ex.scripting.run.start
+		r := s.ex.scripting.run
+		if r.began.IsZero() {
+			r.began = now.Add(r.start - s.srv.age())
+		}
+		now = r.began
 	}
 	c.Reply.Array(2)
 	c.Reply.BulkInt(now.Unix())

@@ -61,7 +61,7 @@ func (srv *Server) runningRun(eval bool) (longest *scriptRun) {
 		return r
 	}
 	for _, ex := range srv.executors {
-		if r := ex.running.Load(); r != nil && r.eval == eval && !r.kill.Load() && (longest == nil || r.start.Before(longest.start)) {
+		if r := ex.running.Load(); r != nil && r.eval == eval && !r.kill.Load() && (longest == nil || r.start < longest.start) {
 			longest = r
 		}
 	}
@@ -126,7 +126,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 	if r.kill.Load() {
 		return true
 	}
-	took := time.Since(r.start)
+	took := ex.srv.age() - r.start
 	if limit := milliseconds(ex.srv.conf.ScriptTimeLimit.Get()); limit > 0 && took > limit && !r.obey && !r.wrote.Load() && !r.debugged {
 		r.late = true
 		return true

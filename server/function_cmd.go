@@ -225,7 +225,7 @@ func functionStats(c *command.Ctx) {
 			w.Bulk(a)
 		}
 		w.BulkString("duration_ms")
-		w.Int(time.Since(run.start).Milliseconds())
+		w.Int((srv.age() - run.start).Milliseconds())
 	}
 	libraries, count := srv.functions.set.Load().Count()
 	w.BulkString("engines")

@@ -17,7 +17,7 @@ import (
 
 func infoServer(w *infoWriter) {
 	srv := w.srv
-	up := time.Since(srv.started)
+	up := srv.age()
 	w.text("redis_version", RedisVersion)
 	w.text("redis_git_sha1", Commit)
 	w.int("redis_git_dirty", 0)

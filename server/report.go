@@ -75,7 +75,7 @@ func (srv *Server) figuresAtEnd() (info, clients string) {
 	if clients == "" {
 		var b bytes.Buffer
 		for _, s := range srv.clients.all() {
-			s.describe(&b, int64(time.Since(srv.started)))
+			s.describe(&b, int64(srv.age()))
 			b.WriteByte('\n')
 		}
 		clients = b.String()

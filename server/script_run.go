@@ -27,7 +27,8 @@ type scriptRun struct {
 
 	s      *session
 	engine *script.Engine
-	start  time.Time
+	start  time.Duration // by the server's age
+	began  time.Time     // the same by the wall's clock, once the script has asked for it
 	args   [][]byte
 	oom    bool // there was no room when it began
 	obey   bool
@@ -98,7 +99,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	row, reply, may, db := c.Row, c.Reply, c.MayBlock, s.db
 	c.MayBlock, c.Script = false, true
 	noted := ex.noted
-	r.start, r.out, r.owed, r.live = time.Now(), reply, reply.Len(), srv.liveHeap.Load()
+	r.start, r.out, r.owed, r.live = srv.age(), reply, reply.Len(), srv.liveHeap.Load()
 	sg.run = r
 	r.engine = ex.engineFor(r)
 	ex.running.Store(r)

@@ -101,7 +101,7 @@ func (ex *executor) work(ready []*netloop.Conn) {
 		ready = ex.cut(ready)
 		ex.stage()
 		ex.runBatch()
-		if len(ready) > 0 && time.Duration(int64(time.Since(ex.srv.started))-ex.nanos) > turnMost && !ex.loop.Portable() {
+		if len(ready) > 0 && ex.srv.age()-time.Duration(ex.nanos) > turnMost && !ex.loop.Portable() {
 			for _, c := range ready {
 				c.Yield()
 			}

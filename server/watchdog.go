@@ -52,7 +52,7 @@ func (srv *Server) watch(period time.Duration, reported map[string]int64) {
 		reported[what] = began
 		srv.log.Warn(fmt.Sprintf("--- WATCHDOG TIMER EXPIRED ---\n%s for %d ms\n%s--------", what, took.Milliseconds(), stacks()))
 	}
-	now := time.Since(srv.started)
+	now := srv.age()
 	for i, ex := range srv.executors {
 		if ex.loop != nil {
 			began := ex.watched.Load()

@@ -86,11 +86,11 @@ func (d *Debugger) End() {
 
 // Debug is Eval under a debugger. The engine is good for nothing else afterwards.
 func (e *Engine) Debug(h Host, d *Debugger, s *Script, keys, args [][]byte, out *resp.Writer) Result {
-	_, text, err := Shebang(s.Body)
+	_, body, err := Shebang(s.Body)
 	if err == nil {
 		var proto *lua.FunctionProto
-		if proto, d.lines, err = compileDebugged(text, "user_script"); err == nil {
-			e.scripts[s.SHA] = e.newFunction(proto)
+		if proto, d.lines, err = compileDebugged(body, "user_script"); err == nil {
+			e.scripts[s.SHA] = &text{fn: e.newFunction(proto), proto: proto} // a debugger shows globals by their names
 		}
 	}
 	if err != nil {

@@ -52,13 +52,12 @@ type Engine struct {
 	locked  map[*lua.LTable]*lua.LTable
 
 	host        Host
-	running     *lua.FunctionProto // the text that runs
+	running     *lua.FunctionProto // the text that runs, as it was compiled
 	proto       int
 	ignoreStats bool
 	failed      bool // the last command replied an error
 	inHost      bool
 	panicked    []byte // where the host was when it panicked
-	eval        bool   // a script, not a function
 	rnd         random
 	cjson       cjsonConf
 
@@ -69,8 +68,8 @@ type Engine struct {
 	stop    chan struct{} // closed: the script is to end
 	dead    chan struct{}
 
-	debug   *Debugger                 // nil unless the engine is there for one script that is debugged
-	scripts map[string]*lua.LFunction // by SHA
+	debug   *Debugger        // nil unless the engine is there for one script that is debugged
+	scripts map[string]*text // by SHA
 	libs    map[string]*loadedLib
 	loading *loader
 
@@ -101,7 +100,7 @@ func New(o Options) *Engine {
 	if o.LogLevel == nil {
 		o.LogLevel = func() int { return 0 }
 	}
-	e := &Engine{opt: o, locked: map[*lua.LTable]*lua.LTable{}, scripts: map[string]*lua.LFunction{}, libs: map[string]*loadedLib{}}
+	e := &Engine{opt: o, locked: map[*lua.LTable]*lua.LTable{}, scripts: map[string]*text{}, libs: map[string]*loadedLib{}}
 	e.dead = make(chan struct{})
 	close(e.dead)
 	e.rnd.seed(int32(rand.Uint32()))
@@ -175,28 +174,21 @@ var errKilled error = killed{}
 
 // Eval runs a script with its keys and arguments and writes its reply. The result tells about an error reply.
 func (e *Engine) Eval(h Host, s *Script, keys, args [][]byte, out *resp.Writer) Result {
-	fn := e.scripts[s.SHA]
-	if fn == nil {
-		fn = e.function(s)
+	t := e.scripts[s.SHA]
+	if t == nil {
+		if len(e.scripts) >= mostReady {
+			clear(e.scripts)
+		}
+		t = e.ready(s.proto)
+		e.scripts[s.SHA] = t
 	}
-	e.globals.RawSetString("KEYS", e.list(keys))
-	e.globals.RawSetString("ARGV", e.list(args))
-	e.eval = true
-	return e.run(h, s.SHA, out, fn)
+	t.give(e, keys, args)
+	defer t.take(e)
+	return e.run(h, s.SHA, out, t.fn, t.proto)
 }
 
-// maxFunctions is how many scripts an engine keeps ready. Beyond it starts over: making a function of what is compiled
-// takes a microsecond.
-const maxFunctions = 10000
-
-func (e *Engine) function(s *Script) *lua.LFunction {
-	if len(e.scripts) >= maxFunctions {
-		clear(e.scripts)
-	}
-	fn := e.newFunction(s.proto)
-	e.scripts[s.SHA] = fn
-	return fn
-}
+// mostReady is how many scripts an engine keeps ready. Beyond it starts over: that takes a few microseconds for each.
+const mostReady = 10000
 
 func (e *Engine) newFunction(proto *lua.FunctionProto) *lua.LFunction {
 	fn := e.L.NewFunctionFromProto(proto)
@@ -222,11 +214,12 @@ type Result struct {
 	Killed  bool
 }
 
-func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, args ...lua.LValue) (r Result) {
+// run calls a function and replies what it returns. Errors name what is called as it stands in proto.
+func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, proto *lua.FunctionProto, args ...lua.LValue) (r Result) {
 	L := e.L
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2
-	e.running = fn.Proto
+	e.running = proto
 	L.Push(fn)
 	for _, a := range args {
 		L.Push(a)
@@ -238,7 +231,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 		L.Pop(1)
 		r = e.answer(out, v)
 	} else {
-		text, counted := e.describe(err, name, fn.Proto)
+		text, counted := e.describe(err, name, proto)
 		out.Error(resp.Error(newlines.Replace(text)))
 		r = Result{Failed: true, Counted: counted, Killed: e.stop != nil}
 	}

@@ -245,12 +245,7 @@ func (e *Engine) Call(h Host, f *Function, keys, args [][]byte, out *resp.Writer
 		out.Error(resp.Error("ERR " + err.Error()))
 		return Result{Failed: true}
 	}
-	if e.eval { // functions have no such globals
-		e.eval = false
-		e.globals.RawSetString("KEYS", lua.LNil)
-		e.globals.RawSetString("ARGV", lua.LNil)
-	}
-	return e.run(h, f.Name, out, fn, e.list(keys), e.list(args))
+	return e.run(h, f.Name, out, fn, f.Library.proto, e.list(keys), e.list(args))
 }
 
 // instance is the engine's own copy of a function.
@@ -262,8 +257,9 @@ func (e *Engine) instance(f *Function) (*lua.LFunction, error) {
 			return nil, err
 		}
 		l = &loadedLib{lib: f.Library, functions: ld.values}
+		st := settler{e: e, seen: map[*lua.LFunction]bool{}, links: canLink(f.Library.proto)}
 		for _, fn := range l.functions {
-			e.settle(fn, map[*lua.LFunction]bool{})
+			st.settle(fn)
 		}
 		e.libs[f.Library.Name] = l
 	}
@@ -274,29 +270,38 @@ func (e *Engine) instance(f *Function) (*lua.LFunction, error) {
 	return fn, nil
 }
 
-// settle gives functions that were made while a library was loaded the globals that functions have when they run.
-func (e *Engine) settle(fn *lua.LFunction, seen map[*lua.LFunction]bool) {
-	if seen[fn] || fn.IsG {
+// A settler gives functions that were made while a library was loaded the globals that functions have when they run.
+type settler struct {
+	e     *Engine
+	seen  map[*lua.LFunction]bool
+	links bool // to these globals
+}
+
+func (st *settler) settle(fn *lua.LFunction) {
+	if st.seen[fn] || fn.IsG {
 		return
 	}
-	seen[fn] = true
-	if fn.Env == e.loadEnv {
-		fn.Env = e.env
+	st.seen[fn] = true
+	if fn.Env == st.e.loadEnv {
+		fn.Env = st.e.env
+		if st.links {
+			fn.Proto = st.e.link(fn.Proto, nil)
+		}
 	}
 	for _, u := range fn.Upvalues {
-		e.settleValue(u.Value(), seen, 0)
+		st.value(u.Value(), 0)
 	}
 }
 
-func (e *Engine) settleValue(v lua.LValue, seen map[*lua.LFunction]bool, depth int) {
+func (st *settler) value(v lua.LValue, depth int) {
 	switch v := v.(type) {
 	case *lua.LFunction:
-		e.settle(v, seen)
+		st.settle(v)
 	case *lua.LTable:
-		if e.locked[v] != nil || depth > 16 {
+		if st.e.locked[v] != nil || depth > 16 {
 			return
 		}
-		each(v, func(_, v lua.LValue) { e.settleValue(v, seen, depth+1) })
+		each(v, func(_, v lua.LValue) { st.value(v, depth+1) })
 	}
 }
 

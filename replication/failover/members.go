@@ -13,6 +13,10 @@ import (
 // found makes this member part of a group if it belongs to none: of the one that its peers have, or of a new one as soon
 // as all of them are there and name the same members.
 func (n *Node) found() {
+	if len(n.voters()) != 0 {
+		return
+	}
+	defer n.formed.Store(true)
 	t := time.NewTicker(max(n.o.Profile.Interval, 50*time.Millisecond))
 	defer t.Stop()
 	told := ""
@@ -27,6 +31,12 @@ func (n *Node) found() {
 		case <-t.C:
 		}
 	}
+}
+
+// knowsVotes tells whether this member may vote. One that remembers nothing may have voted already, before its folder was lost: it
+// waits until the group's coordinator has come to it, or all leases are over that it may have had a part in.
+func (n *Node) knowsVotes() bool {
+	return n.store.before != 0 || n.formed.Load() || Now() >= n.began+waitFor(Profiles["wide"].Lease)
 }
 
 // tryFound returns who is missing, "" if nobody is.
@@ -52,6 +62,7 @@ func (n *Node) tryFound() string {
 			return fmt.Sprintf("%s, which names other members (%v)", id, reply.Status.Initial)
 		}
 	}
+	n.formed.Store(true)
 	var conf raft.Configuration
 	for _, id := range initial {
 		conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})

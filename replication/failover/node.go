@@ -94,6 +94,10 @@ type Node struct {
 	heir    string            // that the lease is being handed over to
 	heirWas string            // a wish that was given up; not tried again until it changes
 
+	began  Moment
+	formed atomic.Bool // since this start a member without memory belongs to a group
+	forgot bool        // it has been said that others remember more
+
 	roles chan struct{} // something about the role may have changed
 	now   chan struct{} // report at once
 	tick  chan struct{} // look at once what the coordinator wants
@@ -106,7 +110,7 @@ type Node struct {
 // Start makes a member of a group and begins. The group is founded when all members are there for the first time.
 func Start(o Options, ln net.Listener) (*Node, error) {
 	n := &Node{
-		o: o, state: &State{}, heard: map[string]Moment{}, away: map[string]bool{},
+		o: o, began: Now(), state: &State{}, heard: map[string]Moment{}, away: map[string]bool{},
 		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
 		over: make(chan struct{}),
 	}
@@ -128,8 +132,11 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = o.Profile.Heartbeat, o.Profile.Heartbeat, o.Profile.Heartbeat
 	conf.Logger = log
 	conf.ShutdownOnRemove = false
-	n.raft, err = raft.NewRaft(conf, &machine{state: &State{}, change: n.learn}, n.store, n.store, n.store.snapshots, n.trans)
-	if err != nil {
+	n.store.mayVote = n.knowsVotes
+	if err = n.store.beginRaft(func() (err error) {
+		n.raft, err = raft.NewRaft(conf, &machine{state: &State{}, change: n.learn}, n.store, n.store, n.store.snapshots, n.trans)
+		return err
+	}); err != nil {
 		n.store.Close()
 		return nil, err
 	}
@@ -242,6 +249,10 @@ func (n *Node) learn(s *State) {
 		return
 	}
 	n.state = s
+	if last := s.Members[n.o.ID].Boot; last > n.store.before && last < n.store.boot && !n.forgot {
+		n.forgot = true
+		n.o.Warn("Failover: the folder " + n.o.Dir + " is older than what this member took part in last, or was lost: it learns again from the others")
+	}
 	if n.hold.Follow(s) != n.epoch.Load() {
 		n.publish()
 		poke(n.now)

@@ -222,9 +222,9 @@ func (s *Stream) Delete(id StreamID) bool {
 	}
 	n := (*streamNode)(t.value(&p))
 	c := openNode(n.bytes(s.env.Arena), t.id(&p))
-	for ok := c.begin(); ok && c.id.Less(id); ok = c.next() {
+	for ok := c.begin(); ok && (c.deleted() || c.id.Less(id)); ok = c.next() {
 	}
-	if !c.valid() || c.id != id || c.deleted() {
+	if !c.valid() || c.id != id {
 		return false
 	}
 	s.edit()

@@ -140,6 +140,42 @@ func TestStreamLag(t *testing.T) {
 	u.groups["g"] = &groupModel{StreamID{3, 0}, nil, nil}
 }
 
+// TestStreamLastIDTakenBack: XSETID can take the last ID back to before a deleted entry, whose place is then before that of
+// entries with lower IDs.
+func TestStreamLastIDTakenBack(t *testing.T) {
+	u := newStreamUnderTest(t, 4096, 100)
+	add := func(id StreamID) {
+		t.Helper()
+		if !u.s.Add(id, byteSlices([]string{"a", "b"})) {
+			t.Fatalf("%v is not added", id)
+		}
+	}
+	add(StreamID{5, 0})
+	add(StreamID{10, 0})
+	add(StreamID{12, 0})
+	u.s.Delete(StreamID{12, 0})
+	u.s.Delete(StreamID{10, 0})
+	u.s.SetMaxDeletedID(StreamID{0, 1})
+	u.s.SetLastID(StreamID{6, 0})
+	add(StreamID{7, 0})
+	add(StreamID{8, 0})
+	u.added = 5
+	u.model = []streamEntry{{StreamID{5, 0}, []string{"a", "b"}}, {StreamID{7, 0}, []string{"a", "b"}}, {StreamID{8, 0}, []string{"a", "b"}}}
+	u.last, u.deleted = StreamID{8, 0}, StreamID{0, 1}
+	u.check()
+	if got := u.collect(StreamID{6, 0}, StreamID{7, 9}, false, 10); len(got) != 1 || got[0].id != (StreamID{7, 0}) {
+		t.Errorf("from 6-0 to 7-9: %v", got)
+	}
+	u.copies()
+	if u.s.Exists(StreamID{10, 0}) || u.s.Delete(StreamID{10, 0}) || !u.s.Delete(StreamID{7, 0}) || u.s.Exists(StreamID{7, 0}) {
+		t.Error("7-0 is deleted, and 10-0 was long ago")
+	}
+	if !u.s.Exists(StreamID{8, 0}) || u.s.TrimMinID(StreamID{9, 0}, false, 0) != 2 {
+		t.Error("8-0 is to be trimmed")
+	}
+	u.model, u.deleted = nil, StreamID{7, 0}
+}
+
 func TestStreamEmpty(t *testing.T) {
 	u := newStreamUnderTest(t, 4096, 100)
 	if u.s.Len() != 0 || u.s.Delete(StreamID{1, 1}) || u.s.TrimMaxLen(0, false, 0) != 0 || u.s.DestroyGroup([]byte("g")) || u.h.Enc() == EncRoot {

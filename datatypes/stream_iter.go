@@ -56,11 +56,14 @@ func (it *StreamIter) Next() bool {
 			continue
 		}
 		id := it.c.id
+		if it.c.deleted() { // it says nothing of those behind it: see validateNode
+			continue
+		}
 		if it.backward && id.Less(it.start) || !it.backward && it.end.Less(id) {
 			it.done = true
 			break
 		}
-		if it.c.deleted() || id.Less(it.start) || it.end.Less(id) {
+		if id.Less(it.start) || it.end.Less(id) {
 			continue
 		}
 		it.id, it.given = id, true

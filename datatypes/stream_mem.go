@@ -176,13 +176,8 @@ func (s *Stream) LoadNode(master StreamID, full []byte) error {
 		return err
 	}
 	h := s.edit()
-	t := s.nodes(h)
-	var p idPath
-	if t.last(&p) {
-		c := openNode((*streamNode)(t.value(&p)).bytes(t.a), t.id(&p))
-		if c.last(); master.Compare(c.id) <= 0 {
-			return fmt.Errorf("%w: ID %v after %v", errStreamNode, master, c.id)
-		}
+	if it := s.Iter(StreamID{}, MaxStreamID, true); it.Next() && !it.ID().Less(master) {
+		return fmt.Errorf("%w: ID %v after %v", errStreamNode, master, it.ID())
 	}
 	if live == 0 {
 		return nil // Redis leaves such nodes behind after some trims
@@ -214,14 +209,6 @@ func (s *Stream) LoadCounters(length uint64, last, maxDeleted StreamID, added ui
 	}
 	if it := s.Iter(StreamID{}, MaxStreamID, true); it.Next() && last.Less(it.ID()) {
 		return fmt.Errorf("%w: entry %v above the last ID %v", errStreamNode, it.ID(), last)
-	}
-	t := s.nodes(h)
-	var p idPath
-	if t.last(&p) { // new entries come after deleted ones too
-		c := openNode((*streamNode)(t.value(&p)).bytes(t.a), t.id(&p))
-		if c.last(); last.Less(c.id) {
-			last = c.id
-		}
 	}
 	h.last, h.maxDeleted, h.added = last, maxDeleted, added
 	s.findFirst(h)

@@ -299,8 +299,9 @@ func (c *nodeCursor) hasFields(pairs [][]byte) bool {
 var errStreamNode = errors.New("malformed stream node")
 
 // validateNode looks at a listpack of unknown origin that claims to be the node of the ID master. After it, walking over
-// the node in either direction reads only what is there and gives ascending IDs, from master on. It returns how many
-// entries there are, deleted or not, and the last one's ID.
+// the node in either direction reads only what is there, and the IDs of entries that are not deleted ascend, from master on.
+// One that is deleted may be above those behind it: XSETID can take the last ID back to before it. It returns how many
+// entries there are, deleted or not, and the ID of the last that is not.
 func validateNode(b []byte, master StreamID) (live, dead int, last StreamID, err error) {
 	if err := listpack.Validate(b); err != nil {
 		return 0, 0, last, err
@@ -323,10 +324,16 @@ func validateNode(b []byte, master StreamID) (live, dead int, last StreamID, err
 		}
 		r.skip(n)
 		id := StreamID{master.Ms + uint64(ms), master.Seq + uint64(seq)}
-		if r.int() != int64(elements) || flags&^(streamDeleted|streamSameFields) != 0 || id.Less(master) || i > 0 && !last.Less(id) {
+		if r.int() != int64(elements) || flags&^(streamDeleted|streamSameFields) != 0 {
 			r.bad = true
 		}
-		deleted += int(flags & streamDeleted)
+		if flags&streamDeleted != 0 {
+			deleted++
+			continue
+		}
+		if id.Less(master) || i > deleted && !last.Less(id) {
+			r.bad = true
+		}
 		last = id
 	}
 	if r.bad || r.p != len(b) || deleted != dead {

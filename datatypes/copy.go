@@ -230,6 +230,10 @@ func (c *Copier) zset(x, y *ZSet, budget int) (done bool) {
 
 // list is Step for lists.
 func (c *Copier) list(x, y *List, budget int) (done bool) {
+	if !c.begun { // what has been a tree stays one, however small it has become
+		c.begun = true
+		y.grow()
+	}
 	t, n := x.tree(), x.Len()
 	var p listPath
 	if c.count < n {

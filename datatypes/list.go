@@ -68,12 +68,20 @@ func (m listLimit) allows(bytes, count int) bool {
 	return bytes+redisFrame <= m.bytes && count <= m.count
 }
 
-// half tells whether a listpack is small enough for a list that shrinks to become one again.
+// half tells whether a listpack is small enough for a list that shrinks to become one again, and whole for one that a file
+// brings. Where the limit is a count neither asks for the bytes.
 func (m listLimit) half(bytes, count int) bool {
 	if m.count == noLimit {
 		return bytes+redisFrame <= m.bytes/2
 	}
 	return count <= m.count/2
+}
+
+func (m listLimit) whole(bytes, count int) bool {
+	if m.count == noLimit {
+		return bytes+redisFrame <= m.bytes
+	}
+	return count <= m.count
 }
 
 func (l *List) limit() listLimit { return limitOf(l.env.Limits.ListMaxListpackSize) }
@@ -143,7 +151,13 @@ func (l *List) expectAll(items [][]byte) {
 }
 
 // shrunk turns a tree that has become small into a listpack, after something was removed.
-func (l *List) shrunk() {
+func (l *List) shrunk() { l.pack(listLimit.half) }
+
+// Loaded does the same for a list that a file has brought, when it is complete.
+func (l *List) Loaded() { l.pack(listLimit.whole) }
+
+// pack turns a tree of one block, or none, into a listpack if that is small enough.
+func (l *List) pack(small func(m listLimit, bytes, count int) bool) {
 	if !l.isTree() {
 		return
 	}
@@ -161,7 +175,7 @@ func (l *List) shrunk() {
 	var p listPath
 	t.first(&p)
 	d := t.block(&p)
-	if !l.limit().half(int(d.len), int(d.count)) {
+	if !small(l.limit(), int(d.len), int(d.count)) {
 		return
 	}
 	b := d.bytes(t.a) // the arena keeps it in place while the holder changes

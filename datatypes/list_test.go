@@ -424,6 +424,40 @@ func TestListEncodingBorders(t *testing.T) {
 	step("quicklist", func() { u.l.PushTail(bytes.Repeat([]byte("x"), 5536)) })
 }
 
+// TestListOneBlock: a copy has the form of what it is a copy of, and a list from a file is a listpack if all of it is one block
+// within the limit; where that is a count, whatever its size.
+func TestListOneBlock(t *testing.T) {
+	for _, c := range []struct {
+		limit, left int
+		item        string
+		loaded      string
+	}{{-1, 5, strings.Repeat("x", 600), "listpack"}, {8, 5, "x", "listpack"}, {8, 5, strings.Repeat("x", 1200), "listpack"}, {8, 9, "x", "quicklist"}} {
+		u := newListUnderTest(t, c.limit)
+		for range 20 {
+			u.l.PushTail([]byte(c.item))
+		}
+		u.l.Trim(0, c.left-1)
+		for range u.l.Len() {
+			u.model = append(u.model, []byte(c.item))
+		}
+		if u.l.Encoding() != "quicklist" {
+			t.Fatalf("%d: %s", c.limit, u.l.Encoding())
+		}
+		y := newListUnderTest(t, c.limit)
+		y.model = u.model
+		copySteps(t, TypeList, u.env, u.h, y.env, y.h)
+		if got := y.l.Encoding(); got != "quicklist" {
+			t.Errorf("%d: the copy is a %s", c.limit, got)
+		}
+		z := newListUnderTest(t, c.limit)
+		z.model = u.model
+		u.l.Blocks(func(b []byte) bool { z.l.AppendListpack(b); return true })
+		if z.l.Loaded(); z.l.Encoding() != c.loaded {
+			t.Errorf("%d: %s from a file", c.limit, z.l.Encoding())
+		}
+	}
+}
+
 // A list is loaded and copied by its blocks.
 func TestListBlocks(t *testing.T) {
 	for _, n := range []int{0, 1, 100, 2000, 50000} {

@@ -121,6 +121,7 @@ func (r *Reader) readList(typ byte, env *datatypes.Env, h datatypes.Holder) {
 	l.Bind(env, h)
 	if typ == typeListZiplist {
 		r.ziplistItems(r.String(), env)
+		l.Loaded()
 		return
 	}
 	for n := r.Count(1); n > 0 && r.err == nil; n-- {
@@ -153,6 +154,7 @@ func (r *Reader) readList(typ byte, env *datatypes.Env, h datatypes.Holder) {
 			}
 		}
 	}
+	l.Loaded()
 }
 
 // ziplistItems appends the items of a ziplist to the list.

@@ -54,6 +54,15 @@ func TestDueTellsWhenToSweep(t *testing.T) {
 	if set, next := w.ks.Due(w.v.Now + 1e9); set != 0 || next != never {
 		t.Fatalf("after the last key %b is due, the next at %d", set, next)
 	}
+	for _, at := range []int64{never - 10, never} { // nobody will see that
+		w.hold(0, func(v *View) { v.SetString([]byte("late"), []byte("x"), at) }, "late")
+		if set, next := w.ks.Due(w.v.Now); set != 0 || next != never {
+			t.Fatalf("%b is due because of what expires at %d, the next at %d", set, at, next)
+		}
+		if err := w.ks.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestASampleOfTimesMeetsTheOnlyOne(t *testing.T) {

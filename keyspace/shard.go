@@ -133,7 +133,7 @@ func (s *Shard) setDue(at_ms int64) {
 
 // dueAt notes that something of the shard expires at at_ms, 0 for never.
 func (s *Shard) dueAt(at_ms int64) {
-	if at_ms != 0 && at_ms < s.lastDue {
+	if at_ms = min(at_ms, never-1); at_ms != 0 && at_ms < s.lastDue {
 		s.setDue(at_ms)
 		s.ks.alarm(at_ms)
 	}

@@ -54,7 +54,7 @@ func (ks *Keyspace) Due(now_ms int64) (s Set, next_ms int64) {
 	next_ms = never
 	for i, sh := range ks.shards {
 		at := sh.due.Load()
-		if at == never {
+		if at >= never-sweepLate_ms {
 			continue
 		}
 		if at += sweepLate_ms + 1; at <= now_ms {
@@ -75,7 +75,7 @@ func (ks *Keyspace) Wake() <-chan struct{} { return ks.wake }
 
 // alarm wakes the sweeper if it would come too late for what expires at at_ms.
 func (ks *Keyspace) alarm(at_ms int64) {
-	if at_ms+sweepLate_ms < ks.wakeAt.Load() {
+	if at_ms < ks.wakeAt.Load()-sweepLate_ms {
 		select {
 		case ks.wake <- struct{}{}:
 		default:

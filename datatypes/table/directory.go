@@ -24,8 +24,12 @@ const (
 	pageInside = 8 // where its own page of one entry stands
 )
 
-// noExpiry is the minimum expiry of a segment or table without volatile entries.
-const noExpiry = math.MaxInt64
+const (
+	// noExpiry is the minimum expiry of a segment or table without volatile entries.
+	noExpiry = math.MaxInt64
+	// latest is what bounds of expiries know of: an entry whose expiry is noExpiry has one all the same.
+	latest = noExpiry - 1
+)
 
 // header is a table's root allocation.
 type header struct {

@@ -159,7 +159,7 @@ func (t *Table) visitBucket(slot Slot, nowMs int64, deadline func(e arena.Ref) i
 	for m := b.ttls(); m != 0; m &= m - 1 {
 		slot.i = uint8(lowest(m))
 		e := arena.Ref(b.refs[slot.i])
-		ms := deadline(e)
+		ms := min(deadline(e), latest)
 		read++
 		if ms <= nowMs {
 			expired(slot, e)

@@ -140,3 +140,29 @@ func TestExpiryExtremes(t *testing.T) {
 	}
 	w.check()
 }
+
+// TestLatestExpiry: the largest of all times is one, too.
+func TestLatestExpiry(t *testing.T) {
+	const most = 1<<63 - 1
+	for _, later := range []bool{false, true} {
+		w := newWorld(t, 5, mix)
+		for k := range uint64(200) {
+			w.insert(k, 0)
+		}
+		w.insert(1000, map[bool]int64{false: most, true: 5}[later])
+		if s, ok := w.find(1000); ok && later {
+			w.expire(s, most)
+		}
+		for range 3 {
+			w.check()
+			var h Hand
+			if _, e, ok := w.t.Next(&h, true); !ok || e != w.model[1000] {
+				t.Fatal("the hand does not come to the only entry that expires")
+			}
+			if s, _, ok := w.t.Soonest(w.deadline); !ok || w.t.Entry(s) != w.model[1000] {
+				t.Fatal("the only entry that expires is not the first")
+			}
+			w.t.ExpireDue(most-10, most-10, 1000, w.deadline, func(Slot, arena.Ref) { t.Fatal("it has expired") })
+		}
+	}
+}

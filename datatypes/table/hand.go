@@ -143,19 +143,19 @@ func (t *Table) Soonest(deadline func(e arena.Ref) int64) (best Slot, ms int64, 
 	hd := t.header()
 	for range soonestTries {
 		page, start := t.leastPage()
-		if page.minExpire == noExpiry || page.minExpire >= ms-timeUnit {
+		if page.minExpire == noExpiry || ok && page.minExpire >= ms-timeUnit {
 			break
 		}
 		pos := t.leastSegment(page, start)
 		s := t.segment(pos)
 		slot, at := t.soonestOf(&s, deadline)
 		if at < ms {
-			best, ms = slot, at
+			best, ms, ok = slot, at, true
 		}
 		t.refreshPage(page)
 		hd.minExpire = t.leastOfPages()
 	}
-	return best, ms, ms != noExpiry
+	return best, ms, ok
 }
 
 // leastPage is the page with the least minimum, and a hash of it.
@@ -203,7 +203,7 @@ func (t *Table) soonestOf(s *segment, deadline func(e arena.Ref) int64) (best Sl
 		least = noExpiry
 		for m := b.ttls() & b.used(); m != 0; m &= m - 1 {
 			slot.i = uint8(lowest(m))
-			at := deadline(arena.Ref(b.refs[slot.i]))
+			at := min(deadline(arena.Ref(b.refs[slot.i])), latest)
 			if at == 0 {
 				continue
 			}

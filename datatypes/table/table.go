@@ -219,6 +219,7 @@ func (t *Table) search(b *bucket, eligible uint32, tag uint8, key []byte) int {
 // It takes constant time, and now and then that of rebuilding a segment of up to 768 entries.
 func (t *Table) Insert(h uint64, e arena.Ref, expireMs int64) Slot {
 	invariant.Check(e != 0, "table: nil entry")
+	expireMs = min(expireMs, latest)
 	for round := 0; ; round++ {
 		s := t.segment(h)
 		due := uint16(noTime)
@@ -261,6 +262,7 @@ func (t *Table) Volatile(s Slot) bool { return t.bucket(s).ttl(int(s.i)) }
 
 // SetExpire notes the expiry of the entry in a slot, in ms; 0 for none.
 func (t *Table) SetExpire(s Slot, expireMs int64) {
+	expireMs = min(expireMs, latest)
 	b := t.bucket(s)
 	if ttl := expireMs != 0; ttl != b.ttl(int(s.i)) {
 		b.setTTL(int(s.i), ttl)

@@ -441,7 +441,7 @@ func ttlIn(unit int64, absolute bool) func(*Ctx) {
 		case in.Expire_ms == 0:
 			c.Reply.Int(-1)
 		case absolute:
-			c.Reply.Int((in.Expire_ms + unit/2) / unit)
+			c.Reply.Int(int64((uint64(in.Expire_ms) + uint64(unit)/2) / uint64(unit))) // the sum may be above the largest int64
 		default:
 			c.Reply.Int((max(0, in.Expire_ms-c.Now) + unit/2) / unit)
 		}

@@ -395,6 +395,6 @@ func (d *Debugger) redis(_ *lua.LState, words []string) {
 		argv[i] = []byte(w)
 	}
 	d.stepping = true
-	d.e.invoke(argv)
+	d.e.invoke(argv, true)
 	d.stepping = false
 }

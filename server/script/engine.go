@@ -50,6 +50,7 @@ type Engine struct {
 	raise   *lua.LFunction // error
 	missing *lua.LTable    // metatable of what has to be there
 	locked  map[*lua.LTable]*lua.LTable
+	unheard map[lua.LValue]*lua.LFunction // what does the same as redis.call, or pcall, and returns nothing
 
 	host        Host
 	running     *lua.FunctionProto // the text that runs, as it was compiled

@@ -10,9 +10,11 @@ import (
 // Scripts can change neither globals nor libraries, so what a name means is known before a script runs: an engine links what
 // was compiled, and what would be looked up through two locked tables stands among the constants.
 //
-//	GETGLOBAL  A redis       LOADK A <redis>       redis.call
-//	GETTABLEKS A A 'call'    LOADK A <call>
-//	GETGLOBAL  A KEYS        LOADK A <KEYS>        another constant at each call
+//	GETGLOBAL  A redis       LOADK A <redis>       redis.call('set', KEYS[1], 1)
+//	GETTABLEKS A A 'call'    LOADK A <call>        which returns nothing: nobody listens
+//	GETGLOBAL  B KEYS        LOADK B <KEYS>        another constant at each call
+//	…
+//	CALL       A …           CALL  A …
 //
 // There are as many instructions as before, and none of a pair changes its meaning if others jump in between. Names that
 // mean nothing stay as they are, for the script to find out when it comes there; so does all of a text that speaks of what
@@ -114,6 +116,9 @@ func (e *Engine) link(p *lua.FunctionProto, t *text) *lua.FunctionProto {
 			load(at, v)
 			if library, ok := v.(*lua.LTable); ok && !entered[at+1] {
 				if v := e.fieldOf(library, p, inst, p.Code[at+1]); v != lua.LNil {
+					if fn := e.unheard[v]; fn != nil && isUnheard(p, at+1) {
+						v = fn
+					}
 					load(at+1, v)
 				}
 			}
@@ -140,6 +145,26 @@ func (e *Engine) fieldOf(library *lua.LTable, p *lua.FunctionProto, loads, reads
 		return lua.LNil
 	}
 	return e.real(library).RawGetString(string(name))
+}
+
+// isUnheard tells whether what the instruction at a place loads is a function that is called next, for no result. Arguments
+// come into registers behind it, so the first that uses its own is the call, if it is for a call.
+func isUnheard(p *lua.FunctionProto, at int) bool {
+	register := operandA(p.Code[at])
+	for _, inst := range p.Code[at+1:] {
+		switch int(inst >> 26) {
+		case lua.OP_EQ, lua.OP_LT, lua.OP_LE, lua.OP_JMP: // have no register there
+			continue
+		case lua.OP_CALL:
+			if operandA(inst) == register {
+				return operandC(inst) == 1
+			}
+		}
+		if operandA(inst) == register {
+			return false
+		}
+	}
+	return false
 }
 
 // What follows is how the interpreter codes its instructions: six bits say what is done, eight are A, nine C and nine B, or

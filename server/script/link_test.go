@@ -20,6 +20,16 @@ type wordyHost struct {
 
 func (h *wordyHost) Call(argv [][]byte, w *resp.Writer) resp.Error {
 	fmt.Fprintf(&h.heard, "%q", argv)
+	switch string(argv[0]) {
+	case "refuse":
+		return "ERR refused"
+	case "fail":
+		w.Error("WRONG that failed")
+		return ""
+	case "status":
+		w.OK()
+		return ""
+	}
 	return h.strictHost.Call(argv, w)
 }
 
@@ -46,6 +56,15 @@ func TestLinkedScriptsDoTheSame(t *testing.T) {
 		"local r = 1 for i = 1, 3 do r = math.max(r, i) end return {r, math.pi, redis.REPL_ALL, #KEYS, KEYS[2], ARGV[2]}",
 		"local f = function() return KEYS[1], function() return ARGV[1] end end local a, b = f() return {a, b()}",
 		"KEYS[1] = 'k2' ARGV[3] = 'more' return {KEYS[1], ARGV[3], #ARGV}",
+		"redis.call('set', KEYS[1], ARGV[1] and ARGV[2] or 'z') redis.pcall('get', KEYS[2]) return redis.call('get', KEYS[1])",
+		"redis.call('set', KEYS[1], redis.call('get', (redis.call('get', 'x')))) redis.call('set', 'a', (function() redis.call('get', 'b') return 1 end)())",
+		"do local call = redis.call end local f = function(...) return ... end f() return f(1)",
+		"do local call = redis.call call('get', KEYS[1]) end local x = tostring(1) tostring(2) return x",
+		"redis.call('refuse') return 1", "redis.pcall('refuse') return 1", "redis.call() return 1", "redis.pcall({}) return 1", "redis.call('fail') return 1",
+		"return {pcall(function() redis.call('fail') end)}", "return pcall(redis.call, 'fail')", "redis.call('fail', redis.call('get', KEYS[1]))",
+		"local a = {redis.call('get', KEYS[1]), redis.call('status')} redis.call('get', unpack(a, 1, 1)) return a",
+		"local a, b = redis.call('get', KEYS[1]) for i = 1, 2 do redis.call('set', KEYS[1], i) end return {a, type(b)}",
+		"if redis.call('get', KEYS[1]) then redis.call('get', 'y') else redis.call('get', 'n') end return redis.call('status')['ok']",
 		"local KEYS = {'mine'} return KEYS[1]", "KEYS = {} return KEYS[1]", "redis = nil return redis", "return redis.none",
 		"redis.none()", "redis()", "math.pi()", "none()", "KEYS()", "return none", "return redis['call']('get', KEYS[1])",
 		"local t = {" + strings.Repeat("redis.call('get', KEYS[1]), ", 120) + "} return #t",

@@ -110,7 +110,9 @@ func (a *author) statements(n int) string {
 }
 
 func (a *author) statement() string {
-	switch a.pick(16) {
+	switch a.pick(18) {
+	case 16, 17:
+		return a.command()
 	case 1, 2:
 		return "local " + a.name() + " = " + a.value()
 	case 3:

@@ -15,8 +15,12 @@ import (
 // redisTable makes the table redis.
 func (e *Engine) redisTable() *lua.LTable {
 	t := e.L.NewTable()
+	call, pcall := e.L.NewFunction(e.call), e.L.NewFunction(e.pcallCommand)
+	t.RawSetString("call", call)
+	t.RawSetString("pcall", pcall)
+	e.unheard = map[lua.LValue]*lua.LFunction{call: e.L.NewFunction(e.callUnheard), pcall: e.L.NewFunction(e.pcallUnheard)}
 	for name, fn := range map[string]lua.LGFunction{
-		"call": e.call, "pcall": e.pcallCommand, "log": e.log, "sha1hex": e.sha1hex,
+		"log": e.log, "sha1hex": e.sha1hex,
 		"error_reply": e.errorReply, "status_reply": e.statusReply, "setresp": e.setresp, "set_repl": e.setRepl,
 		"replicate_commands": func(L *lua.LState) int { L.Push(lua.LTrue); return 1 },
 		"breakpoint":         e.breakpoint, "debug": e.showValues, "acl_check_cmd": e.aclCheckCmd,
@@ -53,7 +57,7 @@ func (e *Engine) needHost(L *lua.LState) {
 }
 
 func (e *Engine) call(L *lua.LState) int {
-	v := e.command(L)
+	v := e.command(L, true)
 	if t, ok := v.(*lua.LTable); ok && e.failed {
 		L.Error(t, 1)
 	}
@@ -62,12 +66,26 @@ func (e *Engine) call(L *lua.LState) int {
 }
 
 func (e *Engine) pcallCommand(L *lua.LState) int {
-	L.Push(e.command(L))
+	L.Push(e.command(L, true))
 	return 1
 }
 
-// command runs a command and returns its reply as a Lua value. e.failed tells whether it is an error.
-func (e *Engine) command(L *lua.LState) lua.LValue {
+// callUnheard and pcallUnheard are redis.call and redis.pcall for who does not listen to what they return.
+func (e *Engine) callUnheard(L *lua.LState) int {
+	if t, ok := e.command(L, false).(*lua.LTable); ok && e.failed {
+		L.Error(t, 1)
+	}
+	return 0
+}
+
+func (e *Engine) pcallUnheard(L *lua.LState) int {
+	e.command(L, false)
+	return 0
+}
+
+// command runs a command and returns its reply as a Lua value. e.failed tells whether it is an error. What is not heard is not
+// made a value of, but for an error.
+func (e *Engine) command(L *lua.LState, heard bool) lua.LValue {
 	e.needHost(L)
 	e.failed = true
 	argv, msg := e.arguments(L)
@@ -75,11 +93,11 @@ func (e *Engine) command(L *lua.LState) lua.LValue {
 		e.showError(strings.TrimPrefix(msg, "ERR "))
 		return errorTable(msg)
 	}
-	return e.invoke(argv)
+	return e.invoke(argv, heard)
 }
 
 // invoke is command for arguments that are there already.
-func (e *Engine) invoke(argv [][]byte) lua.LValue {
+func (e *Engine) invoke(argv [][]byte, heard bool) lua.LValue {
 	e.failed = true
 	if e.shows() {
 		e.debug.showCommand(argv)
@@ -106,8 +124,11 @@ func (e *Engine) invoke(argv [][]byte) lua.LValue {
 	}
 	b := w.Bytes()
 	e.failed = b[0] == '-'
-	p := parser{b: b}
-	v := p.value(e)
+	v := lua.LValue(lua.LNil)
+	if heard || e.failed {
+		p := parser{b: b}
+		v = p.value(e)
+	}
 	if e.shows() {
 		if e.failed {
 			e.showError(strings.TrimRight(string(b), "\r\n"))

@@ -92,21 +92,23 @@ func (p *parser) value(e *Engine) lua.LValue {
 		n := int(p.number())
 		s := p.b[p.at : p.at+n]
 		p.at += n + 2
-		v := &lua.LTable{Metatable: lua.LNil}
+		v := tableOf(2)
 		v.RawSetString("format", lua.LString(s[:3]))
 		v.RawSetString("string", lua.LString(s[4:]))
 		return single("verbatim_string", v)
 	case '%':
-		t := &lua.LTable{Metatable: lua.LNil}
-		for range int(p.number()) {
+		n := int(p.number())
+		t := tableOf(n)
+		for range n {
 			k := p.value(e)
 			v := p.value(e)
 			setField(t, k, v)
 		}
 		return single("map", t)
 	case '~':
-		t := &lua.LTable{Metatable: lua.LNil}
-		for range int(p.number()) {
+		n := int(p.number())
+		t := tableOf(n)
+		for range n {
 			setField(t, p.value(e), lua.LTrue)
 		}
 		return single("set", t)
@@ -127,9 +129,15 @@ func setField(t *lua.LTable, k, v lua.LValue) {
 }
 
 func single(name string, v lua.LValue) *lua.LTable {
-	t := &lua.LTable{Metatable: lua.LNil}
+	t := tableOf(1)
 	t.RawSetString(name, v)
 	return t
+}
+
+// tableOf is an empty table with room for so many fields. The library's own room is for 32, a kilobyte.
+func tableOf(fields int) *lua.LTable {
+	var any *lua.LState // a table is of no state
+	return any.CreateTable(0, fields)
 }
 
 // errorTable is the Lua form of an error: its code, a space, its text. The minus sign may stand before it; without a

@@ -50,59 +50,42 @@ func (p *proof) bind(chunk []ast.Stmt) {
 			p.bound[n]++
 		}
 	}
-	var block func(list []ast.Stmt)
-	function := func(f *ast.FunctionExpr) {
-		if f.ParList != nil {
-			add(f.ParList.Names...)
-		}
-	}
-	block = func(list []ast.Stmt) {
-		for _, s := range list {
-			switch s := s.(type) {
-			case *ast.AssignStmt:
-				for _, l := range s.Lhs {
-					switch l := l.(type) {
-					case *ast.IdentExpr:
-						add(l.Value)
-					case *ast.AttrGetExpr:
-						if o, ok := l.Object.(*ast.IdentExpr); ok {
-							add(o.Value) // KEYS[1] = x
-						}
+	statement := func(s ast.Stmt) {
+		switch s := s.(type) {
+		case *ast.AssignStmt:
+			for _, l := range s.Lhs {
+				switch l := l.(type) {
+				case *ast.IdentExpr:
+					add(l.Value)
+				case *ast.AttrGetExpr:
+					if o, ok := l.Object.(*ast.IdentExpr); ok {
+						add(o.Value) // KEYS[1] = x
 					}
 				}
-			case *ast.LocalAssignStmt:
-				add(s.Names...)
-			case *ast.DoBlockStmt:
-				block(s.Stmts)
-			case *ast.WhileStmt:
-				block(s.Stmts)
-			case *ast.RepeatStmt:
-				block(s.Stmts)
-			case *ast.IfStmt:
-				block(s.Then)
-				block(s.Else)
-			case *ast.NumberForStmt:
-				add(s.Name)
-				block(s.Stmts)
-			case *ast.GenericForStmt:
-				add(s.Names...)
-				block(s.Stmts)
-			case *ast.FuncDefStmt:
-				if n, ok := s.Name.Func.(*ast.IdentExpr); ok {
-					add(n.Value)
-				} else if a, ok := s.Name.Func.(*ast.AttrGetExpr); ok {
-					if o, ok := a.Object.(*ast.IdentExpr); ok {
-						add(o.Value)
-					}
+			}
+		case *ast.LocalAssignStmt:
+			add(s.Names...)
+		case *ast.NumberForStmt:
+			add(s.Name)
+		case *ast.GenericForStmt:
+			add(s.Names...)
+		case *ast.FuncDefStmt:
+			if n, ok := s.Name.Func.(*ast.IdentExpr); ok {
+				add(n.Value)
+			} else if a, ok := s.Name.Func.(*ast.AttrGetExpr); ok {
+				if o, ok := a.Object.(*ast.IdentExpr); ok {
+					add(o.Value)
 				}
 			}
 		}
 	}
-	block(chunk)
+	visitStmts(chunk, statement)
 	visit(chunk, func(e ast.Expr) {
 		if f, ok := e.(*ast.FunctionExpr); ok {
-			function(f)
-			block(f.Stmts)
+			if f.ParList != nil {
+				add(f.ParList.Names...)
+			}
+			visitStmts(f.Stmts, statement)
 		}
 	})
 }
@@ -132,18 +115,9 @@ func (p *proof) locals(chunk []ast.Stmt) {
 						p.keys[s.Names[1]] = true
 					}
 				}
-				block(s.Stmts)
-			case *ast.DoBlockStmt:
-				block(s.Stmts)
-			case *ast.WhileStmt:
-				block(s.Stmts)
-			case *ast.RepeatStmt:
-				block(s.Stmts)
-			case *ast.IfStmt:
-				block(s.Then)
-				block(s.Else)
-			case *ast.NumberForStmt:
-				block(s.Stmts)
+			}
+			for _, b := range blocksOf(s) {
+				block(b)
 			}
 		}
 	}

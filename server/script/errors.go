@@ -119,8 +119,8 @@ func kindOf(p *lua.FunctionProto, c lua.DbgCall) string {
 	}
 	for pc := c.Pc - 1; pc >= 0; pc-- {
 		inst := p.Code[pc]
-		b, key := int(inst&0x1ff), int(inst>>9)&0xff
-		switch int(inst >> 26) {
+		b, key := operandB(inst), operandC(inst)&^firstConstant
+		switch opcode(inst) {
 		case lua.OP_GETTABLE, lua.OP_GETTABLEKS:
 			if named(key) {
 				return "field"
@@ -130,7 +130,7 @@ func kindOf(p *lua.FunctionProto, c lua.DbgCall) string {
 				return "method"
 			}
 		case lua.OP_GETGLOBAL:
-			if named(int(inst & 0x3ffff)) {
+			if named(operandBx(inst)) {
 				return "global"
 			}
 		case lua.OP_GETUPVAL:

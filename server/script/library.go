@@ -231,7 +231,7 @@ func (e *Engine) keepsState(fn *lua.LFunction, seen map[*lua.LFunction]bool) boo
 
 func assignsUpvalue(p *lua.FunctionProto) bool {
 	for _, code := range p.Code {
-		if int(code>>26) == lua.OP_SETUPVAL {
+		if opcode(code) == lua.OP_SETUPVAL {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func fill(constants []*lua.LValue, v lua.LValue) {
 // canLink tells whether a text can be linked.
 func canLink(p *lua.FunctionProto) bool {
 	for _, inst := range instructions(p) {
-		if isOp(inst, lua.OP_GETGLOBAL) && slices.Contains(unlinkable, globalOf(p, inst)) {
+		if opcode(inst) == lua.OP_GETGLOBAL && slices.Contains(unlinkable, globalOf(p, inst)) {
 			return false
 		}
 	}
@@ -100,7 +100,7 @@ func (e *Engine) link(p *lua.FunctionProto, t *text) *lua.FunctionProto {
 	var keys, argv []int
 	entered := entries(p)
 	for at, inst := range instructions(p) {
-		if !isOp(inst, lua.OP_GETGLOBAL) || len(q.Constants)+2 > mostConstants {
+		if opcode(inst) != lua.OP_GETGLOBAL || len(q.Constants)+2 > mostConstants {
 			continue
 		}
 		switch name := globalOf(p, inst); {
@@ -137,7 +137,7 @@ func (e *Engine) link(p *lua.FunctionProto, t *text) *lua.FunctionProto {
 
 // fieldOf is what an instruction reads of a library that the one before has loaded, nil if that is not what it does.
 func (e *Engine) fieldOf(library *lua.LTable, p *lua.FunctionProto, loads, reads uint32) lua.LValue {
-	if !isOp(reads, lua.OP_GETTABLEKS) || operandB(reads) != operandA(loads) || operandC(reads) < firstConstant {
+	if opcode(reads) != lua.OP_GETTABLEKS || operandB(reads) != operandA(loads) || operandC(reads) < firstConstant {
 		return lua.LNil
 	}
 	name, ok := p.Constants[operandC(reads)-firstConstant].(lua.LString)
@@ -152,7 +152,7 @@ func (e *Engine) fieldOf(library *lua.LTable, p *lua.FunctionProto, loads, reads
 func isUnheard(p *lua.FunctionProto, at int) bool {
 	register := operandA(p.Code[at])
 	for _, inst := range p.Code[at+1:] {
-		switch int(inst >> 26) {
+		switch opcode(inst) {
 		case lua.OP_EQ, lua.OP_LT, lua.OP_LE, lua.OP_JMP: // have no register there
 			continue
 		case lua.OP_CALL:
@@ -175,11 +175,11 @@ const (
 	jumpFromHere  = mostConstants/2 - 1 // the Bx of a jump that leads to the next instruction
 )
 
-func isOp(inst uint32, op int) bool { return int(inst>>26) == op }
-func operandA(inst uint32) int      { return int(inst>>18) & 0xff }
-func operandB(inst uint32) int      { return int(inst) & 0x1ff }
-func operandC(inst uint32) int      { return int(inst>>9) & 0x1ff }
-func operandBx(inst uint32) int     { return int(inst) & (mostConstants - 1) }
+func opcode(inst uint32) int    { return int(inst >> 26) }
+func operandA(inst uint32) int  { return int(inst>>18) & 0xff }
+func operandB(inst uint32) int  { return int(inst) & 0x1ff }
+func operandC(inst uint32) int  { return int(inst>>9) & 0x1ff }
+func operandBx(inst uint32) int { return int(inst) & (mostConstants - 1) }
 
 func loadConstant(inst uint32, place int) uint32 {
 	return uint32(lua.OP_LOADK)<<26 | uint32(operandA(inst))<<18 | uint32(place)
@@ -199,7 +199,7 @@ func instructions(p *lua.FunctionProto) iter.Seq2[int, uint32] {
 			if !yield(at, inst) {
 				return
 			}
-			if isOp(inst, lua.OP_SETLIST) && operandC(inst) == 0 {
+			if opcode(inst) == lua.OP_SETLIST && operandC(inst) == 0 {
 				at++
 			}
 		}
@@ -210,7 +210,7 @@ func instructions(p *lua.FunctionProto) iter.Seq2[int, uint32] {
 func entries(p *lua.FunctionProto) map[int]bool {
 	to := map[int]bool{}
 	for at, inst := range instructions(p) {
-		switch int(inst >> 26) {
+		switch opcode(inst) {
 		case lua.OP_JMP, lua.OP_FORLOOP, lua.OP_FORPREP:
 			to[at+1+operandBx(inst)-jumpFromHere] = true
 		case lua.OP_EQ, lua.OP_LT, lua.OP_LE, lua.OP_TEST, lua.OP_TESTSET, lua.OP_TFORLOOP, lua.OP_LOADBOOL:

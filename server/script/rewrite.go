@@ -211,23 +211,30 @@ func notItself(s ast.Stmt) {
 // visitStmts calls fn for statements, after those within, but not for those of functions within.
 func visitStmts(list []ast.Stmt, fn func(ast.Stmt)) {
 	for _, s := range list {
-		switch s := s.(type) {
-		case *ast.DoBlockStmt:
-			visitStmts(s.Stmts, fn)
-		case *ast.WhileStmt:
-			visitStmts(s.Stmts, fn)
-		case *ast.RepeatStmt:
-			visitStmts(s.Stmts, fn)
-		case *ast.IfStmt:
-			visitStmts(s.Then, fn)
-			visitStmts(s.Else, fn)
-		case *ast.NumberForStmt:
-			visitStmts(s.Stmts, fn)
-		case *ast.GenericForStmt:
-			visitStmts(s.Stmts, fn)
+		for _, b := range blocksOf(s) {
+			visitStmts(b, fn)
 		}
 		fn(s)
 	}
+}
+
+// blocksOf are the lists of statements that a statement is made of.
+func blocksOf(s ast.Stmt) [][]ast.Stmt {
+	switch s := s.(type) {
+	case *ast.DoBlockStmt:
+		return [][]ast.Stmt{s.Stmts}
+	case *ast.WhileStmt:
+		return [][]ast.Stmt{s.Stmts}
+	case *ast.RepeatStmt:
+		return [][]ast.Stmt{s.Stmts}
+	case *ast.IfStmt:
+		return [][]ast.Stmt{s.Then, s.Else}
+	case *ast.NumberForStmt:
+		return [][]ast.Stmt{s.Stmts}
+	case *ast.GenericForStmt:
+		return [][]ast.Stmt{s.Stmts}
+	}
+	return nil
 }
 
 func toText(e ast.Expr) ast.Expr {
@@ -291,30 +298,25 @@ func (v *visitor) stmts(list []ast.Stmt) {
 			v.all(s.Exprs)
 		case *ast.FuncCallStmt:
 			v.expr(s.Expr)
-		case *ast.DoBlockStmt:
-			v.stmts(s.Stmts)
 		case *ast.WhileStmt:
 			v.expr(s.Condition)
-			v.stmts(s.Stmts)
 		case *ast.RepeatStmt:
 			v.expr(s.Condition)
-			v.stmts(s.Stmts)
 		case *ast.IfStmt:
 			v.expr(s.Condition)
-			v.stmts(s.Then)
-			v.stmts(s.Else)
 		case *ast.NumberForStmt:
 			v.all([]ast.Expr{s.Init, s.Limit, s.Step})
-			v.stmts(s.Stmts)
 		case *ast.GenericForStmt:
 			v.all(s.Exprs)
-			v.stmts(s.Stmts)
 		case *ast.FuncDefStmt:
 			v.expr(s.Name.Func)
 			v.expr(s.Name.Receiver)
 			v.expr(s.Func)
 		case *ast.ReturnStmt:
 			v.all(s.Exprs)
+		}
+		for _, b := range blocksOf(s) {
+			v.stmts(b)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 //
 //	script.go    Script: a text that was compiled once; its first line, its name
 //	rewrite.go   what is changed in a script's syntax tree before it is compiled
+//	link.go      what globals mean, put into what was compiled
 //	declared.go  whether a script can only touch the keys that its caller declares
 //	engine.go    Engine: a Lua state with Redis's environment; running
 //	sandbox.go   tables that cannot be changed, and the basic functions that have to know of them

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"larder/persistence"
+	"larder/server/config"
 )
 
 // Files have a temporary name until they are whole. Those in the background have a number, too: one that was given up is
@@ -70,9 +71,21 @@ func (srv *Server) eachTemp(fn func(path, pid string)) {
 // removeLeftovers removes the temporary files that processes which were killed have left, when the data is loaded: nothing of
 // them is of use to anybody, and each may be as large as the data. What might be somebody else's stays.
 func (srv *Server) removeLeftovers() {
+	removed := func(path string) {
+		srv.log.Info("Removed a temporary file that was left behind", zap.String("file", path))
+	}
 	remove := func(path string) {
 		if persistence.RemoveLeftover(srv.disk, path) {
-			srv.log.Info("Removed a temporary file that was left behind", zap.String("file", path))
+			removed(path)
+		}
+	}
+	replaced := []string{srv.conf.File()} // by CONFIG REWRITE and ACL SAVE
+	if name := srv.conf.ACLFile.Get(); name != "" {
+		replaced = append(replaced, srv.conf.Path(name))
+	}
+	for _, path := range replaced {
+		for _, name := range config.RemoveTemps(path, lives) {
+			removed(name)
 		}
 	}
 	srv.eachTemp(func(path, pid string) {

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"larder/persistence"
+	"larder/server/config"
 )
 
 // deadPID is the number of a process that is no more.
@@ -80,6 +82,39 @@ func TestLeftovers(t *testing.T) {
 		if strings.HasPrefix(name, "temp-") && !strings.Contains(strings.Join(kept, " ")+" temp-bg-77.rdb", name) || name == fmt.Sprintf("temp-%d.rdb", os.Getpid()) {
 			t.Errorf("%s is still there", name)
 		}
+	}
+}
+
+// TestReplacementLeftovers: a process that was killed in CONFIG REWRITE or ACL SAVE leaves a file with a temporary name, which is
+// gone after the next start. What anybody else has put next to those files stays.
+func TestReplacementLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	conf, users := filepath.Join(dir, "larder.conf"), filepath.Join(dir, "users.acl")
+	put := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{conf, users} { // what a crash leaves is what is there in the moment of the rename
+		if err := config.ReplaceFile(path, "", 0o600); err != nil {
+			t.Fatal(err)
+		}
+		base := filepath.Base(path)
+		put(fmt.Sprintf("%s.temp-%d-77", base, deadPID(t)))
+		put(fmt.Sprintf("%s.temp-%d-78", base, os.Getpid())) // of a process that had the same number
+		put(fmt.Sprintf("%s.temp-%d-79", base, os.Getppid()))
+		put(base + ".1")
+		put(base + ".temp-old-1")
+		put(base + ".temp-1-old")
+	}
+	kept := fmt.Sprintf("%[1]s %[1]s.1 %[1]s.temp-%[3]d-79 %[1]s.temp-1-old %[1]s.temp-old-1 %[2]s %[2]s.1 %[2]s.temp-%[3]d-79 %[2]s.temp-1-old %[2]s.temp-old-1",
+		"larder.conf", "users.acl", os.Getppid())
+	ts := startServerWith(t, conf, "--aclfile", users)
+	ts.dial().want("config rewrite", "OK")
+	ts.dial().want("acl save", "OK")
+	ts.stop()
+	if got := strings.Fields(names(t, dir)); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(strings.Fields(kept)))) {
+		t.Errorf("the folder has %q, not %q", got, kept)
 	}
 }
 

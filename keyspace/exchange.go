@@ -8,23 +8,22 @@ import (
 // two exchange their data at once (Exchange), however much it is, and the other one is closed. The same way everything
 // is forgotten at once: by exchange with an empty keyspace, of which the memory goes back to the system as a whole.
 
-// Fresh makes an empty keyspace of the same form: as many shards and databases, the same hash and limits.
+// Fresh makes an empty keyspace of the same form: as many shards and databases, the same hash. See Like for its settings.
 func (ks *Keyspace) Fresh(seed uint64) (*Keyspace, error) {
 	o := ks.opt
 	o.Seed = seed
-	f, err := New(o)
-	if err != nil {
-		return nil, err
-	}
-	f.Limits, f.Clock, f.Policy, f.LazyFree = ks.Limits, ks.Clock, ks.Policy, ks.LazyFree
-	for _, s := range f.shards {
-		s.env.Limits = ks.Limits
-	}
-	return f, nil
+	return New(o)
+}
+
+// Like gives a keyspace that is not shared yet the settings that another one has now. Nobody changes those meanwhile; later each
+// of the two has its own.
+func (ks *Keyspace) Like(o *Keyspace) {
+	*ks.Limits = *o.Limits
+	ks.Clock, ks.Policy, ks.LazyFree, ks.BySize = o.Clock, o.Policy, o.LazyFree, o.BySize
 }
 
 // Exchange gives each of two keyspaces of the same form the data of the other. What the server keeps for a shard, its
-// statistics and who wants to hear of changes stay. All shards of both are held, none is in a walk, and nobody stages
+// settings, its statistics and who wants to hear of changes stay. All shards of both are held, none is in a walk, and nobody stages
 // look-ups meanwhile.
 func (ks *Keyspace) Exchange(o *Keyspace) {
 	if len(ks.shards) != len(o.shards) || ks.databases != o.databases {
@@ -42,6 +41,7 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.arena, b.arena = b.arena, a.arena
 		a.env, b.env = b.env, a.env
 		a.env.Rand, b.env.Rand = b.env.Rand, a.env.Rand
+		a.env.Limits, b.env.Limits = b.env.Limits, a.env.Limits
 		a.dbs, b.dbs = b.dbs, a.dbs
 		a.made, b.made = b.made, a.made
 		a.grave, b.grave = b.grave, a.grave

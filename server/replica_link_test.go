@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,4 +50,34 @@ func TestLinkWaitsForOwnData(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestSettingsChangeWhileLoadingAside changes by CONFIG SET what the keyspace that is loaded beside the data has, too: both go by their own
+// meanwhile, and the data by what was said last when it has changed places.
+func TestSettingsChangeWhileLoadingAside(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	c := a.dial()
+	c.want("debug populate 20", "OK")
+	for n := range 40 {
+		c.do("hset", "h"+strconv.Itoa(n%8), "f"+strconv.Itoa(n), "v")
+	}
+	b := startServer(t, "--repl-diskless-load", "swapdb", "--key-load-delay", "20000")
+	r := b.dial()
+	host, port, _ := strings.Cut(a.addr, ":")
+	r.want("replicaof "+host+" "+port, "OK")
+	eventually(t, "the loading", b.loads)
+	for n := range 50 {
+		policy := []string{"allkeys-lfu", "allkeys-lru", "volatile-ttl"}[n%3]
+		r.do("config", "set", "maxmemory-policy", policy, "lfu-decay-time", strconv.Itoa(n), "hash-max-listpack-entries", strconv.Itoa(100+n), "lazyfree-lazy-expire", []string{"yes", "no"}[n%2])
+	}
+	r.want("config set hash-max-listpack-entries 2", "OK")
+	if !b.loads() {
+		t.Log("it was loaded before anything was changed")
+	}
+	same(t, a, b)
+	r.want("replicaof no one", "OK")
+	r.want("hset new a 1 b 2", 2)
+	r.want("object encoding new", "listpack")
+	r.want("hset new c 3", 1)
+	r.want("object encoding new", "hashtable")
 }

@@ -247,6 +247,7 @@ func (l *link) loadAside(src *progressReader, size int64, out replication.Outcom
 		return err
 	}
 	defer aside.Close()
+	srv.inWorldDo(func(*executor) { aside.Like(srv.ks) })
 	over := srv.endLoading
 	if out.ID == srv.repl.history.Load().ID {
 		srv.loadingAside.Store(true)

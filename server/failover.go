@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -125,7 +126,8 @@ func failoverCmd(c *command.Ctx) {
 	}
 	f.host, f.port, f.force, f.end_ms = host, int(port), force, 0
 	if timed {
-		f.end_ms = c.Client.(*session).ex.steady() + timeout
+		now := c.Client.(*session).ex.steady()
+		f.end_ms = now + min(timeout, math.MaxInt64-now)
 	}
 	srv.log.Info("FAILOVER requested" + strings.TrimSuffix(" to "+host, " to ") + ".")
 	f.state.Store(failoverWaiting)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -357,6 +358,24 @@ func TestFailoverAsked(t *testing.T) {
 	all.Wait()
 	eventually(t, "the last one is over", func() bool { return c.info("replication", "master_failover_state") == "no-failover" })
 	c.want("set k w", "OK")
+}
+
+// TestFailoverForEver has it wait for the longest time that can be said, which is not over at once.
+func TestFailoverForEver(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync", "no")
+	r := ts.dial()
+	r.send("sync") // one that never says what it has
+	go io.Copy(io.Discard, r.nc)
+	c := ts.dial()
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c.want("set k v", "OK")
+	c.want("failover timeout "+strconv.FormatInt(math.MaxInt64, 10), "OK")
+	over := false
+	ts.inWorldDo(func(ex *executor) { _, _, over = ts.failoverDue(ex.steady()) })
+	if got := c.info("replication", "master_failover_state"); over || got != "waiting-for-sync" {
+		t.Errorf("it is %s, and over: %v", got, over)
+	}
+	c.want("failover abort", "OK")
 }
 
 // TestNothingIsSavedHalfLoaded wants a snapshot, a backup and a new base while a replica loads what its primary has sent: they

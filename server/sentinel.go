@@ -182,7 +182,7 @@ func (c *sentinelConn) tellAll() {
 // switched tells who has become primary instead of whom.
 func (s *sentinel) switched(before, now *quorum.State) {
 	old, is := before.Members[before.Primary], now.Members[now.Primary]
-	if s.node == nil || is.Host == "" {
+	if is.Host == "" {
 		return
 	}
 	if old.Host == "" {

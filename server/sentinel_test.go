@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	quorum "larder/replication/failover"
 )
 
 // sentinelPort is a sentinel port by itself.
@@ -81,6 +83,34 @@ func TestSentinelNews(t *testing.T) {
 		}
 	}
 	eventually(t, "the one that does not read to be closed", func() bool { return s.clients() == 1 })
+}
+
+// TestWitnessHearsEarly: what a witness learns before it knows its own part of the group is told all the same, and does not need that.
+func TestWitnessHearsEarly(t *testing.T) {
+	w := &witness{host: "10.0.0.3", sentinel: sentinelPort(t, "")}
+	nc := w.sentinel.dial(t)
+	fmt.Fprintf(nc, "SUBSCRIBE +switch-master\r\n")
+	in := bufio.NewReader(nc)
+	for range 6 { // *3 $9 subscribe $14 +switch-master :1
+		if _, err := readLine(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	members := map[string]quorum.Member{"a": {Host: "10.0.0.1", Port: 6379}, "b": {Host: "10.0.0.2", Port: 6380}}
+	w.Changed(&quorum.State{Primary: "a", Members: members})
+	w.Changed(&quorum.State{Primary: "b", Members: members})
+	for {
+		line, err := readLine(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(line, "main ") {
+			if line != "main 10.0.0.1 6379 10.0.0.2 6380" {
+				t.Errorf("told was %q", line)
+			}
+			return
+		}
+	}
 }
 
 // TestSentinelBounds: a request that is too large ends the connection before it is in memory.

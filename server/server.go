@@ -201,6 +201,7 @@ func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) 
 		Databases: int(conf.Databases.Get()),
 		Hash:      func(key []byte) uint64 { return maphash.Bytes(seed, key) },
 		Seed:      rand.Uint64(),
+		HugePages: !conf.DisableTHP.Get(),
 	})
 	if err != nil {
 		return nil, err

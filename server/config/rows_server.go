@@ -88,7 +88,7 @@ var serverRows = []*Row{
 	integer("hz", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.HZ }).clamp(1, 500),
 	boolean("dynamic-hz", true, func(c *Config) *Bool { return &c.DynamicHZ }).noEffect(noCron),
 	integer("watchdog-period", 0, 0, math.MaxInt32, func(c *Config) *Int { return &c.WatchdogPeriod }).hidden(),
-	boolean("disable-thp", true, func(c *Config) *Bool { return &c.DisableTHP }).immutable().noEffect("Larder asks for no huge pages"),
+	boolean("disable-thp", true, func(c *Config) *Bool { return &c.DisableTHP }).immutable(),
 	text("ignore-warnings", "", func(c *Config) *String { return &c.IgnoreWarnings }).noEffect("Larder does not refuse to start on a kernel's account"),
 	text("locale-collate", "", func(c *Config) *String { return &c.LocaleCollate }).noEffect("SORT ALPHA compares bytes"),
 	enum("oom-score-adj", OOMNo, oomScoreAdjWords, func(c *Config) *Enum[OOMScoreAdj] { return &c.OOMScoreAdj }),

@@ -279,7 +279,7 @@ func (j *encoder) table(t *lua.LTable, depth int) {
 	j.b = append(j.b, '{')
 	first := true
 	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
-		if s, ok := k.(lua.LString); ok && s == asText {
+		if s, ok := k.(lua.LString); ok && isHelper(string(s)) {
 			continue
 		}
 		if !first {

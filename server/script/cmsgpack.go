@@ -30,13 +30,6 @@ func (e *Engine) cmsgpackTable() *lua.LTable {
 	return t
 }
 
-func optInt(L *lua.LState, i, otherwise int) int {
-	if L.Get(i) == lua.LNil {
-		return otherwise
-	}
-	return int(toInt64(checkNumber(L, i)))
-}
-
 func (e *Engine) msgpack(L *lua.LState) int {
 	n := L.GetTop()
 	if n == 0 {

@@ -203,7 +203,7 @@ func (m *marker) expr(e ast.Expr, p placement) {
 		m.expr(e.Receiver, late)
 		m.exprs(e.Args)
 		p = exact
-		if f, ok := e.Func.(*ast.IdentExpr); ok && f.Value == asText {
+		if f, ok := e.Func.(*ast.IdentExpr); ok && isHelper(f.Value) {
 			p = late
 		}
 	case *ast.LogicalOpExpr:

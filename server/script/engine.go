@@ -273,6 +273,7 @@ func (e *Engine) describe(err error, name string, proto *lua.FunctionProto) (tex
 		text = "ERR " + e.killText()
 	case isTable:
 		t = e.real(t)
+		text = "ERR unknown error"
 		if v := t.RawGetString("err"); lua.LVCanConvToString(v) {
 			text = textOf(v)
 		}

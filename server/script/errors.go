@@ -63,6 +63,8 @@ var phrases = []struct {
 	{regexp.MustCompile(`^(\S+:\d+:) __len undefined$`), "$1 attempt to get length of a nil value"},
 	{regexp.MustCompile(`^(\S+:\d+:) bad argument #(\d+) to ([\w.]+) \(`), "$1 bad argument #$2 to '$3' ("},
 	{regexp.MustCompile(`^(\S+:\d+:) registry overflow$`), "$1 stack overflow"},
+	{regexp.MustCompile(`^(\S+:\d+:) for statement init must be`), "$1 'for' initial value must be"},
+	{regexp.MustCompile(`^(\S+:\d+:) for statement (limit|step) must be`), "$1 'for' $2 must be"},
 }
 
 // translate words the interpreter's errors as Lua does. name tells what was called that cannot be, if that is known.

@@ -327,7 +327,9 @@ func (e *Engine) libraryGlobals(redis *lua.LTable) *lua.LTable {
 	g := e.L.NewTable()
 	g.RawSetString("redis", e.lock(r))
 	g.RawSetString("server", g.RawGetString("redis"))
-	g.RawSetString(asText, e.globals.RawGetString(asText))
+	for _, name := range []string{asText, asNumber} {
+		g.RawSetString(name, e.globals.RawGetString(name))
+	}
 	g.Metatable = e.missing
 	return e.lock(g)
 }

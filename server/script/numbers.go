@@ -72,5 +72,5 @@ func (e *Engine) mathRandomseed(L *lua.LState) int {
 
 // checkInt32 reads an argument as C's int.
 func checkInt32(L *lua.LState, i int) float64 {
-	return float64(int32(int64(L.CheckNumber(i))))
+	return float64(int32(toInt64(checkNumber(L, i))))
 }

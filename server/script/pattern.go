@@ -365,24 +365,13 @@ func (m *matcher) push(s, end int, whole bool) int {
 	return n
 }
 
-// stringArg is an argument that has to be a string, or a number, which is made one.
-func stringArg(L *lua.LState, i int) string {
-	if n, ok := L.Get(i).(lua.LNumber); ok {
-		return formatNumber(float64(n))
-	}
-	if i > L.GetTop() {
-		L.ArgError(i, "string expected, got no value")
-	}
-	return L.CheckString(i)
-}
-
 // find is string.find; match is string.match.
 func (e *Engine) find(L *lua.LState) int  { return e.search(L, true) }
 func (e *Engine) match(L *lua.LState) int { return e.search(L, false) }
 
 func (e *Engine) search(L *lua.LState, find bool) int {
-	src, pat := stringArg(L, 1), stringArg(L, 2)
-	s := L.OptInt(3, 1)
+	src, pat := checkText(L, 1), checkText(L, 2)
+	s := optInt(L, 3, 1)
 	if s < 0 {
 		s = max(0, len(src)+s+1)
 	}
@@ -422,7 +411,7 @@ func (e *Engine) search(L *lua.LState, find bool) int {
 
 // gmatch is string.gmatch.
 func (e *Engine) gmatch(L *lua.LState) int {
-	src, pat := stringArg(L, 1), stringArg(L, 2)
+	src, pat := checkText(L, 1), checkText(L, 2)
 	at := 0
 	L.Push(L.NewFunction(func(L *lua.LState) int {
 		m := e.matcher(L, src, pat)
@@ -443,7 +432,7 @@ func (e *Engine) gmatch(L *lua.LState) int {
 
 // gsub is string.gsub.
 func (e *Engine) gsub(L *lua.LState) int {
-	src, pat := stringArg(L, 1), stringArg(L, 2)
+	src, pat := checkText(L, 1), checkText(L, 2)
 	with := L.Get(3)
 	switch v := with.(type) {
 	case lua.LNumber:
@@ -452,7 +441,7 @@ func (e *Engine) gsub(L *lua.LState) int {
 	default:
 		L.ArgError(3, "string/function/table expected")
 	}
-	most := L.OptInt(4, len(src)+1)
+	most := optInt(L, 4, len(src)+1)
 	m := e.matcher(L, src, pat)
 	p := 0
 	if m.at(0) == '^' {
@@ -548,7 +537,7 @@ func (m *matcher) fill(b []byte, with string, s, end int) []byte {
 func (e *Engine) char(L *lua.LState) int {
 	b := make([]byte, L.GetTop())
 	for i := range b {
-		n := L.CheckInt(i + 1)
+		n := checkInt(L, i+1)
 		if n < 0 || n > 255 {
 			L.ArgError(i+1, "invalid value")
 		}

@@ -6,18 +6,29 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 )
 
-// asText is the name of the function that makes text of what is joined by "..". No script can say it.
-const asText = "\x00text"
+// The names of functions that no script can say: asText makes text of what is joined by "..", asNumber a number of a text
+// that a loop counts from, to or by.
+const (
+	asText   = "\x00text"
+	asNumber = "\x00number"
+)
+
+// isHelper tells whether a name is one of these.
+func isHelper(name string) bool { return name == asText || name == asNumber }
 
 // rewrite changes a script's syntax tree where the interpreter does something else than Lua:
 //
 //	a .. 1.5                        numbers that are joined have to be printed with 14 digits, as by Lua's own tostring
+//	for i = 1, ARGV[1] do … end     what a loop counts by may be text
 //	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 func rewrite(chunk []ast.Stmt) {
 	statements := func(s ast.Stmt) {
 		notItself(s)
 		noJumpFirst(s)
+		if s, ok := s.(*ast.NumberForStmt); ok {
+			s.Init, s.Limit, s.Step = toNumber(s.Init), toNumber(s.Limit), toNumber(s.Step)
+		}
 	}
 	visitStmts(chunk, statements)
 	visit(chunk, func(e ast.Expr) {
@@ -250,7 +261,20 @@ func toText(e ast.Expr) ast.Expr {
 			return e
 		}
 	}
-	f := &ast.IdentExpr{Value: asText}
+	return helped(asText, e)
+}
+
+func toNumber(e ast.Expr) ast.Expr {
+	switch e.(type) {
+	case nil, *ast.NumberExpr, *ast.ArithmeticOpExpr, *ast.UnaryMinusOpExpr, *ast.UnaryLenOpExpr:
+		return e
+	}
+	return helped(asNumber, e)
+}
+
+// helped is a call of a function that no script can say.
+func helped(name string, e ast.Expr) ast.Expr {
+	f := &ast.IdentExpr{Value: name}
 	call := &ast.FuncCallExpr{Func: f, Args: []ast.Expr{e}, AdjustRet: true}
 	for _, n := range []ast.Expr{f, call} {
 		n.SetLine(e.Line())

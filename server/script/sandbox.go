@@ -36,7 +36,8 @@ func (e *Engine) furnish() {
 	for name, fn := range map[string]lua.LGFunction{
 		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
 		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
-		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv, asText: e.text,
+		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv,
+		"error": raiseError, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit,
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
@@ -50,10 +51,9 @@ func (e *Engine) furnish() {
 		return 3
 	}))
 	str := opened.RawGetString("string").(*lua.LTable)
-	str.RawSetString("format", L.NewFunction(e.format))
-	str.RawSetString("rep", L.NewFunction(e.rep))
 	for name, fn := range map[string]lua.LGFunction{
 		"find": e.find, "match": e.match, "gmatch": e.gmatch, "gfind": e.gmatch, "gsub": e.gsub, "char": e.char,
+		"format": e.format, "rep": e.rep, "byte": byteOf, "sub": sub, "len": length, "lower": lower, "upper": upper, "reverse": reverse,
 	} {
 		str.RawSetString(name, L.NewFunction(fn))
 	}
@@ -65,6 +65,9 @@ func (e *Engine) furnish() {
 	tab := opened.RawGetString("table").(*lua.LTable)
 	e.guardTableLibrary(tab)
 	math := opened.RawGetString("math").(*lua.LTable)
+	math.RawSetString("huge", lua.LNumber(infinite))
+	math.RawSetString("mod", math.RawGetString("fmod"))
+	math.RawSetString("ldexp", L.NewFunction(ldexp))
 	math.RawSetString("random", L.NewFunction(e.mathRandom))
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
 	co := opened.RawGetString("coroutine").(*lua.LTable)
@@ -156,7 +159,7 @@ func (e *Engine) next(L *lua.LState) int {
 			L.Push(lua.LNil)
 			return 1
 		}
-		if s, ok := k.(lua.LString); ok && s == asText {
+		if s, ok := k.(lua.LString); ok && isHelper(string(s)) {
 			continue
 		}
 		L.Push(k)
@@ -245,6 +248,10 @@ func (e *Engine) setfenv(L *lua.LState) int {
 		L.RaiseError("'setfenv' cannot change environment of given object")
 		return 0
 	}
+	real := e.real(env)
+	for _, name := range []string{asText, asNumber} {
+		real.RawSetString(name, e.globals.RawGetString(name))
+	}
 	fn.Env = env
 	L.Push(fn)
 	return 1
@@ -298,7 +305,7 @@ func (e *Engine) xpcall(L *lua.LState) int {
 }
 
 func (e *Engine) loadstring(L *lua.LState) int {
-	return e.loadText(L, L.CheckString(1), L.OptString(2, ""))
+	return e.loadText(L, checkText(L, 1), optText(L, 2, ""))
 }
 
 // load puts the pieces together that a function gives.
@@ -311,7 +318,7 @@ func (e *Engine) load(L *lua.LState) int {
 		s, ok := L.Get(-1).(lua.LString)
 		L.Pop(1)
 		if !ok || s == "" {
-			return e.loadText(L, b.String(), L.OptString(2, "=(load)"))
+			return e.loadText(L, b.String(), optText(L, 2, "=(load)"))
 		}
 		b.WriteString(string(s))
 		e.fits(L, b.Len())
@@ -343,8 +350,8 @@ func (e *Engine) loadText(L *lua.LState, code, name string) int {
 
 func (e *Engine) unpack(L *lua.LState) int {
 	t := e.real(L.CheckTable(1))
-	start, end := L.OptInt(2, 1), L.OptInt(3, t.Len())
-	if end-start >= maxUnpack {
+	start, end := optInt(L, 2, 1), optInt(L, 3, t.Len())
+	if end >= start && uint64(end)-uint64(start) >= maxUnpack {
 		L.RaiseError("too many results to unpack")
 	}
 	for i := start; i <= end; i++ {
@@ -383,7 +390,7 @@ func (e *Engine) text(L *lua.LState) int {
 
 func tonumber(L *lua.LState) int {
 	v := L.CheckAny(1)
-	base := L.OptInt(2, 10)
+	base := optInt(L, 2, 10)
 	if base == 10 {
 		if n, ok := number(v); ok {
 			L.Push(lua.LNumber(n))
@@ -409,7 +416,7 @@ func gcinfo(L *lua.LState) int {
 }
 
 func collectgarbage(L *lua.LState) int {
-	switch what := L.OptString(1, "collect"); what {
+	switch what := optText(L, 1, "collect"); what {
 	case "count":
 		L.Push(lua.LNumber(EngineMemory / 1024))
 	case "collect", "stop", "restart", "step", "setpause", "setstepmul":
@@ -418,57 +425,6 @@ func collectgarbage(L *lua.LState) int {
 		L.ArgError(1, "invalid option '"+what+"'")
 	}
 	return 1
-}
-
-// guardTableLibrary keeps the functions of table from changing a locked table.
-func (e *Engine) guardTableLibrary(t *lua.LTable) {
-	for _, name := range []string{"insert", "remove", "sort"} {
-		fn := t.RawGetString(name).(*lua.LFunction).GFunction
-		t.RawSetString(name, e.L.NewFunction(func(L *lua.LState) int {
-			e.checkWritable(L, 1)
-			return fn(L)
-		}))
-	}
-	t.RawSetString("concat", e.L.NewFunction(e.concat))
-	t.RawSetString("getn", e.L.NewFunction(func(L *lua.LState) int {
-		L.Push(lua.LNumber(e.real(L.CheckTable(1)).Len()))
-		return 1
-	}))
-	t.RawSetString("setn", e.L.NewFunction(func(L *lua.LState) int {
-		L.RaiseError("'setn' is obsolete")
-		return 0
-	}))
-	t.RawSetString("foreach", e.L.NewFunction(func(L *lua.LState) int {
-		t, fn := e.real(L.CheckTable(1)), L.CheckFunction(2)
-		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
-			if callBack(L, fn, k, v) {
-				return 1
-			}
-		}
-		return 0
-	}))
-	t.RawSetString("foreachi", e.L.NewFunction(func(L *lua.LState) int {
-		t, fn := e.real(L.CheckTable(1)), L.CheckFunction(2)
-		for i, n := 1, t.Len(); i <= n; i++ {
-			if callBack(L, fn, lua.LNumber(i), t.RawGetInt(i)) {
-				return 1
-			}
-		}
-		return 0
-	}))
-}
-
-// callBack calls fn with a pair and leaves its result if there is one.
-func callBack(L *lua.LState, fn *lua.LFunction, k, v lua.LValue) bool {
-	L.Push(fn)
-	L.Push(k)
-	L.Push(v)
-	L.Call(2, 1)
-	if L.Get(-1) != lua.LNil {
-		return true
-	}
-	L.Pop(1)
-	return false
 }
 
 // watchCoroutines makes coroutines count instructions as the main thread does.
@@ -499,7 +455,7 @@ func (e *Engine) watchCoroutines(t *lua.LTable) {
 func (e *Engine) Globals() []string {
 	names := map[string]bool{}
 	each(e.globals, func(k, _ lua.LValue) {
-		if s, ok := k.(lua.LString); ok && s != asText {
+		if s, ok := k.(lua.LString); ok && !isHelper(string(s)) {
 			names[string(s)] = true
 		}
 	})

@@ -65,7 +65,7 @@ func parseBase(s string, base int) (float64, bool) {
 
 // rep is string.rep, which a script's memory bound has to know of.
 func (e *Engine) rep(L *lua.LState) int {
-	s, n := L.CheckString(1), L.CheckInt(2)
+	s, n := checkText(L, 1), checkInt(L, 2)
 	if n <= 0 || s == "" {
 		L.Push(lua.LString(""))
 		return 1
@@ -74,35 +74,6 @@ func (e *Engine) rep(L *lua.LState) int {
 		e.fits(L, -1)
 	}
 	L.Push(lua.LString(strings.Repeat(s, n)))
-	return 1
-}
-
-// concat is table.concat.
-func (e *Engine) concat(L *lua.LState) int {
-	t := e.real(L.CheckTable(1))
-	sep, from := L.OptString(2, ""), L.OptInt(3, 1)
-	to := 0
-	if L.GetTop() >= 4 && L.Get(4) != lua.LNil {
-		to = L.CheckInt(4)
-	} else {
-		to = t.Len()
-	}
-	var b []byte
-	for i := from; i <= to; i++ {
-		switch v := t.RawGetInt(i).(type) {
-		case lua.LString:
-			b = append(b, v...)
-		case lua.LNumber:
-			b = appendNumber(b, float64(v), 14)
-		default:
-			L.RaiseError("invalid value (%s) at index %d in table for 'concat'", v.Type().String(), i)
-		}
-		if i < to {
-			b = append(b, sep...)
-		}
-		e.fits(L, len(b))
-	}
-	L.Push(lua.LString(b))
 	return 1
 }
 
@@ -115,7 +86,7 @@ type spec struct {
 
 // format is string.format, as C's printf does it.
 func (e *Engine) format(L *lua.LState) int {
-	f := L.CheckString(1)
+	f := checkText(L, 1)
 	var b []byte
 	arg := 1
 	for i := 0; i < len(f); i++ {
@@ -350,27 +321,69 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// checkNumber is an argument that is a number, or text that is one.
-func checkNumber(L *lua.LState, i int) float64 {
-	if n, ok := number(L.Get(i)); ok {
-		return n
+// byteOf is string.byte.
+func byteOf(L *lua.LState) int {
+	s, from := checkText(L, 1), optInt(L, 2, 1)
+	from, to := within(s, from, optInt(L, 3, from))
+	for i := from; i < to; i++ {
+		L.Push(lua.LNumber(s[i]))
 	}
-	L.ArgError(i, "number expected, got "+typeName(L, i))
-	return 0
+	return max(0, to-from)
 }
 
-// checkText is an argument that is a string or a number.
-func checkText(L *lua.LState, i int) string {
-	if v := L.Get(i); lua.LVCanConvToString(v) {
-		return textOf(v)
-	}
-	L.ArgError(i, "string expected, got "+typeName(L, i))
-	return ""
+// sub is string.sub.
+func sub(L *lua.LState) int {
+	s := checkText(L, 1)
+	from, to := within(s, checkInt(L, 2), optInt(L, 3, -1))
+	L.Push(lua.LString(s[from:max(from, to)]))
+	return 1
 }
 
-func typeName(L *lua.LState, i int) string {
-	if i > L.GetTop() {
-		return "no value"
+// within makes indexes of Go of the first and the last place of a part of s, which count from the end if they are negative.
+func within(s string, first, last int) (from, to int) {
+	if first < 0 {
+		first = len(s) + first + 1
 	}
-	return L.Get(i).Type().String()
+	if last < 0 {
+		last = len(s) + last + 1
+	}
+	return min(max(first, 1)-1, len(s)), min(max(last, 0), len(s))
+}
+
+func length(L *lua.LState) int {
+	L.Push(lua.LNumber(len(checkText(L, 1))))
+	return 1
+}
+
+func lower(L *lua.LState) int {
+	return inBytes(L, func(c byte, _ int) byte {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	})
+}
+
+func upper(L *lua.LState) int {
+	return inBytes(L, func(c byte, _ int) byte {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		return c
+	})
+}
+
+func reverse(L *lua.LState) int {
+	s := checkText(L, 1)
+	return inBytes(L, func(_ byte, i int) byte { return s[len(s)-1-i] })
+}
+
+// inBytes gives a string in which fn has taken the place of each byte.
+func inBytes(L *lua.LState, fn func(c byte, i int) byte) int {
+	b := []byte(checkText(L, 1))
+	for i, c := range b {
+		b[i] = fn(c, i)
+	}
+	L.Push(lua.LString(b))
+	return 1
 }

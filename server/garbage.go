@@ -11,7 +11,9 @@ import (
 // at maxmemory keys would go for it. So a heap that has become much larger, and has stopped growing, is collected, and what is
 // free goes back to the system.
 //
-// It may have been no garbage, or not yet: then the next try is twice as long in coming, unless the heap grows by half.
+// It may have been no garbage, or not yet: then the next try is twice as long in coming, unless the heap grows by half. So it
+// is if as much is there again soon: scripts, say, leave garbage all the time, which the collector takes by itself, and what
+// went back to the system has to be fetched again.
 type garbage struct {
 	start    int64        // bytes that were held at the start
 	left     int64        // and after the last collection of this kind
@@ -19,6 +21,8 @@ type garbage struct {
 	still    int          // looks since it has grown
 	patience int          // looks from the last collection of this kind to the next
 	waited   int          // how many of them have been
+	before   int64        // bytes that were held before the last collection, if that has helped; else 0
+	back     int          // looks after it at which as much was held again; 0: not yet
 	swept    atomic.Int64 // what the collection that was begun has left; 0: it has not ended
 	sweeping bool         // one was begun
 }
@@ -28,6 +32,7 @@ const (
 	garbageStill   = 3        // looks without growth
 	garbageSoonest = 5        // looks
 	garbageLatest  = 1 << 10
+	garbageSoon    = 50 // looks after which what comes back has come for another reason
 )
 
 // due tells whether to collect now. held is what the Go heap holds of the system's memory, in bytes. Whoever is told so stores
@@ -38,11 +43,15 @@ func (g *garbage) due(held int64) bool {
 		if left == 0 {
 			return false
 		}
-		g.sweeping, g.waited = false, 0
-		if g.left = left; left > g.held/8*7 {
-			g.patience = min(max(2*g.patience, garbageSoonest), garbageLatest)
-		} else {
+		helped, again := left <= g.held/8*7, g.back != 0 && g.back <= garbageSoon
+		if helped && !again {
 			g.patience = garbageSoonest
+		} else {
+			g.patience = min(max(2*g.patience, garbageSoonest), garbageLatest)
+		}
+		g.sweeping, g.waited, g.left, g.back, g.before = false, 0, left, 0, 0
+		if helped {
+			g.before = g.held
 		}
 	}
 	if held > g.held+g.held/16 {
@@ -52,6 +61,9 @@ func (g *garbage) due(held int64) bool {
 	}
 	g.held = held
 	g.waited++
+	if g.back == 0 && g.before != 0 && held > g.before/8*7 {
+		g.back = g.waited
+	}
 	worth := held > g.start+garbageLeast
 	again := g.waited >= g.patience || held > g.left+g.left/2+garbageLeast
 	g.sweeping = worth && again && g.still >= garbageStill

@@ -45,6 +45,38 @@ func TestGarbageIsDue(t *testing.T) {
 	}
 }
 
+// TestGarbageThatComesBack: where it is made all the time, giving it back to the system is done less and less often.
+func TestGarbageThatComesBack(t *testing.T) {
+	const mb = 1 << 20
+	g := garbage{start: 10 * mb}
+	swept := 0
+	for range 10 * garbageLatest {
+		held := int64(136 * mb)
+		if g.waited < 4 && g.left != 0 {
+			held = 70 * mb
+		}
+		if g.due(held) {
+			g.swept.Store(70 * mb)
+			swept++
+		}
+	}
+	if swept > 20 || g.patience != garbageLatest {
+		t.Errorf("it was given back %d times, at last every %d looks", swept, g.patience)
+	}
+	for !g.due(136 * mb) {
+	}
+	g.swept.Store(70 * mb)
+	for range garbageSoon + garbageLatest { // nothing comes for a while, then there is a lot for another reason
+		g.due(70 * mb)
+	}
+	for !g.due(160 * mb) {
+	}
+	g.swept.Store(70 * mb)
+	if g.due(70 * mb); g.patience != garbageSoonest {
+		t.Errorf("the next try comes after %d looks", g.patience)
+	}
+}
+
 // TestLongValuesLeaveNothingBehind: the buffers that a long value has passed through on its way to the log do not stay.
 func TestLongValuesLeaveNothingBehind(t *testing.T) {
 	if testing.Short() {

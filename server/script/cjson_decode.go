@@ -363,7 +363,7 @@ func (d *decoder) descend() {
 
 func (d *decoder) object() lua.LValue {
 	d.descend()
-	t := &lua.LTable{Metatable: lua.LNil}
+	t := tableOf(fewFields)
 	if d.next(); d.kind == tokObjectEnd {
 		d.depth--
 		return t

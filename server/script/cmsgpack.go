@@ -288,7 +288,7 @@ func (u *unpacker) array(n, depth int) lua.LValue {
 }
 
 func (u *unpacker) hash(n, depth int) lua.LValue {
-	t := &lua.LTable{Metatable: lua.LNil}
+	t := tableOf(fewFields)
 	for range n {
 		k := u.value(depth + 1)
 		if u.bad != "" {

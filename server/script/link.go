@@ -15,6 +15,7 @@ import (
 //	GETGLOBAL  B KEYS        LOADK B <KEYS>        another constant at each call
 //	…
 //	CALL       A …           CALL  A …
+//	NEWTABLE   A 0 0         NEWTABLE A 0 1        {} that gets fields gets room for a few
 //
 // There are as many instructions as before, and none of a pair changes its meaning if others jump in between. Names that
 // mean nothing stay as they are, for the script to find out when it comes there; so does all of a text that speaks of what
@@ -100,6 +101,9 @@ func (e *Engine) link(p *lua.FunctionProto, t *text) *lua.FunctionProto {
 	var keys, argv []int
 	entered := entries(p)
 	for at, inst := range instructions(p) {
+		if opcode(inst) == lua.OP_NEWTABLE && operandB(inst) == 0 && operandC(inst) == 0 {
+			q.Code[at] |= fewFields << 9
+		}
 		if opcode(inst) != lua.OP_GETGLOBAL || len(q.Constants)+2 > mostConstants {
 			continue
 		}

@@ -134,7 +134,7 @@ func single(name string, v lua.LValue) *lua.LTable {
 	return t
 }
 
-// tableOf is an empty table with room for so many fields. The library's own room is for 32, a kilobyte.
+// tableOf is an empty table with room for so many fields. The library's own room is for 32, two kilobytes.
 func tableOf(fields int) *lua.LTable {
 	var any *lua.LState // a table is of no state
 	return any.CreateTable(0, fields)
@@ -149,6 +149,10 @@ func errorTable(text string) *lua.LTable {
 	}
 	return single("err", lua.LString(text))
 }
+
+// fewFields is the room for fields of a table of which nothing is known, or nothing that can be relied on: it takes none before
+// the first one comes.
+const fewFields = 1
 
 var newlines = strings.NewReplacer("\r", " ", "\n", " ")
 

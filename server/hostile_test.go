@@ -203,3 +203,22 @@ func TestHostilePatterns(t *testing.T) {
 		t.Errorf("it takes %v", d)
 	}
 }
+
+// Who sends requests, reads no replies and has not said who it is does not stay.
+func TestRepliesBeforeALogIn(t *testing.T) {
+	ts := startServer(t, "--requirepass", "pw")
+	admin := ts.dial()
+	admin.want("auth pw", "OK")
+	cl := ts.dial()
+	go func() {
+		requests := []byte(strings.Repeat("SET x 5\r\n", 10000))
+		for {
+			if _, err := cl.nc.Write(requests); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "the client that reads nothing is closed", func() bool {
+		return strings.Contains(admin.text("info", "stats"), "client_output_buffer_limit_disconnections:1\r\n")
+	})
+}

@@ -24,7 +24,7 @@ func (s *session) outputLimit() config.OutputLimit {
 }
 
 // checkOutput closes a client that owes too much output: at once beyond the hard limit of its class, after some time
-// beyond the soft one.
+// beyond the soft one. Who has not said yet who it is may owe next to nothing.
 func (ex *executor) checkOutput(s *session) {
 	n := s.conn.Pending()
 	if n <= outputUnseen {
@@ -32,7 +32,7 @@ func (ex *executor) checkOutput(s *session) {
 		return
 	}
 	l := s.outputLimit()
-	over := l.Hard > 0 && uint64(n) >= l.Hard
+	over := l.Hard > 0 && uint64(n) >= l.Hard || s.stranger()
 	if l.Soft > 0 && uint64(n) >= l.Soft {
 		if s.softSince == 0 {
 			s.softSince = ex.steady()

@@ -142,3 +142,23 @@ func TestResetstat(t *testing.T) {
 		t.Errorf("cmdstat_config|resetstat is %q", got)
 	}
 }
+
+// TOUCH is an access, also for who says that its others are none, and in its scripts.
+func TestTouchWithoutTouching(t *testing.T) {
+	c := startServer(t).dial()
+	c.want("set k v", "OK")
+	c.want("client no-touch on", "OK")
+	for _, touch := range []string{"touch k", "eval return(redis.call('touch','k')) 0"} {
+		if got := c.do("restore", "k", "0", c.text("dump", "k"), "replace", "idletime", "1000"); got != "OK" {
+			t.Fatal(got)
+		}
+		c.want("get k", "v")
+		if n := c.do("object", "idletime", "k").(int64); n < 1000 {
+			t.Fatalf("GET without touching: idle for %d s", n)
+		}
+		c.want(touch, 1)
+		if n := c.do("object", "idletime", "k").(int64); n >= 1000 {
+			t.Errorf("after %s: idle for %d s", touch, n)
+		}
+	}
+}

@@ -254,7 +254,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	c := &ex.ctx
 	v := ex.view
 	v.DB = s.db
-	v.NoTouch = s.noTouch && row.Name != "touch"
+	v.NoTouch = s.noTouch
 	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
 	var set keyspace.Set
 	if row.Renames && v.Strayed != nil {

@@ -41,13 +41,17 @@ func exists(c *Ctx) {
 	c.Reply.Int(n)
 }
 
+// touch is about the time of access itself, also for those whose other commands leave it as it is.
 func touch(c *Ctx) {
+	noTouch := c.NoTouch
+	c.NoTouch = false
 	n := int64(0)
 	for _, key := range c.Args.Rest() {
 		if c.Touch(key) {
 			n++
 		}
 	}
+	c.NoTouch = noTouch
 	c.Reply.Int(n)
 }
 

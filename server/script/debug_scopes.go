@@ -68,7 +68,11 @@ func (sc *scopes) block(f *scope, list []ast.Stmt) (marked []ast.Stmt, begun int
 		case *ast.FuncCallStmt:
 			sc.functions(s.Expr)
 		case *ast.DoBlockStmt:
-			if !isPad(s) {
+			switch {
+			case isPad(s):
+			case isValuesFirst(s): // an assignment, whose variables are none of the script's
+				visit(s.Stmts, func(e ast.Expr) { sc.functions(e) })
+			default:
 				s.Stmts = sc.inner(f, s.Stmts, 0)
 			}
 		case *ast.WhileStmt:
@@ -193,7 +197,7 @@ func (f *scope) correct(p *lua.FunctionProto) (list []*lua.DbgLocalInfo) {
 	var open, loop []*lua.DbgLocalInfo // loop: those of a loop that wait for its own first variable
 	for _, v := range p.DbgLocals {
 		switch {
-		case v.Name == markPad:
+		case v.Name == markPad, strings.HasPrefix(v.Name, markValue):
 		case v.Name == markEnd:
 			if len(ends) == 0 || ends[0].all > len(open) {
 				return nil

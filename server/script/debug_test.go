@@ -154,11 +154,13 @@ func TestVariablesThatAreThere(t *testing.T) {
 	loops := "local t = 1\nfor i = 1, 1 do\n  local x = i\n  t = x\nend\nfor k in pairs({q = 1}) do\n  local y = k\n  t = y\nend\nwhile t do\n  local z = t\n  t = nil\nend\n" +
 		"repeat\n  local w = 1\nuntil w\nreturn t"
 	functions := "local function f(p, ...)\n  local q = p\n  return q\nend\nlocal g = function() return 1 end\nlocal o = {}\nfunction o:m(a)\n  return a\nend\nf(1)\no:m(2)\nreturn 1"
+	swaps := "local a, b = 1, 2\na, b = b, a\nlocal c = a\nreturn c"
 	for _, c := range []struct {
 		code string
 		line int
 		want string
 	}{
+		{swaps, 2, "a = 1, b = 2"}, {swaps, 3, "a = 2, b = 1"}, {swaps, 4, "a = 2, b = 1, c = 2"},
 		{blocks, 3, "a = 1"}, {blocks, 6, "none"}, {blocks, 7, "c = 3"}, {blocks, 9, "none"}, {blocks, 10, "e = 5"},
 		{blocks, 11, "e = 5"}, {blocks, 12, "e = 5, f = 6"}, {blocks, 16, "e = 6"},
 		{loops, 2, "t = 1"}, {loops, 3, "t = 1, (for index) = 1, (for limit) = 1, (for step) = 1, i = 1"},
@@ -180,6 +182,7 @@ func TestVariablesAreUnderstood(t *testing.T) {
 		"local t = {f = function(x) return x end, [function() return 1 end] = {function(y) local z end}} function t.g() end function t:h() local i end",
 		"while true do if nil then break else do break end end end for i = 1, 0 do end for k in next, {} do end repeat until true return (function() local x end)()",
 		"for i = 1, 3 do goto continue local x = i ::continue:: end",
+		"local a, b = 1, 2 if a then a, b = b, function() local c, d = a, b c, d = d, c return c end end local t = {} t[a], b = b, a local e = 1",
 	} {
 		proto, _, err := compileDebugged(code, "user_script")
 		if err != nil {

@@ -50,8 +50,8 @@ func (p *proof) bind(chunk []ast.Stmt) {
 			p.bound[n]++
 		}
 	}
-	statement := func(s ast.Stmt) {
-		switch s := s.(type) {
+	statement := func(p *ast.Stmt) {
+		switch s := (*p).(type) {
 		case *ast.AssignStmt:
 			for _, l := range s.Lhs {
 				switch l := l.(type) {

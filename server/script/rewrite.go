@@ -21,13 +21,17 @@ func isHelper(name string) bool { return name == asText || name == asNumber }
 //	a .. 1.5                        numbers that are joined have to be printed with 14 digits, as by Lua's own tostring
 //	for i = 1, ARGV[1] do … end     what a loop counts by may be text
 //	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
+//	a, b = b, a                     its compiler puts b into a before it looks at a
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 func rewrite(chunk []ast.Stmt) {
-	statements := func(s ast.Stmt) {
-		notItself(s)
-		noJumpFirst(s)
-		if s, ok := s.(*ast.NumberForStmt); ok {
+	statements := func(p *ast.Stmt) {
+		notItself(*p)
+		noJumpFirst(*p)
+		switch s := (*p).(type) {
+		case *ast.NumberForStmt:
 			s.Init, s.Limit, s.Step = toNumber(s.Init), toNumber(s.Limit), toNumber(s.Step)
+		case *ast.AssignStmt:
+			*p = valuesFirst(s)
 		}
 	}
 	visitStmts(chunk, statements)
@@ -219,13 +223,14 @@ func notItself(s ast.Stmt) {
 	}
 }
 
-// visitStmts calls fn for statements, after those within, but not for those of functions within.
-func visitStmts(list []ast.Stmt, fn func(ast.Stmt)) {
-	for _, s := range list {
+// visitStmts calls fn for statements, after those within, but not for those of functions within. fn may put another one in the
+// place of each.
+func visitStmts(list []ast.Stmt, fn func(*ast.Stmt)) {
+	for i, s := range list {
 		for _, b := range blocksOf(s) {
 			visitStmts(b, fn)
 		}
-		fn(s)
+		fn(&list[i])
 	}
 }
 

@@ -44,3 +44,33 @@ func TestFunctionsAndTheirOwnNames(t *testing.T) {
 		}
 	}
 }
+
+// All values of an assignment are there before the first is stored, and tables and keys are those from before it.
+func TestAssignmentsToSeveralPlaces(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local a, b = 1, 2 a, b = b, a return {a, b}", "*2\r\n:2\r\n:1"},
+		{"local a, b, c = 1, 2, 3 a, b, c = c, a, b return {a, b, c}", "*3\r\n:3\r\n:1\r\n:2"},
+		{"local a, b = 0, 1 for i = 1, 5 do a, b = b, a + b end return {a, b}", "*2\r\n:5\r\n:8"},
+		{"local a, b = 1, 2 b, a = 10, b .. 'x' return {a, b}", "*2\r\n$2\r\n2x\r\n:10"},
+		{"local a, b = 1, 2 b, a = 10, {b} return {a[1], b}", "*2\r\n:2\r\n:10"},
+		{"local a, b = 1, 2 b, a = 10, (function() return b end)() return {a, b}", "*2\r\n:2\r\n:10"},
+		{"local a, b, c = 1, 2 b, a, c = 10, (function() return b, 7 end)() return {a, b, c}", "*3\r\n:2\r\n:10\r\n:7"},
+		{"local a, b = 1, 2 b, a = 10, b == 2 and b or 0 return {a, b}", "*2\r\n:2\r\n:10"},
+		{"local t = {1} local u = t t, t[1] = {}, 5 return {u[1], t[1] == nil and 6}", "*2\r\n:5\r\n:6"},
+		{"local i, t = 1, {} i, t[i] = i + 1, 20 return {i, t[1], t[2] == nil and 6}", "*3\r\n:2\r\n:20\r\n:6"},
+		{"local i, t = 2, {1, 2, 3} t[i], i, t[i + 1] = i + 7, 9, t[i] return {t[1], t[2], t[3], i}", "*4\r\n:1\r\n:9\r\n:2\r\n:9"},
+		{"local t = {} t.x, t.x = 1, 2 return t.x", ":1"},
+		{"local a a, a = 1, 2 + 0 return a", ":1"},
+		{"local a, b, c = 5, 5, 5 a, b, c = 1, a return {a, b, c == nil and 6}", "*3\r\n:1\r\n:5\r\n:6"},
+		{"local a, b, n = 1, 2, 0 local f = function() n = n + 1 return n end a, b = f(), f(), f() return {a, b, n}", "*3\r\n:1\r\n:2\r\n:3"},
+		{"local a, b = 1, 2 while true do a, b = b, a if a == 2 then break end end return {a, b}", "*2\r\n:2\r\n:1"},
+		{"local a, b = 1, 2 local f = function() a, b = b, a end f() return {a, b}", "*2\r\n:2\r\n:1"},
+		{"local f = {} f.a, f.b = function() return 1 end, function() return 2 end return {f.a(), f.b()}", "*2\r\n:1\r\n:2"},
+		{"local f, g = 1, 2 f, g = function() return g end, function() return 5 end return f()()", ":5"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}

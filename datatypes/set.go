@@ -64,15 +64,16 @@ func (x *Set) Stage(members [][]byte, step int) { stage(x.env, x.h, members, ste
 
 // Has says whether member is in the set.
 func (x *Set) Has(member []byte) bool {
-	switch b := x.h.Bytes(); x.h.Enc() {
+	switch x.h.Enc() {
 	case EncRoot:
 		t := x.table()
 		_, ok := t.Find(x.env.Hash(member), member)
 		return ok
 	case EncInt:
 		n, ok := ParseInt(member)
-		return ok && intset.Has(b, n)
+		return ok && intset.Has(x.h.Bytes(), n)
 	default:
+		b := x.h.Bytes()
 		_, ok := listpack.Find(b, listpack.First(b), member, 0)
 		return ok
 	}

@@ -22,6 +22,7 @@ func isHelper(name string) bool { return name == asText || name == asNumber }
 //	for i = 1, ARGV[1] do … end     what a loop counts by may be text
 //	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
 //	a, b = b, a                     its compiler puts b into a before it looks at a
+//	{1, x = f()}                    what f returns is for x alone, and not for the places behind 1
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 func rewrite(chunk []ast.Stmt) {
 	statements := func(p *ast.Stmt) {
@@ -39,10 +40,29 @@ func rewrite(chunk []ast.Stmt) {
 		switch e := e.(type) {
 		case *ast.StringConcatOpExpr:
 			e.Lhs, e.Rhs = toText(e.Lhs), toText(e.Rhs)
+		case *ast.TableExpr:
+			oneValueForKey(e)
 		case *ast.FunctionExpr:
 			visitStmts(e.Stmts, statements)
 		}
 	})
+}
+
+// oneValueForKey cuts what the last field of a table is made of to one value, if it has a key.
+func oneValueForKey(t *ast.TableExpr) {
+	if len(t.Fields) == 0 {
+		return
+	}
+	last := t.Fields[len(t.Fields)-1]
+	if last.Key == nil {
+		return
+	}
+	switch v := last.Value.(type) {
+	case *ast.FuncCallExpr:
+		v.AdjustRet = true
+	case *ast.Comma3Expr:
+		v.AdjustRet = true
+	}
 }
 
 // noJumpFirst sees to it that a loop goes round to something that is no jump.

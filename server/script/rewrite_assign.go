@@ -57,12 +57,19 @@ func at[N ast.PositionHolder](s *ast.AssignStmt, n N) N {
 // storesEarly tells whether the compiler may store a value where something is that is still looked at: it makes what is for a local
 // variable in the variable itself, one value after the other.
 func storesEarly(s *ast.AssignStmt) bool {
-	names, tables := false, false
+	names, tables := map[string]bool{}, false
 	for _, to := range s.Lhs {
-		_, name := to.(*ast.IdentExpr)
-		names, tables = names || name, tables || !name
+		name, ok := to.(*ast.IdentExpr)
+		switch {
+		case !ok:
+			tables = true
+		case names[name.Value]:
+			return true
+		default:
+			names[name.Value] = true
+		}
 	}
-	if len(s.Lhs) < 2 || len(s.Rhs) < 2 || !names {
+	if len(s.Lhs) < 2 || len(s.Rhs) < 2 || len(names) == 0 {
 		return false
 	}
 	if tables {

@@ -66,8 +66,28 @@ func TestAssignmentsToSeveralPlaces(t *testing.T) {
 		{"local a, b, n = 1, 2, 0 local f = function() n = n + 1 return n end a, b = f(), f(), f() return {a, b, n}", "*3\r\n:1\r\n:2\r\n:3"},
 		{"local a, b = 1, 2 while true do a, b = b, a if a == 2 then break end end return {a, b}", "*2\r\n:2\r\n:1"},
 		{"local a, b = 1, 2 local f = function() a, b = b, a end f() return {a, b}", "*2\r\n:2\r\n:1"},
+		{"local a a, a = 5 return a", ":5"},
+		{"local a, b a, b, a = 5, 6 return {a, b}", "*2\r\n:5\r\n:6"},
+		{"local function f() return 1, 2 end local a, b, c c, a, c = f() return {a, c}", "*2\r\n:2\r\n:1"},
 		{"local f = {} f.a, f.b = function() return 1 end, function() return 2 end return {f.a(), f.b()}", "*2\r\n:1\r\n:2"},
 		{"local f, g = 1, 2 f, g = function() return g end, function() return 5 end return f()()", ":5"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
+// A field with a key takes one value, also as the last one.
+func TestLastFieldsOfTables(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local function f() return 7, 8 end local t = {1, x = f()} return {#t, t.x, t[2] == nil and 6}", "*3\r\n:1\r\n:7\r\n:6"},
+		{"local function f(...) local t = {..., n = select('#', ...)} return {#t, t[1], t.n} end return f(4, 5, 6)", "*3\r\n:1\r\n:4\r\n:3"},
+		{"local function f(...) local t = {9, x = ...} return {#t, t.x} end return f(4, 5, 6)", "*2\r\n:1\r\n:4"},
+		{"local function f() return 7, 8 end local t = {1, [5] = f()} return {t[1], t[2] == nil and 6, t[5]}", "*3\r\n:1\r\n:6\r\n:7"},
+		{"local function f() return 7, 8 end return {1, f()}", "*3\r\n:1\r\n:7\r\n:8"},
+		{"local function f() return 7, 8 end local t = {x = f()} return {#t, t.x}", "*2\r\n:0\r\n:7"},
 	} {
 		if got := run(t, e, &testHost{}, c.code); got != c.want {
 			t.Errorf("%s: %q, want %q", c.code, got, c.want)

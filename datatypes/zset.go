@@ -211,7 +211,7 @@ func (z *ZSet) Add(score float64, member []byte, flags ZAddFlags) (now float64, 
 	}
 	l := z.env.Limits
 	if listpack.Len(b)/2+1 > l.ZSetMaxListpackEntries || len(member) > l.ZSetMaxListpackValue ||
-		!listpack.SafeToAdd(b, len(member)) {
+		!listpack.SafeToAdd(b, len(member)+packedMost) {
 		z.grow(0)
 		return z.addToTree(score, member, flags)
 	}
@@ -366,8 +366,9 @@ func (z *ZSet) Compact() {
 	if !z.isTree() || z.Len() > l.ZSetMaxListpackEntries {
 		return
 	}
+	size := 0
 	for it := z.Iter(0, noLimit, false); it.Next(); {
-		if len(it.Member()) > l.ZSetMaxListpackValue {
+		if size += len(it.Member()) + packedMost; len(it.Member()) > l.ZSetMaxListpackValue || size > listpack.MaxBytes {
 			return
 		}
 	}
@@ -438,6 +439,9 @@ func (z *ZSet) RandomN(n int, distinct bool, fn func(member []byte, score float6
 }
 
 // The listpack form.
+
+// packedMost is more than a member takes there beyond its text, with its score.
+const packedMost = 64
 
 // nextPair is the offset of the pair after the one at p.
 func nextPair(b []byte, p int) int { return listpack.Next(b, listpack.Next(b, p)) }

@@ -8,7 +8,7 @@
 //
 // A tree is named by the ref of its header:
 //
-//	root u32, length u32, bytes of all nodes u32, height u8 (0: the root is a leaf), 3 unused
+//	root u32, length u32, size of all nodes u32 (in words of 8 bytes), height u8 (0: the root is a leaf), 3 unused
 //
 // A node has a header of 8 bytes and then arrays, all of the node's capacity (little or big endian as the machine):
 //
@@ -67,12 +67,15 @@ type Tree struct {
 type header struct {
 	root   arena.Ref
 	length uint32
-	bytes  uint32
+	words  uint32 // of all nodes, whose bytes may be more than 32 bits hold
 	height uint8
 	_      [3]uint8
 }
 
-const treeBytes = int(unsafe.Sizeof(header{}))
+const (
+	treeBytes = int(unsafe.Sizeof(header{}))
+	wordBytes = 8
+)
 
 // New makes an empty tree: 16 + 512 bytes.
 func New(a *arena.Arena, l Layout) Tree {
@@ -94,7 +97,7 @@ func (t *Tree) Root() arena.Ref { return t.root }
 func (t *Tree) Len() int { return int(t.header().length) }
 
 // Bytes is the memory that the tree takes, as the arena rounds it, without the members.
-func (t *Tree) Bytes() int { return arena.RoundUp(treeBytes) + int(t.header().bytes) }
+func (t *Tree) Bytes() int { return arena.RoundUp(treeBytes) + wordBytes*int(t.header().words) }
 
 func (t *Tree) header() *header { return (*header)(t.a.Ptr(t.root)) }
 
@@ -104,14 +107,14 @@ func (t *Tree) newNode(level, cap int) arena.Ref {
 	n := nodeBytes(level, cap)
 	r := t.a.Alloc(n)
 	*(*[headerBytes]uint8)(t.a.Ptr(r)) = [headerBytes]uint8{0, uint8(level), uint8(cap)}
-	t.header().bytes += uint32(arena.RoundUp(n))
+	t.header().words += uint32(arena.RoundUp(n) / wordBytes)
 	return r
 }
 
 func (t *Tree) freeNode(r arena.Ref) {
 	n := t.node(r).bytes()
 	t.a.Free(r, n)
-	t.header().bytes -= uint32(arena.RoundUp(n))
+	t.header().words -= uint32(arena.RoundUp(n) / wordBytes)
 }
 
 // path leads from a leaf, at [0], to the root, at [top]. at[l] is the place in the node of level l that it goes through,

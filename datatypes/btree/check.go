@@ -13,7 +13,7 @@ type checker struct {
 	t     *Tree
 	prev  entry
 	any   bool // prev is an element
-	bytes uint32
+	words uint32
 }
 
 // Check walks the whole tree and says what is inconsistent. O(n).
@@ -24,8 +24,8 @@ func (t *Tree) Check() error {
 	if err != nil {
 		return err
 	}
-	if n != h.length || c.bytes != h.bytes {
-		return fmt.Errorf("the header says %d elements and %d bytes, found %d and %d", h.length, h.bytes, n, c.bytes)
+	if n != h.length || c.words != h.words {
+		return fmt.Errorf("the header says %d elements and %d words, found %d and %d", h.length, h.words, n, c.words)
 	}
 	return nil
 }
@@ -35,7 +35,7 @@ func (t *Tree) Check() error {
 func (c *checker) node(r arena.Ref, level int, first, last bool) (n uint32, head entry, err error) {
 	x := c.t.node(r)
 	root := first && last && level == int(c.t.header().height)
-	c.bytes += uint32(arena.RoundUp(x.bytes()))
+	c.words += uint32(arena.RoundUp(x.bytes()) / wordBytes)
 	least := 1
 	switch {
 	case root && level == 0:

@@ -7,10 +7,10 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 )
 
-// markValue begins the names of the variables that hold the values of an assignment to several places. No script can say them.
+// markValue begins the names of the variables that hold the values of an assignment. No script can say them.
 const markValue = "\x00value"
 
-// valuesFirst is an assignment to several places in which all values are there before the first is stored: a block whose
+// valuesFirst is an assignment in which all values are there before the first is stored: a block whose
 // variables hold first the tables and keys of the places, then the values, and go to the places from the last to the first, as
 // in Lua.
 func valuesFirst(s *ast.AssignStmt) ast.Stmt {
@@ -54,25 +54,28 @@ func at[N ast.PositionHolder](s *ast.AssignStmt, n N) N {
 	return n
 }
 
-// storesEarly tells whether the compiler may store a value where something is that is still looked at: it makes what is for a local
-// variable in the variable itself, one value after the other.
+// storesEarly tells whether the compiler may store a value where something is that is still looked at, or not store it: it makes
+// what is for a local variable in the variable itself, one value after the other, and a variable stays as it was if a part of
+// and or or that is looked at first decides what it becomes.
 func storesEarly(s *ast.AssignStmt) bool {
 	names, tables := map[string]bool{}, false
-	for _, to := range s.Lhs {
+	for i, to := range s.Lhs {
 		name, ok := to.(*ast.IdentExpr)
 		switch {
 		case !ok:
 			tables = true
 		case names[name.Value]:
 			return true
+		case i < len(s.Rhs) && isLogical(s.Rhs[i]):
+			return true
 		default:
 			names[name.Value] = true
 		}
 	}
-	if len(s.Lhs) < 2 || len(s.Rhs) < 2 || len(names) == 0 {
+	switch {
+	case len(names) == 0:
 		return false
-	}
-	if tables {
+	case tables:
 		return true
 	}
 	for _, value := range s.Rhs[1:] {
@@ -83,6 +86,11 @@ func storesEarly(s *ast.AssignStmt) bool {
 		}
 	}
 	return false
+}
+
+func isLogical(e ast.Expr) bool {
+	_, ok := e.(*ast.LogicalOpExpr)
+	return ok
 }
 
 // isValuesFirst tells whether a block is what valuesFirst has made of an assignment.

@@ -78,6 +78,28 @@ func TestAssignmentsToSeveralPlaces(t *testing.T) {
 	}
 }
 
+// A variable becomes what decides about and and or.
+func TestAssignmentsOfConditions(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local b = {} b = b.x and 1 return type(b)", "$3\r\nnil"},
+		{"local b, t = 5, {} b = t.x and t.y return type(b)", "$3\r\nnil"},
+		{"local b, t = 5, {} b = t.d and t.d.e or t.f return type(b)", "$3\r\nnil"},
+		{"local b = {} b = tonumber(b) and 1 return type(b)", "$3\r\nnil"},
+		{"local b = {} b = not b and 1 return tostring(b)", "$5\r\nfalse"},
+		{"local b = {x = false} b = b.x and 1 return tostring(b)", "$5\r\nfalse"},
+		{"local b = {x = 2} b = b.x and 1 return b", ":1"},
+		{"local a, b = 1, {} a, b = b.x and 1, b.x or 7 return {a == nil and 6, b}", "*2\r\n:6\r\n:7"},
+		{"local b = 5 local function f(x) b = x and x.y and x.y.z end f({y = {}}) return type(b)", "$3\r\nnil"},
+		{"local c = {1} c, c[1] = c[2] return type(c)", "$3\r\nnil"},
+		{"local b = 5 for i = 1, 2 do b = KEYS[i] and i end return type(b)", "$3\r\nnil"},
+	} {
+		if got := run(t, e, &testHost{}, c.code, "k"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
 // A field with a key takes one value, also as the last one.
 func TestLastFieldsOfTables(t *testing.T) {
 	e := New(Options{})

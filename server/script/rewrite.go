@@ -23,6 +23,7 @@ func isHelper(name string) bool { return name == asText || name == asNumber }
 //	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
 //	a, b = b, a                     its compiler puts b into a before it looks at a
 //	a = b.c and d                   a stays what it was if b.c is nil
+//	p = (f(p))                      f gets itself
 //	{1, x = f()}                    what f returns is for x alone, and not for the places behind 1
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 func rewrite(chunk []ast.Stmt) {

@@ -54,9 +54,8 @@ func at[N ast.PositionHolder](s *ast.AssignStmt, n N) N {
 	return n
 }
 
-// storesEarly tells whether the compiler may store a value where something is that is still looked at, or not store it: it makes
-// what is for a local variable in the variable itself, one value after the other, and a variable stays as it was if a part of
-// and or or that is looked at first decides what it becomes.
+// storesEarly tells whether the compiler may store a value where something is that is still looked at, or a wrong one: it makes
+// what is for a local variable in the variable itself, one value after the other.
 func storesEarly(s *ast.AssignStmt) bool {
 	names, tables := map[string]bool{}, false
 	for i, to := range s.Lhs {
@@ -66,7 +65,7 @@ func storesEarly(s *ast.AssignStmt) bool {
 			tables = true
 		case names[name.Value]:
 			return true
-		case i < len(s.Rhs) && isLogical(s.Rhs[i]):
+		case i < len(s.Rhs) && isMadeWrong(s.Rhs[i], i == len(s.Rhs)-1):
 			return true
 		default:
 			names[name.Value] = true
@@ -88,9 +87,16 @@ func storesEarly(s *ast.AssignStmt) bool {
 	return false
 }
 
-func isLogical(e ast.Expr) bool {
-	_, ok := e.(*ast.LogicalOpExpr)
-	return ok
+// isMadeWrong tells whether a value may come out wrong that is made in the variable that it is for: a condition, and what a function
+// returns if that is cut to one value, since the function itself is put there before its arguments. last is the last value.
+func isMadeWrong(value ast.Expr, last bool) bool {
+	switch v := value.(type) {
+	case *ast.LogicalOpExpr:
+		return true
+	case *ast.FuncCallExpr:
+		return v.AdjustRet || !last
+	}
+	return false
 }
 
 // isValuesFirst tells whether a block is what valuesFirst has made of an assignment.

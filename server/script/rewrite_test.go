@@ -100,6 +100,23 @@ func TestAssignmentsOfConditions(t *testing.T) {
 	}
 }
 
+// What a function returns is made of the argument, also if it takes the argument's place.
+func TestAssignmentsOfWhatIsReturned(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local function g(p) p = (string.upper(p)) return p end return g('x')", "$1\r\nX"},
+		{"local function trim(s) s = (s:gsub('^%s+', '')) return s end return trim('  x')", "$1\r\nx"},
+		{"local function g(p, q) p, q = 1, string.upper(q), 2 return q end return g('x', 'y')", "$1\r\nY"},
+		{"local function g(p) p = string.upper(p), 2 return p end return g('x')", "$1\r\nX"},
+		{"local function g(p, q) q, p = string.upper(q), 1 return q end return g('x', 'y')", "$1\r\nY"},
+		{"local function g(p, ...) p = (...) return p end return g(1, 2, 3)", ":2"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
 // A field with a key takes one value, also as the last one.
 func TestLastFieldsOfTables(t *testing.T) {
 	e := New(Options{})

@@ -19,7 +19,8 @@ import (
 
 // appendOnly is the append-only log: the journal's effects in files, from which a restart gets all the data back.
 //
-//	appendonly.go           switching it on and off, what INFO and the gates ask
+//	appendonly.go           its start, what INFO and the gates ask
+//	appendonly_switch.go    switching it on and off
 //	appendonly_next.go      the file that it goes on in
 //	appendonly_rewrite.go   a new base, so that the files do not grow for ever
 //	appendonly_load.go      loading it
@@ -30,17 +31,22 @@ type appendOnly struct {
 	log   atomic.Pointer[persistence.AppendLog] // nil while the log is off
 	state atomic.Int32                          // logOff, logOn, logStarting
 
-	mu       sync.Mutex // for what follows; nobody takes a shard while holding it
-	manifest *persistence.Manifest
+	// folder is held by who changes the folder's files. He waits for the disk, so nobody waits for him who holds a shard.
+	folder sync.Mutex
+	dir    atomic.Pointer[string] // the folder, nil before there is a log; changed by who has folder
+	hold   persistence.Hold       // no other server has the folder's log; of who has folder
+
+	// mu is for what follows, and to change log or state. Nobody waits for the disk, or for a shard, while holding it.
+	mu       sync.Mutex
+	manifest *persistence.Manifest  // that the folder has; changed by who has folder, too
 	before   []*persistence.LogFile // that the log has written before its file, since the last base
-	hold     persistence.Hold       // no other server has the folder's log
-	next     *persistence.LogFile   // that the log goes on in with the next rewrite, if it was made already
+	next     *nextFile              // what the next rewrite begins with, if that is there already
 	temp     bool                   // the log writes to the temporary file of a start that has no base yet
 
 	closedSize atomic.Int64 // bytes of base and files that are not written any more
 	baseSize   atomic.Int64 // bytes of all files after the last rewrite, or the start
 
-	preparing atomic.Bool                     // next is being made
+	preparing atomic.Int32                    // next is being made, or about to be used, by so many
 	prepared  atomic.Bool                     // next is there
 	rewriting atomic.Pointer[persistence.Job] // the rewrite's, which is also the saver's
 	began_ms  atomic.Int64
@@ -61,6 +67,9 @@ type appendOnly struct {
 	// log is whole on the disk only once the disk has that place.
 	enabledAt atomic.Int64
 
+	ending  atomic.Pointer[endingLog] // a log that was switched off and is being closed
+	refused error                     // why CONFIG SET cannot switch the log on; of who changes the configuration
+
 	awaits bool // data that could not be loaded has taken the place of what the folder has; see pauseLog
 
 	last atomic.Int64 // where the log before this one has ended: clients keep positions for as long as they live
@@ -73,7 +82,17 @@ const (
 	logStarting       // it has been switched on; the folder is complete after the first rewrite
 )
 
-func (srv *Server) logDir() string { return srv.conf.Path(srv.conf.AppendDirname.Get()) }
+// logDir is the folder that the log is in. A dir that is set later is where the next start looks for it, and where it begins
+// when it is switched on again.
+func (srv *Server) logDir() string {
+	if dir := srv.aof.dir.Load(); dir != nil {
+		return *dir
+	}
+	return srv.wantedLogDir()
+}
+
+// wantedLogDir is the folder by the configuration.
+func (srv *Server) wantedLogDir() string { return srv.conf.Path(srv.conf.AppendDirname.Get()) }
 
 func (srv *Server) logPath(name string) string { return filepath.Join(srv.logDir(), name) }
 
@@ -161,14 +180,14 @@ func (srv *Server) logSize() int64 {
 // file ends.
 func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 	a := &srv.aof
+	a.folder.Lock()
+	defer a.folder.Unlock()
 	if err := srv.disk.Mkdir(srv.logDir()); err != nil {
 		return srv.logFatal("Can't open or create append-only dir "+srv.conf.AppendDirname.Get(), err)
 	}
 	if err := srv.disk.SyncDir(srv.conf.Path(".")); err != nil {
 		return srv.logFatal("Fail to fsync the folder of the append-only dir", err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	m, filename := a.manifest.Clone(), srv.conf.AppendFilename.Get()
 	if m.Empty() {
 		name := m.NewBase(filename, srv.conf.AOFUseRDBPreamble.Get()).Name
@@ -205,13 +224,20 @@ func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 		file.Close()
 		return srv.logFatal("Can't write the AOF manifest file", err)
 	}
-	a.manifest = m
-	srv.noteClosedSize()
+	a.setManifest(m)
+	srv.noteClosedSize(false)
 	l := persistence.NewAppendLog(file, srv.logOptions())
 	a.log.Store(l)
 	a.state.Store(logOn)
 	a.baseSize.Store(srv.logSize())
 	return nil
+}
+
+// setManifest notes that the folder has a manifest. folder is held, or the server starts.
+func (a *appendOnly) setManifest(m *persistence.Manifest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.manifest = m
 }
 
 // logFatal logs why the server cannot have its log.
@@ -220,8 +246,8 @@ func (srv *Server) logFatal(what string, err error) error {
 	return errLoading
 }
 
-// noteClosedSize sums up the files that are not written any more. mu is held.
-func (srv *Server) noteClosedSize() {
+// noteClosedSize sums up the files that are not written any more. folder is held, or the server starts.
+func (srv *Server) noteClosedSize(temp bool) {
 	a := &srv.aof
 	sum := int64(0)
 	add := func(name string) {
@@ -233,7 +259,7 @@ func (srv *Server) noteClosedSize() {
 		add(a.manifest.Base.Name)
 	}
 	for i, f := range a.manifest.Incr {
-		if i < len(a.manifest.Incr)-1 || a.temp {
+		if i < len(a.manifest.Incr)-1 || temp {
 			add(f.Name)
 		}
 	}
@@ -247,149 +273,11 @@ func (srv *Server) attachLog() {
 	}
 }
 
-// setAppendonly follows CONFIG SET appendonly. The world is stopped and ex holds all shards.
-func (srv *Server) setAppendonly(ex *executor, on bool) error {
-	a := &srv.aof
-	switch {
-	case on && a.state.Load() == logOff:
-		a.awaits = false
-		if job := srv.saver.job.Load(); job != nil && job != a.rewriting.Load() {
-			a.state.Store(logStarting)
-			a.scheduled.Store(true)
-			srv.log.Info("AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.")
-			return nil
-		}
-		if ex.inTransaction {
-			a.state.Store(logStarting)
-			a.scheduled.Store(true)
-			srv.log.Info("AOF was enabled during a transaction. An AOF background was scheduled to start when possible.")
-			return nil
-		}
-		if a.rewriting.Load() != nil {
-			srv.log.Info("AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.")
-			srv.abortRewrite()
-		}
-		a.state.Store(logStarting)
-		if !srv.rewrite(ex) {
-			a.state.Store(logOff)
-			a.scheduled.Store(false) // nobody is to try again
-			srv.log.Warn("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.")
-			return errors.New("Unable to turn on AOF. Check server logs.") //lint:ignore ST1005 clients know this text
-		}
-	case !on:
-		a.awaits = false
-		if a.state.Load() != logOff {
-			srv.stopLog()
-		}
+// followDir says where the log is if that is not where dir says.
+func (srv *Server) followDir() {
+	if at, wanted := srv.logDir(), srv.wantedLogDir(); srv.aof.state.Load() != logOff && at != wanted {
+		srv.log.Warn("The append-only log stays in " + at + " until it is switched off and on again. The next start looks for it in " + wanted + ".")
 	}
-	return nil
-}
-
-// stopLog switches the log off. What it was given is on the disk then, if the disk lets it. All shards are held.
-func (srv *Server) stopLog() {
-	a := &srv.aof
-	srv.journal.detach(command.ToLog)
-	a.state.Store(logOff)
-	a.scheduled.Store(false)
-	srv.abortRewrite()
-	a.acked.Store(0) // the next log may be of another history, where these would be anything
-	a.ackNext.Store(0)
-	a.ackEnd.Store(0)
-	l := a.log.Swap(nil)
-	if l != nil {
-		if err := l.Close(); err != nil {
-			srv.log.Warn("Fail to fsync the AOF file: "+reason(err), zap.Error(err))
-		}
-		a.last.Store(l.End())
-	}
-	a.mu.Lock()
-	if a.temp {
-		srv.removeTempIncr()
-	}
-	a.temp, a.before = false, nil
-	srv.dropNext()
-	a.mu.Unlock()
-	srv.logAdvanced() // nobody waits for a log that is not there
-}
-
-// restartLog follows data that came as a whole, from a primary: what the folder has is not its history. The world is
-// stopped and ex holds all shards.
-func (srv *Server) restartLog(ex *executor) {
-	a := &srv.aof
-	if a.state.Load() == logOff && !a.awaits {
-		return
-	}
-	srv.stopLog()
-	a.awaits = false
-	a.state.Store(logStarting)
-	if srv.saver.job.Load() != nil {
-		a.scheduled.Store(true)
-	} else {
-		srv.rewrite(ex)
-	}
-}
-
-// relieveLog gives up what the disk does not take of a primary's writes when that is more than memory should hold: they are in the
-// next base, which is written as soon as the disk takes it. Clients' own writes are refused before it comes to that. The janitor
-// calls it, without shards.
-func (srv *Server) relieveLog(ex *executor) {
-	over := func() bool {
-		l := srv.aof.log.Load()
-		return l != nil && l.Failing() && l.Pending() > logCrowdedAbove && srv.repl.replica.Load()
-	}
-	if !over() || srv.ended.Load() {
-		return
-	}
-	srv.inWorldOf(ex, func() {
-		if over() {
-			srv.log.Warn("The disk does not take what the primary sends. The AOF begins anew when it does.")
-			srv.restartLog(ex)
-		}
-	})
-}
-
-// pauseLog follows a snapshot of the primary that could not be loaded: there is no data now, and what the folder has is better
-// than that for whoever starts with it. The log goes on with the next data that come, or when this server is nobody's replica
-// any more. The world is stopped.
-func (srv *Server) pauseLog() {
-	if a := &srv.aof; a.state.Load() != logOff {
-		srv.stopLog()
-		a.awaits = true
-	}
-}
-
-// resumeLog begins the log that pauseLog has ended with the data that there is. The world is stopped, ex holds all shards.
-func (srv *Server) resumeLog(ex *executor) {
-	if srv.aof.awaits {
-		srv.restartLog(ex)
-	}
-}
-
-// endLog brings everything to the disk at the end of the server. All shards are held.
-func (srv *Server) endLog() {
-	a := &srv.aof
-	l := a.log.Load()
-	if l == nil {
-		return
-	}
-	if p, ok := srv.position(); ok {
-		l.Append(persistence.LogPosition{ID: p.id, At: p.at, DB: p.db}.Line())
-	}
-	srv.log.Info("Calling fsync() on the AOF file.")
-	if err := l.Flush(); err != nil {
-		srv.log.Warn("Fail to fsync the AOF file: "+reason(err), zap.Error(err))
-	}
-}
-
-// closeLog ends the log's goroutines, when nothing can be appended any more, and lets others have it.
-func (srv *Server) closeLog() {
-	if l := srv.aof.log.Load(); l != nil {
-		l.Close()
-	}
-	srv.aof.mu.Lock()
-	defer srv.aof.mu.Unlock()
-	srv.dropNext()
-	srv.aof.hold.Release()
 }
 
 // followLogConfig takes over what CONFIG SET has changed about the log.

@@ -13,30 +13,45 @@ import (
 // (persistence.LogOptions.Stall), replies leave before the system has what they are about, as they do in redis-server when
 // an fsync is slow, until one has come through in time again.
 
-// hold is a place in a connection's output that waits for the log.
+// hold is a place in a connection's output that waits for the log, or for a task.
 type hold struct {
 	place uint64 // of the output, see netloop.Conn.Written
 	end   int64  // of the log
+	task  *task
 }
 
 // holding is what an executor knows of replies that wait.
 type holding struct {
-	wrote []*session // in this turn, to the log
+	wrote []*session // in this turn, to the log, or await a task
 	held  []*session // have output that waits
 }
 
 // logReached is the position up to which replies may leave.
 func (srv *Server) logReached() (at int64, all bool) {
-	l := srv.aof.log.Load()
+	l, on := srv.aof.log.Load(), srv.aof.state.Load() == logOn
+	if e := srv.aof.ending.Load(); e != nil { // it was on when what it still has to write was answered
+		l, on = e.first().log, true
+	}
 	switch {
 	case l == nil:
 		return 0, true
 	case srv.conf.Appendfsync.Get() == config.FsyncAlways:
-		return l.Synced(), srv.aof.state.Load() != logOn
+		return l.Synced(), !on
 	}
-	refused := l.Failing() && srv.aof.state.Load() == logOn // what the disk has refused is not on its way
+	refused := l.Failing() && on // what the disk has refused is not on its way
 	return l.Written(), l.Stalled() && !refused
 }
+
+// holdsBack has the end of the turn look at what the client's replies wait for.
+func (s *session) holdsBack() {
+	if !s.wroteLog {
+		s.wroteLog = true
+		s.ex.holding.wrote = append(s.ex.holding.wrote, s)
+	}
+}
+
+// leaves tells whether what waits may leave when the log has come to at.
+func (h *hold) leaves(at int64, all bool) bool { return (all || h.end <= at) && h.task.done() }
 
 // endHolds runs at the end of a turn, before its output leaves.
 func (ex *executor) endHolds() {
@@ -47,14 +62,17 @@ func (ex *executor) endHolds() {
 	at, all := ex.srv.logReached()
 	for _, s := range h.wrote {
 		s.wroteLog = false
-		if all || s.logEnd <= at || s.conn == nil || s.conn.Closing() && s.conn.Pending() == 0 {
+		if s.awaited.done() {
+			s.awaited = nil
+		}
+		next := hold{end: s.logEnd, task: s.awaited}
+		if next.leaves(at, all) || s.conn == nil || s.conn.Closing() && s.conn.Pending() == 0 {
 			continue
 		}
-		place := max(s.heldTo, s.conn.BytesOut)
+		next.place = max(s.heldTo, s.conn.BytesOut)
 		s.heldTo = s.conn.Written()
-		s.holds = append(s.holds, hold{place, s.logEnd})
-		if len(s.holds) == 1 {
-			s.conn.HoldAfter(place)
+		if s.holds = append(s.holds, next); len(s.holds) == 1 {
+			s.conn.HoldAfter(next.place)
 			h.held = append(h.held, s)
 			ex.heldCount.Add(1)
 		}
@@ -73,7 +91,7 @@ func (ex *executor) releaseHeld() {
 	left := h.held[:0]
 	for _, s := range h.held {
 		n := 0
-		for n < len(s.holds) && (all || s.holds[n].end <= at) {
+		for n < len(s.holds) && s.holds[n].leaves(at, all) {
 			n++
 		}
 		switch {

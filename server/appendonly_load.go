@@ -26,7 +26,8 @@ func damaged(format string, args ...any) error { return logDamage(fmt.Sprintf(fo
 
 // loadLogAtStart loads the append-only files, if there are any, and begins the log behind them.
 func (srv *Server) loadLogAtStart() error {
-	filename := srv.conf.AppendFilename.Get()
+	filename, dir := srv.conf.AppendFilename.Get(), srv.wantedLogDir()
+	srv.aof.dir.Store(&dir)
 	if err := srv.aof.hold.Take(srv.disk, srv.logDir(), filename); err != nil {
 		srv.logManifestError(err)
 		return errLoading

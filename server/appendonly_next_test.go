@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,6 +65,81 @@ func TestRewriteOnSlowDisk(t *testing.T) {
 		names, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*"))
 		if err != nil || len(names) > 4 {
 			t.Errorf("the folder has %v, %v", names, err)
+		}
+	}
+}
+
+// TestLogStaysInItsFolder changes dir while the log is on, and while it is being rewritten: the log stays where it is, as a whole, until
+// it is switched off and on.
+func TestLogStaysInItsFolder(t *testing.T) {
+	disk := newBadDisk(t)
+	for n := 1; n <= 4; n++ {
+		first, second := t.TempDir(), t.TempDir()
+		disk.set(nil)
+		ts := startServer(t, "--dir", first, "--save", "", "--appendonly", "yes", "--enable-protected-configs", "yes")
+		c, asks := ts.dial(), ts.dial()
+		c.want("set k v", "OK")
+		reached, thaw := disk.freezeAt(n, first)
+		asks.send("bgrewriteaof")
+		eventually(t, "the rewrite", reached)
+		disk.set(nil)
+		c.want("config set dir "+second, "OK")
+		c.want("set k w", "OK")
+		thaw()
+		asks.read()
+		eventually(t, "the end of the rewrite", func() bool {
+			return c.number("persistence", "aof_rewrites") == 1 && c.info("persistence", "aof_rewrite_in_progress") == "0"
+		})
+		rewriteLog(t, c)
+		c.want("set k x", "OK")
+		if ts.logged("The append-only log stays in") != 1 {
+			t.Error("nobody is told where the log is")
+		}
+		if entries, err := os.ReadDir(second); err != nil || len(entries) > 0 {
+			t.Errorf("the new folder has %v, %v", entries, err)
+		}
+		copied := t.TempDir()
+		if err := os.CopyFS(copied, os.DirFS(first)); err != nil { // what kill -9 leaves
+			t.Fatal(err)
+		}
+		startServer(t, "--dir", copied, "--appendonly", "yes").dial().want("get k", "x")
+		c.want("config set appendonly no", "OK")
+		c.want("config set appendonly yes", "OK")
+		eventually(t, "the log in the new folder", func() bool { return ts.aof.state.Load() == logOn })
+		c.want("set k y", "OK")
+		ts.stop()
+		startServer(t, "--dir", first, "--appendonly", "yes").dial().want("get k", "x")
+		startServer(t, "--dir", second, "--appendonly", "yes").dial().want("get k", "y")
+	}
+}
+
+// TestReplicaOnFrozenDisk: a replica whose disk stops answering while its own log begins with the primary's data serves and follows all
+// the same, and has its log when the disk answers.
+func TestReplicaOnFrozenDisk(t *testing.T) {
+	disk := newBadDisk(t)
+	for n := 1; n <= 9; n += 2 {
+		disk.set(nil)
+		dir := t.TempDir()
+		options := []string{"--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "no"}
+		primary := startServer(t, "--repl-diskless-sync-delay", "0")
+		replica := startServer(t, options...)
+		p, r := primary.dial(), replica.dial()
+		p.want("set k v", "OK")
+		reached, thaw := disk.freezeAt(n, dir)
+		replica.follow(primary)
+		eventually(t, "the disk to stand", reached)
+		for i := range 5 {
+			p.want(fmt.Sprintf("set n %d", i), "OK")
+			eventually(t, "the replica to follow", func() bool { return r.do("get n") == fmt.Sprint(i) })
+		}
+		disk.set(nil)
+		thaw()
+		eventually(t, "the log", func() bool { return replica.aof.state.Load() == logOn })
+		same(t, primary, replica)
+		want := digest(r)
+		replica.stop()
+		if got := digest(startServer(t, options...).dial()); got != want {
+			t.Errorf("call %d: the data differs", n)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 // moment the log changes to a new file, so the base and what follows it belong together:
 //
 //	1  the new file is made and the manifest names it behind the others,    a crash here: base, old files, nothing new
-//	   while nobody waits, if it is not a client that wants the rewrite
+//	   while nobody waits but a client that wants the rewrite
 //	2  with all shards held: the log changes files, the cursor begins       base, old files, new file
 //	3  the cursor writes the base to a temporary file                       the same
 //	4  the base gets its name, the manifest names it; what it replaces is   new base, new file
@@ -50,43 +50,19 @@ func (srv *Server) baseOptions() persistence.SnapshotOptions {
 	return o
 }
 
-// rewrite begins a rewrite. The caller holds all shards, and no other snapshot is being written. false: it could not be
-// begun, and the log says why.
+// rewrite begins a rewrite. The caller holds all shards, and no other snapshot is being written. false: what it begins with is not
+// there, and it is scheduled, for when that has been made.
 func (srv *Server) rewrite(ex *executor) bool {
-	a := &srv.aof
-	a.scheduled.Store(false)
-	err := srv.beginRewrite(ex)
-	if err != nil {
-		srv.log.Warn("Can't begin an AOF rewrite: "+reason(err), zap.Error(err))
-		srv.rewriteFailed()
-		return false
-	}
-	return true
-}
-
-func (srv *Server) beginRewrite(ex *executor) error {
 	a := &srv.aof
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.hold.Take(srv.disk, srv.logDir(), srv.conf.AppendFilename.Get()); err != nil {
-		return err
+	if a.next == nil || a.next.state != a.state.Load() {
+		a.scheduled.Store(true)
+		return false
 	}
-	if a.manifest == nil {
-		m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
-		if err != nil {
-			return err
-		}
-		a.manifest = m
-	}
-	if a.next == nil {
-		if err := srv.makeLogDir(); err != nil {
-			return err
-		}
-	}
-	if a.state.Load() != logOff {
-		if err := srv.changeFile(); err != nil {
-			return err
-		}
+	a.scheduled.Store(false)
+	if n := a.takeNext(); n.file != nil {
+		srv.changeFile(n.file)
 	}
 	ex.handIn()
 	o := srv.baseOptions()
@@ -97,28 +73,39 @@ func (srv *Server) beginRewrite(ex *executor) error {
 	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
 	a.began_ms.Store(time.Now().UnixMilli())
 	a.rewrites.Add(1)
-	if l := a.log.Load(); l != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
-		l.HoldSync(true)
+	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp}
+	if w.log != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
+		w.log.HoldSync(true)
 	}
-	keep := len(a.manifest.Incr) // that belong to what is there now
+	w.keep = len(a.manifest.Incr)
 	if a.state.Load() == logOn {
-		keep--
+		w.keep--
 	}
 	srv.log.Info("Background append only file rewriting started")
-	srv.saver.background.Go(func() { srv.runRewrite(job, o, keep) })
-	return nil
+	srv.saver.background.Go(func() { srv.runRewrite(w) })
+	return true
+}
+
+// rewriting is what a rewrite knows of the moment at which it has begun.
+type rewriting struct {
+	job     *persistence.Job
+	options persistence.SnapshotOptions
+	log     *persistence.AppendLog // nil: it is off
+	temp    bool                   // which is being switched on, and writes to a temporary file
+	keep    int                    // files of the manifest that hold what was before
 }
 
 // runRewrite writes the base and gives everything its place.
-func (srv *Server) runRewrite(job *persistence.Job, o persistence.SnapshotOptions, keep int) {
-	a := &srv.aof
-	err := srv.writeBase(job, o, keep)
+func (srv *Server) runRewrite(w rewriting) {
+	a, job := &srv.aof, w.job
+	srv.countClosed(w.temp)
+	err := srv.writeBase(w)
 	if err == nil {
 		srv.removeHistory()
 		defer srv.logAdvanced() // who waits for a log that has been switched on finds the rewrite over
 	}
-	if l := a.log.Load(); l != nil {
-		l.HoldSync(false)
+	if w.log != nil {
+		w.log.HoldSync(false)
 	}
 	if !a.rewriting.CompareAndSwap(job, nil) {
 		return // whoever has aborted it knows
@@ -144,19 +131,29 @@ func (srv *Server) rewriteFailed() {
 	a := &srv.aof
 	a.failed.Store(true)
 	a.failures.Add(1)
-	if a.state.Load() == logStarting {
+	a.mu.Lock()
+	starting, temp := a.state.Load() == logStarting, a.temp
+	if starting {
 		a.scheduled.Store(true)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.temp {
-			srv.removeTempIncr()
-		}
+	}
+	a.mu.Unlock()
+	if starting && temp {
+		srv.removeTempIncr()
 	}
 }
 
-// writeBase does steps 3 and 4.
-func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions, keep int) error {
+// countClosed sums up the files that the log does not write any more.
+func (srv *Server) countClosed(temp bool) {
 	a := &srv.aof
+	a.folder.Lock()
+	defer a.folder.Unlock()
+	srv.noteClosedSize(temp)
+}
+
+// writeBase does steps 3 and 4. When the rewrite is aborted in the midst of step 4 that is finished all the same: base and files are
+// of one moment, whatever has become of the log since.
+func (srv *Server) writeBase(w rewriting) error {
+	a, job, o, l := &srv.aof, w.job, w.options, w.log
 	f, err := persistence.CreateFile(srv.disk, srv.logPath(srv.tempBase()), srv.conf.AOFRewriteIncrementalFsync.Get())
 	if err != nil {
 		job.Abort()
@@ -171,19 +168,19 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.folder.Lock()
+	defer a.folder.Unlock()
 	if a.rewriting.Load() != job {
 		return persistence.ErrAborted
 	}
 	filename := srv.conf.AppendFilename.Get()
 	m := a.manifest.Clone()
 	base := m.NewBase(filename, !o.Commands).Name
-	m.Retire(keep)
+	m.Retire(w.keep)
 	if err := f.Commit(srv.logPath(base)); err != nil {
 		return err
 	}
-	temp, incr := a.temp, ""
+	temp, incr := w.temp, ""
 	if temp {
 		incr = srv.logPath(m.NewIncr(filename).Name)
 		if err := srv.nameTempIncr(incr); err != nil {
@@ -194,7 +191,7 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 			return err
 		}
 	}
-	if l := a.log.Load(); l != nil && temp {
+	if temp {
 		if err := l.Flush(); err != nil { // until now its disk has not mattered to anybody
 			srv.log.Warn("The append-only file cannot be written yet", zap.Error(err))
 		}
@@ -212,27 +209,36 @@ func (srv *Server) writeBase(job *persistence.Job, o persistence.SnapshotOptions
 			return err
 		}
 	}
-	a.manifest, a.temp = m, false
 	if temp {
 		srv.disk.Remove(srv.logPath(srv.tempIncr()))
 	}
-	if l := a.log.Load(); l != nil {
-		for _, old := range a.before {
-			l.Drop(old)
-		}
-		l.Trust()
-	}
-	a.before = nil
-	if l := a.log.Load(); l != nil && a.state.Load() == logStarting {
-		a.enabledAt.Store(math.MaxInt64) // nobody may go by the place before
-		if a.state.CompareAndSwap(logStarting, logOn) {
-			srv.log.Info("AOF is now enabled")
-		}
-		a.enabledAt.Store(l.End()) // whoever waits for nothing has written before
-	}
-	srv.noteClosedSize()
+	srv.followBase(m, w)
+	srv.noteClosedSize(false)
 	a.baseSize.Store(srv.logSize())
 	return nil
+}
+
+// followBase notes that the folder has a new base. folder is held.
+func (srv *Server) followBase(m *persistence.Manifest, w rewriting) {
+	a, l := &srv.aof, w.log
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.manifest = m
+	if l == nil || a.log.Load() != l { // the log was off, or has been switched off meanwhile
+		return
+	}
+	a.temp = false
+	for _, old := range a.before {
+		l.Drop(old)
+	}
+	l.Trust()
+	a.before = nil
+	if a.state.Load() == logStarting {
+		a.enabledAt.Store(math.MaxInt64) // nobody may go by the place before
+		a.state.Store(logOn)
+		srv.log.Info("AOF is now enabled")
+		a.enabledAt.Store(l.End()) // whoever waits for nothing has written before
+	}
 }
 
 // nameTempIncr gives the file of a start the name that it will have in the manifest.
@@ -272,8 +278,8 @@ const (
 // removeHistory removes the files that a manifest has retired.
 func (srv *Server) removeHistory() {
 	a := &srv.aof
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.folder.Lock()
+	defer a.folder.Unlock()
 	if len(a.manifest.History) == 0 || srv.conf.AOFDisableAutoGC.Get() {
 		return
 	}
@@ -299,7 +305,7 @@ func (srv *Server) removeRetired(name string) bool {
 	return true
 }
 
-// forgetHistory writes the manifest without its history. aof.mu is held.
+// forgetHistory writes the manifest without its history. folder is held.
 func (srv *Server) forgetHistory() bool {
 	m := srv.aof.manifest.Clone()
 	m.History = nil
@@ -307,34 +313,43 @@ func (srv *Server) forgetHistory() bool {
 		srv.log.Warn("Can't write the AOF manifest file: "+reason(err), zap.Error(err))
 		return false
 	}
-	srv.aof.manifest = m
+	srv.aof.setManifest(m)
 	return true
 }
 
-// followAutoGC removes the history that was kept until now, when aof-disable-auto-gc goes off: at once as the manifest has
-// it, the files without the caller, who has stopped the world, waiting for them.
+// followAutoGC removes the history that was kept until now, when aof-disable-auto-gc goes off. The world is stopped.
 func (srv *Server) followAutoGC() {
 	a := &srv.aof
-	if srv.conf.AOFDisableAutoGC.Get() || !a.mu.TryLock() { // who has it is about to remove them
+	if srv.conf.AOFDisableAutoGC.Get() {
 		return
 	}
-	defer a.mu.Unlock()
-	if a.manifest == nil || len(a.manifest.History) == 0 || srv.disk.SyncDir(srv.logDir()) != nil {
-		return
-	}
-	gone := a.manifest.History
-	if !srv.forgetHistory() {
-		return
-	}
-	srv.saver.background.Go(func() {
+	srv.setter.current.await(srv.leaveToDisk(func() {
+		a.folder.Lock()
+		defer a.folder.Unlock()
+		if a.manifest == nil || len(a.manifest.History) == 0 || srv.disk.SyncDir(srv.logDir()) != nil {
+			return
+		}
+		gone := a.manifest.History
+		if !srv.forgetHistory() {
+			return
+		}
 		for _, f := range gone {
 			srv.removeRetired(f.Name)
 		}
-	})
+	}))
 }
 
-// removeTempIncr removes the file of a start that came to nothing. mu is held.
+// removeTempIncr removes the file of a start that came to nothing, unless the next start has one of that name already.
 func (srv *Server) removeTempIncr() {
+	a := &srv.aof
+	a.folder.Lock()
+	defer a.folder.Unlock()
+	a.mu.Lock()
+	taken := a.next != nil && a.next.state == logStarting
+	a.mu.Unlock()
+	if taken {
+		return
+	}
 	srv.log.Info("Removing the temp incr aof file " + srv.tempIncr() + " in the background")
 	srv.disk.Remove(srv.logPath(srv.tempIncr()))
 }
@@ -349,8 +364,6 @@ func (srv *Server) abortRewrite() {
 	srv.log.Info("Killing running AOF rewrite child")
 	srv.saver.job.CompareAndSwap(job, nil)
 	job.End()
-	a.mu.Lock() // what was about to get its place has it now, or never will
-	defer a.mu.Unlock()
 }
 
 func bgrewriteaof(c *command.Ctx) {
@@ -358,32 +371,72 @@ func bgrewriteaof(c *command.Ctx) {
 	srv, a := s.srv, &s.srv.aof
 	switch {
 	case a.rewriting.Load() != nil:
-		c.Fail("ERR Background append only file rewriting already in progress")
-	case srv.saver.job.Load() != nil || s.ex.inTransaction:
-		a.scheduled.Store(true)
-		a.failures.Store(0) // who asks by hand does not wait
-		c.Reply.Simple("Background append only file rewriting scheduled")
-	case !srv.rewrite(s.ex):
-		c.Fail("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
+		c.Fail(errRewritingLog)
+	case srv.saver.job.Load() != nil || !c.MayBlock:
+		srv.scheduleRewrite(c.Reply)
 	default:
-		c.Reply.Simple("Background append only file rewriting started")
+		s.ex.later(s, func() func(*resp.Writer) {
+			a.preparing.Add(1)
+			err := srv.prepare(a.state.Load())
+			if err != nil {
+				srv.rewriteFailed()
+			}
+			return func(w *resp.Writer) {
+				s.ex.rewriteByHand(w, err)
+				a.preparing.Add(-1)
+			}
+		})
+	}
+}
+
+// scheduleRewrite has a rewrite begin as soon as that is possible.
+func (srv *Server) scheduleRewrite(w *resp.Writer) {
+	srv.aof.scheduled.Store(true)
+	srv.aof.failures.Store(0) // who asks by hand does not wait
+	w.Simple("Background append only file rewriting scheduled")
+}
+
+const (
+	errRewritingLog resp.Error = "ERR Background append only file rewriting already in progress"
+	errNoRewrite    resp.Error = "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+)
+
+// rewriteByHand begins the rewrite that a client has asked for, when what it begins with was made, or could not be.
+func (ex *executor) rewriteByHand(w *resp.Writer, err error) {
+	srv := ex.srv
+	if err != nil {
+		w.Error(errNoRewrite)
+		ex.noteError(errNoRewrite)
+		return
+	}
+	if !ex.view.TakeUnless(srv.ks.All(), ex.asides.giveUp) { // a script takes long
+		srv.scheduleRewrite(w)
+		return
+	}
+	defer ex.view.Release()
+	switch {
+	case srv.aof.rewriting.Load() != nil:
+		w.Error(errRewritingLog)
+		ex.noteError(errRewritingLog)
+	case srv.saver.job.Load() != nil || srv.loads() || srv.ended.Load() || !srv.rewrite(ex):
+		srv.scheduleRewrite(w)
+	default:
+		w.Simple("Background append only file rewriting started")
 	}
 }
 
 // followRewrites begins a rewrite if one is scheduled, or the files have grown enough. The janitor calls it.
 func (srv *Server) followRewrites(ex *executor) {
 	a := &srv.aof
-	if srv.saver.job.Load() != nil || srv.ended.Load() || a.preparing.Load() {
+	if srv.saver.job.Load() != nil || srv.ended.Load() || a.preparing.Load() > 0 {
 		return
 	}
+	srv.dropStale()
 	if !a.prepared.Load() {
-		if !srv.rewriteIsDue(ex.steady() / 1000) {
-			return
-		}
-		if a.state.Load() == logOn {
+		if srv.rewriteIsDue(ex.steady() / 1000) {
 			srv.prepareRewrite()
-			return
 		}
+		return
 	}
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()
@@ -472,15 +525,12 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 	}
 	srv.abortRewrite()
 	a := &srv.aof
-	m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
-	if err != nil {
+	a.awaitEnd()
+	if err := srv.rereadManifest(); err != nil {
 		srv.logManifestError(err)
 		c.Fail("ERR Error trying to load the AOF files, check server logs.")
 		return
 	}
-	a.mu.Lock()
-	a.manifest = m
-	a.mu.Unlock()
 	if a.state.Load() == logStarting {
 		a.scheduled.Store(true)
 	}
@@ -490,7 +540,7 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 	if !s.ex.inTransaction && !c.Script { // else what comes next may need the world to stand still
 		s.ex.startWorld() // for the others to hear that they have to wait
 	}
-	_, err = srv.loadLog(s.ex)
+	_, err := srv.loadLog(s.ex)
 	srv.endLoading()
 	s.ex.view.Dirty = dirty // nothing of it is a change
 	s.ex.view.ResetEvents()
@@ -504,11 +554,24 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 	c.Reply.OK()
 }
 
+// rereadManifest takes over the manifest that the folder has.
+func (srv *Server) rereadManifest() error {
+	a := &srv.aof
+	a.folder.Lock()
+	defer a.folder.Unlock()
+	m, err := persistence.ReadManifest(srv.logDir(), srv.conf.AppendFilename.Get())
+	if err == nil {
+		a.setManifest(m)
+	}
+	return err
+}
+
 // shutdownRewrite tells whether a rewrite keeps the server from ending: while the log is being switched on, it is the
 // only one that has the data.
 func (srv *Server) shutdownRewrite(how config.Shutdown) (refuse bool) {
 	a := &srv.aof
-	if a.rewriting.Load() == nil {
+	running := a.rewriting.Load() != nil
+	if !running && !srv.rewriteIsNext() {
 		return false
 	}
 	if a.state.Load() == logStarting {
@@ -518,7 +581,9 @@ func (srv *Server) shutdownRewrite(how config.Shutdown) (refuse bool) {
 		}
 		srv.log.Warn("Writing initial AOF. Exit anyway.")
 	}
-	srv.log.Warn("There is a child rewriting the AOF. Killing it!")
-	srv.abortRewrite()
+	if running {
+		srv.log.Warn("There is a child rewriting the AOF. Killing it!")
+		srv.abortRewrite()
+	}
 	return false
 }

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"larder/persistence"
 )
 
 // fillAll makes keys of every type in two databases.
@@ -403,82 +401,6 @@ func TestTornBeforeEmpty(t *testing.T) {
 		ts.stop()
 		startServer(t, options...).dial().want("mget k last next", []any{"v", nil, "v"})
 	}
-}
-
-// badDisk fails or stops when it is told to.
-type badDisk struct {
-	persistence.Disk
-	mu   sync.Mutex
-	gone *sync.Cond
-	fail func(op, name string) error // may wait on gone
-}
-
-func newBadDisk(t *testing.T) *badDisk {
-	d := &badDisk{Disk: persistence.OS}
-	d.gone = sync.NewCond(&d.mu)
-	persistence.OS = d
-	t.Cleanup(func() { persistence.OS = d.Disk })
-	return d
-}
-
-func (d *badDisk) set(fail func(op, name string) error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fail = fail
-	d.gone.Broadcast()
-}
-
-func (d *badDisk) check(op, name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fail == nil {
-		return nil
-	}
-	return d.fail(op, name)
-}
-
-func (d *badDisk) OpenFile(name string, flag int, perm fs.FileMode) (persistence.DiskFile, error) {
-	if err := d.check("open", name); err != nil {
-		return nil, err
-	}
-	f, err := d.Disk.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return badFile{f, d}, nil
-}
-
-func (d *badDisk) SyncDir(name string) error {
-	if err := d.check("syncdir", name); err != nil {
-		return err
-	}
-	return d.Disk.SyncDir(name)
-}
-
-type badFile struct {
-	persistence.DiskFile
-	d *badDisk
-}
-
-func (f badFile) Write(p []byte) (int, error) {
-	if err := f.d.check("write", f.Name()); err != nil {
-		return 0, err
-	}
-	return f.DiskFile.Write(p)
-}
-
-func (f badFile) WriteAt(p []byte, at int64) (int, error) {
-	if err := f.d.check("write", f.Name()); err != nil {
-		return 0, err
-	}
-	return f.DiskFile.WriteAt(p, at)
-}
-
-func (f badFile) Sync() error {
-	if err := f.d.check("sync", f.Name()); err != nil {
-		return err
-	}
-	return f.DiskFile.Sync()
 }
 
 // TestFullDisk: while nothing can be written reads go on and writes are refused; everything recovers by itself.

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"os"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -36,22 +38,94 @@ func configSet(c *command.Ctx) {
 		pairs = append(pairs, config.Pair{Name: string(args[i]), Value: string(args[i+1])})
 	}
 	s := c.Client.(*session)
+	ask := s.srv.asksDisk(pairs)
+	if ask == nil || !c.MayBlock {
+		if e := s.setConfig(pairs); e != "" {
+			c.Fail(e)
+			return
+		}
+		c.Reply.OK()
+		return
+	}
+	s.ex.later(s, func() func(*resp.Writer) {
+		s.srv.aof.preparing.Add(1)
+		refused := ask()
+		return func(w *resp.Writer) {
+			e := s.ex.setWhenAsked(s, pairs, refused)
+			if s.srv.aof.preparing.Add(-1); e != "" {
+				w.Error(e)
+				s.ex.noteError(e)
+				return
+			}
+			w.OK()
+		}
+	})
+}
+
+// setWhenAsked sets directives when the disk has been asked.
+func (ex *executor) setWhenAsked(s *session, pairs []config.Pair, refused error) resp.Error {
+	srv := ex.srv
+	ex.asides.serving = s
+	if !ex.stopWorldUnless(ex.asides.giveUp) {
+		return srv.busyOr()
+	}
+	defer ex.startWorld()
+	if !ex.view.TakeUnless(srv.ks.All(), ex.asides.giveUp) {
+		return srv.busyOr()
+	}
+	defer ex.view.Release()
+	srv.aof.refused, ex.current = refused, s
+	defer func() { srv.aof.refused, ex.current = nil, nil }()
+	return s.setConfig(pairs)
+}
+
+// asksDisk is what a CONFIG SET has to ask the disk for before the world is stopped for it, nil if nothing. The error is why the
+// log cannot be switched on.
+func (srv *Server) asksDisk(pairs []config.Pair) (ask func() error) {
+	for _, p := range pairs {
+		switch strings.ToLower(p.Name) {
+		case "appendonly":
+			job := srv.saver.job.Load()
+			if strings.EqualFold(p.Value, "yes") && srv.aof.state.Load() == logOff && (job == nil || job == srv.aof.rewriting.Load()) {
+				return srv.prepareStart
+			}
+		case "dir":
+			dir := srv.conf.Path(p.Value)
+			ask = func() error {
+				os.Stat(dir) // the answer is asked for again, and there then
+				return nil
+			}
+		}
+	}
+	return ask
+}
+
+// prepareStart makes what the log begins with when it is switched on.
+func (srv *Server) prepareStart() error {
+	err := srv.prepare(logStarting)
+	if err != nil {
+		srv.rewriteFailed()
+	}
+	return err
+}
+
+// setConfig sets directives for a client. The world is stopped, and the client's executor holds all shards.
+func (s *session) setConfig(pairs []config.Pair) resp.Error {
 	s.srv.setter = s.ex
 	err := s.srv.conf.Set(config.Caller{Local: isLocal(s.conn), Loading: s.srv.loads()}, pairs...)
 	switch {
 	case errors.Is(err, config.ErrLoading):
-		c.Fail(resp.ErrLoading)
+		return resp.ErrLoading
 	case err != nil:
-		c.Fail(resp.Error("ERR " + err.Error()))
-	default:
-		if limit := s.srv.clientLimit(); limit > 0 {
-			for _, o := range s.srv.clients.all() {
-				o.ex.weigh(o)
-			}
-			s.ex.evictClients(limit)
-		}
-		c.Reply.OK()
+		return resp.Error("ERR " + err.Error())
 	}
+	if limit := s.srv.clientLimit(); limit > 0 {
+		for _, o := range s.srv.clients.all() {
+			o.ex.weigh(o)
+		}
+		s.ex.evictClients(limit)
+	}
+	return ""
 }
 
 // configRewrite waits for the disk outside of the loop, unless it stands in a transaction.

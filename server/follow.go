@@ -84,6 +84,7 @@ func (srv *Server) followConfig() {
 	c.OnChange(srv.followBackupConfig, "backup-schedule")
 	c.OnChange(func() error { srv.followLogConfig(); return nil }, "appendfsync", "aof-timestamp-enabled")
 	c.OnChange(func() error { srv.followAutoGC(); return nil }, "aof-disable-auto-gc")
+	c.OnChange(func() error { srv.followDir(); return nil }, "dir")
 	c.OnChange(func() error { return srv.setAppendonly(srv.setter, c.Appendonly.Get()) }, "appendonly")
 }
 

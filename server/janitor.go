@@ -101,10 +101,12 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 	next := j.lookForBig(j.doUpkeep(latest))
 	ex.handIn()
 	if !j.srv.loading.Load() { // else half of a primary's snapshot would be what is kept
-		j.srv.followSavePoints(ex)
 		j.srv.followRewrites(ex)
+		if !j.srv.rewriteIsNext() {
+			j.srv.followSavePoints(ex)
+			j.srv.followBackups(ex)
+		}
 		j.srv.relieveLog(ex)
-		j.srv.followBackups(ex)
 	}
 	j.srv.replicationCron(ex)
 	if len(ex.ready) > 0 {

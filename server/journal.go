@@ -299,9 +299,8 @@ func (ex *executor) releaseApart() {
 // wrote notes how far the log and the replicas have to be until they have what the client has written.
 func (s *session) wrote(ends journalEnds) {
 	s.logEnd, s.feedEnd = max(s.logEnd, ends.log), max(s.feedEnd, ends.feed)
-	if ends.log != 0 && !s.wroteLog && s.ex.loop != nil {
-		s.wroteLog = true
-		s.ex.holding.wrote = append(s.ex.holding.wrote, s)
+	if ends.log != 0 && s.ex.loop != nil {
+		s.holdsBack()
 	}
 	if ends.feed != 0 && s.srv.guard.on.Load() {
 		advance(&s.srv.guard.written, ends.feed)

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync/atomic"
+
 	"larder/keyspace"
 	"larder/server/resp"
 )
@@ -32,6 +34,7 @@ func (ex *executor) awaitBurial() bool {
 		return func(w *resp.Writer) {
 			w.OK()
 			s.wrote(journalEnds{log: s.logEnd, feed: s.feedEnd}) // the reply waits for the log as it would have at once
+			s.await(s.awaited)
 		}
 	})
 	return true
@@ -47,4 +50,37 @@ func (srv *Server) buryAll() {
 			view.Release()
 		}
 	}
+}
+
+// A task is what a command has left to others, who wait for the disk. The server does not end before it is over.
+type task struct {
+	over   atomic.Bool
+	before *task // that the same client waits for; set before the client waits for this one
+}
+
+// leaveToDisk has work done outside of the loop.
+func (srv *Server) leaveToDisk(work func()) *task {
+	t := &task{}
+	srv.saver.background.Go(func() {
+		work()
+		t.over.Store(true)
+		srv.logAdvanced()
+	})
+	return t
+}
+
+// done tells whether nobody has to wait for the task, which may be nil.
+func (t *task) done() bool { return t == nil || t.over.Load() && t.before.done() }
+
+// await has the client's replies from this turn on leave when a task is over. What else it sends is served meanwhile. s may be
+// nil: a command that is nobody's.
+func (s *session) await(t *task) {
+	if s == nil || s.link != nil || s.ex.loop == nil || t.done() {
+		return
+	}
+	if t != s.awaited && !s.awaited.done() {
+		t.before = s.awaited
+	}
+	s.awaited = t
+	s.holdsBack()
 }

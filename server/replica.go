@@ -173,7 +173,7 @@ func (srv *Server) becomePrimary(ex *executor, id string) {
 	}
 	srv.guard.took(r.offset())
 	srv.renameHistory(id)
-	srv.resumeLog(ex)
+	srv.resumeLog()
 }
 
 // renameHistory begins a history of this server's own, under the name id. The world is stopped, all shards are held.

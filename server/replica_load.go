@@ -353,7 +353,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 // replaced follows the replacement of all data by a snapshot of the primary. The world is stopped, all shards are held.
 func (srv *Server) replaced(ex *executor) {
 	srv.wakeAll(ex)
-	srv.restartLog(ex)
+	srv.restartLog()
 }
 
 // wakeAll lets clients that are blocked look at what there is now. The world is stopped, all shards are held.

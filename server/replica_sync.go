@@ -32,6 +32,7 @@ type transfer struct {
 	mark   string // "" with a known length
 	kept   bool   // the file takes the place of the last snapshot, too
 	dirty  int64  // changes that it has and the last snapshot has not
+	moment int64  // see snapshots.moments
 	peers  []*peer
 	over   atomic.Bool   // all is in the stream
 	taken  chan struct{} // receives when a replica has taken something
@@ -194,7 +195,7 @@ func (srv *Server) beginTransfer(ex *executor) {
 	}
 	diskless := srv.diskless(first)
 	r.mu.Lock()
-	t.job, t.dirty = job, srv.dirty.Load()
+	t.job, t.dirty, t.moment = job, srv.dirty.Load(), srv.saver.moments.Add(1)
 	t.kept = !diskless && job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil
 	t.deserted() // they may all have left by now
 	r.mu.Unlock()
@@ -341,7 +342,7 @@ func (t *transfer) namelessFile(o persistence.SnapshotOptions) (*os.File, error)
 // what they would write.
 func (t *transfer) keptFile() (*os.File, error) {
 	var f *os.File
-	err := t.srv.runJob(t.job, func(path string) (err error) {
+	err := t.srv.runJob(t.job, t.moment, func(path string) (err error) {
 		f, err = os.Open(path)
 		return err
 	})

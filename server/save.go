@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -32,7 +33,9 @@ type snapshots struct {
 	// job is the snapshot that is being written in the background. It is set by who holds all shards.
 	job        atomic.Pointer[persistence.Job]
 	background sync.WaitGroup
-	place      sync.Mutex // held by who gives a file its place; an aborted job never gets there
+	moments    atomic.Int64 // of snapshots, in their order; counted by who holds all shards
+	place      sync.Mutex   // held by who gives a file its place
+	placed     int64        // the moment of the file that is there; of who has place
 	backlogMax atomic.Int64
 
 	loaded loadState
@@ -78,23 +81,34 @@ func (srv *Server) save(ex *executor) error {
 	st.saves.Add(1)
 	srv.noteTry()
 	dirty := srv.dirty.Load()
-	path := srv.snapshotPath()
+	err := srv.placeSnapshot(st.moments.Add(1), func(out io.Writer) error {
+		_, err := persistence.WriteStopped(out, srv.ks, srv.snapshotOptions())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	srv.saved(dirty)
+	st.failed.Store(false)
+	return nil
+}
+
+// placeSnapshot has write make the file of a snapshot of a moment, unless there is one of a later moment.
+func (srv *Server) placeSnapshot(moment int64, write func(out io.Writer) error) error {
+	st, path := &srv.saver, srv.snapshotPath()
 	st.place.Lock()
 	defer st.place.Unlock()
+	if moment < st.placed {
+		return nil
+	}
 	err := persistence.WriteFile(srv.disk, path, tempSnapshot(), srv.conf.RDBSaveIncrementalFsync.Get(),
-		func(f *persistence.File) error {
-			return srv.sealed(f, func(out io.Writer) error {
-				_, err := persistence.WriteStopped(out, srv.ks, srv.snapshotOptions())
-				return err
-			})
-		})
+		func(f *persistence.File) error { return srv.sealed(f, write) })
 	if err != nil {
 		srv.log.Warn("Write error while saving DB to the disk", zap.String("file", path), zap.Error(err))
 		return err
 	}
+	st.placed = moment
 	srv.log.Info("DB saved on disk")
-	srv.saved(dirty)
-	st.failed.Store(false)
 	return nil
 }
 
@@ -125,11 +139,11 @@ func (srv *Server) bgsave(ex *executor) {
 	srv.stats.snapshots.Add(1)
 	job := persistence.Begin(srv.ks, srv.snapshotOptions())
 	st.job.Store(job)
-	dirty := srv.dirty.Load()
+	dirty, moment := srv.dirty.Load(), st.moments.Add(1)
 	srv.log.Info("Background saving started")
 	st.background.Go(func() {
 		began := time.Now()
-		err := srv.runJob(job, nil)
+		err := srv.runJob(job, moment, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
 		st.lastAhead.Store(job.Ahead())
 		if st.job.CompareAndSwap(job, nil) {
@@ -144,8 +158,8 @@ const (
 	backlogLeast = 16 << 20
 )
 
-// runJob writes the job's file. Before it gets its place, named is told where it is, unless it is nil.
-func (srv *Server) runJob(job *persistence.Job, named func(path string) error) error {
+// runJob writes the file of a job that was begun at a moment. Before it gets its place, named is told where it is, unless it is nil.
+func (srv *Server) runJob(job *persistence.Job, moment int64, named func(path string) error) error {
 	st, path := &srv.saver, srv.snapshotPath()
 	temp := filepath.Join(filepath.Dir(path), srv.tempBackground())
 	f, err := persistence.CreateFile(srv.disk, temp, srv.conf.RDBSaveIncrementalFsync.Get())
@@ -166,10 +180,14 @@ func (srv *Server) runJob(job *persistence.Job, named func(path string) error) e
 	}
 	st.place.Lock()
 	defer st.place.Unlock()
-	if st.job.Load() != job {
+	if st.job.Load() != job || moment < st.placed {
 		return persistence.ErrAborted
 	}
-	return f.Commit(path)
+	if err := f.Commit(path); err != nil {
+		return err
+	}
+	st.placed = moment
+	return nil
 }
 
 // jobEnded notes how a snapshot in the background ended that nobody has aborted.
@@ -186,7 +204,8 @@ func (srv *Server) jobEnded(err error, dirty int64) {
 	srv.log.Info("Background saving terminated with success")
 }
 
-// abortSave ends a snapshot that is being written in the background. The caller holds all shards.
+// abortSave ends a snapshot that is being written in the background. Its file may be getting its place this moment: who has a later
+// one to put there comes after it. The caller holds all shards.
 func (srv *Server) abortSave() {
 	job := srv.saving()
 	if job == nil || !srv.saver.job.CompareAndSwap(job, nil) {
@@ -194,18 +213,39 @@ func (srv *Server) abortSave() {
 	}
 	srv.log.Warn("There is a background save in progress. It is ended.")
 	job.End()
-	st := &srv.saver
-	st.place.Lock() // a file that was about to get its place has it now, or never will
-	defer st.place.Unlock()
 }
 
 // flushedAll follows FLUSHALL: a snapshot of what was there is worth nothing any more, and one of nothing is written, so
-// that a restart does not bring it back.
+// that a restart does not bring it back. It is so small that it is made at once, and the disk gets it while nobody waits but the
+// client. All shards are held.
 func (srv *Server) flushedAll(ex *executor) {
 	srv.abortSave()
-	if len(srv.conf.Save.Get()) > 0 {
-		srv.save(ex) // which holds FLUSHALL, too: no change is left to be saved
+	if len(srv.conf.Save.Get()) == 0 {
+		return
 	}
+	ex.handIn()
+	st := &srv.saver
+	st.saves.Add(1)
+	srv.noteTry()
+	moment, dirty := st.moments.Add(1), srv.dirty.Load()
+	var b bytes.Buffer
+	if _, err := persistence.WriteStopped(&b, srv.ks, srv.snapshotOptions()); err != nil {
+		srv.log.Warn("Write error while saving DB to the disk", zap.Error(err))
+		return
+	}
+	srv.dirty.Add(-dirty) // FLUSHALL, too: no change is left to be saved
+	ex.current.await(srv.leaveToDisk(func() {
+		err := srv.placeSnapshot(moment, func(out io.Writer) error {
+			_, err := out.Write(b.Bytes())
+			return err
+		})
+		if err != nil {
+			srv.dirty.Add(max(1, dirty))
+			return
+		}
+		srv.saved(0)
+		st.failed.Store(false)
+	}))
 }
 
 // saving is the snapshot that is being written in the background, nil if there is none, or the append-only log's next

@@ -67,6 +67,7 @@ type session struct {
 	holds    []hold // places in the output that wait for the log
 	heldTo   uint64 // up to where the output has been looked at for that
 	wroteLog bool   // stands in the executor's list of who wrote in this turn
+	awaited  *task  // that its replies wait for, too
 
 	debug debugMode // SCRIPT DEBUG
 

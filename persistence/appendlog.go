@@ -1,9 +1,7 @@
 package persistence
 
 import (
-	"errors"
 	"io"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -61,6 +59,7 @@ type AppendLog struct {
 	writing  *LogFile // where the writer is; changed by the writer, under mu
 	stamp    int64    // second that was noted last
 	cuts     int      // times that something written was cut off
+	switched int64    // doubts that there were when the file was last changed
 	tries    uint64   // rounds of the writer and the syncer that ended, well or not
 	writeErr error
 	syncErr  error
@@ -73,7 +72,8 @@ type AppendLog struct {
 	size     atomic.Int64 // of the file that is written
 	delayed  atomic.Uint64
 	syncing  atomic.Int64 // since when the disk is waited for, Unix milliseconds, 0: it is not
-	suspect  atomic.Bool
+	doubts   atomic.Int64 // times that what was written before may have been lost
+	trusted  atomic.Int64 // of them, those about files that are not needed any more
 	failing  atomic.Bool
 	stalled  atomic.Bool
 	stall    *time.Timer  // runs while a batch is being written
@@ -85,6 +85,8 @@ type AppendLog struct {
 	wake     chan struct{}
 	syncWake chan struct{}
 	running  sync.WaitGroup
+
+	syncs sync.Mutex // held by who waits for the disk, until he has noted the answer: the system tells of a fault once
 }
 
 // LogOptions say how a log is written.
@@ -211,6 +213,7 @@ func (l *AppendLog) Switch(to *LogFile) (before *LogFile) {
 	}
 	c.last = true
 	l.file = to
+	l.switched = l.doubts.Load()
 	l.stamp = 0
 	l.mu.Unlock()
 	signal(l.wake)
@@ -275,10 +278,14 @@ func (l *AppendLog) Failing() bool { return l.failing.Load() }
 
 // Suspect tells whether a wait for the disk has failed, so that what was written before may be missing in the files. It
 // stays until Trust.
-func (l *AppendLog) Suspect() bool { return l.suspect.Load() }
+func (l *AppendLog) Suspect() bool { return l.doubts.Load() > l.trusted.Load() }
 
-// Trust ends Suspect: the files that it was about are no longer needed.
-func (l *AppendLog) Trust() { l.suspect.Store(false) }
+// Trust ends Suspect as far as it is about files before the last Switch: they are no longer needed.
+func (l *AppendLog) Trust() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trusted.Store(l.switched)
+}
 
 // Err is why nothing can be written or kept at the moment.
 func (l *AppendLog) Err() error {
@@ -343,7 +350,15 @@ func (l *AppendLog) write() {
 				time.Sleep(time.Duration(d))
 			}
 			began := time.Now()
-			l.writeBatch(batch)
+			if !l.writeBatch(batch) {
+				l.mu.Lock()
+				rest := l.queue
+				l.queue, l.units = nil, 0
+				l.mu.Unlock()
+				l.recycle(rest)
+				l.finish(false)
+				return
+			}
 			ended := time.Now()
 			l.together.spare, l.together.units = min(ended.Sub(began)/4, gatherAtMost), units
 			l.together.ways.note(began, ended, units)
@@ -353,7 +368,7 @@ func (l *AppendLog) write() {
 			continue
 		}
 		if closed {
-			l.finish()
+			l.finish(true)
 			return
 		}
 		select {
@@ -373,8 +388,8 @@ func (l *AppendLog) noteStall() {
 	l.opt.Advanced()
 }
 
-// writeBatch brings chunks to their files, however long that takes.
-func (l *AppendLog) writeBatch(batch []*logChunk) {
+// writeBatch brings chunks to their files, however long that takes; false if the log was closed before the disk has taken them.
+func (l *AppendLog) writeBatch(batch []*logChunk) bool {
 	for len(batch) > 0 {
 		n := 0 // the chunks of one file
 		for n < len(batch) && batch[n].file == batch[0].file {
@@ -388,7 +403,7 @@ func (l *AppendLog) writeBatch(batch []*logChunk) {
 		}
 		if !l.writeFile(l.writing, batch[:n]) {
 			l.recycle(batch)
-			return // the log ends, and the disk does not want
+			return false
 		}
 		if batch[n-1].last {
 			l.leave()
@@ -399,6 +414,7 @@ func (l *AppendLog) writeBatch(batch []*logChunk) {
 	if since := l.syncing.Load(); since != 0 && time.Now().UnixMilli()-since > slowSync.Milliseconds() {
 		l.delayed.Add(1)
 	}
+	return true
 }
 
 // writeFile writes chunks that belong to one file, again and again until that has succeeded; false if the log was
@@ -444,24 +460,13 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 			l.written.Store(end)
 			l.advance(end)
 		case err == nil && l.always():
-			if err = f.f.Sync(); err == nil {
-				f.setSynced(f.size)
+			if err = l.syncBatch(f, from, before); err == nil {
 				l.advance(end)
-			} else { // what the system keeps of it cannot be trusted: it is written once more
-				written := l.written.Load()
-				l.mu.Lock()
-				l.cuts++ // before the bytes go, or the syncer takes what is left for all of it
-				l.written.Store(before)
-				l.mu.Unlock()
-				if f.f.Truncate(from) != nil {
-					l.written.Store(written)
-					l.suspect.Store(true)
-					break
-				}
-				f.size, f.room, done = from, 0, 0
-				for i, c := range chunks {
-					outs[i] = c.data
-				}
+				break
+			}
+			done = 0
+			for i, c := range chunks {
+				outs[i] = c.data
 			}
 		}
 		l.noteWrite(err)
@@ -521,13 +526,15 @@ func (l *AppendLog) rest() {
 func (l *AppendLog) leave() {
 	f := l.writing
 	f.dropRoom(false)
+	l.syncs.Lock()
 	if err := f.f.Sync(); err == nil {
-		f.setSynced(f.size)
+		l.noteSynced(f, f.size)
 		l.advance(l.written.Load())
 	} else if !f.dropped.Load() {
-		l.suspect.Store(true)
+		l.doubts.Add(1)
 		l.opt.Report("Fail to fsync the AOF file", err)
 	}
+	l.syncs.Unlock()
 	f.f.Close()
 	l.mu.Lock()
 	l.writing = l.file
@@ -539,10 +546,11 @@ func (l *AppendLog) leave() {
 	l.opt.Advanced()
 }
 
-// finish ends the writing.
-func (l *AppendLog) finish() {
+// finish ends the writing. whole says that the file has all that was for it: what comes behind a gap is worth nothing, and the
+// checksum would be one of bytes that are not there.
+func (l *AppendLog) finish(whole bool) {
 	f := l.writing
-	if f.seal == nil && f.since > 0 {
+	if whole && f.seal == nil && f.since > 0 {
 		out := f.sum(nil, f.size)
 		l.writeAll(f, &out)
 	}
@@ -609,56 +617,4 @@ func (l *AppendLog) pauseUnlessClosed() bool {
 			return !closed
 		}
 	}
-}
-
-// sync is the goroutine that waits for the disk under SyncEverysec, and whenever Flush wants it.
-func (l *AppendLog) sync() {
-	tick := time.NewTicker(l.opt.Every)
-	defer tick.Stop()
-	for {
-		wanted := false
-		select {
-		case <-tick.C:
-		case <-l.syncWake:
-			wanted = true
-		}
-		l.mu.Lock()
-		ended := l.ended
-		l.mu.Unlock()
-		if ended {
-			return
-		}
-		if wanted || SyncPolicy(l.policy.Load()) == SyncEverysec && !l.held.Load() {
-			l.syncOnce()
-		}
-	}
-}
-
-// syncOnce waits for the disk to have everything that was written before.
-func (l *AppendLog) syncOnce() {
-	l.mu.Lock() // the bytes between synced and to are all in f
-	f, size, to, cuts := l.writing, l.size.Load(), l.written.Load(), l.cuts
-	l.mu.Unlock()
-	if to <= l.synced.Load() {
-		return
-	}
-	l.syncing.Store(time.Now().UnixMilli())
-	err := f.f.Sync()
-	l.syncing.Store(0)
-	if errors.Is(err, os.ErrClosed) { // the writer has left the file, and waited for it
-		return
-	}
-	if err != nil {
-		l.suspect.Store(true)
-	} else {
-		l.mu.Lock()
-		if cuts == l.cuts {
-			f.setSynced(size)
-			l.synced.Store(max(l.synced.Load(), to))
-		}
-		l.moved.Broadcast()
-		l.mu.Unlock()
-	}
-	l.note(&l.syncErr, err, "Fail to fsync the AOF file", "AOF fsync works again.")
-	l.opt.Advanced()
 }

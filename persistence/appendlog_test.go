@@ -347,6 +347,131 @@ func TestAppendSyncFails(t *testing.T) {
 	}
 }
 
+// TestEarlierBytesAreDoubted: a wait for the disk that fails may have cost what was written before under another policy, too.
+func TestEarlierBytesAreDoubted(t *testing.T) {
+	for _, rooms := range []int{math.MaxInt, 1} {
+		w := newLogWorld(t, LogOptions{Policy: SyncNo, RoomAfter: rooms}, nil)
+		end := w.log.Append(unit("SET", "a", "1"))
+		w.log.Kick()
+		eventually(t, "the first one", func() bool { return w.log.Written() >= end })
+		failed := false
+		w.disk.set(func(op, _ string) error {
+			if op == "write" {
+				w.log.policy.Store(int32(SyncAlways))
+			}
+			if op == "sync" && !failed {
+				failed = true
+				return syscall.EIO
+			}
+			return nil
+		})
+		if rooms == 1 {
+			w.log.policy.Store(int32(SyncAlways)) // while the writer sleeps
+		}
+		end = w.log.Append(unit("SET", "b", "2"))
+		w.log.Kick()
+		eventually(t, "the second one", func() bool { return w.log.Synced() >= end })
+		if !w.log.Suspect() {
+			t.Error("the first one is trusted")
+		}
+	}
+}
+
+// TestTrustIsAboutOldFiles: what happens to the file that the log goes on in is not made good by a new base.
+func TestTrustIsAboutOldFiles(t *testing.T) {
+	w := newLogWorld(t, LogOptions{Policy: SyncEverysec}, nil)
+	fault := func() {
+		t.Helper()
+		w.disk.set(func(op, _ string) error {
+			if op == "sync" {
+				return syscall.EIO
+			}
+			return nil
+		})
+		w.log.Append(unit("INCR", "n"))
+		w.log.Kick()
+		eventually(t, "the fault", w.log.Failing)
+		w.disk.set(nil)
+		eventually(t, "recovery", func() bool { return !w.log.Failing() })
+	}
+	fault()
+	w.log.Switch(w.file("2"))
+	if err := w.log.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	w.log.Trust()
+	if w.log.Suspect() {
+		t.Error("a file that is no longer needed is doubted")
+	}
+	w.log.Switch(w.file("3"))
+	fault()
+	w.log.Trust()
+	if !w.log.Suspect() {
+		t.Error("the file that is needed is trusted")
+	}
+}
+
+// TestUncutBatch: a batch that the disk has not kept, and does not let go either, is written once more in its own place.
+func TestUncutBatch(t *testing.T) {
+	eachLog(t, LogOptions{Policy: SyncAlways}, func(t *testing.T, w *logWorld) {
+		writes, syncs := 0, 0
+		w.disk.set(func(op, _ string) error {
+			switch op {
+			case "write":
+				writes++
+			case "sync":
+				if syncs++; syncs <= 2 {
+					return syscall.EIO
+				}
+			case "truncate":
+				return syscall.EIO
+			}
+			return nil
+		})
+		end := w.log.Append(unit("SET", "a", "1"))
+		w.log.Kick()
+		eventually(t, "the disk", func() bool { return w.log.Synced() >= end })
+		w.disk.mu.Lock()
+		if writes != 3 {
+			t.Errorf("%d writes", writes)
+		}
+		w.disk.mu.Unlock()
+		w.log.Append(unit("SET", "b", "2"))
+		if err := w.log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if list, _ := w.read("1"); len(list) != 2 {
+			t.Errorf("the file has %q", list)
+		}
+	})
+}
+
+// TestNothingBehindAGap closes a log whose disk has room again that moment: what it has is what was first.
+func TestNothingBehindAGap(t *testing.T) {
+	for range 30 {
+		w := newLogWorld(t, LogOptions{Policy: SyncNo}, nil)
+		w.disk.set(func(op, _ string) error {
+			if op != "write" {
+				return nil
+			}
+			w.log.mu.Lock()
+			defer w.log.mu.Unlock()
+			if w.log.closed {
+				return nil
+			}
+			return syscall.ENOSPC
+		})
+		w.log.Append(unit("SET", "a", "1"))
+		w.log.Kick()
+		eventually(t, "the fault", w.log.Failing)
+		w.log.Append(unit("SET", "b", "2"))
+		w.log.Close()
+		if list, _ := w.read("1"); len(list) == 1 && list[0] == "SET b 2" {
+			t.Fatalf("the file has %q", list)
+		}
+	}
+}
+
 // TestSwitch goes from file to file while others append.
 func TestSwitch(t *testing.T) {
 	eachLog(t, LogOptions{Policy: SyncEverysec}, func(t *testing.T, w *logWorld) {

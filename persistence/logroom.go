@@ -60,7 +60,7 @@ func (l *AppendLog) makeReady(f *LogFile, n int, always bool) error {
 			return nil
 		}
 	case always && !f.batched && l.pace.steady(time.Now(), l.opt.RoomAfter):
-		if f.announce() == nil {
+		if l.announce(f) == nil {
 			return nil
 		}
 		l.pace = pace{} // not again for a while
@@ -69,7 +69,7 @@ func (l *AppendLog) makeReady(f *LogFile, n int, always bool) error {
 }
 
 // announce says that batches follow, and makes the first room. When it returns nil, the disk has both.
-func (f *LogFile) announce() error {
+func (l *AppendLog) announce(f *LogFile) error {
 	since, crc := f.since, f.crc
 	f.batched = true
 	line := f.sum(nil, f.size)
@@ -80,14 +80,18 @@ func (f *LogFile) announce() error {
 		err = f.writeRoom(end, end)
 	}
 	if err == nil {
-		err = f.f.Sync()
+		l.syncs.Lock()
+		defer l.syncs.Unlock()
+		if err = f.f.Sync(); err != nil {
+			l.doubt(f, f.size)
+		}
 	}
 	if err != nil {
 		f.batched, f.since, f.crc = false, since, crc
 		return err
 	}
 	f.size = end
-	f.setSynced(f.size)
+	l.noteSynced(f, f.size)
 	return nil
 }
 

@@ -123,10 +123,10 @@ func (srv *Server) logAdvanced() {
 	srv.serveWaits()
 }
 
-// logSynced tells whether the disk has a position of the log.
+// logSynced tells whether the disk has a position of the log. After a wait that has failed nobody knows until there is a new base.
 func (srv *Server) logSynced(end int64) bool {
 	l := srv.aof.log.Load()
-	return l != nil && srv.aof.state.Load() == logOn && l.Synced() >= max(end, srv.aof.enabledAt.Load())
+	return l != nil && srv.aof.state.Load() == logOn && !l.Suspect() && l.Synced() >= max(end, srv.aof.enabledAt.Load())
 }
 
 // syncedOffset is up to where the primary's writes are on this replica's disk. It is looked at when the primary is told:
@@ -135,6 +135,9 @@ func (srv *Server) syncedOffset() (at int64, on bool) {
 	l, a := srv.aof.log.Load(), &srv.aof
 	if l == nil || a.state.Load() != logOn {
 		return 0, false
+	}
+	if l.Suspect() {
+		return a.acked.Load(), true
 	}
 	if l.Synced() >= a.ackEnd.Load() {
 		a.acked.Store(a.ackNext.Load())

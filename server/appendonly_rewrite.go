@@ -188,6 +188,8 @@ func (srv *Server) writeBase(w rewriting) error {
 			return err
 		}
 		if err := srv.disk.SyncDir(srv.logDir()); err != nil {
+			srv.unnameTempIncr(incr)
+			srv.disk.Remove(srv.logPath(base))
 			return err
 		}
 	}
@@ -200,8 +202,7 @@ func (srv *Server) writeBase(w rewriting) error {
 		switch srv.manifestIs(m) {
 		case no:
 			if temp {
-				srv.disk.Rename(incr, srv.logPath(srv.tempIncr())) // without links it has no other name; with them nothing happens
-				srv.disk.Remove(incr)
+				srv.unnameTempIncr(incr)
 			}
 			srv.disk.Remove(srv.logPath(base))
 			return err
@@ -251,6 +252,12 @@ func (srv *Server) nameTempIncr(path string) error {
 		return nil
 	}
 	return srv.disk.Rename(temp, path) // a file system without links
+}
+
+// unnameTempIncr takes back what nameTempIncr has done: a start would not know what to make of commands that no manifest names.
+func (srv *Server) unnameTempIncr(path string) {
+	srv.disk.Rename(path, srv.logPath(srv.tempIncr())) // without links it has no other name; with them nothing happens
+	srv.disk.Remove(path)
 }
 
 // manifestIs tells whether the folder has that manifest after writing it has failed: it may have its place, though the disk

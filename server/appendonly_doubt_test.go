@@ -1,0 +1,93 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestWaitaofDoubts: when a wait for the disk has failed, WAITAOF does not say that the disk has what was written before until
+// a new base has it.
+func TestWaitaofDoubts(t *testing.T) {
+	disk := newBadDisk(t)
+	ts := startServer(t, "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
+	c := ts.dial()
+	failed, full := false, true
+	disk.set(func(op, name string) error {
+		switch {
+		case op == "sync" && strings.Contains(name, "incr") && !failed:
+			failed = true
+			return syscall.EIO
+		case op == "open" && strings.Contains(name, "rewriteaof") && full:
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	c.want("set k v", "OK")
+	l := ts.aof.log.Load()
+	eventually(t, "the fault, and the next wait", func() bool { return l.Suspect() && !l.Failing() && l.Synced() == l.End() })
+	if ts.logSynced(l.End()) {
+		t.Error("the disk is said to have what it may have lost")
+	}
+	disk.mu.Lock()
+	full = false
+	disk.mu.Unlock()
+	c.send("waitaof 1 0 0")
+	eventually(t, "a new base", func() bool {
+		ts.aof.failures.Store(0) // else it is tried a minute later
+		return !l.Suspect()
+	})
+	if got := c.list0(); got != int64(1) {
+		t.Errorf("WAITAOF answers %v", got)
+	}
+}
+
+// list0 is the first item of the next reply.
+func (c *testClient) list0() any {
+	if list, ok := c.read().([]any); ok && len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// TestStartThatIsNotNamed: a log that is switched on, whose folder the disk does not take note of once its file has its name, leaves
+// nothing that keeps a server from starting, though it has been written to.
+func TestStartThatIsNotNamed(t *testing.T) {
+	disk := newBadDisk(t)
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "appendonlydir")
+	ts := startServer(t, "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+	c := ts.dial()
+	c.want("set k v", "OK")
+	c.want("config set appendonly no", "OK")
+	linked := false
+	disk.set(func(op, name string) error {
+		linked = linked || op == "link"
+		if op == "syncdir" && linked {
+			return syscall.EIO
+		}
+		return nil
+	})
+	c.want("config set rdb-key-save-delay 100000", "OK")
+	c.want("config set appendonly yes", "OK")
+	c.want("set later 1", "OK")
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the fault", func() bool { return c.info("persistence", "aof_last_bgrewrite_status") == "err" })
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil { // what kill -9 leaves
+		t.Fatal(err)
+	}
+	disk.set(nil)
+	startServer(t, "--dir", copied, "--appendonly", "yes").dial().want("get k", "v")
+	eventually(t, "the log", func() bool {
+		ts.aof.failures.Store(0)
+		return ts.aof.state.Load() == logOn
+	})
+	ts.stop()
+	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("mget k later", []any{"v", "1"})
+	if left, _ := filepath.Glob(filepath.Join(folder, "temp-*")); len(left) > 0 {
+		t.Errorf("files are left: %v", left)
+	}
+}

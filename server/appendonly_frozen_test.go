@@ -215,7 +215,7 @@ func TestFrozenDisk(t *testing.T) {
 	for _, x := range cases {
 		t.Run(x.name, func(t *testing.T) {
 			for n, reaches := 1, true; reaches; n++ {
-				if testing.Short() && n > 4 {
+				if testing.Short() && n > 2 {
 					return
 				}
 				disk.set(nil)

@@ -69,6 +69,8 @@ type Ref uint32
 // ErrOutOfMemory is what Alloc panics with when the arena cannot grow; callers call Reserve first.
 var ErrOutOfMemory = errors.New("arena: out of memory")
 
+var errNoMemory = errors.New("arena: the system gives no memory to begin with")
+
 // Options of an arena.
 type Options struct {
 	// MaxBytes bounds the pages of the arena. 0 is the default, which is also the largest possible: 32 GiB, or 64 MiB
@@ -151,12 +153,21 @@ func New(o Options) (*Arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newArena(mem), nil
+	a := newArena(mem)
+	if a == nil {
+		mem.close()
+		return nil, errNoMemory
+	}
+	return a, nil
 }
 
+// newArena is nil if the system gives no memory even for the first pages: those that look at an arena without holding its
+// shard read them, whatever it has.
 func newArena(mem memory) *Arena {
 	a := &Arena{mem: mem, base: mem.base(), pages: mem.records(), maxPages: mem.pageCount()}
-	a.commit(1)
+	if !a.commit(1) {
+		return nil
+	}
 	*a.page(0) = page{kind: kindInner, free: noSlot, bump: noSlot}
 	a.frontier.Store(1)
 	for c := 1; c < classCount; c++ {

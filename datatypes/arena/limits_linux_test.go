@@ -36,6 +36,10 @@ func TestLimitedChild(t *testing.T) {
 	if err := a.Check(); err != nil {
 		t.Fatal(err)
 	}
+	if more, err := New(Options{}); err == nil { // or there is not enough for another one
+		more.Peek(0)
+		more.Close()
+	}
 	s := a.Stats()
 	fmt.Printf("filled %d MiB chunked %v reserved %d MiB\n", s.LiveBytes>>20, a.mem.chunked, s.MaxBytes>>20)
 }

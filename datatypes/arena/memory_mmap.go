@@ -64,7 +64,7 @@ func reserve(maxBytes int64, huge bool, mode reserveMode) (memory, error) {
 			return m, nil
 		}
 		if maxBytes /= 2; maxBytes < least {
-			return memory{}, fmt.Errorf("arena: reserving address space: %w", err)
+			return memory{}, fmt.Errorf("arena: reserving address space, of which there may be a limit (ulimit -v): %w", err)
 		}
 	}
 }

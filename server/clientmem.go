@@ -166,15 +166,19 @@ func (s *session) closeFull() {
 const (
 	owedByOne      = 32 << 20
 	owedByOneTight = 256 << 10
-	owedByAll      = 8       // of the machine's memory all clients may owe this part until that happens
-	owedLeast      = 1 << 30 // but no less than this
+	owedByAll      = 8       // of the memory that there is all clients may owe this part until that happens
+	owedLeast      = 1 << 30 // but no less than this, or than half of it
 )
 
 // tightenOutputs looks at what all clients owe: each of a thousand that read nothing may be owed little.
 func (srv *Server) tightenOutputs() {
 	most := srv.owedMost.Load()
 	if most == 0 {
-		most = max(systemMemory()/owedByAll, owedLeast)
+		bound := memoryBound()
+		most = max(bound/owedByAll, min(bound/2, owedLeast))
+		if bound == 0 {
+			most = owedLeast
+		}
 		srv.owedMost.Store(most)
 	}
 	owed := srv.clientMemory()

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"larder/eviction"
 	"larder/keyspace"
 	"larder/server/command"
@@ -44,6 +46,10 @@ func (srv *Server) followConfig() {
 	follow(func() {
 		srv.ks.SetMaxMemory(c.Maxmemory.Get())
 		srv.boundGarbage()
+		if bound, most := memoryBound(), c.Maxmemory.Get(); bound > 0 && most > bound {
+			srv.log.Warn("maxmemory is more than all the memory that there is for this process: the system ends it before that is reached. Set it lower",
+				zap.Int64("maxmemory_bytes", most), zap.Int64("memory_bytes", bound))
+		}
 	}, "maxmemory")
 	follow(func() {
 		srv.ks.SetPolicy(eviction.ByName(c.MaxmemoryPolicy.Get().String()))

@@ -159,3 +159,27 @@ func TestTimeBeyondTheLimit(t *testing.T) {
 		t.Errorf("after CONFIG RESETSTAT it is %s", got)
 	}
 }
+
+// TestLimitThatIsNone: a limit that the system does not let the process reach is spoken of.
+func TestLimitThatIsNone(t *testing.T) {
+	bound := memoryBound()
+	if bound == 0 {
+		t.Skip("it is not known how much memory there is")
+	}
+	const text = "maxmemory is more than all the memory"
+	ts := startServer(t, "--maxmemory", strconv.FormatInt(2*bound, 10))
+	if n := ts.logged(text); n == 0 {
+		t.Error("nothing is said at the start")
+	}
+	said := ts.logged(text)
+	c := ts.dial()
+	c.want("config set maxmemory "+strconv.FormatInt(bound/2, 10), "OK")
+	c.want("config set maxmemory 0", "OK")
+	if n := ts.logged(text); n != said {
+		t.Error("it is said of a limit that can be reached")
+	}
+	c.want("config set maxmemory "+strconv.FormatInt(bound+1, 10), "OK")
+	if n := ts.logged(text); n != said+1 {
+		t.Errorf("CONFIG SET: said %d times, not %d", n, said+1)
+	}
+}

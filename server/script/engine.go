@@ -69,6 +69,8 @@ type Engine struct {
 	stop    chan struct{} // closed: the script is to end
 	dead    chan struct{}
 
+	threads
+
 	debug   *Debugger        // nil unless the engine is there for one script that is debugged
 	scripts map[string]*text // by SHA
 	libs    map[string]*loadedLib
@@ -221,6 +223,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, p
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2
 	e.running = proto
+	e.used, e.nested, e.frames = 0, 0, 0
 	L.Push(fn)
 	for _, a := range args {
 		L.Push(a)

@@ -71,7 +71,7 @@ func (e *Engine) furnish() {
 	math.RawSetString("random", L.NewFunction(e.mathRandom))
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
 	co := opened.RawGetString("coroutine").(*lua.LTable)
-	e.watchCoroutines(co)
+	e.coroutines(co)
 	os := L.NewTable()
 	os.RawSetString("clock", L.NewFunction(osClock))
 	redis := e.redisTable()
@@ -257,53 +257,6 @@ func (e *Engine) setfenv(L *lua.LState) int {
 	return 1
 }
 
-// pcall is Redis's: of an error table it gives the text.
-func (e *Engine) pcall(L *lua.LState) int {
-	if fn, ok := L.CheckAny(1).(*lua.LFunction); ok && fn == e.raise && L.GetTop() == 2 { // no function has called error
-		v := L.Get(2)
-		if t, ok := v.(*lua.LTable); ok && lua.LVCanConvToString(t.RawGetString("err")) {
-			v = t.RawGetString("err")
-		}
-		L.Push(lua.LFalse)
-		L.Push(v)
-		return 2
-	}
-	err := L.PCall(L.GetTop()-1, lua.MultRet, nil)
-	e.checkPanic(err)
-	if err == nil {
-		L.Insert(lua.LTrue, 1)
-		return L.GetTop()
-	}
-	v := failureOf(err, e.running).value
-	if t, ok := v.(*lua.LTable); ok {
-		if s := t.RawGetString("err"); lua.LVCanConvToString(s) {
-			v = s
-		}
-	}
-	L.SetTop(0)
-	L.Push(lua.LFalse)
-	L.Push(v)
-	return 2
-}
-
-func (e *Engine) xpcall(L *lua.LState) int {
-	handler := L.CheckFunction(2)
-	L.Push(L.Get(1))
-	err := L.PCall(0, lua.MultRet, nil)
-	e.checkPanic(err)
-	if err == nil {
-		L.Insert(lua.LTrue, 3)
-		return L.GetTop() - 2
-	}
-	v := failureOf(err, e.running).value
-	L.SetTop(0)
-	L.Push(lua.LFalse)
-	L.Push(handler)
-	L.Push(v)
-	L.Call(1, 1)
-	return 2
-}
-
 func (e *Engine) loadstring(L *lua.LState) int {
 	return e.loadText(L, checkText(L, 1), optText(L, 2, ""))
 }
@@ -425,30 +378,6 @@ func collectgarbage(L *lua.LState) int {
 		L.ArgError(1, "invalid option '"+what+"'")
 	}
 	return 1
-}
-
-// watchCoroutines makes coroutines count instructions as the main thread does.
-func (e *Engine) watchCoroutines(t *lua.LTable) {
-	create := t.RawGetString("create").(*lua.LFunction).GFunction
-	t.RawSetString("create", e.L.NewFunction(func(L *lua.LState) int {
-		n := create(L)
-		if th, ok := L.Get(-1).(*lua.LState); ok {
-			e.watch(th)
-		}
-		return n
-	}))
-	wrap := t.RawGetString("wrap").(*lua.LFunction).GFunction
-	t.RawSetString("wrap", e.L.NewFunction(func(L *lua.LState) int {
-		n := wrap(L)
-		if fn, ok := L.Get(-1).(*lua.LFunction); ok {
-			for _, u := range fn.Upvalues {
-				if th, ok := u.Value().(*lua.LState); ok {
-					e.watch(th)
-				}
-			}
-		}
-		return n
-	}))
 }
 
 // Globals lists the names of what scripts find, sorted.

@@ -7,6 +7,7 @@
 //	declared.go  whether a script can only touch the keys that its caller declares
 //	engine.go    Engine: a Lua state with Redis's environment; running
 //	sandbox.go   tables that cannot be changed, and the basic functions that have to know of them
+//	threads.go   protected calls and coroutines
 //	redis.go     the table redis: call, pcall, log and the rest
 //	reply.go     replies become Lua values and the other way round
 //	numbers.go   numbers as text, math.random
@@ -159,6 +160,7 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
 	}
+	yieldsStay(proto)
 	proto.IsVarArg &^= lua.VarArgNeedsArg // a text has no table arg, and making one for each call costs more than the call
 	return chunk, proto, nil
 }

@@ -83,14 +83,14 @@ type dbKey struct {
 
 // shardExt is what the server keeps for each shard, under the shard's lock.
 type shardExt struct {
-	watched map[dbKey][]*session
+	watched map[dbKey][]*watchedKey
 	blocked map[dbKey]*waitQueue
 }
 
 func extOf(sh *keyspace.Shard) *shardExt {
 	ext, _ := sh.Ext.(*shardExt)
 	if ext == nil {
-		ext = &shardExt{watched: map[dbKey][]*session{}, blocked: map[dbKey]*waitQueue{}}
+		ext = &shardExt{watched: map[dbKey][]*watchedKey{}, blocked: map[dbKey]*waitQueue{}}
 		sh.Ext = ext
 	}
 	return ext
@@ -101,10 +101,9 @@ func (x *shardExt) touched(e *keyspace.Event) {
 	if len(x.watched) == 0 {
 		return
 	}
-	k := dbKey{e.DB, string(e.Key)}
-	for _, s := range x.watched[k] {
-		if e.Kind != keyspace.Expired || !s.goneBefore(k) {
-			s.dirty.Store(true)
+	for _, w := range x.watched[dbKey{e.DB, string(e.Key)}] {
+		if e.Kind != keyspace.Expired || !w.goneBefore() {
+			w.s.dirty.Store(true)
 		}
 	}
 }
@@ -123,22 +122,18 @@ func (ex *executor) beforeFlush(sh *keyspace.Shard, db, other int) {
 	if ext == nil {
 		return
 	}
-	for k, sessions := range ext.watched {
+	for k, list := range ext.watched {
 		if k.db != db {
 			continue
 		}
 		key := []byte(k.key)
 		changes := sh.Has(db, key, ex.now) || other >= 0 && sh.Has(other, key, ex.now)
 		stale := other >= 0 && sh.Lapsed(other, key, ex.now)
-		for _, s := range sessions {
+		for _, w := range list {
 			if changes {
-				s.dirty.Store(true)
+				w.s.dirty.Store(true)
 			}
-			for i := range s.watched {
-				if s.watched[i].dbKey == k {
-					s.watched[i].stale = stale
-				}
-			}
+			w.stale = stale
 		}
 	}
 }

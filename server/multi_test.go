@@ -2,9 +2,11 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -86,4 +88,29 @@ func TestLongTransactions(t *testing.T) {
 	if n := ts.logged("Closing client that reached max query buffer length"); n != 2 {
 		t.Errorf("it stands in the log %d times", n)
 	}
+}
+
+// TestWatchedKeysOfManyShards has keys that clients watch change and go while they watch further ones, of other shards.
+func TestWatchedKeysOfManyShards(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3")
+	var all sync.WaitGroup
+	for n := range 3 {
+		c, swaps := ts.dial(), ts.dial()
+		all.Go(func() {
+			for i := range 200 {
+				c.want(fmt.Sprint("watch k", i%7), "OK")
+				c.want(fmt.Sprintf("watch k%d other%d", n, i), "OK")
+				c.want("multi", "OK")
+				c.want("get k1", "QUEUED")
+				c.do("exec")
+			}
+		})
+		all.Go(func() {
+			for i := range 200 {
+				swaps.want(fmt.Sprintf("set k%d v px 1", i%7), "OK")
+				swaps.want("swapdb 0 1", "OK")
+			}
+		})
+	}
+	all.Wait()
 }

@@ -48,7 +48,7 @@ type session struct {
 	peerWeight int64       // and the sum of replicas' memory
 
 	multi   *transaction // not nil between MULTI and EXEC
-	watched []watchedKey
+	watched []*watchedKey
 	dirty   atomic.Bool // a watched key has changed; set by whoever changes it, under its shard
 
 	peer *peer    // not nil once the client is a replica

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"larder/keyspace"
 	"larder/server/command"
 	"larder/server/resp"
@@ -33,18 +35,21 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 	}
 	sh := v.ShardOf(key)
 	ext := extOf(sh)
-	ext.watched[name] = append(ext.watched[name], s)
+	w := &watchedKey{dbKey: name, s: s}
+	ext.watched[name] = append(ext.watched[name], w)
 	sh.Interest++
 	if len(s.watched) == 0 {
 		s.srv.stats.watching.Add(1)
 	}
-	s.watched = append(s.watched, watchedKey{dbKey: name})
+	s.watched = append(s.watched, w)
 }
 
-// watchedKey is a key that a session watches. It changes only while the key's shard is held.
+// watchedKey is a key that a session watches. Whoever holds the key's shard finds it there: the session's own list of them is
+// for its loop alone.
 type watchedKey struct {
 	dbKey
-	stale bool // SWAPDB brought an expired key in place of none, which is no change: neither is its going
+	s     *session
+	stale bool // SWAPDB brought an expired key in place of none, which is no change: neither is its going. Under the shard
 }
 
 // unwatch forgets all watched keys.
@@ -68,10 +73,9 @@ func (ex *executor) unwatchAll(s *session) {
 	if ex.view.Held() != 0 {
 		s.unwatchHeld()
 	} else if len(s.watched) > 0 {
-		ex.srv.ks.Lock(s.watchedSet())
-		set := s.watchedSet()
+		ex.view.Take(s.watchedSet())
 		s.unwatchHeld()
-		ex.srv.ks.Unlock(set)
+		ex.view.Release()
 	}
 	s.dirty.Store(false)
 }
@@ -83,11 +87,8 @@ func (s *session) unwatchHeld() {
 		sh := ks.Shard(ks.ShardOf(ks.Hash([]byte(w.key))))
 		ext := extOf(sh)
 		list := ext.watched[w.dbKey]
-		for i, o := range list {
-			if o == s {
-				list = append(list[:i], list[i+1:]...)
-				break
-			}
+		if i := slices.Index(list, w); i >= 0 {
+			list = slices.Delete(list, i, i+1)
 		}
 		if len(list) == 0 {
 			delete(ext.watched, w.dbKey)
@@ -104,14 +105,10 @@ func (s *session) unwatchHeld() {
 }
 
 // goneBefore tells whether the time of a watched key, which goes now, was over before: its going is no change.
-func (s *session) goneBefore(k dbKey) bool {
-	for i := range s.watched {
-		if w := &s.watched[i]; w.dbKey == k && w.stale {
-			w.stale = false
-			return true
-		}
-	}
-	return false
+func (w *watchedKey) goneBefore() bool {
+	was := w.stale
+	w.stale = false
+	return was
 }
 
 // watchedChanged tells whether a watched key has changed, or its time is over. The keys' shards are held.

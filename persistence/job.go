@@ -130,6 +130,9 @@ func (j *Job) walk() {
 				continue
 			}
 			ok := j.queue.room()
+			if open == 1<<i { // the same one as before
+				j.ks.GiveWay(open)
+			}
 			j.ks.Lock(1 << i)
 			sh, before := j.ks.Shard(i), j.savers[i].keys
 			j.savers[i].walks = true

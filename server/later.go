@@ -45,6 +45,7 @@ func (srv *Server) buryAll() {
 	view := keyspace.NewView(srv.ks)
 	for i := range srv.ks.Shards() {
 		for more := true; more && !srv.ended.Load(); {
+			srv.ks.GiveWay(1 << i)
 			view.Take(1 << i)
 			more = srv.ks.Shard(i).Bury(buryBudget)
 			view.Release()

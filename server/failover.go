@@ -194,10 +194,10 @@ func (srv *Server) failoverDue(now_ms int64) (to config.Address, found, over boo
 // inWorldOf calls fn in a stopped world with all shards held, for an executor that holds none.
 func (srv *Server) inWorldOf(ex *executor, fn func()) {
 	ex.stopWorld()
+	defer ex.startWorld()
 	ex.view.Take(srv.ks.All())
+	defer ex.view.Release()
 	fn()
-	ex.view.Release()
-	ex.startWorld()
 }
 
 // abortFailover ends a failover that has not come to its end. The world is stopped, all shards are held.

@@ -228,12 +228,14 @@ func (srv *Server) inWorldDo(fn func(ex *executor)) {
 	ex := srv.linker
 	ex.enter()
 	defer ex.leave()
-	ex.stopWorld()
-	defer ex.startWorld()
-	ex.setTime()
-	ex.view.Take(srv.ks.All())
-	defer ex.view.Release()
-	fn(ex)
+	srv.inWorldOf(ex, func() {
+		ex.setTime()
+		fn(ex)
+	})
+	if len(ex.ready) > 0 && !srv.ended.Load() {
+		ex.serveBlocked()
+		ex.handIn()
+	}
 }
 
 // replicaGates are the gates about primaries and replicas, for clients.

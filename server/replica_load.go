@@ -358,6 +358,7 @@ func (srv *Server) replaced(ex *executor) {
 
 // wakeAll lets clients that are blocked look at what there is now. The world is stopped, all shards are held.
 func (srv *Server) wakeAll(ex *executor) {
+	ex.woken = ex.woken[:0] // those whom it has woken before have looked at what there was then
 	for db := range srv.ks.Databases() {
 		ex.wakeDatabase(db)
 	}

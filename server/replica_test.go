@@ -554,3 +554,17 @@ func TestBacklogStays(t *testing.T) {
 		t.Errorf("repl_backlog_active is %s", active)
 	}
 }
+
+// Who is blocked on a replica looks at the data that comes as a whole from another primary.
+func TestBlockedOnReplicaSeesNewData(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t, "--repl-diskless-sync-delay", "0")
+	b.dial().want("xadd x 1-1 f v", "1-1")
+	replica := startServer(t)
+	replica.follow(a)
+	w, c := replica.dial(), replica.dial()
+	c.block("xread block 0 streams x 0", w)
+	replica.follow(b)
+	if v := fmt.Sprint(w.read()); v != "[[x [[1-1 [f v]]]]]" {
+		t.Error(v)
+	}
+}

@@ -292,6 +292,9 @@ func (ex *executor) overflow(s *session) {
 // TurnEnd runs before the turn's output is sent.
 func (srv *Server) TurnEnd(l *netloop.Loop) {
 	ex := l.User.(*executor)
+	if len(ex.ready) > 0 && !srv.ended.Load() { // made ready by what is no command: an eviction, the end of somebody's waiting
+		ex.serveBlocked()
+	}
 	if ex.srv.tracker.count.Load() > 0 {
 		ex.endTracking()
 	}

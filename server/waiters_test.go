@@ -91,3 +91,25 @@ func TestKilledClientsGetNothing(t *testing.T) {
 		t.Errorf("%d clients have a deadline", n)
 	}
 }
+
+// What becomes ready without a command, as by an eviction, is noticed in the turn in which it does.
+func TestReadyWithoutCommand(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	c, w := ts.dial(), ts.dial()
+	c.want("xgroup create x g $ mkstream", "OK")
+	w.send("xreadgroup group g c block 0 streams x >")
+	eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	ex := ts.executors[0]
+	ex.post(func() {
+		ex.view.DB = 0
+		ex.view.Take(ts.ks.All())
+		ex.listen()
+		ex.view.Delete([]byte("x"))
+		ex.view.Gone([]byte("x"), "del")
+		ex.settle()
+		ex.release()
+	})
+	if v := w.read(); !isError(v, "UNBLOCKED ") && !isError(v, "NOGROUP ") {
+		t.Error(v)
+	}
+}

@@ -96,12 +96,14 @@ func (srv *Server) killScript(c *command.Ctx, eval bool) {
 		c.Fail(resp.ErrNotBusy)
 	case r.obey:
 		c.Fail(resp.ErrUnkillableLink)
-	case r.wrote.Load():
+	case r.wrote():
 		c.Fail(resp.ErrUnkillable)
 	case eval && !r.eval:
 		c.Fail(resp.ErrBusyFunction)
 	case !eval && r.eval:
 		c.Fail(resp.ErrBusyScript)
+	case !r.dooms(): // it has written just now
+		c.Fail(resp.ErrUnkillable)
 	default:
 		r.kill.Store(true)
 		srv.scriptEnded(r) // who hears that it is killed need not wait for its end to be served
@@ -127,7 +129,7 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 		return true
 	}
 	took := ex.srv.age() - r.start
-	if limit := milliseconds(ex.srv.conf.ScriptTimeLimit.Get()); limit > 0 && took > limit && !r.obey && !r.wrote.Load() && !r.debugged {
+	if limit := milliseconds(ex.srv.conf.ScriptTimeLimit.Get()); limit > 0 && took > limit && !r.obey && !r.wrote() && !r.debugged {
 		r.late = true
 		return true
 	}
@@ -231,8 +233,7 @@ func (ex *executor) lookAside() {
 	now, nanos, current, viewNow := ex.now, ex.nanos, ex.current, ex.view.Now
 	ex.current = nil
 	if !a.left {
-		a.left = true
-		ex.leaveTurn(a.serving)
+		a.left = ex.leaveTurn(a.serving)
 	}
 	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
 	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, viewNow
@@ -240,37 +241,55 @@ func (ex *executor) lookAside() {
 }
 
 // leaveTurn answers the rest of the turn's requests and lets its connections be served aside from now on: all but the
-// one whose command runs.
-func (ex *executor) leaveTurn(current *session) {
+// one whose command runs. It is false if the server has ceased to be busy meanwhile: then the turn goes on with them.
+func (ex *executor) leaveTurn(current *session) bool {
 	for i := ex.asides.batch + 1; i < len(ex.batch); i++ {
-		if !ex.srv.isBusy() { // not any more: the turn goes on with them
-			return
+		if !ex.srv.isBusy() {
+			return false
 		}
 		rq := &ex.batch[i]
-		if rq.s == current || rq.s.peer != nil || rq.done || rq.fault != "" || !rq.s.conn.Proceed() {
+		s := rq.s
+		if rq.done || !s.leavesTurn(current) {
 			continue
 		}
-		rq.done = true
-		rq.s.takeInbox()
-		ex.dispatchBusy(rq.s, rq)
+		if !s.conn.Proceed() { // it waits for something, and what was cut ahead of it belongs to it again
+			ex.putBack(i)
+			for ; i < len(ex.batch) && ex.batch[i].s == s; i++ {
+				ex.batch[i].done = true
+			}
+			i--
+			continue
+		}
+		if rq.fault == "" {
+			rq.done = true
+			s.takeInbox()
+			ex.dispatchBusy(s, rq)
+		}
 	}
 	ex.srv.kickLog()
 	ex.endHolds() // what was answered before the command that takes long leaves when it may
 	ex.guardSoFar(current)
 	for _, c := range ex.turnOf {
-		if s, _ := c.User.(*session); s == nil || s == current || s.link != nil {
+		if s, _ := c.User.(*session); s == nil || !s.leavesTurn(current) {
 			continue
 		}
 		ex.loop.LeaveTurn(c)
 		ex.serveAside(c)
 		ex.loop.FlushAside(c)
 	}
+	return true
+}
+
+// leavesTurn tells whether a client is served aside while the command of another one takes long. Primaries and replicas are not:
+// what they say waits.
+func (s *session) leavesTurn(current *session) bool {
+	return s != current && s.link == nil && s.peer == nil
 }
 
 // serveAside runs what a connection has sent, as far as a busy server does.
 func (ex *executor) serveAside(c *netloop.Conn) {
 	s, _ := c.User.(*session)
-	if s == nil || s.link != nil || s.peer != nil {
+	if s == nil || !s.leavesTurn(nil) {
 		return
 	}
 	s.takeInbox()
@@ -290,6 +309,9 @@ func (ex *executor) serveAside(c *netloop.Conn) {
 			ex.prepare(&rq)
 			ex.dispatchBusy(s, &rq)
 		case resp.NeedMore:
+			return
+		case resp.Overflow:
+			ex.overflow(s)
 			return
 		default:
 			ex.protocolError(s, resp.Error(c.In.Err()))

@@ -206,7 +206,6 @@ func (ex *executor) unknown(s *session, rq *request) {
 
 // call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
-	ex.asides.serving = s
 	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) && !ex.renamesFar(s, row, rq.Args) {
 		if row.Choose != nil && row.Declared.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too

@@ -33,11 +33,11 @@ type scriptRun struct {
 	oom    bool // there was no room when it began
 	obey   bool
 	to     command.Target // where its effects go
-	wrote  atomic.Bool
-	kill   atomic.Bool
-	looks  int   // how often it was looked after
-	heap   int64 // bytes in use on the Go heap when it was first measured
-	live   int64 // bytes that the last collection before it has left there
+	fate   atomic.Int32   // open, then written or doomed
+	kill   atomic.Bool    // it is to end at the next instruction at which it is asked
+	looks  int            // how often it was looked after
+	heap   int64          // bytes in use on the Go heap when it was first measured
+	live   int64          // bytes that the last collection before it has left there
 	out    *resp.Writer
 	owed   int         // bytes in out before its reply
 	grown  atomic.Bool // a collection has left more than live and script-memory-limit
@@ -54,6 +54,22 @@ const (
 	slow
 	settled
 )
+
+// A script that has written is not killed, and one that is killed has not written: what comes first holds.
+const (
+	open = iota
+	written
+	doomed
+)
+
+// wrote tells whether it has written.
+func (r *scriptRun) wrote() bool { return r.fate.Load() == written }
+
+// writes notes that it is about to write. It is false if it was killed before.
+func (r *scriptRun) writes() bool { return r.fate.CompareAndSwap(open, written) || r.wrote() }
+
+// dooms notes that it is to be killed. It is false if it has written before.
+func (r *scriptRun) dooms() bool { return r.fate.CompareAndSwap(open, doomed) || !r.wrote() }
 
 // busy tells whether it keeps the server busy.
 func (r *scriptRun) busy() bool { return r.slow.Load() == slow }
@@ -189,8 +205,8 @@ func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
 		ex.noteError(e)
 		return e
 	}
-	if row.Has(spec.Write) {
-		r.wrote.Store(true)
+	if row.Has(spec.Write) && !r.writes() {
+		return errDoomed
 	}
 	set := ex.locksOf(row, argv)
 	if row.Locks == command.NoneOfThem && row.Has(spec.ArbitraryKeys) {
@@ -217,6 +233,9 @@ func (h *scriptHost) Call(argv [][]byte, reply *resp.Writer) resp.Error {
 	}
 	return ""
 }
+
+// errDoomed is for a script that was killed an instruction ago: it ends at one of the next.
+const errDoomed resp.Error = "ERR Script killed by user with SCRIPT KILL..."
 
 const errNotDeclared resp.Error = "ERR Script attempted to access a key that it does not declare"
 
@@ -246,7 +265,7 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 	if r.readOnly && (row.Has(spec.Write) || row.Has(spec.MayReplicate)) {
 		return "ERR Write commands are not allowed from read-only scripts."
 	}
-	if r.obey || r.wrote.Load() {
+	if r.obey || r.wrote() {
 		return "" // it cannot be left halfway
 	}
 	if row.Has(spec.Write) {
@@ -328,7 +347,7 @@ func (h *scriptHost) KillText() string {
 	if h.scripting.run.late {
 		return "Script killed: it ran for longer than script-time-limit..."
 	}
-	return "Script killed by user with SCRIPT KILL..."
+	return strings.TrimPrefix(string(errDoomed), "ERR ")
 }
 
 // onlyReads tells whether what a request may change is up to scripts that promise not to write: its own, or for EXEC those

@@ -271,7 +271,7 @@ func TestDeclaredScriptsRunBesideEachOther(t *testing.T) {
 	first.send("EVAL", "redis.call('SET', KEYS[1], '1') "+endless, "1", a)
 	eventually(t, "the first script runs", func() bool {
 		for _, ex := range ts.executors {
-			if r := ex.running.Load(); r != nil && r.wrote.Load() {
+			if r := ex.running.Load(); r != nil && r.wrote() {
 				return true
 			}
 		}

@@ -116,6 +116,10 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 	srv := ex.srv
 	for i, c := range ready {
 		s := c.User.(*session)
+		if !c.InTurn() { // it was served while a command took long, and may have read since: its next turn has all of it
+			c.Yield()
+			continue
+		}
 		lim := srv.limits.Load()
 		if s.stranger() {
 			lim = srv.unauthLimits.Load()
@@ -252,9 +256,7 @@ func (ex *executor) runBatch() {
 		}
 		s.takeInbox() // what it was told before its request runs comes before the reply
 		if !s.conn.Proceed() {
-			if rq.fault == "" && !s.paused { // else the one that was parked has been put back, with all that follow
-				s.conn.In.Unread(&rq.Request)
-			}
+			ex.putBack(i)
 			for i+1 < len(ex.batch) && ex.batch[i+1].s == s {
 				i++
 			}
@@ -264,11 +266,19 @@ func (ex *executor) runBatch() {
 			ex.protocolError(s, rq.fault)
 			continue
 		}
-		raw := s.conn.In.Raw(&rq.Request)
-		rq.raw = raw
+		rq.raw = s.conn.In.Raw(&rq.Request)
+		ex.asides.serving = s
 		ex.dispatch(s, rq)
 	}
-	ex.asides.batch = len(ex.batch) // what runs between the batches has no requests beside it
+	ex.asides.batch, ex.asides.serving = len(ex.batch), nil // what runs between the batches has no requests beside it
+}
+
+// putBack puts a request of the batch back into its connection, which has stopped before it, and with it all that follow.
+func (ex *executor) putBack(i int) {
+	rq := &ex.batch[i]
+	if rq.fault == "" && !rq.s.paused { // else the one that was parked has been put back, with all that follow
+		rq.s.conn.In.Unread(&rq.Request)
+	}
 }
 
 // protocolError ends a connection whose bytes are no requests.

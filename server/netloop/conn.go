@@ -147,6 +147,9 @@ func (c *Conn) Resume() {
 	}
 }
 
+// InTurn says whether the connection belongs to the turn that is under way: LeaveTurn was not called.
+func (c *Conn) InTurn() bool { return c.is(stReady) }
+
 // Yield makes the connection come back in the next Turn with the input that it has, without waiting for more: its
 // commands of this turn are used up.
 func (c *Conn) Yield() {

@@ -56,6 +56,7 @@ func redirectTo(a config.Address) resp.Error {
 func (g *guard) update(srv *Server) {
 	advance(&g.written, srv.repl.offset()) // while it was off nobody counted
 	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
+	g.poke(srv) // replies that have waited may not have to any more
 	select {
 	case g.wake <- struct{}{}:
 	default:
@@ -185,6 +186,10 @@ func (ex *executor) guardTurn() {
 	asked, led := ex.leadsAsked, ex.leadsNow
 	ex.leadsAsked = false
 	if srv.repl.replica.Load() {
+		for _, s := range ex.wroteFeed {
+			s.wroteFeed = false
+		}
+		clear(ex.wroteFeed)
 		ex.wroteFeed = ex.wroteFeed[:0]
 		return
 	}
@@ -341,16 +346,18 @@ func (srv *Server) holdsReplies() bool {
 	return false
 }
 
-// releaseFeed lets go what enough replicas have, while this server is primary for sure.
+// releaseFeed lets go what enough replicas have, while this server is primary for sure; and what has waited by the server's mode
+// when that is another one by now.
 func (ex *executor) releaseFeed() {
 	srv := ex.srv
 	if srv.repl.replica.Load() || !srv.leads() {
 		return
 	}
+	sync := srv.conf.WriteSafety.Get().Kind == config.SafetySync
 	left := ex.feedHeld[:0]
 	for _, s := range ex.feedHeld {
 		n := 0
-		for n < len(s.feedHolds) && srv.replicasHave(s.feedHolds[n].end, s.feedHolds[n].need) {
+		for n < len(s.feedHolds) && (!sync && s.safety == nil || srv.replicasHave(s.feedHolds[n].end, s.feedHolds[n].need)) {
 			n++
 		}
 		switch {
@@ -369,6 +376,21 @@ func (ex *executor) releaseFeed() {
 	ex.feedHeld = left
 }
 
+// endFeedHolds comes before the server follows another one. Replies that enough replicas have leave. Whether the others tell the
+// truth is never known here: their clients are closed, as those of a primary that has lost its lease. The world is stopped.
+func (srv *Server) endFeedHolds(by *executor) {
+	for _, ex := range srv.executors {
+		if len(ex.feedHeld) == 0 {
+			continue
+		}
+		ex.releaseFeed()
+		for _, s := range slices.Clone(ex.feedHeld) {
+			by.condemn(s)
+		}
+		ex.post(func() {}) // in a turn it leaves
+	}
+}
+
 // forgetFeed is called when a client is gone.
 func (ex *executor) forgetFeed(s *session) {
 	if i := slices.Index(ex.feedHeld, s); i >= 0 {
@@ -382,10 +404,9 @@ func (ex *executor) forgetFeed(s *session) {
 
 // poke makes the loops look again which replies may leave: a replica has said something, or the group has.
 func (g *guard) poke(srv *Server) {
-	if !g.on.Load() {
-		return
+	if g.on.Load() {
+		g.confirmed(srv)
 	}
-	g.confirmed(srv)
 	for _, ex := range srv.executors {
 		if ex.loop != nil && ex.feedHeldCount.Load() > 0 && !ex.feedPosted.Swap(true) {
 			ex.post(func() {

@@ -19,3 +19,48 @@ func TestRefusalsWaitForNobody(t *testing.T) {
 		c.want("ping", "PONG")
 	}
 }
+
+// Replies that wait for a replica leave when the server's mode becomes another one, and when the server becomes a replica their
+// clients are closed: nobody waits for what never comes.
+func TestHeldRepliesComeToAnEnd(t *testing.T) {
+	a, b := startServer(t, "--write-safety", "sync 1", "--repl-diskless-sync-delay", "0"), startServer(t)
+	b.follow(a)
+	writer, c := a.dial(), a.dial()
+	held := func(n int64) bool {
+		sum := int64(0)
+		for _, ex := range a.executors {
+			sum += ex.feedHeldCount.Load()
+		}
+		return sum == n
+	}
+	for _, end := range []func(){
+		func() {
+			c.want("config set write-safety async", "OK")
+			if v := writer.read(); v != "OK" {
+				t.Errorf("the write is answered %v", v)
+			}
+			if v := c.do("config", "set", "write-safety", "sync 1"); v != "OK" {
+				t.Fatal(v)
+			}
+		},
+		func() {
+			c.send("replicaof 127.0.0.1 1")
+			if got := writer.gone(); len(got) > 0 {
+				t.Errorf("who cannot know whether the write counts got %v", got)
+			}
+			c.read()
+		},
+	} {
+		stopped, goOn := make(chan struct{}), make(chan struct{})
+		go b.inWorldDo(func(*executor) { // so it says nothing
+			close(stopped)
+			<-goOn
+		})
+		<-stopped
+		writer.send("set k v")
+		eventually(t, "holding", func() bool { return held(1) })
+		end()
+		close(goOn)
+		eventually(t, "the end of holding", func() bool { return held(0) })
+	}
+}

@@ -136,6 +136,7 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 		l.stop()
 	}
 	if !was {
+		srv.endFeedHolds(ex)
 		// What this server has is a history that its new primary may know.
 		if db := srv.journal.feedDB(); db >= 0 { // else nothing was written since the last time
 			r.streamDB.Store(db)

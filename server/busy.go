@@ -289,7 +289,11 @@ func (s *session) leavesTurn(current *session) bool {
 // serveAside runs what a connection has sent, as far as a busy server does.
 func (ex *executor) serveAside(c *netloop.Conn) {
 	s, _ := c.User.(*session)
-	if s == nil || !s.leavesTurn(nil) {
+	if s == nil {
+		return
+	}
+	if !s.leavesTurn(nil) {
+		c.Yield()
 		return
 	}
 	s.takeInbox()

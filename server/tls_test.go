@@ -426,3 +426,41 @@ func TestTLSConcurrency(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Clients of TLS are answered beside a slow script of another one, and can end it, also where one loop serves all of them.
+func TestTLSBesideSlowScript(t *testing.T) {
+	w := startTLS(t, "--event-loops", "1", "--busy-reply-threshold", "5")
+	conf := w.conf(w.client)
+	for range 3 {
+		slow, o := w.dialTLS(conf), w.dialTLS(conf)
+		for _, c := range []*testClient{slow, o} {
+			c.want("ping", "PONG")
+		}
+		slow.send("eval", endless, "0")
+		eventually(t, "a slow script", func() bool { return isError(o.do("get x"), "BUSY ") })
+		late := w.dialTLS(conf)
+		if v := late.do("get x"); !isError(v, "BUSY ") {
+			t.Fatalf("who comes late is answered %v", v)
+		}
+		o.send("get y")
+		o.send("echo z")
+		for range 2 {
+			if v := o.read(); !isError(v, "BUSY ") {
+				t.Fatal(v)
+			}
+		}
+		o.nc.Close()
+		late.want("script kill", "OK")
+		if v := slow.read(); !isError(v, "ERR Script killed by user") {
+			t.Fatal(v)
+		}
+		late.want("get x", nil)
+		slow.want("echo x", "x")
+		eventually(t, "closing", func() bool { return late.number("clients", "connected_clients") == 2 })
+		slow.nc.Close()
+		late.nc.Close()
+		plain := w.dial()
+		eventually(t, "closing", func() bool { return plain.number("clients", "connected_clients") == 1 })
+		plain.nc.Close()
+	}
+}

@@ -8,11 +8,12 @@ import (
 
 // Aside serves clients in the midst of a turn that takes long: it accepts connections, reads from those that the turn is
 // not about, hands each to serve and sends what it writes. It is called by the Handler, from the loop's own goroutine,
-// and never waits. Loops without events do nothing.
+// and waits for nobody but those who do the same for a portable loop.
 //
 // The window belongs to the turn's requests, so whatever comes in goes straight into the connections' own buffers.
 func (l *Loop) Aside(serve func(*Conn)) {
 	if l.portable {
+		l.asidePortable(serve)
 		return
 	}
 	l.arrive()
@@ -75,16 +76,13 @@ func (l *Loop) asideEvent(c *Conn, events uint32, serve func(*Conn)) {
 
 // FlushAside sends what waits for a connection without waiting for the end of the turn.
 func (l *Loop) FlushAside(c *Conn) {
-	if l.portable || c.state&stClosing != 0 {
+	if c.state&stClosing != 0 {
+		return
+	}
+	if l.portable {
+		c.writeApart()
 		return
 	}
 	l.flush(c)
 	l.settle(c)
-}
-
-// LeaveTurn takes a connection out of the turn: what it has sent and was not cut is kept, and Aside may serve it.
-func (l *Loop) LeaveTurn(c *Conn) {
-	c.In.Stash(&l.pool)
-	c.state &^= stReady
-	c.touch()
 }

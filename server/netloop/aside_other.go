@@ -2,11 +2,12 @@
 
 package netloop
 
-// Aside is for loops with events, of which there are none here.
-func (l *Loop) Aside(func(*Conn)) {}
+// Aside serves clients in the midst of a turn that takes long: those that wait for the loop have it meanwhile.
+func (l *Loop) Aside(serve func(*Conn)) { l.asidePortable(serve) }
 
-// FlushAside is for loops with events.
-func (l *Loop) FlushAside(*Conn) {}
-
-// LeaveTurn is for loops with events.
-func (l *Loop) LeaveTurn(*Conn) {}
+// FlushAside sends what waits for a connection without waiting for the end of the turn.
+func (l *Loop) FlushAside(c *Conn) {
+	if c.state&stClosing == 0 {
+		c.writeApart()
+	}
+}

@@ -35,7 +35,10 @@ type Loop struct {
 	portable bool
 	begun    atomic.Bool // its goroutine runs
 	mu       sync.Mutex  // a portable loop is held by whoever holds this
-	kick     chan struct{}
+
+	serveAside func(*Conn) // of a portable loop whose turn takes long: what who holds it in between does with what it has read
+
+	kick chan struct{}
 	eventLoop
 
 	count                                       atomic.Int64 // connections
@@ -187,6 +190,13 @@ func (l *Loop) end(flush func(*Conn)) {
 		clear(l.closing)
 		l.closing = l.closing[:0]
 	}
+}
+
+// LeaveTurn takes a connection out of the turn: what it has sent and was not cut is kept, and Aside may serve it.
+func (l *Loop) LeaveTurn(c *Conn) {
+	c.In.Stash(&l.pool)
+	c.state &^= stReady
+	c.touch()
 }
 
 // Portable tells whether the loop serves its connections one at a time, each by a goroutine.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -12,6 +13,9 @@ import (
 //
 //	connection   Read -> lock, Turn with this connection, unlock -> Write -> Read ...
 //	loop         wait for a message or a tick -> lock, turn, unlock
+//
+// While a turn takes long its goroutine lets those in that wait for the loop, one after the other, and each does no more than
+// what Aside says with what it has read (asidePortable).
 //
 // Output that a turn leaves at another connection than the one whose goroutine did it is written by a goroutine that
 // is started for it. A goroutine that stays in Write for a tick is relieved: another one goes on to read, or a client
@@ -45,12 +49,67 @@ func (l *Loop) kickPortable() {
 // hold takes the loop for a turn, or for a look at one of its connections.
 func (l *Loop) hold() {
 	l.mu.Lock()
-	l.h.Enter(l)
+	if l.serveAside == nil {
+		l.h.Enter(l)
+	}
 }
 
 func (l *Loop) letGo() {
-	l.h.Leave(l)
+	if l.serveAside == nil {
+		l.h.Leave(l)
+	}
 	l.mu.Unlock()
+}
+
+// asideWait is how long those wait who have come upon a turn that takes long, and can do nothing in its midst.
+const asideWait = time.Millisecond
+
+// holdAfterRead is hold for somebody who has read something from a connection: while that stands in the turn that takes long
+// nothing may be put to what it has sent before.
+func (c *Conn) holdAfterRead() {
+	l := c.loop
+	for l.hold(); l.serveAside != nil && c.is(stReady); l.hold() {
+		l.letGo()
+		time.Sleep(asideWait)
+	}
+}
+
+// asidePortable is Aside of a portable loop. Its turn's goroutine calls it: who waits for the loop may have it meanwhile.
+func (l *Loop) asidePortable(serve func(*Conn)) {
+	l.serveAside = serve
+	l.mu.Unlock()
+	runtime.Gosched()
+	l.mu.Lock()
+	l.serveAside = nil
+}
+
+// takeAside is turn in the midst of a turn that takes long. The loop's lists belong to that one.
+func (l *Loop) takeAside(c *Conn, data []byte) {
+	if len(data) == 0 || c.state&(stClosing|stClosed) != 0 {
+		return
+	}
+	c.BytesIn += uint64(len(data))
+	l.bytesIn.Add(uint64(len(data)))
+	l.reads.Add(1)
+	if c.keep(data) {
+		l.serveAside(c)
+		c.In.Stash(&l.pool)
+	}
+}
+
+// keep puts what was read behind what the connection holds. It is false if there is no memory for it: then the connection closes.
+func (c *Conn) keep(data []byte) bool {
+	for len(data) > 0 {
+		space := c.In.Space(&c.loop.pool)
+		if space == nil {
+			c.Close(ErrNoMemory)
+			return false
+		}
+		n := copy(space, data)
+		c.In.Filled(n)
+		data = data[n:]
+	}
+	return true
 }
 
 func (l *Loop) mainPortable() {
@@ -65,6 +124,11 @@ func (l *Loop) mainPortable() {
 		case <-timer.C:
 		}
 		l.hold()
+		if l.serveAside != nil { // what there is to do waits for the end of the turn
+			l.letGo()
+			timer.Reset(asideWait)
+			continue
+		}
 		l.turn(nil, nil)
 		l.Each(func(c *Conn) { l.relieve(c) })
 		done := l.finished()
@@ -79,6 +143,10 @@ func (l *Loop) mainPortable() {
 
 // turn is one turn; data is what c has received, if anything. The loop is held.
 func (l *Loop) turn(c *Conn, data []byte) {
+	if l.serveAside != nil {
+		l.takeAside(c, data)
+		return
+	}
 	worked := l.begin()
 	if len(data) > 0 && c.state&(stClosing|stClosed) == 0 {
 		c.BytesIn += uint64(len(data))
@@ -87,16 +155,7 @@ func (l *Loop) turn(c *Conn, data []byte) {
 		if c.In.Buffered() == 0 {
 			c.In.Feed(data)
 		} else {
-			for len(data) > 0 {
-				space := c.In.Space(&l.pool)
-				if space == nil {
-					c.Close(ErrNoMemory)
-					break
-				}
-				n := copy(space, data)
-				c.In.Filled(n)
-				data = data[n:]
-			}
+			c.keep(data)
 		}
 		l.fed = append(l.fed, c)
 		l.makeReady(c)
@@ -108,21 +167,30 @@ func (l *Loop) turn(c *Conn, data []byte) {
 // endPortable ends a turn. What c has to say is left to the caller to write.
 func (l *Loop) endPortable(c *Conn) {
 	l.end(func(d *Conn) {
-		if d != c && d.sendable() > 0 && !d.side.writing {
-			l.eng.running.Add(1)
-			d.side.writing, d.side.pumping = true, false
-			go func() {
-				defer l.eng.running.Done()
-				l.hold()
-				d.side.writing = false
-				d.write(-1)
-				l.letGo()
-			}()
+		if d != c {
+			d.writeApart()
 		}
 	})
 	if len(l.again) > 0 {
 		l.kickPortable()
 	}
+}
+
+// writeApart has a goroutine of its own send what may leave.
+func (c *Conn) writeApart() {
+	l := c.loop
+	if c.sendable() == 0 || c.side.writing {
+		return
+	}
+	l.eng.running.Add(1)
+	c.side.writing, c.side.pumping = true, false
+	go func() {
+		defer l.eng.running.Done()
+		l.hold()
+		c.side.writing = false
+		c.write(-1)
+		l.letGo()
+	}()
 }
 
 // serve is the goroutine of a new connection.
@@ -163,7 +231,7 @@ func (c *Conn) pump(me int) {
 			continue
 		}
 		n, err := c.nc.Read(buf)
-		l.hold()
+		c.holdAfterRead()
 		c.side.reading = false
 		switch {
 		case c.is(stClosed):
@@ -236,6 +304,9 @@ func (c *Conn) write(me int) {
 			c.Close(err)
 		}
 		c.touch()
+		if l.serveAside != nil {
+			continue // the turn that takes long looks after the rest when it ends
+		}
 		l.now = time.Now()
 		l.endPortable(c)
 	}

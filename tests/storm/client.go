@@ -18,8 +18,8 @@ type client struct {
 	server int
 	rnd    *rand.Rand
 	conn   *wire.Conn
-	said   int // of ECHO
-	db     int
+	said   int  // of ECHO
+	busy   bool // the server has said so
 }
 
 // request is what a client sends, and what it makes of the reply.
@@ -41,7 +41,7 @@ func (c *client) dial() bool {
 		return true
 	}
 	p := c.s.servers[c.server]
-	conn, err := p.Dial()
+	conn, err := c.s.dial(c.server, c.number%3 == 1)
 	if err != nil {
 		if !p.Running() {
 			c.s.note("server %d has ended", c.server)
@@ -51,7 +51,7 @@ func (c *client) dial() bool {
 		return false
 	}
 	conn.Timeout = c.s.o.patience
-	c.conn, c.db = conn, 0
+	c.conn = conn
 	if c.rnd.IntN(2) == 0 {
 		_, ok := c.do("HELLO", "3")
 		return ok
@@ -118,6 +118,7 @@ func (c *client) send(list ...request) (ok bool) {
 		c.s.requests.Add(1)
 		if v.IsError() {
 			c.s.refuse(v.String())
+			c.busy = strings.HasPrefix(v.String(), "BUSY ")
 			if strings.HasPrefix(v.String(), "ERR max number of clients") { // it is the greeting
 				c.close()
 				return false
@@ -214,6 +215,10 @@ func (c *client) anything() (list []request) {
 func (c *client) sendAnything() {
 	if !c.send(c.anything()...) {
 		return
+	}
+	if c.busy { // who asks on and on while a script runs does nothing else
+		c.busy = false
+		c.s.pause(5 * time.Millisecond)
 	}
 	switch c.rnd.IntN(40) {
 	case 0:

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"larder/server/tlsconf/testcert"
 	"larder/tests/internal/peer"
 	"larder/tests/internal/wire"
 )
@@ -65,11 +66,14 @@ type storm struct {
 	o       options
 	seed    uint64
 	servers [2]*peer.Server // the second one begins as a replica of the first
-	stop    chan struct{}
-	once    sync.Once
-	work    sync.WaitGroup
-	done    chan struct{} // closed when the others have ended: until then somebody has to end scripts
-	killers sync.WaitGroup
+	secure  [2]string       // where they listen for TLS
+
+	authority *testcert.Authority
+	stop      chan struct{}
+	once      sync.Once
+	work      sync.WaitGroup
+	done      chan struct{} // closed when the others have ended: until then somebody has to end scripts
+	killers   sync.WaitGroup
 
 	requests, cut atomic.Int64
 
@@ -100,8 +104,21 @@ func round(o options, seed uint64) (bad bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	dir, err := os.MkdirTemp("", "storm-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	authority, err := testcert.New(dir)
+	if err != nil {
+		return false, err
+	}
+	cert, err := authority.Issue(testcert.Options{Name: "server"})
+	if err != nil {
+		return false, err
+	}
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	s := &storm{o: o, seed: seed, stop: make(chan struct{}), done: make(chan struct{}), wrong: map[string]int{}, refused: map[string]int{}}
+	s := &storm{o: o, authority: authority, seed: seed, stop: make(chan struct{}), done: make(chan struct{}), wrong: map[string]int{}, refused: map[string]int{}}
 	for i := range s.servers {
 		lines := directives(rnd)
 		if i == 0 {
@@ -110,6 +127,12 @@ func round(o options, seed uint64) (bad bool, err error) {
 			host, port, _ := strings.Cut(s.servers[0].Addr, ":")
 			lines = append(lines, "replicaof "+host+" "+port)
 		}
+		port, err := peer.FreePort()
+		if err != nil {
+			return false, err
+		}
+		s.secure[i] = "127.0.0.1:" + strconv.Itoa(port)
+		lines = append(lines, "tls-port "+strconv.Itoa(port), "tls-cert-file "+cert.CertFile, "tls-key-file "+cert.KeyFile, "tls-auth-clients no")
 		if s.servers[i], err = peer.Start(p, peer.Options{Directives: lines}); err != nil {
 			return false, err
 		}

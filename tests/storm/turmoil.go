@@ -147,12 +147,17 @@ func (c *client) otherID() int {
 	return max(1, n+8-c.rnd.IntN(60))
 }
 
-// killsScripts ends what runs for too long, for as long as anybody may wait for that.
+// killsScripts ends what runs, or keeps others waiting, for too long, for as long as anybody may wait for that.
 func (c *client) killsScripts() {
 	defer c.close()
 	for {
 		c.do("SCRIPT", "KILL")
 		c.do("FUNCTION", "KILL")
+		if c.s.over() { // those who have made clients wait have left
+			c.do("FAILOVER", "ABORT")
+			c.do("CLIENT", "UNPAUSE")
+			c.do("DEBUG", "PAUSE-CRON", "0")
+		}
 		select {
 		case <-c.s.done:
 			return

@@ -30,7 +30,12 @@ func Dial(addr string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{nc: nc, r: bufio.NewReaderSize(nc, 1<<16), Timeout: DefaultTimeout}, nil
+	return Over(nc), nil
+}
+
+// Over makes a Conn of a connection that somebody else has made, as by TLS.
+func Over(nc net.Conn) *Conn {
+	return &Conn{nc: nc, r: bufio.NewReaderSize(nc, 1<<16), Timeout: DefaultTimeout}
 }
 
 // Close closes the connection.

@@ -260,7 +260,6 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 		set = ex.srv.ks.All()
 	} else if rq.hashed {
 		set = 1 << ex.srv.ks.ShardOf(rq.hash)
-		v.Hint(rq.Args[row.First], rq.hash)
 	} else {
 		set = ex.locksOf(row, rq.Args)
 	}
@@ -269,6 +268,9 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	if set != 0 && !v.TakeUnless(set, ex.asides.giveUp) {
 		ex.reject(s, row, ex.srv.busyOr())
 		return
+	}
+	if rq.hashed { // until the shards are given back: another request's key may stand at the same place
+		v.Hint(rq.Args[row.First], rq.hash)
 	}
 	ex.current, ex.requestSize = s, rq.Size()
 	ex.run(row, rq.Args, rq.raw)

@@ -377,6 +377,29 @@ func TestEarlierBytesAreDoubted(t *testing.T) {
 	}
 }
 
+// TestFlushFails: a wait for the disk that somebody has asked for, and that has failed, does not count for ever where nobody else waits
+// for the disk, or who does has come further meanwhile.
+func TestFlushFails(t *testing.T) {
+	for _, policy := range []SyncPolicy{SyncNo, SyncAlways} {
+		w := newLogWorld(t, LogOptions{Policy: SyncNo}, nil)
+		w.disk.set(func(op, _ string) error {
+			if op == "sync" {
+				return syscall.EIO
+			}
+			return nil
+		})
+		w.log.Append(unit("SET", "a", "1"))
+		if w.log.Flush() == nil || !w.log.Failing() {
+			t.Error("the fault is not told")
+		}
+		w.log.policy.Store(int32(policy))
+		w.disk.set(nil)
+		w.log.Append(unit("SET", "b", "2"))
+		w.log.Kick()
+		eventually(t, "recovery", func() bool { return !w.log.Failing() })
+	}
+}
+
 // TestTrustIsAboutOldFiles: what happens to the file that the log goes on in is not made good by a new base.
 func TestTrustIsAboutOldFiles(t *testing.T) {
 	w := newLogWorld(t, LogOptions{Policy: SyncEverysec}, nil)

@@ -23,7 +23,7 @@ func (l *AppendLog) sync() {
 		if ended {
 			return
 		}
-		if wanted || SyncPolicy(l.policy.Load()) == SyncEverysec && !l.held.Load() {
+		if wanted || SyncPolicy(l.policy.Load()) == SyncEverysec && !l.held.Load() || l.syncFails() { // or writes would be refused for ever
 			l.syncOnce()
 		}
 	}
@@ -37,6 +37,9 @@ func (l *AppendLog) syncOnce() {
 	f, size, to, cuts := l.writing, l.size.Load(), l.written.Load(), l.cuts
 	l.mu.Unlock()
 	if to <= l.synced.Load() {
+		if l.syncFails() { // somebody else has waited for it since
+			l.noteSync(nil)
+		}
 		return
 	}
 	l.syncing.Store(time.Now().UnixMilli())
@@ -56,8 +59,20 @@ func (l *AppendLog) syncOnce() {
 		l.moved.Broadcast()
 		l.mu.Unlock()
 	}
-	l.note(&l.syncErr, err, "Fail to fsync the AOF file", "AOF fsync works again.")
+	l.noteSync(err)
 	l.opt.Advanced()
+}
+
+// noteSync notes how a wait for the disk outside of a batch ended.
+func (l *AppendLog) noteSync(err error) {
+	l.note(&l.syncErr, err, "Fail to fsync the AOF file", "AOF fsync works again.")
+}
+
+// syncFails tells whether the last such wait has failed.
+func (l *AppendLog) syncFails() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.syncErr != nil
 }
 
 // syncBatch waits for the disk to have a batch that stands behind from, and if that fails takes it back: what the system keeps of it

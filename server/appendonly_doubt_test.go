@@ -91,3 +91,29 @@ func TestStartThatIsNotNamed(t *testing.T) {
 		t.Errorf("files are left: %v", left)
 	}
 }
+
+// TestSealOnFullDisk: a snapshot whose file takes not even the head of what is encrypted ends, and the next one can begin.
+func TestSealOnFullDisk(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte("k "+strings.Repeat("ab", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServer(t, "--dir", dir, "--appendonly", "yes", "--encryption-key-file", key, "--save", "")
+	c := ts.dial()
+	c.want("set k v", "OK")
+	for _, request := range []string{"bgsave", "bgrewriteaof", "bgsave"} {
+		disk.set(func(op, name string) error {
+			if op == "write" && strings.Contains(name, "temp-") {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		c.do(request)
+		eventually(t, "the end", func() bool { return ts.saver.job.Load() == nil && (ts.saver.failed.Load() || ts.aof.failed.Load()) })
+	}
+	disk.set(nil)
+	c.do("bgsave")
+	eventually(t, "a snapshot", func() bool { return c.info("persistence", "rdb_last_bgsave_status") == "ok" })
+	rewriteLog(t, c)
+}

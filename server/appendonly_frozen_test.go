@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"larder/persistence"
@@ -90,6 +92,9 @@ func (d *badDisk) SyncDir(name string) error {
 	return d.Disk.SyncDir(name)
 }
 
+// errHalf has a write write half.
+var errHalf = errors.New("half of it")
+
 type badFile struct {
 	persistence.DiskFile
 	d *badDisk
@@ -103,7 +108,12 @@ func (f badFile) Write(p []byte) (int, error) {
 }
 
 func (f badFile) WriteAt(p []byte, at int64) (int, error) {
-	if err := f.d.check("write", f.Name()); err != nil {
+	err := f.d.check("write", f.Name())
+	if err == errHalf {
+		n, _ := f.DiskFile.WriteAt(p[:len(p)/2], at)
+		return n, syscall.ENOSPC
+	}
+	if err != nil {
 		return 0, err
 	}
 	return f.DiskFile.WriteAt(p, at)

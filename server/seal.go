@@ -36,10 +36,15 @@ func (srv *Server) sealed(f io.Writer, write func(out io.Writer) error) error {
 	}
 	w, err := persistence.NewSealWriter(f, key)
 	if err != nil {
-		return err
+		return errors.Join(err, write(failedWriter{err})) // a snapshot that nobody runs would never end
 	}
 	return errors.Join(write(w), w.Close())
 }
+
+// failedWriter is a file that could not be begun.
+type failedWriter struct{ err error }
+
+func (f failedWriter) Write([]byte) (int, error) { return 0, f.err }
 
 // openSealed opens a file that may be encrypted. size is what its content has at most.
 func (srv *Server) openSealed(path string) (f *os.File, in io.Reader, size int64, err error) {

@@ -41,7 +41,7 @@ func (a *author) name() string {
 func (a *author) value() string {
 	a.depth++
 	defer func() { a.depth-- }()
-	n := 24
+	n := 26
 	if a.depth > 4 || a.pick(3) > 0 {
 		n = 8
 	}
@@ -69,7 +69,8 @@ func (a *author) value() string {
 	case 14, 15, 16:
 		return a.one("ipairs", "pairs", "unpack", "next", "tostring", "tonumber", "type", "select", "pcall", "rawget", "getmetatable",
 			"getfenv", "loadstring", "table.concat", "string.upper", "cjson.encode", "cjson.decode", "cmsgpack.pack", "cmsgpack.unpack",
-			"struct.pack", "struct.unpack", "bit.bxor", "redis.sha1hex", "redis.error_reply", "math.max", "coroutine.wrap", "string.gmatch", "os.clock",
+			"struct.pack", "struct.unpack", "bit.bxor", "redis.sha1hex", "redis.error_reply", "math.max", "coroutine.wrap", "coroutine.create",
+			"coroutine.resume", "coroutine.yield", "coroutine.status", "coroutine.running", "string.gmatch", "os.clock",
 		) + "(" + a.values() + ")"
 	case 17:
 		return a.one("string.rep", "string.sub", "string.find", "string.gsub", "string.format", "table.remove", "table.insert", "table.sort",
@@ -81,6 +82,8 @@ func (a *author) value() string {
 		return a.command()
 	case 22:
 		return a.name() + "(" + a.values() + ")"
+	case 24, 25:
+		return a.one("coroutine.wrap", "coroutine.create", "pcall") + "(function(...) " + a.statements(2) + " return " + a.one("coroutine.yield(a)", "k(a)", "coroutine.resume(a)", a.values2()) + " end)"
 	case 23:
 		return "_G" + a.one("", ".redis", ".KEYS", "['redis']", ".a")
 	}

@@ -21,7 +21,7 @@ func (v *View) Evict(samples int) bool {
 		return false
 	}
 	if ks.evictions.Add(1)&(countEvery-1) == 0 {
-		ks.CountKeys()
+		ks.CountKeys(v.Waits)
 	}
 	from := v.DB
 	defer func() { v.DB = from }()
@@ -29,7 +29,7 @@ func (v *View) Evict(samples int) bool {
 		if n := ks.someDB(v.random(), p.Volatile); n >= 0 && v.evictFrom(n, samples) {
 			return true
 		}
-		ks.CountKeys() // what is known of the databases may be old
+		ks.CountKeys(v.Waits) // what is known of the databases may be old
 	}
 	return false
 }
@@ -144,13 +144,14 @@ func (s *sweep) take(shards, count int) stretch {
 }
 
 // CountKeys counts the keys of all databases. No shard is held by the caller. It takes a microsecond or two for each
-// shard; whoever has a policy in force calls it now and then while keys come in, too.
-func (ks *Keyspace) CountKeys() {
+// shard; whoever has a policy in force calls it now and then while keys come in, too. waits, if it is not nil, is called now
+// and then while a shard is not free.
+func (ks *Keyspace) CountKeys(waits func()) {
 	bytes := int64(0)
 	for n := range ks.census {
 		keys, volatile := 0, 0
-		for _, s := range ks.shards {
-			s.mu.Lock()
+		for i, s := range ks.shards {
+			ks.lockOne(i, waits, nil)
 			keys += s.Len(n)
 			volatile += s.Volatile(n)
 			s.mu.Unlock()

@@ -156,7 +156,7 @@ func TestALimitThatComesLaterFindsTheOldest(t *testing.T) {
 	}
 	v.ResetEvents()
 	ks.SetMaxMemory(1 << 30)
-	ks.CountKeys()
+	ks.CountKeys(nil)
 	sum, used := 0, 0
 	for range count / 4 {
 		if !v.Evict(5) {
@@ -202,7 +202,7 @@ func TestAnExpiryThatComesLaterIsAnArrival(t *testing.T) {
 			for i := range count {
 				put(i)
 			}
-			ks.CountKeys()
+			ks.CountKeys(nil)
 			sum := 0
 			for i := range count / 2 {
 				if !v.Evict(5) {

@@ -267,7 +267,7 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, in Info)) uint
 		at := cursor >> v.ks.shardBits
 		free := v.held&(1<<i) == 0
 		if free {
-			v.ks.shards[i].mu.Lock()
+			v.ks.lockOne(i, v.Waits, nil)
 		}
 		sh := v.ks.shards[i]
 		if sh.Len(v.DB) > 0 {

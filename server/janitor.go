@@ -259,7 +259,7 @@ func (j *janitor) look() {
 		}
 	}
 	if srv := j.srv; srv.ks.MaxMemory() > 0 && srv.ks.Policy.Evicts() {
-		srv.ks.CountKeys()
+		srv.ks.CountKeys(nil)
 		srv.noteProgram()
 	}
 	j.srv.sweepGarbage()

@@ -61,7 +61,12 @@ func newChain(t *testing.T, names [3]string, number uint64) *chain {
 		n := &chained{t: t, program: p, larder: name == "larder", dir: t.TempDir(), log: c.rnd.IntN(3) == 0}
 		c.mixed = c.mixed || !n.larder
 		c.nodes[i] = n
-		t.Cleanup(func() { n.server.Stop() })
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("%s runs: %v\n%s", n.server.Addr, n.server.Running(), n.server.Tail())
+			}
+			n.server.Stop()
+		})
 	}
 	for i, n := range c.nodes {
 		n.start(c.mixed, c.above(i))

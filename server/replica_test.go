@@ -334,16 +334,22 @@ func TestLogOutlivesHalfSnapshot(t *testing.T) {
 	}
 }
 
-// TestFailoverAsked has clients ask for failovers again and again while the time of each is over at once: everybody gets an
-// answer.
-func TestFailoverAsked(t *testing.T) {
+// withSilentReplica is a server with a write that its replica never says it has, and a client of it.
+func withSilentReplica(t *testing.T) (*testServer, *testClient) {
 	ts := startServer(t, "--repl-diskless-sync", "no")
 	r := ts.dial()
-	r.send("sync") // one that never says what it has
+	r.send("sync")
 	go io.Copy(io.Discard, r.nc)
 	c := ts.dial()
 	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
 	c.want("set k v", "OK")
+	return ts, c
+}
+
+// TestFailoverAsked has clients ask for failovers again and again while the time of each is over at once: everybody gets an
+// answer.
+func TestFailoverAsked(t *testing.T) {
+	ts, c := withSilentReplica(t)
 	const rounds = 5
 	over := func() int { return ts.logged("Aborting failover: Replica never caught up before timeout") }
 	var all sync.WaitGroup
@@ -362,13 +368,7 @@ func TestFailoverAsked(t *testing.T) {
 
 // TestFailoverForEver has it wait for the longest time that can be said, which is not over at once.
 func TestFailoverForEver(t *testing.T) {
-	ts := startServer(t, "--repl-diskless-sync", "no")
-	r := ts.dial()
-	r.send("sync") // one that never says what it has
-	go io.Copy(io.Discard, r.nc)
-	c := ts.dial()
-	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
-	c.want("set k v", "OK")
+	ts, c := withSilentReplica(t)
 	c.want("failover timeout "+strconv.FormatInt(math.MaxInt64, 10), "OK")
 	over := false
 	ts.inWorldDo(func(ex *executor) { _, _, over = ts.failoverDue(ex.steady()) })

@@ -74,6 +74,7 @@ type storm struct {
 	work      sync.WaitGroup
 	done      chan struct{} // closed when the others have ended: until then somebody has to end scripts
 	killers   sync.WaitGroup
+	killed    [2]atomic.Pointer[string] // what each server has said of that last
 
 	requests, cut atomic.Int64
 
@@ -248,6 +249,9 @@ func (s *storm) hang(server int, what string) {
 	s.wrong["HANG: "+what]++
 	s.mu.Unlock()
 	if first {
+		if last := s.killed[server].Load(); last != nil {
+			s.note("the last SCRIPT KILL: %s", *last)
+		}
 		if p := s.servers[server]; p.Running() {
 			syscall.Kill(p.PID(), syscall.SIGQUIT)
 		}

@@ -151,7 +151,9 @@ func (c *client) otherID() int {
 func (c *client) killsScripts() {
 	defer c.close()
 	for {
-		c.do("SCRIPT", "KILL")
+		v, ok := c.do("SCRIPT", "KILL")
+		last := fmt.Sprintf("%v %s", ok, v)
+		c.s.killed[c.server].Store(&last)
 		c.do("FUNCTION", "KILL")
 		if c.s.over() { // those who have made clients wait have left
 			c.do("FAILOVER", "ABORT")

@@ -53,13 +53,18 @@ func infoPersistence(w *infoWriter) {
 	w.outcome("aof_last_write_status", l == nil || !l.Failing())
 	w.int("aof_last_cow_size", a.lastAhead.Load())
 	w.zeros("module_fork_in_progress", "module_fork_last_cow_size")
-	if l != nil {
+	switch starting := a.state.Load() == logStarting; {
+	case l != nil:
 		w.int("aof_current_size", w.srv.logSize())
 		w.int("aof_base_size", a.baseSize.Load())
-		w.flag("aof_pending_rewrite", a.state.Load() == logStarting)
+		w.flag("aof_pending_rewrite", starting)
 		w.int("aof_buffer_length", l.Pending())
 		w.flag("aof_pending_bio_fsync", l.Syncing())
 		w.uint("aof_delayed_fsync", l.Delayed())
+	case starting: // it has no file yet
+		w.zeros("aof_current_size", "aof_base_size")
+		w.flag("aof_pending_rewrite", true)
+		w.zeros("aof_buffer_length", "aof_pending_bio_fsync", "aof_delayed_fsync")
 	}
 	infoBackups(w)
 	if loading || w.srv.loadingAside.Load() {

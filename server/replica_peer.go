@@ -27,7 +27,7 @@ type peer struct {
 	bulk   *replication.Reader // of the snapshot
 	of     *transfer           // the snapshot that it is sent, nil when it has it
 
-	acked, ackedDisk atomic.Int64 // positions
+	acked, ackedDisk atomic.Int64 // positions; onNoDisk while the replica has not said what its disk has
 	heard_ms         atomic.Int64 // when it last said something, or took something of a snapshot
 	fed              atomic.Int64 // up to where the backlog has been written to its output
 	asleep           atomic.Bool  // all there was has been
@@ -233,9 +233,14 @@ func (srv *Server) checkPeerOutput(p *peer, now_ms int64) {
 	}
 }
 
+// onNoDisk is before all positions: a write that stands in no stream, because nobody was there to get one, is on the disk of no
+// replica either before that says so.
+const onNoDisk = -1
+
 // addPeer makes the session a replica. The world is stopped.
 func (srv *Server) addPeer(s *session, phase uint32) *peer {
 	p := &peer{s: s, caps: s.caps}
+	p.ackedDisk.Store(onNoDisk)
 	p.phase.Store(phase)
 	p.asleep.Store(true)
 	p.heard_ms.Store(s.ex.steady())

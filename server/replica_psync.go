@@ -135,7 +135,7 @@ func (srv *Server) resume(s *session, id string, from int64) bool {
 	p := srv.addPeer(s, peerWaitStart)
 	p.reader = reader
 	p.acked.Store(at)
-	p.ackedDisk.Store(0)
+	p.ackedDisk.Store(onNoDisk)
 	p.phase.Store(peerOnline)
 	line := "+CONTINUE"
 	if p.caps.psync2 {

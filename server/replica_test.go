@@ -346,6 +346,21 @@ func withSilentReplica(t *testing.T) (*testServer, *testClient) {
 	return ts, c
 }
 
+// What was written before there was a replica is on its disk when that says so, not before.
+func TestWaitAOFBeforeTheReplicaSpeaks(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync", "no", "--appendonly", "yes")
+	c := ts.dial()
+	c.want("set k v", "OK")
+	r := ts.dial()
+	r.send("sync")
+	go io.Copy(io.Discard, r.nc)
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	v, ok := c.do("waitaof 0 1 50").([]any)
+	if !ok || len(v) != 2 || v[1] != 0 && v[1] != int64(0) {
+		t.Errorf("on disk here and there: %v", v)
+	}
+}
+
 // TestFailoverAsked has clients ask for failovers again and again while the time of each is over at once: everybody gets an
 // answer.
 func TestFailoverAsked(t *testing.T) {

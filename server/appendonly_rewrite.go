@@ -73,7 +73,7 @@ func (srv *Server) rewrite(ex *executor) bool {
 	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
 	a.began_ms.Store(time.Now().UnixMilli())
 	a.rewrites.Add(1)
-	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp}
+	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp, dir: srv.logDir()}
 	if w.log != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
 		w.log.HoldSync(true)
 	}
@@ -93,6 +93,7 @@ type rewriting struct {
 	log     *persistence.AppendLog // nil: it is off
 	temp    bool                   // which is being switched on, and writes to a temporary file
 	keep    int                    // files of the manifest that hold what was before
+	dir     string                 // where the manifest is
 }
 
 // runRewrite writes the base and gives everything its place.
@@ -170,7 +171,8 @@ func (srv *Server) writeBase(w rewriting) error {
 	}
 	a.folder.Lock()
 	defer a.folder.Unlock()
-	if a.rewriting.Load() != job {
+	// A rewrite while the log was off does not keep it from being switched on in another folder, which has another manifest.
+	if a.rewriting.Load() != job || srv.logDir() != w.dir || w.keep > len(a.manifest.Incr) {
 		return persistence.ErrAborted
 	}
 	filename := srv.conf.AppendFilename.Get()

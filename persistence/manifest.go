@@ -231,12 +231,17 @@ func (m *Manifest) free(seq *int64, name func(seq int64) string) LogName {
 	}
 }
 
-// Retire makes history of all files of commands but those that stand at keep and behind it.
-func (m *Manifest) Retire(keep int) {
-	for _, f := range m.Incr[:keep] {
-		m.History = append([]LogName{f}, m.History...)
+// Retire makes history of all files of commands whose numbers are below first.
+func (m *Manifest) Retire(first int64) {
+	var kept []LogName
+	for _, f := range m.Incr {
+		if f.Seq < first {
+			m.History = append([]LogName{f}, m.History...)
+		} else {
+			kept = append(kept, f)
+		}
 	}
-	m.Incr = append([]LogName(nil), m.Incr[keep:]...)
+	m.Incr = kept
 }
 
 // ReadManifest reads the manifest file of an append-only folder. A file that is not there is an empty manifest.

@@ -19,7 +19,7 @@ func TestManifest(t *testing.T) {
 	m.NewIncr("appendonly.aof")
 	m.NewIncr("appendonly.aof")
 	m.NewBase("appendonly.aof", false)
-	m.Retire(1)
+	m.Retire(2)
 	const want = "file appendonly.aof.2.base.aof seq 2 type b\n" +
 		"file appendonly.aof.1.incr.aof seq 1 type h\n" +
 		"file appendonly.aof.1.base.rdb seq 1 type h\n" +

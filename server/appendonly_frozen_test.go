@@ -303,3 +303,59 @@ func TestFrozenDisk(t *testing.T) {
 		})
 	}
 }
+
+// TestStartDuringTheEndOfARewrite has the log switched on while a rewrite that has begun without one changes the manifest: that
+// comes to its end, and takes files out of the manifest that the new rewrite has seen there.
+func TestStartDuringTheEndOfARewrite(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--appendfsync", "no", "--save", ""}
+	ts := startServer(t, options...)
+	c := ts.dial()
+	c.want("set k v", "OK")
+	c.want("config set appendonly no", "OK")
+	base, manifest := make(chan struct{}), make(chan struct{}) // the disk stands there
+	thawed := map[chan struct{}]bool{}
+	stand := func(at chan struct{}) {
+		if !isClosed(at) {
+			close(at)
+		}
+		for !thawed[at] {
+			disk.gone.Wait()
+		}
+	}
+	thaw := func(at chan struct{}) {
+		disk.mu.Lock()
+		defer disk.mu.Unlock()
+		thawed[at] = true
+		disk.gone.Broadcast()
+	}
+	disk.set(func(op, name string) error {
+		switch {
+		case op == "sync" && strings.Contains(name, "temp-rewriteaof"):
+			stand(base)
+		case op == "rename" && strings.HasSuffix(name, ".manifest"):
+			stand(manifest)
+		}
+		return nil
+	})
+	c.want("bgrewriteaof", "Background append only file rewriting started")
+	<-base
+	if err := ts.prepare(logStarting); err != nil { // before the rewrite takes the folder
+		t.Fatal(err)
+	}
+	thaw(base)
+	<-manifest
+	ts.inWorldDo(func(ex *executor) {
+		if err := ts.setAppendonly(ex, true); err != nil {
+			t.Error(err)
+		}
+	})
+	c.want("set after 1", "OK")
+	thaw(manifest)
+	eventually(t, "the log", func() bool { return c.info("persistence", "aof_pending_rewrite") == "0" })
+	want := digest(c)
+	ts.stop()
+	if got := digest(startServer(t, options...).dial()); got != want {
+		t.Error("the data differs")
+	}
+}

@@ -73,13 +73,12 @@ func (srv *Server) rewrite(ex *executor) bool {
 	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
 	a.began_ms.Store(time.Now().UnixMilli())
 	a.rewrites.Add(1)
-	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp, dir: srv.logDir()}
+	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp, first: math.MaxInt64, dir: srv.logDir()}
 	if w.log != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
 		w.log.HoldSync(true)
 	}
-	w.keep = len(a.manifest.Incr)
-	if a.state.Load() == logOn {
-		w.keep--
+	if incr := a.manifest.Incr; a.state.Load() == logOn {
+		w.first = incr[len(incr)-1].Seq
 	}
 	srv.log.Info("Background append only file rewriting started")
 	srv.saver.background.Go(func() { srv.runRewrite(w) })
@@ -92,8 +91,8 @@ type rewriting struct {
 	options persistence.SnapshotOptions
 	log     *persistence.AppendLog // nil: it is off
 	temp    bool                   // which is being switched on, and writes to a temporary file
-	keep    int                    // files of the manifest that hold what was before
-	dir     string                 // where the manifest is
+	first   int64                  // number of the file that the log goes on in; those before it hold what was before, if it has none all do
+	dir     string                 // where they are
 }
 
 // runRewrite writes the base and gives everything its place.
@@ -171,14 +170,14 @@ func (srv *Server) writeBase(w rewriting) error {
 	}
 	a.folder.Lock()
 	defer a.folder.Unlock()
-	// A rewrite while the log was off does not keep it from being switched on in another folder, which has another manifest.
-	if a.rewriting.Load() != job || srv.logDir() != w.dir || w.keep > len(a.manifest.Incr) {
+	// A rewrite while the log is off does not keep the next one from being prepared in another folder.
+	if a.rewriting.Load() != job || srv.logDir() != w.dir {
 		return persistence.ErrAborted
 	}
 	filename := srv.conf.AppendFilename.Get()
 	m := a.manifest.Clone()
 	base := m.NewBase(filename, !o.Commands).Name
-	m.Retire(w.keep)
+	m.Retire(w.first)
 	if err := f.Commit(srv.logPath(base)); err != nil {
 		return err
 	}

@@ -234,9 +234,11 @@ func TestCopyOfExpired(t *testing.T) {
 	ts.noCopies()
 	// Fields go only when the copy is complete: they would make it begin again and again.
 	o.large("hash", "src")
+	o.want("debug set-active-expire 0", "OK") // or it may be gone before
 	o.want("hpexpire src 1 fields 1 field:7", []any{int64(1)})
 	c.send("copy src dst")
 	ts.copying(1)
+	o.want("debug set-active-expire 1", "OK")
 	eventually(t, "the time of a field", func() bool { return o.do("hget src field:7") == nil })
 	o.want("hlen src", 400)
 	ts.steps(20)

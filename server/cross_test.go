@@ -18,7 +18,7 @@ func (c *testClient) id() string { return fmt.Sprint(c.do("client id")) }
 // gone reads until the server closes the connection, and returns what came before.
 func (c *testClient) gone() (got []any) {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+	c.nc.SetReadDeadline(time.Now().Add(patience))
 	for {
 		v, err := c.parse()
 		if ne, ok := err.(interface{ Timeout() bool }); ok && ne.Timeout() {

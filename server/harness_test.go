@@ -20,6 +20,12 @@ import (
 	"larder/server/config"
 )
 
+// patience is how long a test waits for what has to happen: longer than any machine needs, however busy.
+const patience = 3 * time.Minute
+
+// forLong is what rdb-key-save-delay is set to until something has been done: 100 s for each key.
+const forLong = "100000000"
+
 // testServer is a server of this process, listening at a port of the loopback interface.
 type testServer struct {
 	*Server
@@ -165,7 +171,7 @@ func (c *testClient) send(words ...string) {
 
 func (c *testClient) read() any {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+	c.nc.SetReadDeadline(time.Now().Add(patience))
 	v, err := c.parse()
 	if err != nil {
 		c.t.Fatal(err)
@@ -279,7 +285,7 @@ func (c *testClient) number(section, name string) int64 {
 // eventually waits until cond is true.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(patience)
 	for !cond() {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not happen", what)

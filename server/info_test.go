@@ -285,7 +285,9 @@ func TestHashesWithVolatileFieldsAreCounted(t *testing.T) {
 	want("swapdb 0 1", "db0", 1)
 	want("", "db1", 15)
 	want("debug reload", "db1", 15)
+	want("debug set-active-expire 0", "db0", 1)
 	want("hpexpire copy4 1 fields 2 a b", "db0", 1)
+	want("debug set-active-expire 1", "", 0)
 	eventually(t, "the hash's end", func() bool { return c.info("keyspace", "db0") == "" })
 	want("select 1", "db1", 15)
 	want("hpexpire copy5 1 fields 1 a", "db1", 15)
@@ -345,9 +347,11 @@ func TestFlushGivesBackBeforeItAnswers(t *testing.T) {
 	}
 }
 
-// TestInfoSeesWhatWasSentBefore sends something on one connection and, without waiting for the reply, INFO on another. Now
-// and then the other loop is too busy to be waited for.
+// TestInfoSeesWhatWasSentBefore sends something on one connection and, without waiting for the reply, INFO on another.
 func TestInfoSeesWhatWasSentBefore(t *testing.T) {
+	wait := settleWait
+	settleWait = patience
+	t.Cleanup(func() { settleWait = wait }) // when the server has stopped
 	ts := startServer(t, "--event-loops", "2")
 	a, b := ts.dial(), ts.dial()
 	seen, tries := 0, 200

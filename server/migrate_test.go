@@ -102,16 +102,16 @@ func TestMigrate(t *testing.T) {
 	c.want("psetex e 100000 x", "OK")
 	sink.take()
 
-	want(migrate("a", "0", "1000"), "ERR Target instance replied with error: NOAUTH Authentication required.")
-	want(migrate("a", "0", "1000", "AUTH", "no"), "ERR Target instance replied with error: WRONGPASS invalid username-password pair or user is disabled.")
-	want(migrate("none", "0", "1000", "AUTH", "sesam"), "NOKEY")
+	want(migrate("a", "0", "60000"), "ERR Target instance replied with error: NOAUTH Authentication required.")
+	want(migrate("a", "0", "60000", "AUTH", "no"), "ERR Target instance replied with error: WRONGPASS invalid username-password pair or user is disabled.")
+	want(migrate("none", "0", "60000", "AUTH", "sesam"), "NOKEY")
 	effects("")
-	want(migrate("a", "0", "1000", "AUTH", "sesam"), "OK")
+	want(migrate("a", "0", "60000", "AUTH", "sesam"), "OK")
 	effects("DEL a")
 	c.want("exists a", 0)
 	d.want("get a", "1")
 
-	want(migrate("", "3", "1000", "COPY", "AUTH2", "default", "sesam", "KEYS", "l", "none", "e"), "OK")
+	want(migrate("", "3", "60000", "COPY", "AUTH2", "default", "sesam", "KEYS", "l", "none", "e"), "OK")
 	effects("")
 	d.want("select 3", "OK")
 	d.want("lrange l 0 -1", []any{"1", "2", "3"})
@@ -123,10 +123,10 @@ func TestMigrate(t *testing.T) {
 	c.want("rpush m x", 1)
 	sink.take()
 	// One is refused, the others go.
-	want(migrate("", "3", "1000", "AUTH", "sesam", "KEYS", "l", "m"), "ERR Target instance replied with error: BUSYKEY Target key name already exists.")
+	want(migrate("", "3", "60000", "AUTH", "sesam", "KEYS", "l", "m"), "ERR Target instance replied with error: BUSYKEY Target key name already exists.")
 	effects("DEL m")
 	c.want("exists l m", 1)
-	want(migrate("", "3", "1000", "REPLACE", "AUTH", "sesam", "KEYS", "l", "l"), "OK")
+	want(migrate("", "3", "60000", "REPLACE", "AUTH", "sesam", "KEYS", "l", "l"), "OK")
 	effects("DEL l")
 	d.want("type l", "list")
 	if n := c.number("stats", "migrate_cached_sockets"); n != 2 { // of the two ways to say who we are
@@ -136,25 +136,25 @@ func TestMigrate(t *testing.T) {
 	// In a transaction it is done when EXEC answers.
 	c.want("set a 2", "OK")
 	c.want("multi", "OK")
-	want(migrate("a", "3", "1000", "AUTH", "sesam"), "QUEUED")
+	want(migrate("a", "3", "60000", "AUTH", "sesam"), "QUEUED")
 	c.want("exists a", "QUEUED")
 	c.want("exec", []any{"OK", int64(0)})
 	d.want("get a", "2")
 
 	c.want("set a 3", "OK")
-	want(migrate("a", "99", "1000", "AUTH", "sesam"), "ERR Target instance replied with error: ERR DB index is out of range")
-	want(migrate("a", "x", "1000"), "ERR value is not an integer or out of range")
+	want(migrate("a", "99", "60000", "AUTH", "sesam"), "ERR Target instance replied with error: ERR DB index is out of range")
+	want(migrate("a", "x", "60000"), "ERR value is not an integer or out of range")
 	want(migrate("a", "0", "x"), "ERR value is not an integer or out of range")
 	want(migrate("a", "0", "1", "AUTH"), "ERR syntax error")
 	want(migrate("a", "0", "1", "AUTH2", "x"), "ERR syntax error")
 	want(migrate("a", "0", "1", "KEYS", "a"), string(errMigrateKeys))
 	_, own, _ := strings.Cut(from.addr, ":")
-	want(c.do("migrate 127.0.0.1 "+own+" a 0 1000"), string(errMigrateRead)) // it would lose the key
-	want(c.do("migrate 127.0.0.1 "+own+" a 1 1000"), "OK")
+	want(c.do("migrate 127.0.0.1 "+own+" a 0 60000"), string(errMigrateRead)) // it would lose the key
+	want(c.do("migrate 127.0.0.1 "+own+" a 1 60000"), "OK")
 	c.want("select 1", "OK")
 	c.want("get a", "3")
 	to.stop()
-	want(migrate("a", "0", "1000", "AUTH", "sesam"), string(errMigrateWrite))
+	want(migrate("a", "0", "60000", "AUTH", "sesam"), string(errMigrateWrite))
 	want(c.do("migrate nowhere.invalid 1 a 0 1000"), string(errMigrateConnect))
 	c.want("get a", "3")
 }
@@ -196,7 +196,7 @@ func TestMigrateSilence(t *testing.T) {
 	m := startMoveTarget(t)
 	c, other := ts.dial(), ts.dial()
 	c.want("set a 1", "OK")
-	c.send("migrate 127.0.0.1 " + m.port + " a 0 300")
+	c.send("migrate 127.0.0.1 " + m.port + " a 0 2000")
 	m.asked(t, "SELECT 0")
 	other.want("get a", "1")
 	if got := c.read(); got != replyError(errMigrateRead) {
@@ -249,7 +249,7 @@ func TestMigrateKeptConnection(t *testing.T) {
 	c, d := ts.dial(), to.dial()
 	for i := range 3 {
 		c.want("set a 1", "OK")
-		c.want("migrate 127.0.0.1 "+port+" a 0 1000 replace", "OK")
+		c.want("migrate 127.0.0.1 "+port+" a 0 60000 replace", "OK")
 		if i > 0 {
 			d.do("client kill type normal skipme yes")
 		}

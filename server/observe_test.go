@@ -105,7 +105,7 @@ func TestMetrics(t *testing.T) {
 	for i := range 50 {
 		c.want(fmt.Sprint("set key", i, " v"), "OK")
 	}
-	c.want("set volatile v px 100000", "OK")
+	c.want("set volatile v px 10000000", "OK")
 	c.want("select 3", "OK")
 	c.want("set other v", "OK")
 	c.want("get other", "v")
@@ -134,7 +134,7 @@ func TestMetrics(t *testing.T) {
 	m.want(t, 8<<30, "redis_memory_max_bytes")
 	m.want(t, 1, "redis_connected_clients")
 	m.want(t, 1, "redis_instance_info", "role", "master", "redis_version", RedisVersion, "redis_mode", "standalone", "maxmemory_policy", "noeviction", "run_id", ts.runID)
-	if ttl, _ := m.value("redis_db_avg_ttl_seconds", "db", "db0"); ttl < 80 || ttl > 100 {
+	if ttl, _ := m.value("redis_db_avg_ttl_seconds", "db", "db0"); ttl < 8000 || ttl > 10000 {
 		t.Errorf("keys live on for %v s", ttl)
 	}
 	sum := 0.0
@@ -209,19 +209,21 @@ func TestMetricsOfAReplica(t *testing.T) {
 
 func TestHealthWhileACommandRuns(t *testing.T) {
 	ts := startServer(t, "--metrics-port", freePort(t), "--event-loops", "2")
-	c := ts.dial()
-	if code, body := ts.fetch("/healthz"); code != 200 || body != "ok\n" {
-		t.Errorf("/healthz answers %d %s", code, body)
-	}
-	c.send("debug sleep 2.5")
-	eventually(t, "the check's failure", func() bool {
+	healthy := func() bool {
 		code, body := ts.fetch("/healthz")
+		return code == 200 && body == "ok\n"
+	}
+	eventually(t, "health", healthy)
+	c := ts.dial()
+	eventually(t, "the check's failure", func() bool {
+		c.send("debug sleep 2.5") // the check may come too late on a busy machine
+		code, body := ts.fetch("/healthz")
+		if got := c.read(); got != "OK" {
+			t.Errorf("DEBUG SLEEP answers %v", got)
+		}
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "event loops")
 	})
-	if got := c.read(); got != "OK" {
-		t.Errorf("DEBUG SLEEP answers %v", got)
-	}
-	eventually(t, "health", func() bool { code, _ := ts.fetch("/healthz"); return code == 200 })
+	eventually(t, "health again", healthy)
 }
 
 func TestReadyWhileLoading(t *testing.T) {

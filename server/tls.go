@@ -30,10 +30,11 @@ var tlsDirectives = []string{
 	"tls-ciphersuites", "tls-prefer-server-ciphers", "tls-session-caching", "tls-session-cache-timeout", "tls-sni-certs",
 }
 
-const (
-	handshakeTimeout = 10 * time.Second
-	certificateCheck = 5 * time.Second // how often files are looked at
-)
+// handshakeTimeout is how long a handshake may take, from the moment when the connection is there.
+var handshakeTimeout = 10 * time.Second
+
+// certificateCheck is how often files are looked at.
+const certificateCheck = 5 * time.Second
 
 // tlsOptions is what the directives say.
 func (srv *Server) tlsOptions() tlsconf.Options {

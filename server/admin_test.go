@@ -219,7 +219,7 @@ func TestSnapshotSaysWhatItCopies(t *testing.T) {
 	ts := startServer(t, "--save", "")
 	c := ts.dial()
 	c.want("debug populate 1000 key 5000", "OK")
-	c.want("config set rdb-key-save-delay 1000000", "OK")
+	c.want("config set rdb-key-save-delay "+forLong, "OK")
 	c.do("bgsave")
 	field := func(name string) int64 { return c.number("persistence", name) }
 	eventually(t, "the first keys are written", func() bool { return field("current_save_keys_processed") > 0 })
@@ -245,7 +245,7 @@ func TestSnapshotSaysWhatItCopies(t *testing.T) {
 
 // A snapshot in the background can be ended, and so can the wish for one. What it would have saved is not taken for saved.
 func TestBgsaveCancel(t *testing.T) {
-	ts := startServer(t, "--save", "3600 1000", "--rdb-key-save-delay", "1000000", "--appendonly", "yes")
+	ts := startServer(t, "--save", "3600 1000", "--rdb-key-save-delay", forLong, "--appendonly", "yes")
 	c := ts.dial()
 	none := replyError("ERR Background saving is currently not in progress or scheduled")
 	c.want("bgsave cancel", none)

@@ -86,7 +86,7 @@ func TestLoadLogDuringSnapshot(t *testing.T) {
 	c.want("set old 1", "OK")
 	c.want("config set appendonly no", "OK")
 	c.want("set new 1", "OK")
-	c.want("config set rdb-key-save-delay 10000000", "OK")
+	c.want("config set rdb-key-save-delay "+forLong, "OK")
 	c.do("bgsave")
 	c.want("config set appendonly yes", "OK")
 	c.want("debug loadaof", "OK")

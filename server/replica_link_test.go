@@ -65,7 +65,7 @@ func TestSettingsChangeWhileLoadingAside(t *testing.T) {
 	r := b.dial()
 	host, port, _ := strings.Cut(a.addr, ":")
 	r.want("replicaof "+host+" "+port, "OK")
-	eventually(t, "the loading", b.loads)
+	eventually(t, "the loading, or its end", func() bool { return b.loads() || r.info("replication", "master_link_status") == "up" })
 	for n := range 50 {
 		policy := []string{"allkeys-lfu", "allkeys-lru", "volatile-ttl"}[n%3]
 		r.do("config", "set", "maxmemory-policy", policy, "lfu-decay-time", strconv.Itoa(n), "hash-max-listpack-entries", strconv.Itoa(100+n), "lazyfree-lazy-expire", []string{"yes", "no"}[n%2])

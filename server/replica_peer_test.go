@@ -14,7 +14,7 @@ import (
 // rest is what the connection still gives until its end.
 func (c *testClient) rest() string {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(time.Minute))
+	c.nc.SetReadDeadline(time.Now().Add(patience))
 	b, err := io.ReadAll(c.r)
 	if err != nil {
 		c.t.Fatal(err)
@@ -71,6 +71,9 @@ func TestGoodReplicas(t *testing.T) {
 // TestTakeOverWaitsForTheLink has a primary ask its replica to take over while its last write is still to come: it arrives
 // by another connection.
 func TestTakeOverWaitsForTheLink(t *testing.T) {
+	most, quiet := takeOverMost_ms, takeOverQuiet_ms
+	takeOverMost_ms, takeOverQuiet_ms = patience.Milliseconds(), patience.Milliseconds()
+	t.Cleanup(func() { takeOverMost_ms, takeOverQuiet_ms = most, quiet }) // when the servers have stopped
 	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
 	c, r := a.dial(), b.dial()
 	b.follow(a)
@@ -110,7 +113,7 @@ func TestTakeOverWaitsNotForLong(t *testing.T) {
 // TestDesertedSnapshot ends a snapshot for replicas when the last of them is gone, but not one that is the server's own
 // as well.
 func TestDesertedSnapshot(t *testing.T) {
-	ts := startServer(t, "--repl-diskless-sync", "no", "--save", "", "--rdb-key-save-delay", "1000000")
+	ts := startServer(t, "--repl-diskless-sync", "no", "--save", "", "--rdb-key-save-delay", forLong)
 	c := ts.dial()
 	c.want("debug populate 10", "OK")
 	begin := func() (replicas [2]*testClient) {
@@ -158,12 +161,16 @@ func TestDesertedSnapshot(t *testing.T) {
 
 // TestSnapshotOfSlowReplica sends a snapshot to one that takes it and one that does not, and gives only that one up.
 func TestSnapshotOfSlowReplica(t *testing.T) {
-	ts := startServer(t, "--repl-diskless-sync-delay", "60", "--repl-diskless-sync-max-replicas", "2", "--repl-timeout", "1", "--rdbcompression", "no")
+	ts := startServer(t, "--repl-diskless-sync-delay", "60", "--repl-diskless-sync-max-replicas", "2", "--rdbcompression", "no")
 	c := ts.dial()
 	c.want("debug populate 3000 key 10000", "OK")
 	var two [2]*testClient
+	var slow int64
 	for i := range two {
 		two[i] = ts.dial()
+		if i == 0 {
+			slow = two[i].do("client id").(int64)
+		}
 		two[i].want("replconf capa eof capa psync2", "OK")
 		two[i].send("psync ? -1")
 	}
@@ -174,7 +181,14 @@ func TestSnapshotOfSlowReplica(t *testing.T) {
 		t.Errorf("INFO says %s", got)
 	}
 	go io.Copy(io.Discard, two[1].r)
-	eventually(t, "the slow one is given up", func() bool { return c.number("replication", "connected_slaves") == 1 })
+	eventually(t, "the slow one is given up", func() bool {
+		for _, p := range ts.repl.list() {
+			if p.s.id == slow {
+				p.heard_ms.Store(ts.steady() - 61_000) // as if it had taken nothing for longer than repl-timeout
+			}
+		}
+		return c.number("replication", "connected_slaves") == 1
+	})
 	eventually(t, "the other has everything", func() bool { return ts.logged("done reading from pipe, 1 replicas still up.") == 1 })
 	if ts.logged("Disconnecting timedout replica (full sync)") != 1 {
 		t.Error("the log does not say who was given up")

@@ -71,9 +71,9 @@ func (ex *executor) takesOverEarly(s *session, row *command.Row, argv [][]byte) 
 }
 
 // How long a server waits, before it takes over, for what its primary has written: as long as it comes, within bounds.
-const (
-	takeOverMost_ms  = 2000
-	takeOverQuiet_ms = 500
+var (
+	takeOverMost_ms  int64 = 2000
+	takeOverQuiet_ms int64 = 500
 )
 
 // syncOld makes a replica of a client that knows nothing but snapshots.

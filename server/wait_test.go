@@ -50,7 +50,7 @@ func TestWaitAOFAfterAnotherPrimary(t *testing.T) {
 	c = b.dial()
 	host, port, _ = strings.Cut(b.addr, ":")
 	c.want("set k v", "OK")
-	rc.want("config set rdb-key-save-delay 100000000", "OK") // the log takes its time to begin anew
+	rc.want("config set rdb-key-save-delay "+forLong, "OK") // the log takes its time to begin anew
 	rc.want("replicaof "+host+" "+port, "OK")
 	eventually(t, "the link", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
 	eventually(t, "the new data", func() bool { return rc.do("get k") == "v" })

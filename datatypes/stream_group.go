@@ -36,7 +36,7 @@ type streamGroup struct {
 	pending   idRoot   // of streamPending
 	consumers nameDir
 	next      arena.Ref // of the chain of destroyed groups
-	mark      uint64    // reserved for the snapshot's epoch
+	oldest_ms int64     // no pending entry was delivered before
 }
 
 type streamConsumer struct {

@@ -312,6 +312,12 @@ func (s *Stream) checkGroup(g StreamGroup, size *uint64) error {
 			}
 		}
 	}
+	var p idPath
+	for ok := t.first(&p); ok; ok = t.next(&p) {
+		if e := g.pendingAt(&t, &p); e.DeliveredAt < x.oldest_ms {
+			return fmt.Errorf("stream: entry %v was delivered at %d, none is to be older than %d", e.ID, e.DeliveredAt, x.oldest_ms)
+		}
+	}
 	if n != g.PendingCount() {
 		return fmt.Errorf("stream: consumers have %d pending entries, the group %d", n, g.PendingCount())
 	}

@@ -79,6 +79,7 @@ func (c StreamConsumer) Claim(id StreamID, deliveredAt_ms, deliveries int64) {
 	}
 	v := (*streamPending)(t.value(&p))
 	v.ms, v.count = pair(uint64(deliveredAt_ms)), pair(uint64(deliveries))
+	c.g.deliveredAt(deliveredAt_ms)
 	if v.owner == c.slot+1 {
 		return
 	}
@@ -90,6 +91,12 @@ func (c StreamConsumer) Claim(id StreamID, deliveredAt_ms, deliveries int64) {
 	if !mine.find(&p, id) {
 		mine.insert(&p, id)
 	}
+}
+
+// deliveredAt notes that a pending entry has that time: see DeliveredBy.
+func (g StreamGroup) deliveredAt(ms int64) {
+	x := g.group()
+	x.oldest_ms = min(x.oldest_ms, ms)
 }
 
 // drop takes an ID out of the consumer's tree.
@@ -108,6 +115,7 @@ func (g StreamGroup) Redeliver(id StreamID, now_ms int64) {
 	if t.find(&p, id) {
 		v := (*streamPending)(t.value(&p))
 		v.ms, v.count = pair(uint64(now_ms)), pair(unpair(v.count)+1)
+		g.deliveredAt(now_ms)
 	}
 }
 
@@ -187,6 +195,7 @@ func (g StreamGroup) LoadPending(id StreamID, deliveredAt_ms, deliveries int64) 
 	t.insert(&p, id)
 	v := (*streamPending)(t.value(&p))
 	v.ms, v.count = pair(uint64(deliveredAt_ms)), pair(uint64(deliveries))
+	g.deliveredAt(deliveredAt_ms)
 	return true
 }
 

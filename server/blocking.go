@@ -29,6 +29,15 @@ type waiter struct {
 	done    bool  // served, timed out or gone
 	at      int   // in the deadlines
 	end_ms  int64 // on the steady clock, 0: never
+	look_ms int64 // on the steady clock: when there may be something though no key was changed, 0: never
+}
+
+// due_ms is when something has to be done about a waiter, on the steady clock; 0: never.
+func (w *waiter) due_ms() int64 {
+	if w.end_ms == 0 || w.look_ms != 0 && w.look_ms < w.end_ms {
+		return w.look_ms
+	}
+	return w.end_ms
 }
 
 // block parks a client whose command found nothing to give. It must not miss a change between the command's look
@@ -56,10 +65,56 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	served := ex.tryServe(w)
 	ex.view.Uncounted = false
 	ex.view.Release()
-	if !served && w.end_ms != 0 {
-		ex.deadline.add(w)
-		ex.tickAt(w.end_ms)
+	if !served {
+		ex.awaitDue(w)
 	}
+}
+
+// awaitDue puts a waiter that was tried in vain into the deadlines, if anything is to be done about it at some time.
+func (ex *executor) awaitDue(w *waiter) {
+	c := &ex.ctx
+	if w.look_ms = 0; c.Wait.Retry_ms != 0 {
+		w.look_ms = ex.srv.steady() + max(c.Wait.Retry_ms-c.Now, 0) + 1
+		if w.look_ms < 0 {
+			w.look_ms = 0
+		}
+	}
+	if due := w.due_ms(); due != 0 {
+		ex.deadline.add(w)
+		ex.tickAt(due)
+	}
+}
+
+// lookAgain tries a waiter for which there may be something by now though no key was changed.
+func (ex *executor) lookAgain(w *waiter) {
+	if !ex.mayLook(w) {
+		w.look_ms = ex.steady() + lookLater_ms
+		ex.deadline.add(w)
+		return
+	}
+	ex.view.Take(ex.locksOfWaiter(w))
+	if w.done {
+		ex.view.Release()
+		return
+	}
+	ex.view.Uncounted = true
+	served := ex.tryServe(w)
+	ex.view.Uncounted = false
+	ex.view.Release()
+	if !served {
+		ex.awaitDue(w)
+	}
+}
+
+// lookLater_ms is when a waiter is tried next that may not be tried now.
+const lookLater_ms = 100
+
+// mayLook tells whether a waiter's command could run now if it came now. Others are served by somebody's write, for which that
+// was asked.
+func (ex *executor) mayLook(w *waiter) bool {
+	s, row, srv := w.s, w.row, ex.srv
+	return !ex.pausedFor(s, row) && !srv.isBusy() && !srv.loading.Load() && !srv.stale() && srv.unsaved() == "" &&
+		ex.replicaGates(s, row) == "" && (!srv.guard.on.Load() || ex.guardGates(s, row) == "")
 }
 
 // locksOfWaiter is the shards of a waiter's keys, and all others that its command needs. It is asked for each time: a key may
@@ -211,13 +266,17 @@ func (ex *executor) forgetWait(s *session) {
 
 // timeouts ends the waiting of the clients whose time is over.
 func (ex *executor) timeouts() {
-	for len(ex.deadline) > 0 && ex.deadline[0].end_ms <= ex.steady() {
+	for len(ex.deadline) > 0 && ex.deadline[0].due_ms() <= ex.steady() {
 		w := ex.deadline[0]
 		ex.deadline.remove(w)
-		ex.expireWait(w)
+		if w.end_ms != 0 && w.end_ms <= ex.steady() {
+			ex.expireWait(w)
+		} else {
+			ex.lookAgain(w)
+		}
 	}
 	if len(ex.deadline) > 0 {
-		ex.tickAt(ex.deadline[0].end_ms)
+		ex.tickAt(ex.deadline[0].due_ms())
 	}
 }
 
@@ -303,11 +362,11 @@ func waitFails(e resp.Error) func(*executor, *waiter) {
 	}
 }
 
-// deadlines is a heap of waiters by the end of their time.
+// deadlines is a heap of waiters by when something has to be done about them.
 type deadlines []*waiter
 
 func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].end_ms < d[j].end_ms }
+func (d deadlines) Less(i, j int) bool { return d[i].due_ms() < d[j].due_ms() }
 func (d deadlines) Swap(i, j int)      { d[i], d[j] = d[j], d[i]; d[i].at, d[j].at = i, j }
 func (d *deadlines) Push(x any)        { w := x.(*waiter); w.at = len(*d); *d = append(*d, w) }
 func (d *deadlines) Pop() any {

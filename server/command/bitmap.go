@@ -212,95 +212,12 @@ func bitpos(c *Ctx) {
 	c.Reply.Int(at)
 }
 
-// bitopChunk is how much of its operands BITOP combines at once. The sources may be the destination as well, so what comes
-// out is written only when all of them have been read.
-const bitopChunk = 32 << 10
-
-func bitop(c *Ctx) {
-	a := &c.Args
-	var combine func(dst, src []byte)
-	and, not := false, false
-	switch {
-	case a.Is("AND"):
-		combine, and = andBits, true
-	case a.Is("OR"):
-		combine = orBits
-	case a.Is("XOR"):
-		combine = xorBits
-	case a.Is("NOT"):
-		not = true
-	default:
-		a.Syntax()
-	}
-	dst, sources := a.Key(), a.Rest()
-	if not && len(sources) != 1 {
-		a.Wrong(resp.ErrBitopNot)
-	}
-	if !a.Done() {
-		return
-	}
-	size := 0
-	for _, key := range sources {
-		val, _, ok := c.ReadString(key)
-		if !ok {
-			return
-		}
-		size = max(size, len(val))
-	}
-	if size == 0 {
-		if c.Delete(dst) {
-			c.Gone(dst, "del")
-		}
-		c.Reply.Int(0)
-		return
-	}
-	if !c.reserve(dst, size) {
-		return
-	}
-	if in, ok := c.Stat(dst); ok && in.Type != datatypes.TypeString {
-		c.Replace(dst)
-	}
-	h, _ := c.EditBytes(dst)
-	if len(h.Bytes()) > size { // then it is none of the sources
-		h.Resize(size)
-	} else {
-		h.Extend(size)
-	}
-	c.SetExpire(dst, 0)
-	buf := c.scratch(min(size, bitopChunk))
-	for at := 0; at < size; at += len(buf) {
-		buf = buf[:min(len(buf), size-at)]
-		for i, key := range sources {
-			val, _ := c.PeekString(key)
-			val = val[min(at, len(val)):min(at+len(buf), len(val))]
-			switch {
-			case i == 0:
-				clear(buf[copy(buf, val):])
-			case len(val) == len(buf):
-				combine(buf, val)
-			default:
-				combine(buf[:len(val)], val)
-				if and { // with the zeros behind the end
-					clear(buf[len(val):])
-				}
-			}
-		}
-		if not {
-			invertBits(buf)
-		}
-		copy(h.Bytes()[at:], buf)
-	}
-	c.Changed(dst, "set")
-	c.Reply.Int(int64(size))
-}
-
 func init() {
 	Register(
 		row("setbit", setbit),
 		row("getbit", getbit),
 		row("bitcount", bitcount),
 		row("bitpos", bitpos),
-		row("bitop", bitop),
 		row("bitfield", bitfield(false)),
 		row("bitfield_ro", bitfield(true)),
 	)

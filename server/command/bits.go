@@ -74,7 +74,7 @@ func within(at, to int64) int64 {
 	return -1
 }
 
-// andBits, orBits and xorBits combine src into dst, which are equally long.
+// andBits, orBits, xorBits and clearBits combine src into dst, which are equally long.
 
 func andBits(dst, src []byte) {
 	for len(dst) >= 32 && len(src) >= 32 {
@@ -115,6 +115,37 @@ func xorBits(dst, src []byte) {
 	}
 	for i, x := range src {
 		dst[i] ^= x
+	}
+}
+
+func clearBits(dst, src []byte) {
+	for len(dst) >= 32 && len(src) >= 32 {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		putWord(d[:], word(d[:])&^word(s[:]))
+		putWord(d[8:], word(d[8:])&^word(s[8:]))
+		putWord(d[16:], word(d[16:])&^word(s[16:]))
+		putWord(d[24:], word(d[24:])&^word(s[24:]))
+		dst, src = dst[32:], src[32:]
+	}
+	for i, x := range src {
+		dst[i] &^= x
+	}
+}
+
+// oneBits counts with one more operand which bits are set in exactly one of them, in one, and which in more, in more. The
+// operand may be shorter.
+func oneBits(one, more, src []byte) {
+	one, more = one[:len(src)], more[:len(src)]
+	for len(src) >= 8 && len(one) >= 8 && len(more) >= 8 {
+		o, m, s := word(one), word(more), word(src)
+		m |= o & s
+		putWord(more, m)
+		putWord(one, (o|s)&^m)
+		one, more, src = one[8:], more[8:], src[8:]
+	}
+	for i, x := range src {
+		more[i] |= one[i] & x
+		one[i] = (one[i] | x) &^ more[i]
 	}
 }
 

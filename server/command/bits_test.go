@@ -86,6 +86,7 @@ func TestCombineBits(t *testing.T) {
 			{"and", andBits, func(x, y byte) byte { return x & y }},
 			{"or", orBits, func(x, y byte) byte { return x | y }},
 			{"xor", xorBits, func(x, y byte) byte { return x ^ y }},
+			{"clear", clearBits, func(x, y byte) byte { return x &^ y }},
 			{"not", func(dst, _ []byte) { invertBits(dst) }, func(x, _ byte) byte { return ^x }},
 		} {
 			got := append([]byte(nil), a...)

@@ -140,6 +140,7 @@ type Wait struct {
 	Argv        [][]byte // what is to be run again instead of the request, if that meant a moment ("$" of XREAD); else nil
 	OnNoKey     bool     // that a key is gone ends the waiting
 	Deadline_ms int64    // Unix milliseconds, 0 for ever
+	Retry_ms    int64    // Unix milliseconds: when there may be something though no key was changed, 0: never
 	Timeout     TimeoutReply
 }
 

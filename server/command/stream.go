@@ -14,7 +14,9 @@ type streamScratch struct {
 	text  [48]byte             // an ID as text
 	nums  [3][48]byte          // words of an effect
 	ids   []datatypes.StreamID // IDs that were given, or found
-	gone  []datatypes.StreamID // IDs that are pending while their entries were deleted
+	gone  []datatypes.StreamID // IDs of entries that were deleted
+	acked []datatypes.StreamID // IDs that were pending
+	idle  []datatypes.Pending  // that a read claims
 	reads []streamRead
 	argv  [][]byte // an effect
 }
@@ -25,6 +27,10 @@ func (c *Ctx) replyID(id datatypes.StreamID) { c.Reply.Bulk(id.Append(c.streams.
 // replyEntry answers the entry that an iterator stands at: its ID and its fields and values.
 func (c *Ctx) replyEntry(it *datatypes.StreamIter) {
 	c.Reply.Array(2)
+	c.replyEntryParts(it)
+}
+
+func (c *Ctx) replyEntryParts(it *datatypes.StreamIter) {
 	c.replyID(it.ID())
 	c.Reply.Array(2 * it.FieldCount())
 	for it.Field() {
@@ -119,6 +125,11 @@ type trimming struct {
 	min    datatypes.StreamID
 	limit  int64 // entries deleted at most, 0 for no limit
 	capped bool  // a limit was given
+
+	refs      refs
+	refsGiven bool
+	was       datatypes.StreamID   // the first entry before
+	gone      []datatypes.StreamID // what went because it was acknowledged
 }
 
 // option reads one option of trimming. It is false if the next argument is none.
@@ -138,7 +149,7 @@ func (t *trimming) option(a *Args) bool {
 			a.Wrong(resp.ErrTrimLimit)
 		}
 	default:
-		return false
+		return t.refs.option(a, &t.refsGiven)
 	}
 	return true
 }
@@ -177,16 +188,58 @@ func (t *trimming) settle(c *Ctx, key []byte) {
 }
 
 // apply deletes the entries that go and returns how many they were.
-func (t *trimming) apply(s *datatypes.Stream) int {
+func (t *trimming) apply(c *Ctx, s *datatypes.Stream) int {
+	if t.refs == onlyAcked && s.GroupCount() > 0 {
+		return t.applyAcked(c, s)
+	}
+	t.was = s.FirstID()
 	if t.byID {
 		return s.TrimMinID(t.min, t.approx, int(t.limit))
 	}
 	return s.TrimMaxLen(int(t.most), t.approx, int(t.limit))
 }
 
+// applyAcked is apply for entries that all groups have acknowledged. The others stay, and so it is no trimming for those who
+// ask what was deleted.
+func (t *trimming) applyAcked(c *Ctx, s *datatypes.Stream) int {
+	last, most := datatypes.MaxStreamID, s.Len()
+	if t.byID {
+		var ok bool
+		if last, ok = t.min.Prev(); !ok {
+			return 0
+		}
+	} else {
+		most = int(max(0, int64(most)-t.most))
+	}
+	t.gone = s.Unneeded(last, most, int(t.limit), c.streams.gone[:0])
+	c.streams.gone = t.gone
+	for _, id := range t.gone {
+		s.Delete(id)
+	}
+	return len(t.gone)
+}
+
+// also tells, after the effect, what else has changed: the entries that have gone one by one, and the references to what was
+// trimmed.
+func (t *trimming) also(c *Ctx, key []byte, s *datatypes.Stream) {
+	if len(t.gone) > 0 {
+		c.rewriteIDs(t.gone, []byte("XDEL"), key)
+	}
+	if t.refs == dropRefs {
+		last := datatypes.MaxStreamID
+		if s.Len() > 0 {
+			last, _ = s.FirstID().Prev()
+		}
+		c.forgetRange(key, s, t.was, last)
+	}
+}
+
+// plain tells whether the request says by itself what has changed, in the words of all servers.
+func (t *trimming) plain() bool { return !t.approx && !t.capped && !t.refsGiven }
+
 // effect appends the options that do exactly to an equal stream what apply did to s.
 func (t *trimming) effect(c *Ctx, s *datatypes.Stream, argv [][]byte) [][]byte {
-	if !t.given {
+	if !t.given || t.refs == onlyAcked && s.GroupCount() > 0 {
 		return argv
 	}
 	if !t.byID {
@@ -271,15 +324,22 @@ options:
 	s.Add(id, pairs)
 	c.replyID(id)
 	c.Changed(key, "xadd")
-	if t.given && t.apply(s) > 0 {
+	trimmed := 0
+	if t.given {
+		trimmed = t.apply(c, s)
+	}
+	if trimmed > 0 {
 		c.Event(key, "xtrim")
 	}
-	if c.WantEffects && (chosen || t.approx || t.capped) {
+	if c.WantEffects && (chosen || !t.plain()) {
 		argv := append(c.streams.argv[:0], []byte("XADD"), key)
 		argv = append(t.effect(c, s, argv), id.Append(c.streams.nums[1][:0]))
 		c.streams.argv = append(argv, pairs...)
 		c.Rewrite(c.streams.argv...)
 		clear(c.streams.argv)
+	}
+	if trimmed > 0 {
+		t.also(c, key, s)
 	}
 }
 
@@ -300,12 +360,13 @@ func xtrim(c *Ctx) {
 	if !ok {
 		return
 	}
-	n := t.apply(s)
+	n := t.apply(c, s)
 	if n > 0 {
 		c.ChangedBy(key, "xtrim", n)
-		if c.WantEffects && (t.approx || t.capped) {
+		if c.WantEffects && !t.plain() && len(t.gone) == 0 {
 			c.Rewrite(t.effect(c, s, append(c.streams.argv[:0], []byte("XTRIM"), key))...)
 		}
+		t.also(c, key, s)
 	}
 	c.Reply.Int(int64(n))
 }
@@ -355,32 +416,6 @@ func xrangeFrom(backward bool) func(*Ctx) {
 			c.replyEntries(s.Iter(start, end, backward), max(0, count))
 		}
 	}
-}
-
-func xdel(c *Ctx) {
-	key := c.Args.Key()
-	s, found, ok := c.stream(key, true)
-	if !ok {
-		return
-	}
-	if !found {
-		c.Reply.Int(0)
-		return
-	}
-	ids := c.streamIDs()
-	if !c.Args.Done() {
-		return
-	}
-	n := 0
-	for _, id := range ids {
-		if s.Delete(id) {
-			n++
-		}
-	}
-	if n > 0 {
-		c.ChangedBy(key, "xdel", n)
-	}
-	c.Reply.Int(int64(n))
 }
 
 func xsetid(c *Ctx) {
@@ -442,7 +477,6 @@ func init() {
 		row("xlen", xlen),
 		row("xrange", xrangeFrom(false)),
 		row("xrevrange", xrangeFrom(true)),
-		row("xdel", xdel),
 		row("xsetid", xsetid),
 	)
 }

@@ -14,6 +14,7 @@ type streamRead struct {
 	after datatypes.StreamID // entries above it
 	fresh bool               // those that the group has delivered to nobody (">")
 	here  bool               // there is such a stream
+	idle  [2]int             // where the pending ones that are claimed begin and end in the scratch
 }
 
 // reading is what XREAD and XREADGROUP were asked for.
@@ -21,6 +22,9 @@ type reading struct {
 	grouped         bool // XREADGROUP
 	group, consumer []byte
 	noAck           bool
+	claim           bool
+	minIdle         int64 // of what is claimed
+	retry_ms        int64 // Unix milliseconds: when there may be more to claim
 	count           int64 // 0 for all
 	block           bool
 	deadline_ms     int64
@@ -40,6 +44,7 @@ func (c *Ctx) readStreams(grouped bool) {
 		return
 	}
 	n := 0
+	c.streams.idle = c.streams.idle[:0]
 	var d resp.Deferred
 	for i := range c.streams.reads {
 		from := &c.streams.reads[i]
@@ -74,6 +79,7 @@ func (c *Ctx) readStreams(grouped bool) {
 		c.Block(r.keys, r.deadline_ms, ReplyNullArray)
 		if c.Wait.Set {
 			c.Wait.OnNoKey = grouped
+			c.Wait.Retry_ms = r.retry_ms
 			if r.now {
 				c.Wait.Argv = r.resolved(c)
 			}
@@ -117,6 +123,13 @@ func (r *reading) parse(c *Ctx) {
 				a.Wrong(resp.ErrXReadNoAck)
 			}
 			r.noAck = true
+		case a.IsWith("CLAIM", 1):
+			if !r.grouped {
+				a.Wrong(resp.ErrXReadClaim)
+			}
+			if r.claim, r.minIdle = true, a.IntOr(resp.ErrClaimNotInt); r.minIdle < 0 {
+				a.Wrong(resp.ErrClaimNegative)
+			}
 		default:
 			a.Syntax()
 		}
@@ -170,7 +183,8 @@ func (r *reading) find(c *Ctx) bool {
 			c.Fail(e)
 			return false
 		}
-		if from.fresh && !r.noAck && !c.reservePending(key, from.s.Len(), r.count) {
+		if from.fresh && !r.noAck && !c.reservePending(key, from.s.Len(), r.count) ||
+			from.fresh && r.claim && !c.reservePending(key, from.g.PendingCount(), r.count) {
 			return false
 		}
 		reads = append(reads, from)
@@ -250,6 +264,9 @@ func (r *reading) prepare(c *Ctx, from *streamRead, key []byte) bool {
 	if from.fresh {
 		from.after = from.g.LastID()
 		served = hasAbove(from.s, from.after)
+		if r.claim && r.lookForIdle(c, from, key) {
+			served = true
+		}
 	}
 	consumer, made := from.g.CreateConsumer(r.consumer, c.Now)
 	consumer.SetSeenTime(c.Now)
@@ -262,6 +279,40 @@ func (r *reading) prepare(c *Ctx, from *streamRead, key []byte) bool {
 	return served
 }
 
+// lookForIdle finds what is pending in the group and was not delivered for long enough, and tells whether there is any. What
+// is pending of entries that are gone is not pending any more. And it notes when there may be more.
+func (r *reading) lookForIdle(c *Ctx, from *streamRead, key []byte) bool {
+	list := c.streams.idle
+	begin := len(list)
+	var next_ms int64
+	for gone := true; gone; {
+		list, next_ms = from.g.DeliveredBy(c.Now-r.minIdle, int(min(r.count, math.MaxInt32)), list[:begin])
+		gone = false
+		for _, e := range list[begin:] {
+			if !from.s.Exists(e.ID) {
+				c.lost(key, from.g, e)
+				gone = true
+			}
+		}
+	}
+	c.streams.idle, from.idle = list, [2]int{begin, len(list)}
+	// What others get from now on is claimed no earlier than that.
+	retry_ms := c.Now + max(r.minIdle, claimPoll_ms)
+	if retry_ms < 0 {
+		retry_ms = math.MaxInt64
+	}
+	if next_ms > c.Now-r.minIdle && next_ms < math.MaxInt64-r.minIdle {
+		retry_ms = min(retry_ms, next_ms+r.minIdle)
+	}
+	if r.retry_ms == 0 || retry_ms < r.retry_ms {
+		r.retry_ms = retry_ms
+	}
+	return len(list) > begin
+}
+
+// claimPoll_ms is how long who waits for what others leave pending waits at least until it looks again.
+const claimPoll_ms = 100
+
 // hasAbove tells whether a stream has an entry above an ID.
 func hasAbove(s *datatypes.Stream, id datatypes.StreamID) bool {
 	start, ok := id.Next()
@@ -272,18 +323,30 @@ func hasAbove(s *datatypes.Stream, id datatypes.StreamID) bool {
 	return it.Next()
 }
 
-// deliver answers entries that the group has delivered to nobody yet, and makes them pending for the consumer.
+// deliver answers entries that are claimed, and such as the group has delivered to nobody yet, and makes them pending for the
+// consumer.
 func (r *reading) deliver(c *Ctx, from *streamRead, key []byte) {
 	consumer, _ := from.g.Consumer(r.consumer)
 	start, _ := from.after.Next()
 	d := c.Reply.Defer()
 	n, advanced := 0, false
+	for _, e := range c.streams.idle[from.idle[0]:from.idle[1]] {
+		it := from.s.Iter(e.ID, e.ID, false)
+		it.Next()
+		r.replyDelivered(c, &it, c.Now-e.DeliveredAt, e.Deliveries)
+		n++
+		e.DeliveredAt, e.Consumer = c.Now, consumer
+		e.Deliveries++
+		consumer.Claim(e.ID, e.DeliveredAt, e.Deliveries)
+		consumer.SetActiveTime(c.Now)
+		c.claimed(key, from.g, e)
+	}
 	for it := from.s.Iter(start, datatypes.MaxStreamID, false); (r.count == 0 || int64(n) < r.count) && it.Next(); n++ {
 		id := it.ID()
 		if from.g.Advance(id) {
 			advanced = true
 		}
-		c.replyEntry(&it)
+		r.replyDelivered(c, &it, 0, 0)
 		if !r.noAck {
 			consumer.Claim(id, c.Now, 1)
 			consumer.SetActiveTime(c.Now)
@@ -294,6 +357,18 @@ func (r *reading) deliver(c *Ctx, from *streamRead, key []byte) {
 	if advanced { // claiming says up to where it has read, but not how many entries that were
 		c.groupMoved(key, from.g)
 	}
+}
+
+// replyDelivered answers an entry, and, who asks for claimed ones, for how long and how often it was delivered before.
+func (r *reading) replyDelivered(c *Ctx, it *datatypes.StreamIter, idle_ms, deliveries int64) {
+	if !r.claim {
+		c.replyEntry(it)
+		return
+	}
+	c.Reply.Array(4)
+	c.replyEntryParts(it)
+	c.Reply.Int(max(0, idle_ms))
+	c.Reply.Int(deliveries)
 }
 
 // history answers what is pending for the consumer and delivers it once more. Entries that were deleted have an ID only.

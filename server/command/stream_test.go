@@ -116,10 +116,20 @@ func streamRequest(rnd *rand.Rand, now int64) (words []any) {
 				how = append(how, "LIMIT", rnd.IntN(12))
 			}
 		}
+		if refs := one("", "", "", "KEEPREF", "DELREF", "ACKED"); refs != "" {
+			how = append(how, refs)
+		}
 		return how
 	}
+	deletion := func(words ...any) []any {
+		if refs := one("", "KEEPREF", "DELREF", "ACKED"); refs != "" {
+			words = append(words, refs)
+		}
+		list := ids()
+		return append(append(words, "IDS", len(list)), list...)
+	}
 	group, who := one("g", "h"), one("alice", "bob", "carol")
-	switch rnd.IntN(22) {
+	switch rnd.IntN(25) {
 	case 0, 1, 2, 3, 4, 5:
 		words = []any{"XADD", "s"}
 		if rnd.IntN(8) == 0 {
@@ -158,6 +168,9 @@ func streamRequest(rnd *rand.Rand, now int64) (words []any) {
 		if rnd.IntN(4) == 0 {
 			words = append(words, "NOACK")
 		}
+		if rnd.IntN(3) == 0 {
+			words = append(words, "CLAIM", rnd.IntN(20))
+		}
 		return append(words, "STREAMS", "s", ">")
 	case 18, 19:
 		words = append([]any{"XCLAIM", "s", group, who, rnd.IntN(3)}, ids()...)
@@ -173,6 +186,10 @@ func streamRequest(rnd *rand.Rand, now int64) (words []any) {
 			words = append(words, "JUSTID")
 		}
 		return words
+	case 21:
+		return deletion("XDELEX", "s")
+	case 22:
+		return deletion("XACKDEL", "s", group)
 	}
 	if rnd.IntN(20) == 0 {
 		return []any{"DEL", "s"}
@@ -212,6 +229,25 @@ func TestStreamEffectTexts(t *testing.T) {
 		"XREADGROUP", "GROUP", "g", "dan", "NOACK", "STREAMS", "s", ">")
 	want("XCLAIM s g eve 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 3 FORCE JUSTID LASTID 2000000000000-3",
 		"XAUTOCLAIM", "s", "g", "eve", "0", "-")
+	want("XCLAIM s g bob 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 4 FORCE JUSTID LASTID 2000000000000-3",
+		"XREADGROUP", "GROUP", "g", "bob", "CLAIM", "0", "STREAMS", "s", ">")
+	want("XGROUP CREATE s h 0", "XGROUP", "CREATE", "s", "h", "0")
+	want("", "XDELEX", "s", "ACKED", "IDS", "2", "2000000000000-3", "7-7")
+	want("XACK s g 2000000000000-3", "XACKDEL", "s", "g", "ACKED", "IDS", "2", "2000000000000-3", "7-7")
+	want("XDEL s 2000000000000-3", "XDELEX", "s", "IDS", "1", "2000000000000-3")
+	for _, id := range []string{"4000000000000-1", "4000000000000-2", "4000000000000-3"} {
+		l.do("XADD", "s", id, "f", "v")
+	}
+	l.do("XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", ">")
+	l.do("XREADGROUP", "GROUP", "h", "bob", "NOACK", "STREAMS", "s", ">")
+	want("XTRIM s MAXLEN = 2; XACK s g 4000000000000-1", "XTRIM", "s", "DELREF", "MAXLEN", "2")
+	l.do("XACK", "s", "g", "4000000000000-3")
+	want("XADD s 4000000000000-4 f v; XDEL s 4000000000000-3", "XADD", "s", "ACKED", "MAXLEN", "0", "4000000000000-*", "f", "v")
+	want("XADD s MAXLEN = 2 4000000000000-5 f v", "XADD", "s", "KEEPREF", "MAXLEN", "2", "4000000000000-5", "f", "v")
+	want("XTRIM s MAXLEN = 1", "XTRIM", "s", "MAXLEN", "1", "KEEPREF")
+	l.do("XADD", "s", "4000000000000-6", "f", "v")
+	l.do("XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", ">")
+	want("XDEL s 4000000000000-6; XACK s g 4000000000000-6", "XDELEX", "s", "DELREF", "IDS", "1", "4000000000000-6")
 }
 
 func TestStreamEvents(t *testing.T) {
@@ -226,6 +262,9 @@ func TestStreamEvents(t *testing.T) {
 		{"XADD s 1-3 f v", "xadd s"},
 		{"XDEL s 1-3 1-9", "xdel s"},
 		{"XDEL s 1-3", ""},
+		{"XADD s 1-4 f v", "xadd s"},
+		{"XDELEX s IDS 1 1-4", "xdel s"},
+		{"XDELEX s IDS 1 1-4", ""},
 		{"XSETID s 5-5", "(xsetid s)"},
 		{"XGROUP CREATE s g 0", "(xgroup-create s)"},
 		{"XGROUP CREATE s g 0", ""},
@@ -238,6 +277,12 @@ func TestStreamEvents(t *testing.T) {
 		{"XREADGROUP GROUP g eve STREAMS s >", ""},
 		{"XCLAIM s g dan 0 6-6", "(xgroup-createconsumer s)"},
 		{"XACK s g 6-6", ""},
+		{"XADD s 6-7 f v", "xadd s"},
+		{"XREADGROUP GROUP g eve NOACK STREAMS s >", ""},
+		{"XADD s ACKED MAXLEN 1 6-8 f v", "xadd s, xtrim s"},
+		{"XREADGROUP GROUP g eve STREAMS s >", ""},
+		{"XACKDEL s g ACKED IDS 1 6-8", "xdel s"},
+		{"XACKDEL s g IDS 1 6-8", ""},
 		{"XGROUP DELCONSUMER s g bob", "(xgroup-delconsumer s)"},
 		{"XGROUP DELCONSUMER s g bob", ""},
 		{"XGROUP DESTROY s g", "(xgroup-destroy s)"},

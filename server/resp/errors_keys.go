@@ -67,6 +67,11 @@ const (
 	ErrTrimNoStrategy       Error = "ERR syntax error, XTRIM must be called with a trimming strategy"
 	ErrXReadGroup           Error = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
 	ErrXReadNoAck           Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadClaim           Error = "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+	ErrClaimNotInt          Error = "ERR min-idle-time is not an integer"
+	ErrClaimNegative        Error = "ERR min-idle-time must be a positive integer"
+	ErrNumIDs               Error = "ERR Number of IDs must be a positive integer"
+	ErrNumIDsMatch          Error = "ERR The `numids` parameter must match the number of arguments"
 	ErrXReadGroupMissing    Error = "ERR Missing GROUP option for XREADGROUP"
 	ErrXReadGroupDollar     Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
 	ErrXReadGroupPlus       Error = "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set."
@@ -100,6 +105,11 @@ func NoGroupReading(key, group []byte) Error {
 // NoGroupOfKey is the reply of XGROUP and XINFO to a group that is not there, while the stream is.
 func NoGroupOfKey(group, key []byte) Error {
 	return Error("NOGROUP No such consumer group '" + string(printed(group, len(group))) + "' for key name '" + string(printed(key, len(key))) + "'")
+}
+
+// BitopTwo is the reply to an operation of BITOP that needs more than one source.
+func BitopTwo(operation string) Error {
+	return Error("ERR BITOP " + operation + " must be called with at least two source keys.")
 }
 
 // UnbalancedStreams is the reply to xread or xreadgroup with other than one ID per stream; id is what may stand for one.

@@ -24,7 +24,7 @@ var bitmapCommands = []Spec{
 		Keys:       []KeySpec{key(2, OW|Update), keys(3, -1, 1, RO|Access)},
 		Summary:    "Combines strings bit by bit and stores the result.",
 		Complexity: "O(N) in the length of the strings.",
-		Syntax:     `operation=(AND|OR|XOR|NOT) destkey@0 key@1...`},
+		Syntax:     `operation=(AND|OR|XOR|NOT|DIFF{8.2.0}|DIFF1{8.2.0}|ANDOR{8.2.0}|ONE{8.2.0}) destkey@0 key@1...`},
 	{Name: "bitpos", Group: Bitmap, Since: "2.8.7", Arity: -3, Flags: ReadOnly, Categories: CatBitmap,
 		Keys:       []KeySpec{key(1, RO|Access)},
 		Summary:    "Finds the first bit that is set, or clear.",

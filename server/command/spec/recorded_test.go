@@ -406,6 +406,10 @@ func TestDocsAsRedis72(t *testing.T) {
 	_, _, docs, _ := recorded(t, "7.2.6")
 	d := differences{t, map[string]string{
 		"set":         "IFEQ is Valkey's 8.1",
+		"bitop":       "DIFF, DIFF1, ANDOR and ONE came with 8.2",
+		"xadd":        "KEEPREF, DELREF and ACKED came with 8.2",
+		"xtrim":       "likewise",
+		"xreadgroup":  "CLAIM came with 8.4",
 		"client|kill": "MAXAGE came with 7.4",
 		"hscan":       "NOVALUES came with 7.4",
 		"zscan":       "NOSCORES is Valkey's 8.0",

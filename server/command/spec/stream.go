@@ -7,13 +7,18 @@ var streamCommands = []Spec{
 		Summary:    "Tells a consumer group that messages were processed.",
 		Complexity: "O(N) in the number of IDs.",
 		Syntax:     `key@0 group id...`},
+	{Name: "xackdel", Group: Stream, Since: "8.2.0", Arity: -6, Flags: Write | Fast, Categories: CatStream,
+		Keys:       []KeySpec{key(1, RW|Update|Delete)},
+		Summary:    "Tells a consumer group that messages were processed, and removes them from the stream.",
+		Complexity: "O(1) for each ID.",
+		Syntax:     `key@0 group condition=[KEEPREF|DELREF|ACKED] IDS ids=(numids:int id...)`},
 	{Name: "xadd", Group: Stream, Since: "5.0.0", Arity: -5,
 		Flags: Write | DenyOOM | Fast, Categories: CatStream,
 		Keys:       []KeySpec{key(1, RW|Update)},
 		Tips:       []string{"nondeterministic_output"},
 		Summary:    "Appends an entry to a stream.",
 		Complexity: "O(1), and O(N) in the number of entries trimmed.",
-		Syntax: `key@0 [NOMKSTREAM{6.2.0}] trim=[strategy=(MAXLEN|MINID{6.2.0}) operator=[equal='='|` +
+		Syntax: `key@0 [NOMKSTREAM{6.2.0}] condition=[KEEPREF|DELREF|ACKED]{8.2.0} trim=[strategy=(MAXLEN|MINID{6.2.0}) operator=[equal='='|` +
 			`approximately='~'] threshold [LIMIT count:int{6.2.0}]] id-selector=(auto-id='*'|id) ` +
 			`data=(field value)...`},
 	{Name: "xautoclaim", Group: Stream, Since: "6.2.0", Arity: -6, Flags: Write | Fast, Categories: CatStream,
@@ -34,6 +39,11 @@ var streamCommands = []Spec{
 		Summary:    "Removes entries from a stream.",
 		Complexity: "O(1) for each ID.",
 		Syntax:     `key@0 id...`},
+	{Name: "xdelex", Group: Stream, Since: "8.2.0", Arity: -5, Flags: Write | Fast, Categories: CatStream,
+		Keys:       []KeySpec{key(1, RW|Delete)},
+		Summary:    "Removes entries from a stream, and says what becomes of what is pending of them.",
+		Complexity: "O(1) for each ID.",
+		Syntax:     `key@0 condition=[KEEPREF|DELREF|ACKED] IDS ids=(numids:int id...)`},
 	{Name: "xgroup", Group: Stream, Since: "5.0.0", Arity: -2,
 		Summary:    "Groups the commands about consumer groups.",
 		Complexity: "Depends on the subcommand."},
@@ -118,8 +128,8 @@ var streamCommands = []Spec{
 		find: xreadKeys, findFirst: true,
 		Summary:    "Returns new or pending entries of streams to a consumer of a group, waiting for some if need be.",
 		Complexity: "O(N) in the number of entries returned.",
-		Syntax: `GROUP group-block=(group consumer) [COUNT count:int] [BLOCK milliseconds:int] [NOACK] ` +
-			`STREAMS streams=(key@0... id...)`},
+		Syntax: `GROUP group-block=(group consumer) [COUNT count:int] [BLOCK milliseconds:int] ` +
+			`[CLAIM min-idle-time:int{8.4.0}] [NOACK] STREAMS streams=(key@0... id...)`},
 	{Name: "xrevrange", Group: Stream, Since: "5.0.0", Arity: -4, Flags: ReadOnly, Categories: CatStream,
 		Keys:       []KeySpec{key(1, RO|Access)},
 		Summary:    "Returns the entries within a range of IDs in reverse order.",
@@ -137,5 +147,5 @@ var streamCommands = []Spec{
 		Summary:    "Removes the oldest entries of a stream.",
 		Complexity: "O(N) in the number of entries removed.",
 		Syntax: `key@0 trim=(strategy=(MAXLEN|MINID{6.2.0}) operator=[equal='='|approximately='~'] threshold ` +
-			`[LIMIT count:int{6.2.0}])`},
+			`[LIMIT count:int{6.2.0}] condition=[KEEPREF|DELREF|ACKED]{8.2.0})`},
 }

@@ -295,3 +295,34 @@ func TestWhoseReplyItIs(t *testing.T) {
 		}
 	}
 }
+
+// TestSameHeard has times in the replies that one connection has read differ by a moment, and by more.
+func TestSameHeard(t *testing.T) {
+	values := func(text string) []wire.Value {
+		list, err := frames([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	commands := [][]string{{"CLIENT", "TRACKING", "ON"}, {"PTTL", "k"}}
+	const a = "+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n:5000\r\n"
+	for _, x := range []struct {
+		b    string
+		same bool
+	}{
+		{a, true},
+		{strings.Replace(a, ":5000", ":4999", 1), true},
+		{strings.Replace(a, ":5000", ":-1", 1), false},
+		{strings.Replace(a, "$1\r\nk", "$1\r\nx", 1), false},
+		{strings.Replace(a, "+OK\r\n", "", 1), false},
+		{"+OK\r\n:5000\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n", false},
+	} {
+		if got := sameHeard(commands, values(a), values(x.b)); got != x.same {
+			t.Errorf("%q and %q are the same: %v", a, x.b, got)
+		}
+	}
+	if sameHeard(commands[:1], values(a), values(a)) {
+		t.Error("more replies than commands are taken")
+	}
+}

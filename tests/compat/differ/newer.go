@@ -116,4 +116,23 @@ var newerTexts = []familyText{
 		XREAD STREAMS {stream} {stream} + {id}
 		XREAD BLOCK 1 STREAMS {stream} +
 		XREADGROUP GROUP {group} {who} STREAMS {stream} +`},
+	{"stream refs", 3, 0, "XDELEX none IDS 1 1-1", `
+		XDELEX {stream} [KEEPREF|DELREF|ACKED] IDS 1 {id}
+		XDELEX {stream} (KEEPREF|DELREF|ACKED) IDS 3 {id} {id} {id}
+		XACKDEL {stream} {group} [KEEPREF|DELREF|ACKED] IDS 2 {id} {id}
+		XACKDEL {key} {group} (IDS 2 1-1|IDS 0 1-1|IDS foo 1-1|ACKED|KEEPREF ACKED IDS 1 1-1|IDS 1 foo|IDS 1 1-1 foo)
+		XTRIM {stream} (MAXLEN|MINID) [=] (0|1|2|3) (KEEPREF|DELREF|ACKED)
+		XADD {stream} (KEEPREF|DELREF|ACKED) MAXLEN (0|1|2|5) {id} f {val}
+		XREADGROUP GROUP {group} {who} [COUNT 2] STREAMS {stream} > ; XPENDING {stream} {group}
+		XREADGROUP GROUP {group@g} {who} COUNT 3 STREAMS {stream@s} > ; XDELEX {@s} DELREF IDS 1 {id} ; XACKDEL {@s} {@g} ACKED IDS 1 {id} ; XPENDING {@s} {@g}
+		COMMAND GETKEYSANDFLAGS (XDELEX|XACKDEL) {stream} g IDS 1 1-1`},
+	{"xreadgroup claim", 2, 0, "XGROUP CREATE claims g $ MKSTREAM ; XREADGROUP GROUP g c CLAIM 0 STREAMS claims >", `
+		XREADGROUP GROUP {group} {who} [COUNT 2] [NOACK] CLAIM 1000000 STREAMS {stream} >
+		XREADGROUP GROUP {group} {who} CLAIM (foo|-1|1.5|9223372036854775807) STREAMS {stream} (>|0)
+		XREADGROUP GROUP {group} {who} BLOCK 1 CLAIM 1000000 STREAMS {stream} >
+		XREAD CLAIM 5 STREAMS {stream} 0`},
+	{"bitop newer", 2, 0, "BITOP ONE d none", `
+		BITOP (DIFF|DIFF1|ANDOR|ONE) {str} {str} {str}+
+		BITOP (DIFF|DIFF1|ANDOR|ONE) {str} {str}
+		BITOP (DIFF|ONE) {key} {key} {key}`},
 }

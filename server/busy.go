@@ -41,23 +41,36 @@ type asides struct {
 // isBusy tells whether a script has run for too long.
 func (srv *Server) isBusy() bool { return srv.busyScripts.Load() > 0 }
 
-// busyRun is the script or function that has run for too long, nil if there is none.
-func (srv *Server) busyRun() *scriptRun {
+// busyRun is the script or function that has run for too long, nil if there is none. Of several it is one that can be killed:
+// what another waits for in its midst, the one has. Of these it is one of the kind that eval names, if there is any.
+func (srv *Server) busyRun(eval bool) (run *scriptRun) {
 	if !srv.isBusy() {
 		return nil
 	}
+	best := -1
 	for _, ex := range srv.executors {
-		if r := ex.running.Load(); r != nil && r.busy() {
-			return r
+		r := ex.running.Load()
+		if r == nil || !r.busy() {
+			continue
+		}
+		rank := 0
+		if !r.obey && !r.wrote() {
+			rank = 1
+			if r.eval == eval {
+				rank = 2
+			}
+		}
+		if rank > best {
+			best, run = rank, r
 		}
 	}
-	return nil
+	return run
 }
 
 // runningRun is a script, or if eval is false a function, that runs: the one that keeps the server busy, or else the one
 // that has run for longest. It is nil if there is none, or only such as are killed already.
 func (srv *Server) runningRun(eval bool) (longest *scriptRun) {
-	if r := srv.busyRun(); r != nil {
+	if r := srv.busyRun(eval); r != nil {
 		return r
 	}
 	for _, ex := range srv.executors {
@@ -70,7 +83,7 @@ func (srv *Server) runningRun(eval bool) (longest *scriptRun) {
 
 // busyError is what clients are told meanwhile, "" if the server is not busy.
 func (srv *Server) busyError() resp.Error {
-	r := srv.busyRun()
+	r := srv.busyRun(true)
 	switch {
 	case r == nil:
 		return ""
@@ -198,6 +211,26 @@ func (srv *Server) watchHeap() {
 	}
 	srv.liveHeap.Store(readMetrics("/gc/heap/live:bytes")[0])
 	runtime.SetFinalizer(&mark{srv}, collected)
+}
+
+// hurryScripts has every script that runs at a tick looked after at its next instruction, until the server ends. Some thousand
+// instructions may take minutes, if each goes through a string of many megabytes.
+func (srv *Server) hurryScripts() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-srv.stopping:
+			return
+		case now := <-timer.C:
+			for _, ex := range srv.executors {
+				if r := ex.running.Load(); r != nil {
+					r.engine.Hurry()
+				}
+			}
+			timer.Reset(srv.engine.TickAfter(now).Sub(now))
+		}
+	}
 }
 
 // milliseconds is the time that a directive gives, however large: then it is the longest that there is.

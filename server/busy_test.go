@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"larder/server/config"
 	"larder/server/resp"
+	"larder/server/script"
 )
 
 // What clients have sent in the turn in which somebody's script becomes slow is answered beside that script. These tests have
@@ -46,7 +48,7 @@ func (ts *testServer) inOneTurn(send func()) {
 
 // A client that is owed more than it may be has sent requests: they wait until it has read, and are not lost.
 func TestOwedPipelineBesideSlowScript(t *testing.T) {
-	ts, dial := startWithSocket(t, "--busy-reply-threshold", "200")
+	ts, dial := startWithSocket(t)
 	ts.engine.SetOutputPause(100)
 	owed, publisher, slow, c := dial(), dial(), dial(), dial()
 	owed.list("hello 3")
@@ -55,20 +57,23 @@ func TestOwedPipelineBesideSlowScript(t *testing.T) {
 		o.want("ping", "PONG")
 	}
 	for range 3 {
+		ts.slowFrom("3600000") // the publisher's script is not the slow one, however long it takes
 		ts.inOneTurn(func() {
 			publisher.send("eval", "return redis.call('publish', 'news', string.rep('x', 16000000))", "0") // more than the system takes
 			slow.send("eval", endless, "0")
 			owed.send("echo first")
 			owed.send("echo second")
 		})
-		kill := func() { eventually(t, "killing", func() bool { return c.do("script kill") == "OK" }) }
-		kill()
-		if v := publisher.read(); isError(v, "ERR Script killed by user") { // it was slow, too, on a machine that busy
-			kill()
-		}
+		eventually(t, "the endless script", func() bool {
+			r := ts.running(0)
+			return r != nil && r.name == script.SHA([]byte(endless))
+		})
+		ts.slowFrom("1")
+		eventually(t, "killing", func() bool { return c.do("script kill") == "OK" })
 		if v := slow.read(); !isError(v, "ERR Script killed by user") {
 			t.Fatal(v)
 		}
+		publisher.read()
 		for _, text := range []string{"first", "second"} {
 			v := owed.read()
 			if _, message := v.([]any); message {
@@ -205,5 +210,133 @@ func TestRefusedRequestLeavesNoHash(t *testing.T) {
 		slow.read()
 		c.want(fmt.Sprintf("mset k%d v", i+1), "OK")
 		c.want(fmt.Sprintf("get k%d", i+1), "v")
+	}
+}
+
+// dialAt is a client of the loop with this index.
+func (ts *testServer) dialAt(index int) *testClient {
+	ts.t.Helper()
+	for range 1000 {
+		c := ts.dial()
+		if ts.clients.find(c.do("client id").(int64)).conn.Loop().Index == index {
+			return c
+		}
+		c.nc.Close()
+	}
+	ts.t.Fatal("no client came to the loop")
+	return nil
+}
+
+// running is the script that a loop runs, nil if there is none.
+func (ts *testServer) running(loop int) *scriptRun { return ts.executors[loop].running.Load() }
+
+// slowFrom sets what a script may take, in milliseconds, without a request: a request might wait for what runs already.
+func (ts *testServer) slowFrom(threshold string) {
+	ts.t.Helper()
+	if err := ts.conf.Set(config.Caller{}, config.Pair{Name: "busy-reply-threshold", Value: threshold}); err != nil {
+		ts.t.Fatal(err)
+	}
+}
+
+// A script that has written waits in its midst for a shard that another one holds, and both are slow: SCRIPT KILL ends the other
+// one, whichever loop comes first.
+func TestKillEndsTheScriptThatCanBeKilled(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3", "--busy-reply-threshold", "3600000")
+	key, far := "k0", ""
+	for i := 1; far == ""; i++ {
+		if k := fmt.Sprint("k", i); ts.ks.ShardOf(ts.ks.Hash([]byte(k))) != ts.ks.ShardOf(ts.ks.Hash([]byte(key))) {
+			far = k
+		}
+	}
+	for _, at := range []struct{ writes, endless int }{{0, 1}, {1, 0}} {
+		ts.slowFrom("3600000")
+		writing, holding, killer, signal := ts.dialAt(at.writes), ts.dialAt(at.endless), ts.dialAt(2), ts.dialAt(2)
+		signal.list("subscribe go")
+		writing.send("eval", "redis.call('set', KEYS[1], 'v') repeat until redis.call('pubsub', 'numsub', 'go')[2] == 0 return redis.call('exists', ARGV[1])", "1", key, far)
+		holding.send("eval", endless, "1", far)
+		eventually(t, "both scripts", func() bool {
+			r := ts.running(at.writes)
+			return r != nil && r.wrote() && ts.running(at.endless) != nil
+		})
+		ts.slowFrom("1")
+		eventually(t, "two slow scripts", func() bool { return ts.running(at.writes).busy() && ts.running(at.endless).busy() })
+		signal.nc.Close()
+		eventually(t, "waiting for the other's shard", func() bool { return ts.ks.Wanted(1 << ts.ks.ShardOf(ts.ks.Hash([]byte(far)))) })
+		if v := killer.do("get x"); !isError(v, "BUSY ") || !strings.Contains(fmt.Sprint(v), "SCRIPT KILL") {
+			t.Error(v)
+		}
+		killer.want("script kill", "OK")
+		if v := holding.read(); !isError(v, "ERR Script killed by user") {
+			t.Fatal(v)
+		}
+		if v := writing.read(); v != int64(0) {
+			t.Fatal(v)
+		}
+		for _, c := range []*testClient{writing, holding, killer} {
+			c.nc.Close()
+		}
+	}
+}
+
+// Something stops the world that cannot be refused, as a link to a primary does, while a script runs that has to be ended by
+// a client of another loop.
+func TestStoppedWorldDoesNotKeepScriptsAlive(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3", "--busy-reply-threshold", "3600000")
+	killer, scripting := ts.dialAt(0), ts.dialAt(2)
+	for range 3 {
+		ts.slowFrom("3600000")
+		scripting.send("eval", endless, "0")
+		eventually(t, "a script", func() bool { return ts.running(2) != nil })
+		stopped := make(chan struct{})
+		go func() {
+			ts.inWorldDo(func(*executor) {})
+			close(stopped)
+		}()
+		eventually(t, "waiting for the script's loop", func() bool {
+			for _, ex := range ts.executors[:2] {
+				if ex.mu.TryLock() {
+					ex.mu.Unlock()
+					return false
+				}
+			}
+			return true
+		})
+		ts.slowFrom("1")
+		killer.want("script kill", "OK")
+		if v := scripting.read(); !isError(v, "ERR Script killed by user") {
+			t.Fatal(v)
+		}
+		<-stopped
+	}
+}
+
+// Clients together take more than they may while a script runs: that does not keep their loop from serving the one who ends it.
+func TestClientEvictionDoesNotKeepScriptsAlive(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "1", "--maxmemory-clients", "1mb")
+	killer, large, scripting := ts.dialAt(0), ts.dialAt(0), ts.dialAt(1)
+	scripting.send("eval", endless, "0")
+	eventually(t, "a slow script", func() bool { return isError(killer.do("get x"), "BUSY ") })
+	size := 4 << 20
+	fmt.Fprintf(large.nc, "*2\r\n$4\r\nECHO\r\n$%d\r\n%s", size, strings.Repeat("x", size-1))
+	eventually(t, "too large a client", func() bool {
+		killer.do("get x") // is in a turn of the same loop
+		return ts.clientMemory() > 1<<20
+	})
+	killer.want("script kill", "OK")
+	if v := scripting.read(); !isError(v, "ERR Script killed by user") {
+		t.Fatal(v)
+	}
+	eventually(t, "the eviction", func() bool { return killer.number("stats", "evicted_clients") == 1 })
+}
+
+// A script of few instructions, each of which takes long, becomes slow like others, and is ended like others.
+func TestLongInstructionsAreLookedAfter(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "1")
+	scripting, c := ts.dialAt(0), ts.dialAt(1)
+	scripting.send("eval", "local s = ('1'):rep(1e7) for i = 1, 600 do tonumber(s) end return 'nobody has looked'", "0")
+	eventually(t, "a slow script", func() bool { return isError(c.do("get x"), "BUSY ") })
+	c.want("script kill", "OK")
+	if v := scripting.read(); !isError(v, "ERR Script killed by user") {
+		t.Fatal(v)
 	}
 }

@@ -97,7 +97,7 @@ func (srv *Server) peerMemory() (total int64) {
 const futileWait_ms = 50
 
 // evictClients closes the largest clients until the rest is within the limit. Those that asked not to be evicted count,
-// but stay.
+// but stay. While a script keeps the server busy none is: the world does not stop then, and the next turn or tick looks again.
 func (ex *executor) evictClients(limit int64) {
 	srv := ex.srv
 	if srv.clientMemory() <= limit || ex.steady() < srv.futile_ms.Load() {
@@ -105,7 +105,9 @@ func (ex *executor) evictClients(limit int64) {
 	}
 	world := !ex.inWorld
 	if world {
-		ex.stopWorld()
+		if !ex.stopWorldUnless(ex.asides.giveUp) {
+			return
+		}
 		defer ex.startWorld()
 	}
 	var list []*session

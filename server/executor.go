@@ -132,12 +132,17 @@ func (ex *executor) post(fn func()) {
 }
 
 // stopWorld waits until every other executor is between two turns and keeps them all there. The executor's own
-// lock is given up meanwhile, so two that stop the world at once do not wait for each other.
+// lock is given up meanwhile, so two that stop the world at once do not wait for each other. While a script keeps the server
+// busy nobody is kept: one of those that would be may be asked to end it. It is not for loops, which would serve nobody.
 func (ex *executor) stopWorld() {
-	if ex.inWorld {
-		return
+	for !ex.stopWorldUnless(ex.srv.isBusy) {
+		ex.mu.Unlock()
+		for ex.srv.isBusy() {
+			time.Sleep(asideEvery)
+		}
+		ex.mu.Lock()
+		ex.follow()
 	}
-	ex.stopWorldUnless(nil)
 }
 
 // stopWorldUnless is stopWorld for somebody who need not do so: it is false if giveUp said so while others were waited

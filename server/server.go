@@ -309,6 +309,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.followReplicaOf()
 	var helpers sync.WaitGroup
 	helpers.Go(srv.keepHouse)
+	helpers.Go(srv.hurryScripts)
 	helpers.Go(srv.watchCertificates)
 	helpers.Go(srv.keepGuard)
 	helpers.Go(srv.keepWatch)

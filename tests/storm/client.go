@@ -99,6 +99,25 @@ func (c *client) do(words ...string) (v wire.Value, ok bool) {
 	return v, true
 }
 
+// insists is do for when nobody else ends scripts any more. The script of a client that was cut off may still run, or have waited
+// for another one to end.
+func (c *client) insists(words ...string) (v wire.Value, ok bool) {
+	for end := time.Now().Add(c.s.o.patience); ; time.Sleep(10 * time.Millisecond) {
+		if v, ok = c.do(words...); !ok || !strings.HasPrefix(v.String(), "BUSY ") || time.Now().After(end) {
+			return v, ok
+		}
+		c.killScripts()
+	}
+}
+
+// killScripts ends the script and the function that run.
+func (c *client) killScripts() {
+	v, ok := c.do("SCRIPT", "KILL")
+	last := fmt.Sprintf("%v %s", ok, v)
+	c.s.killed[c.server].Store(&last)
+	c.do("FUNCTION", "KILL")
+}
+
 // send sends requests at once and judges their replies.
 func (c *client) send(list ...request) (ok bool) {
 	if !c.dial() {

@@ -268,7 +268,7 @@ func (s *storm) lookAtTheEnd() {
 		}
 		c := &client{s: s, number: 500 + i, server: i, rnd: rand.New(rand.NewPCG(s.seed, 500))}
 		for _, words := range []string{"CLIENT UNPAUSE", "CONFIG SET maxclients 10000 timeout 0", "DEBUG PAUSE-CRON 0", "DEBUG CHECK"} {
-			if v, ok := c.do(strings.Fields(words)...); ok && v.IsError() {
+			if v, ok := c.insists(strings.Fields(words)...); ok && v.IsError() {
 				s.note("%s: %s", words, v)
 			}
 		}
@@ -283,7 +283,7 @@ func (s *storm) lookAtTheEnd() {
 		}
 		left, blocked := "", ""
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			v, ok := c.do("INFO", "clients")
+			v, ok := c.insists("INFO", "clients")
 			if !ok {
 				continue
 			}

@@ -151,10 +151,7 @@ func (c *client) otherID() int {
 func (c *client) killsScripts() {
 	defer c.close()
 	for {
-		v, ok := c.do("SCRIPT", "KILL")
-		last := fmt.Sprintf("%v %s", ok, v)
-		c.s.killed[c.server].Store(&last)
-		c.do("FUNCTION", "KILL")
+		c.killScripts()
 		if c.s.over() { // those who have made clients wait have left
 			c.do("FAILOVER", "ABORT")
 			c.do("CLIENT", "UNPAUSE")

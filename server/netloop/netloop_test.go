@@ -378,7 +378,7 @@ func TestHold(t *testing.T) {
 			if b, err := c.r.ReadByte(); err == nil {
 				t.Fatalf("%q came through", b)
 			}
-			c.SetReadDeadline(time.Now().Add(time.Minute))
+			c.SetReadDeadline(time.Now().Add(patience))
 			conn.Wake()
 			c.want("+HELD", "x")
 		}
@@ -514,7 +514,7 @@ func TestTicks(t *testing.T) {
 			due := time.Now().Add(30 * time.Millisecond)
 			c.send("TICK 30\r\nTICK 60000\r\n") // later than what was asked for: no matter
 			c.want("+OK", "+OK")
-			if at := <-asked; at.Before(due) || at.After(due.Add(5*time.Second)) {
+			if at := <-asked; at.Before(due) || at.After(due.Add(50*time.Second)) {
 				t.Fatalf("the tick came %v after it was due", at.Sub(due))
 			}
 		}
@@ -547,31 +547,28 @@ func TestRefusal(t *testing.T) {
 	})
 }
 
-// TestStop lets what waits go out, and cuts off who does not take it.
+// TestStop lets what waits go out, and ends when it is out.
 func TestStop(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
-		reads, stuck, waiting := dial(t, "tcp", addr), dial(t, "tcp", addr), dial(t, "tcp", addr)
+		reads, waiting := dial(t, "tcp", addr), dial(t, "tcp", addr)
 		reads.id()
-		stuck.id()
 		waiting.id()
 		ran := s.ran.Load()
 		reads.send("BIG 8000000\r\n")
-		stuck.send(strings.Repeat("BIG 20000000\r\n", 2))
 		waiting.send("WAIT\r\n")
-		wait(t, "they run", func() bool { return s.ran.Load() == ran+4 })
+		wait(t, "they run", func() bool { return s.ran.Load() == ran+2 })
 		start := time.Now()
 		stopped := make(chan bool)
-		go func() { e.Stop(time.Second); close(stopped) }()
+		go func() { e.Stop(patience); close(stopped) }()
 		reads.want(string(s.big[:8000000]))
 		reads.ends()
 		waiting.ends()
 		<-stopped
-		if d := time.Since(start); d < 900*time.Millisecond || d > 10*time.Second {
-			t.Errorf("stopped after %v", d)
+		if time.Since(start) >= patience {
+			t.Error("it has waited for nobody")
 		}
-		for _, c := range []*client{reads, stuck, waiting} {
-			c.Close()
-		}
+		reads.Close()
+		waiting.Close()
 		if _, err := net.Dial("tcp", addr); err == nil {
 			t.Error("a stopped server accepts")
 		}
@@ -580,6 +577,22 @@ func TestStop(t *testing.T) {
 		}
 		if e.loops[0].Post(func() {}) {
 			t.Error("an ended loop takes a Post")
+		}
+	})
+}
+
+// TestStopCutsOff has a client not take what waits for it: it has the time that Stop is given, and no more.
+func TestStopCutsOff(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		stuck := dial(t, "tcp", addr)
+		defer stuck.Close()
+		ran := s.ran.Load()
+		stuck.send(strings.Repeat("BIG 20000000\r\n", 2))
+		wait(t, "it runs", func() bool { return s.ran.Load() == ran+2 })
+		start := time.Now()
+		e.Stop(time.Second)
+		if d := time.Since(start); d < 900*time.Millisecond {
+			t.Errorf("stopped after %v", d)
 		}
 	})
 }

@@ -315,6 +315,9 @@ func each(t *testing.T, change func(o *Options), test func(t *testing.T, s *test
 	}
 }
 
+// patience is how long a test waits for what has to happen: longer than any machine needs, however busy.
+const patience = 3 * time.Minute
+
 func countFDs() int {
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -328,7 +331,7 @@ func wait(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("%s: waited for too long", what)
 		}
@@ -348,7 +351,7 @@ func dial(t *testing.T, network, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(patience))
 	return &client{c, t, newReader(c)}
 }
 

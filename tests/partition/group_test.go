@@ -84,6 +84,9 @@ type node struct {
 // busy ones do, has another one by itself.
 const steady = "wide"
 
+// patience is how long a test waits for what has to happen: longer than any machine needs, however busy.
+const patience = 3 * time.Minute
+
 var (
 	groups int
 	inVain []string // what was waited for in vain, and in which test
@@ -366,7 +369,7 @@ func (g *group) primary() *node {
 	epoch := int64(-1)
 	for _, n := range g.nodes {
 		c := redis.NewSentinelClient(&redis.Options{
-			Addr: net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)), DialTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
+			Addr: net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)), DialTimeout: 500 * time.Millisecond, ReadTimeout: 500 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
 		})
 		m, err := c.Master(context.Background(), "main").Result()
 		c.Close()
@@ -413,7 +416,7 @@ func (g *group) wait(what string, ok func() bool) {
 	g.t.Helper()
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
-	for end := time.After(60 * time.Second); !ok(); {
+	for end := time.After(patience); !ok(); {
 		select {
 		case <-t.C:
 		case <-end:

@@ -96,6 +96,9 @@ var registers = porcupine.Model{
 	},
 }
 
+// fewAnswered is what a history has at most that says nothing. On a busy machine the trouble may be over before there is more.
+const fewAnswered = 100
+
 // recorder is the history that the clients write.
 type recorder struct {
 	mu      sync.Mutex
@@ -315,7 +318,7 @@ func TestLinearizable(t *testing.T) {
 	g.settled(2)
 	at := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.done }
 	before := at()
-	g.wait("commands after the trouble", func() bool { return at() > before+50 })
+	g.wait("commands after the trouble", func() bool { return at() > max(before+50, fewAnswered) })
 	close(stop)
 	clients.Wait()
 	for _, n := range g.nodes {

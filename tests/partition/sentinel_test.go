@@ -50,7 +50,7 @@ func newWatched(t *testing.T) *watched {
 	w.sentinel = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	conf := filepath.Join(w.dir, "sentinel.conf")
 	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 1\nsentinel auth-pass main secret\n"+
-		"sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 3000\n", port, w.dir, w.nodes[0].port)
+		"sentinel down-after-milliseconds main 5000\nsentinel failover-timeout main 6000\n", port, w.dir, w.nodes[0].port)
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func newWatched(t *testing.T) *watched {
 		}
 	})
 	w.wait("the sentinel", func() bool { return len(w.ask("sentinel", "master", "main")) == 1 })
-	w.ask("sentinel", "debug", "info-period", "500", "publish-period", "300", "default-down-after", "2000") // where it can be hurried
+	w.ask("sentinel", "debug", "info-period", "500", "publish-period", "300", "default-down-after", "5000") // where it can be hurried
 	return w
 }
 

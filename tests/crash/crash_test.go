@@ -195,6 +195,27 @@ func (m *model) disturb(addr string, seed uint64, switches bool) {
 	}
 }
 
+// begin waits until something has been acknowledged, if nothing has ever been, or the server is gone.
+func (m *model) begin(s *server) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(time.Minute); ; {
+		m.mu.Lock()
+		begun := m.pairs > 0
+		m.mu.Unlock()
+		if begun {
+			return
+		}
+		select {
+		case <-s.gone:
+			return
+		case <-end: // nobody writes: the test will say so
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // switchLog switches the log off and on again, and tells whether it is on.
 func (m *model) switchLog(c *wire.Conn, rnd *rand.Rand) bool {
 	m.logOff()
@@ -345,6 +366,7 @@ func trial(t *testing.T, binary string, n int, switches, sealed bool) {
 				all.Go(func() { m.write(addr, id, round*1_000_000) })
 			}
 			all.Go(func() { m.disturb(addr, seed+uint64(round), switches) })
+			m.begin(s) // on a busy machine clients come late
 			wait := time.NewTimer(time.Duration(30+rnd.IntN(400)) * time.Millisecond)
 			select {
 			case <-s.gone:

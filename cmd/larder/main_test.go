@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // program prepares a run of larder; name is argv[0].
 func program(t *testing.T, name string, args ...string) *exec.Cmd {

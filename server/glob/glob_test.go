@@ -76,7 +76,7 @@ func TestHostilePatterns(t *testing.T) {
 		if Match([]byte(pattern), name, false) {
 			t.Errorf("%s matches", what)
 		}
-		if d := time.Since(began); d > 5*time.Second {
+		if d := time.Since(began); d > time.Minute {
 			t.Errorf("%s takes %v", what, d)
 		}
 	}

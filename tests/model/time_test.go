@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// muchTooLate is what nobody is late by who looks for keys whose time has come, on a busy machine either. Who does not look takes
+// minutes.
+const muchTooLate = 30 * time.Second
+
 // TestKeysEndOnTime: keys with short lives among many with long ones are gone when their time has come, though nobody
 // reads them, and not before. What is measured exactly, next to other servers, is in tests/bench.
 func TestKeysEndOnTime(t *testing.T) {
@@ -38,12 +42,12 @@ func TestKeysEndOnTime(t *testing.T) {
 		if now.Before(asked[key].Add(-2 * time.Millisecond)) {
 			t.Errorf("%s ended %v too early", key, asked[key].Sub(now))
 		}
-		if now.After(due[key].Add(time.Second)) {
+		if now.After(due[key].Add(muchTooLate)) {
 			late++
 		}
 	}
 	if late > 0 {
-		t.Errorf("%d of %d keys ended more than a second late", late, events)
+		t.Errorf("%d of %d keys ended more than %v late", late, events, muchTooLate)
 	}
 	if got := do(t, c, "DBSIZE").String(); got != strconv.Itoa(20_000) {
 		t.Errorf("%s keys are left", got)

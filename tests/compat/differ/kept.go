@@ -61,7 +61,7 @@ func (s *side) read(how manner) (end []step, left [][]byte, err error) {
 }
 
 // keptLimit bounds how long a replica may need for what one script has done.
-const keptLimit = 30 * time.Second
+const keptLimit = 2 * time.Minute
 
 // field is a line of INFO.
 func (s *side) field(section, name string) (string, error) {

@@ -20,7 +20,7 @@ type link struct {
 const answerLimit = time.Minute
 
 func dial(addr string) (*link, error) {
-	nc, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	nc, err := net.DialTimeout("tcp", addr, answerLimit)
 	if err != nil {
 		return nil, err
 	}

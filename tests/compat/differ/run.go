@@ -335,7 +335,7 @@ var blockedClients = regexp.MustCompile(`(?m)^blocked_clients:(\d+)`)
 
 // awaitBlocked waits until the server counts the clients that should be blocked, or the client has its answer at once.
 func (p *player) awaitBlocked(l *link, args []string) error {
-	for began, tries := time.Now(), 0; time.Since(began) < 20*time.Second; tries++ {
+	for began, tries := time.Now(), 0; time.Since(began) < answerLimit; tries++ {
 		n, err := p.side.blockedClients()
 		if err != nil {
 			return err
@@ -349,7 +349,7 @@ func (p *player) awaitBlocked(l *link, args []string) error {
 
 // settle waits until no client is blocked any more.
 func (s *side) settle() error {
-	for began := time.Now(); time.Since(began) < 20*time.Second; {
+	for began := time.Now(); time.Since(began) < answerLimit; {
 		if n, err := s.blockedClients(); n == 0 || err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ type Server struct {
 }
 
 // startLimit bounds the time until the first PONG: a server that loads a large file may need it.
-const startLimit = 60 * time.Second
+const startLimit = 3 * time.Minute
 
 // Find looks for a server on PATH.
 func Find(name string) (Program, bool) {
@@ -256,7 +256,7 @@ func (s *Server) ping() bool {
 		return false
 	}
 	defer c.Close()
-	c.Timeout = time.Second
+	c.Timeout = 5 * time.Second
 	if s.Program.Speak == Memcached {
 		return c.SendRaw([]byte("version\r\n")) == nil && !errors.Is(pendingError(c), io.EOF)
 	}
@@ -294,7 +294,7 @@ func (s *Server) Tail() string {
 	return string(b[max(0, len(b)-2000):])
 }
 
-// Stop ends the server with SIGTERM (SIGKILL after ten seconds) and removes its temporary folder.
+// Stop ends the server with SIGTERM (SIGKILL after a minute) and removes its temporary folder.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 
 // Kill ends the server with SIGKILL, as a crash would, and removes its temporary folder.
@@ -305,7 +305,7 @@ func (s *Server) end(how os.Signal) {
 	_ = s.cmd.Process.Signal(how)
 	select {
 	case <-s.exited:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		_ = s.cmd.Process.Kill()
 		<-s.exited
 	}

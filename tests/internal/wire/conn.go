@@ -18,7 +18,7 @@ type Conn struct {
 
 // DefaultTimeout is how long a new Conn waits for a reply: far longer than any reply takes on a busy machine, and
 // short enough that a server which does not answer is named by the test, not by the test runner's own limit.
-const DefaultTimeout = 20 * time.Second
+const DefaultTimeout = time.Minute
 
 // Dial connects to "host:port", or to a unix socket where addr begins with "/".
 func Dial(addr string) (*Conn, error) {
@@ -26,7 +26,7 @@ func Dial(addr string) (*Conn, error) {
 	if addr != "" && addr[0] == '/' {
 		network = "unix"
 	}
-	nc, err := net.DialTimeout(network, addr, 5*time.Second)
+	nc, err := net.DialTimeout(network, addr, DefaultTimeout)
 	if err != nil {
 		return nil, err
 	}

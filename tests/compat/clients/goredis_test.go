@@ -48,7 +48,7 @@ func must[T any](t *testing.T) func(v T, err error) T {
 // until asks again and again until the answer is yes.
 func until(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !yes(); {
+	for end := time.Now().Add(3 * time.Minute); !yes(); {
 		if time.Now().After(end) {
 			t.Fatal("in vain: " + what)
 		}
@@ -62,11 +62,12 @@ func TestGoRedis(t *testing.T) {
 }
 
 func goRedis(t *testing.T, proto int) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	addr := start(t)
 	client := func() *redis.Client {
-		c := redis.NewClient(&redis.Options{Addr: addr, Protocol: proto, ClientName: "go"})
+		c := redis.NewClient(&redis.Options{Addr: addr, Protocol: proto, ClientName: "go",
+			ReadTimeout: time.Minute, WriteTimeout: time.Minute, PoolTimeout: time.Minute}) // what a busy machine is late with is not asked again
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
@@ -182,7 +183,7 @@ func goRedis(t *testing.T, proto int) {
 		got := make(chan []string, 1)
 		b := client()
 		go func() {
-			v, err := b.BLPop(ctx, 10*time.Second, "bq1", "bq2").Result()
+			v, err := b.BLPop(ctx, 100*time.Second, "bq1", "bq2").Result()
 			if err != nil {
 				v = []string{err.Error()}
 			}

@@ -13,7 +13,7 @@ import (
 // rueidis speaks RESP3, sends the commands of all goroutines in one pipeline, and keeps a cache of its own that the
 // server invalidates.
 func TestRueidis(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	addr := start(t)
 	client := func() rueidis.Client {
@@ -111,7 +111,7 @@ func TestRueidis(t *testing.T) {
 	try(t, library, "blocking", func(t *testing.T) {
 		got := make(chan []string, 1)
 		go func() {
-			v, err := r.Do(ctx, r.B().Blpop().Key("bq").Timeout(10).Build()).AsStrSlice()
+			v, err := r.Do(ctx, r.B().Blpop().Key("bq").Timeout(100).Build()).AsStrSlice()
 			if err != nil {
 				v = []string{err.Error()}
 			}

@@ -142,7 +142,7 @@ func follows(t *testing.T, c *wire.Conn) {
 func sameData(t *testing.T, a, b *wire.Conn, recent []string) {
 	t.Helper()
 	var x, y string
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(3 * time.Minute)
 	for ; time.Now().Before(end); pause() {
 		if info(t, a, "master_repl_offset") != info(t, b, "master_repl_offset") {
 			continue
@@ -227,7 +227,7 @@ func eachUnlike(t *testing.T, a, b *wire.Conn) (list []unlikeKey) {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !cond(); pause() {
+	for end := time.Now().Add(3 * time.Minute); !cond(); pause() {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not come", what)
 		}

@@ -63,9 +63,9 @@ def pubsub():
     p = r.pubsub()
     p.subscribe("news")
     p.psubscribe("n*")
-    same([p.get_message(timeout=5)["type"] for _ in range(2)], ["subscribe", "psubscribe"])
+    same([p.get_message(timeout=60)["type"] for _ in range(2)], ["subscribe", "psubscribe"])
     same(r.publish("news", "hello"), 2)
-    got = [p.get_message(timeout=5) for _ in range(2)]
+    got = [p.get_message(timeout=60) for _ in range(2)]
     same([(m["type"], m["data"]) for m in got], [("message", "hello"), ("pmessage", "hello")])
     same(r.pubsub_numsub("news"), [("news", 1)])
     p.unsubscribe()
@@ -144,7 +144,7 @@ def queue():
 
 def blocking():
     got = []
-    waiter = threading.Thread(target=lambda: got.append(client().blpop(["bq1", "bq2"], timeout=10)))
+    waiter = threading.Thread(target=lambda: got.append(client().blpop(["bq1", "bq2"], timeout=100)))
     waiter.start()
     while r.info("clients")["blocked_clients"] != 1:
         time.sleep(0.01)

@@ -3,10 +3,8 @@ package server
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strings"
 
-	"larder/server/acl"
 	"larder/server/command"
 	"larder/server/resp"
 )
@@ -142,66 +140,13 @@ func (s *session) class() class {
 	return classNormal
 }
 
-// filter is what CLIENT LIST and CLIENT KILL select by. The zero filter lets everybody pass.
-type filter struct {
-	ids         []int64
-	addr, laddr []byte
-	user        *acl.User
-	class       class
-	hasClass    bool
-	skipSelf    bool
-	maxAge_s    int64
-	self        *session
-
-	impossible bool
-}
-
-func (f *filter) passes(s *session, nanos int64) bool {
-	if f.impossible || f.skipSelf && s == f.self {
-		return false
-	}
-	if f.ids != nil {
-		found := false
-		for _, id := range f.ids {
-			found = found || id == s.id
-		}
-		if !found {
-			return false
-		}
-	}
-	switch {
-	case f.hasClass && s.class() != f.class,
-		f.addr != nil && string(f.addr) != s.conn.RemoteAddr(),
-		f.laddr != nil && string(f.laddr) != s.conn.LocalAddr(),
-		f.user != nil && s.user != f.user,
-		f.maxAge_s > 0 && int64(s.age(nanos).Seconds()) < f.maxAge_s:
-		return false
-	}
-	return true
-}
-
 func listClients(c *command.Ctx) {
-	a := &c.Args
 	self := c.Client.(*session)
 	f := filter{self: self}
-	switch {
-	case !a.More():
-	case a.IsWith("TYPE", 1):
-		name := a.Bytes()
-		t, ok := clientType(name)
-		if !ok {
-			c.Fail(resp.UnknownClientType(name))
-			return
-		}
-		f.class, f.hasClass = t, true
-	case a.IsWith("ID", 1):
-		for a.More() {
-			f.ids = append(f.ids, a.IntOr("ERR Invalid client ID"))
-		}
-	default:
-		a.Syntax()
+	for c.Args.More() {
+		f.parse(c, false)
 	}
-	if !a.Done() {
+	if !c.Args.Done() {
 		return
 	}
 	var b bytes.Buffer
@@ -315,7 +260,7 @@ func clientKill(c *command.Ctx) {
 	self := c.Client.(*session)
 	f := filter{self: self, skipSelf: true}
 	if a.Left() == 1 { // the old form: an address, and it must be there
-		f.addr, f.skipSelf = a.Bytes(), false
+		f.want.addr, f.skipSelf = a.Bytes(), false
 		if self.srv.kill(&f) == 0 {
 			c.Fail("ERR No such client")
 		} else {
@@ -324,44 +269,7 @@ func clientKill(c *command.Ctx) {
 		return
 	}
 	for a.More() {
-		switch {
-		case a.IsWith("ID", 1):
-			f.ids = append(f.ids, a.IntIn(1, math.MaxInt64, "ERR client-id should be greater than 0"))
-		case a.IsWith("TYPE", 1):
-			name := a.Bytes()
-			t, ok := clientType(name)
-			if !ok {
-				a.Wrong(resp.UnknownClientType(name))
-			}
-			f.class, f.hasClass = t, true
-		case a.IsWith("ADDR", 1):
-			f.addr = a.Bytes()
-		case a.IsWith("LADDR", 1):
-			f.laddr = a.Bytes()
-		case a.IsWith("USER", 1):
-			name := a.Bytes()
-			if f.user = self.srv.access.users.Get(name); f.user == nil {
-				a.Wrong(resp.NoSuchUser(name))
-			}
-		case a.IsWith("MAXAGE", 1):
-			const notInteger = "ERR maxage is not an integer or out of range"
-			if f.maxAge_s = a.IntOr(notInteger); f.maxAge_s > 1<<62 {
-				a.Wrong(notInteger)
-			} else if f.maxAge_s < 1 {
-				a.Wrong("ERR maxage should be greater than 0")
-			}
-		case a.IsWith("SKIPME", 1):
-			switch {
-			case a.Is("YES"):
-				f.skipSelf = true
-			case a.Is("NO"):
-				f.skipSelf = false
-			default:
-				a.Syntax()
-			}
-		default:
-			a.Syntax()
-		}
+		f.parse(c, true)
 	}
 	if !a.Done() {
 		return
@@ -427,8 +335,8 @@ func clientHelp(c *command.Ctx) {
 		"ID", "Return the ID of this connection.",
 		"INFO", "Return a line about this connection.",
 		"KILL <ip:port>", "Close the connection from an address.",
-		"KILL <option> <value> [<option> <value> [...]]", "Close the connections that all options (ADDR, LADDR, TYPE, USER, ID, MAXAGE, SKIPME) fit.",
-		"LIST [options ...]", "Return a line about every connection (TYPE, ID).",
+		"KILL <option> <value> [<option> <value> [...]]", "Close the connections that all options fit, those of LIST; SKIPME is yes unless told.",
+		"LIST [options ...]", "Return a line about every connection that all options fit: MAXAGE, IDLE, SKIPME, and ID, TYPE, USER, ADDR, LADDR, IP, NAME, FLAGS, LIB-NAME, LIB-VER, DB, CAPA, each of these with NOT- before it as well.",
 		"NO-EVICT (ON|OFF)", "Keep this connection out of the eviction of clients.",
 		"NO-TOUCH (ON|OFF)", "Leave no trace of access when this connection reads.",
 		"PAUSE <timeout> [WRITE|ALL]", "Hold clients back for a time in milliseconds.",

@@ -52,13 +52,19 @@ var connectionCommands = []Spec{
 		Complexity: "O(N) in the number of connections.",
 		Syntax: `filter=(old-format/ip:port|new-format=([ID client-id:int{2.8.12}]|[TYPE client-type=(NORMAL|` +
 			`MASTER{3.2.0}|SLAVE|REPLICA{5.0.0}|PUBSUB){2.8.12}]|[USER username]|[ADDR addr/ip:port]|` +
-			`[LADDR laddr/ip:port{6.2.0}]|[SKIPME skipme=(YES|NO)]|[MAXAGE maxage:int{7.4.0}])...)`},
+			`[LADDR laddr/ip:port{6.2.0}]|[SKIPME skipme=(YES|NO)]|[MAXAGE maxage:int{7.4.0}]|[FLAGS flags{8.1.0}]|` +
+			`[NAME name{8.1.0}]|[IDLE idle:int{8.1.0}]|[LIB-NAME lib-name{8.1.0}]|[LIB-VER lib-ver{8.1.0}]|` +
+			`[DB db-id:int{8.1.0}]|[CAPA capa{8.1.0}]|[IP ip{8.1.0}])...)`},
 	{Name: "client|list", Group: Connection, Since: "2.4.0", Arity: -2,
 		Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CatConnection,
 		Tips:       []string{"nondeterministic_output"},
 		Summary:    "Describes the open connections.",
 		Complexity: "O(N) in the number of connections.",
-		Syntax:     `[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB){5.0.0}] [ID client-id:int...{6.2.0}]`},
+		Syntax: `[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB){5.0.0}] [ID client-id:int...{6.2.0}] ` +
+			`[USER username{8.1.0}] [ADDR addr/ip:port{8.1.0}] [LADDR laddr/ip:port{8.1.0}] ` +
+			`[SKIPME skipme=(YES|NO){8.1.0}] [MAXAGE maxage:int{8.1.0}] [FLAGS flags{8.1.0}] [NAME name{8.1.0}] ` +
+			`[IDLE idle:int{8.1.0}] [LIB-NAME lib-name{8.1.0}] [LIB-VER lib-ver{8.1.0}] [DB db-id:int{8.1.0}] ` +
+			`[CAPA capa{8.1.0}] [IP ip{8.1.0}]`},
 	{Name: "client|no-evict", Group: Connection, Since: "7.0.0", Arity: 3,
 		Flags: Admin | NoScript | Loading | Stale | Sentinel, Categories: CatConnection,
 		Summary:    "Says whether this connection may be closed to save memory.",

@@ -168,6 +168,7 @@ func (ex *executor) tryServe(w *waiter) bool {
 	if served {
 		if !refused {
 			ex.took(w.s, w.row, w.argv, time.Since(start))
+			ex.logLarge(w.s, w.row, w.argv, sentSize(w.argv), out.Len())
 		}
 		ex.leaveQueues(w)
 		w.s.answer(ex, w, out.Bytes(), told, ends)

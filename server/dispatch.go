@@ -264,7 +264,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 		set = ex.locksOf(row, rq.Args)
 	}
 	start, timed := ex.startTimer(row)
-	mark := c.Reply.Mark()
+	mark, before := c.Reply.Mark(), c.Reply.Len()
 	if set != 0 && !v.TakeUnless(set, ex.asides.giveUp) {
 		ex.reject(s, row, ex.srv.busyOr())
 		return
@@ -293,6 +293,9 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	}
 	if s.silent() && !subscribes(row) {
 		s.out().Truncate(mark)
+	}
+	if !c.Wait.Set {
+		ex.logLarge(s, row, rq.Args, rq.Size(), c.Reply.Len()-before)
 	}
 	ex.afterReply(s)
 	if len(v.Lapsed) > 0 {

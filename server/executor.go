@@ -334,8 +334,8 @@ func (ex *executor) took(s *session, row *command.Row, argv [][]byte, d time.Dur
 	if srv.tracking.Load() {
 		srv.histogram(row.ID).add(uint64(d), 1)
 	}
-	if limit := srv.slowlog.limit.Load(); limit >= 0 && int64(d) >= limit && !row.Has(spec.SkipSlowlog) && s.conn != nil { // a log that is loaded has none
-		srv.slowlog.add(s, row, argv, ex.now/1000, d)
+	if limit := srv.logs.slow.limit.Load(); limit >= 0 && int64(d) >= limit && !row.Has(spec.SkipSlowlog) && s.conn != nil { // a log that is loaded has none
+		srv.logs.slow.add(s, row, argv, ex.now/1000, d.Microseconds())
 	}
 	if limit := srv.latency.threshold.Load(); limit > 0 && int64(d) >= limit {
 		event := "command"

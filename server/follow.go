@@ -67,7 +67,8 @@ func (srv *Server) followConfig() {
 		srv.engine.SetKeepAlive(time.Duration(c.TCPKeepalive.Get()) * time.Second)
 	}, "tcp-keepalive")
 	follow(srv.followWatchdog, "watchdog-period")
-	follow(srv.followTimes, "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking")
+	follow(srv.followTimes, "slowlog-log-slower-than", "slowlog-max-len", "commandlog-request-larger-than", "commandlog-large-request-max-len",
+		"commandlog-reply-larger-than", "commandlog-large-reply-max-len", "latency-monitor-threshold", "latency-tracking")
 	follow(func() {
 		l := c.ClientOutputBufferLimit.Get()
 		srv.outputLimits.Store(&l)
@@ -129,15 +130,28 @@ func (srv *Server) followEncoding() {
 // preciseBelow is how long a quick command may take before it has to be noticed each time.
 const preciseBelow = time.Millisecond
 
-// followTimes takes over which run times are noticed.
+// bytesOrNever is a limit of a log of large commands: -1 is none.
+func bytesOrNever(n int64) int64 {
+	if n < 0 {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// followTimes takes over which run times, and which sizes, are noticed.
 func (srv *Server) followTimes() {
 	c := srv.conf
 	slow := time.Duration(-1)
 	if us := c.SlowlogLogSlowerThan.Get(); us >= 0 {
 		slow = time.Duration(min(us, math.MaxInt64/int64(time.Microsecond))) * time.Microsecond
 	}
-	srv.slowlog.limit.Store(int64(slow))
-	srv.slowlog.setMax(int(c.SlowlogMaxLen.Get()))
+	logs := &srv.logs
+	logs.slow.limit.Store(int64(slow))
+	logs.slow.setMax(int(c.SlowlogMaxLen.Get()))
+	logs.request.limit.Store(bytesOrNever(c.CommandlogRequestLargerThan.Get()))
+	logs.request.setMax(int(c.CommandlogLargeRequestMaxLen.Get()))
+	logs.reply.limit.Store(bytesOrNever(c.CommandlogReplyLargerThan.Get()))
+	logs.reply.setMax(int(c.CommandlogLargeReplyMaxLen.Get()))
 	threshold := milliseconds(c.LatencyMonitorThreshold.Get())
 	srv.latency.threshold.Store(int64(threshold))
 	srv.tracking.Store(c.LatencyTracking.Get())

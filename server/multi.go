@@ -159,9 +159,11 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 			}
 		}
 		start, timed := ex.startTimer(q.row)
+		before := c.Reply.Len()
 		ex.view.DB = s.db
 		ex.run(q.row, q.argv, nil)
 		ex.stopTimer(s, q.row, q.argv, start, timed)
+		ex.logLarge(s, q.row, q.argv, sentSize(q.argv), c.Reply.Len()-before)
 	}
 	ex.inTransaction = false
 	c.Row = row

@@ -151,11 +151,11 @@ func (srv *Server) tell(p *metrics.Page) {
 
 // tellSlow tells of the slow log and the latency monitor.
 func (srv *Server) tellSlow(p *metrics.Page) {
-	l := &srv.slowlog
+	l := &srv.logs.slow
 	l.mu.Lock()
 	n, last, took := len(l.entries), int64(0), 0.0
 	if n > 0 {
-		last, took = l.entries[n-1].id, float64(l.entries[n-1].took_us)/1e6
+		last, took = l.entries[n-1].id, float64(l.entries[n-1].value)/1e6
 	}
 	l.mu.Unlock()
 	p.Gauge("redis_slowlog_length", "Entries in the slow log", float64(n))

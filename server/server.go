@@ -134,7 +134,7 @@ type Server struct {
 	blamed_ms               atomic.Int64 // when the log said last that keys go because of clients
 	programStart, heapStart int64        // the same, and the Go heap, at the start
 
-	slowlog    slowLog
+	logs       commandLogs
 	latency    latencyMonitor
 	tracking   atomic.Bool                 // run times are kept in histograms
 	histograms []atomic.Pointer[histogram] // by row ID

@@ -54,6 +54,10 @@ type Server struct {
 	ShutdownTimeout                Int // seconds to wait for replicas
 	SlowlogMaxLen                  Int
 	SlowlogLogSlowerThan           Int // microseconds; -1 logs nothing
+	CommandlogLargeRequestMaxLen   Int
+	CommandlogRequestLargerThan    Int // bytes, -1: never
+	CommandlogLargeReplyMaxLen     Int
+	CommandlogReplyLargerThan      Int // bytes, -1: never
 	LatencyMonitorThreshold        Int // milliseconds; 0 is off
 	LatencyTracking                Bool
 	LatencyTrackingInfoPercentiles Value[[]float64]
@@ -113,8 +117,12 @@ var serverRows = []*Row{
 	valid(flagWords("shutdown-on-sigint", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigint }), checkShutdown),
 	valid(flagWords("shutdown-on-sigterm", ShutdownDefault, shutdownWords, func(c *Config) *Enum[Shutdown] { return &c.ShutdownOnSigterm }), checkShutdown),
 	integer("shutdown-timeout", 10, 0, math.MaxInt32, func(c *Config) *Int { return &c.ShutdownTimeout }),
-	integer("slowlog-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogMaxLen }),
-	integer("slowlog-log-slower-than", 10000, -1, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogLogSlowerThan }),
+	integer("slowlog-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogMaxLen }).quietAlias("commandlog-slow-execution-max-len"),
+	integer("slowlog-log-slower-than", 10000, -1, math.MaxInt64, func(c *Config) *Int { return &c.SlowlogLogSlowerThan }).quietAlias("commandlog-execution-slower-than"),
+	integer("commandlog-large-request-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.CommandlogLargeRequestMaxLen }),
+	integer("commandlog-request-larger-than", 1<<20, -1, math.MaxInt64, func(c *Config) *Int { return &c.CommandlogRequestLargerThan }),
+	integer("commandlog-large-reply-max-len", 128, 0, math.MaxInt64, func(c *Config) *Int { return &c.CommandlogLargeReplyMaxLen }),
+	integer("commandlog-reply-larger-than", 1<<20, -1, math.MaxInt64, func(c *Config) *Int { return &c.CommandlogReplyLargerThan }),
 	integer("latency-monitor-threshold", 0, 0, math.MaxInt64, func(c *Config) *Int { return &c.LatencyMonitorThreshold }),
 	boolean("latency-tracking", true, func(c *Config) *Bool { return &c.LatencyTracking }),
 	percentilesRow(func(c *Config) *Value[[]float64] { return &c.LatencyTrackingInfoPercentiles }),

@@ -134,3 +134,91 @@ func TestSlowlogOfTransactionsAndBlocking(t *testing.T) {
 		t.Errorf("the log is %q", got)
 	}
 }
+
+// logged is the requests of one of the logs, the latest first, each with its value.
+func (c *testClient) logged(log string) (list []string) {
+	c.t.Helper()
+	for _, e := range c.list("commandlog get -1 " + log) {
+		var words []string
+		for _, a := range e.([]any)[3].([]any) {
+			words = append(words, a.(string))
+		}
+		list = append(list, fmt.Sprint(e.([]any)[2], " ", strings.Join(words, " ")))
+	}
+	return list
+}
+
+func TestCommandlogOfLargeOnes(t *testing.T) {
+	ts := startServer(t, "--commandlog-request-larger-than", "1000", "--commandlog-reply-larger-than", "1000")
+	c, b := ts.dial(), ts.dial()
+	value := strings.Repeat("v", 1000)
+	c.want("client setname me", "OK")
+	short := value[:128] + "... (872 more bytes)"
+	c.want("set k small", "OK")
+	c.want("set k "+value[:900], "OK")
+	c.want("set k "+value, "OK")
+	c.text("get k")
+	c.list("mget", "k", "k")
+	e := c.list("commandlog get 1 large-request")[0].([]any)
+	if len(e) != 6 || e[0] != int64(0) || e[4] != c.nc.LocalAddr().String() || e[5] != "me" {
+		t.Errorf("the entry is %v", e)
+	}
+
+	b.send("brpop", "l", "0")
+	eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	c.want("rpush l "+value, 1)
+	b.read()
+	c.want("multi", "OK")
+	c.want("set k "+value, "QUEUED")
+	c.want("get k", "QUEUED")
+	c.list("exec")
+	c.send("client", "reply", "off")
+	c.send("get", "k")
+	c.want("client reply on", "OK")
+
+	// With *3 and the lengths before its words, SET takes 29 bytes besides the value, as a reply the value alone takes 9 more.
+	if got, want := c.logged("large-request"), []string{"1029 set k " + short, "1031 rpush l " + short, "1029 set k " + short}; !slices.Equal(got, want) {
+		t.Errorf("the large requests are %q", got)
+	}
+	if got, want := c.logged("large-reply"), []string{"1009 get k", "1020 brpop l 0", "2022 mget k k", "1009 get k"}; !slices.Equal(got, want) {
+		t.Errorf("the large replies are %q", got)
+	}
+	c.want("commandlog len slow", 0)
+	c.want("commandlog len large-request", 3)
+	c.want("config set commandlog-large-request-max-len 1", "OK")
+	c.want("commandlog len large-request", 1)
+	c.want("commandlog reset large-request", "OK")
+	c.want("commandlog len large-request", 0)
+	c.want("commandlog len LARGE-REPLY", 4)
+
+	c.want("config set commandlog-request-larger-than -1 commandlog-reply-larger-than 0", "OK")
+	c.want("set k "+value, "OK")
+	c.want("commandlog len large-request", 0)
+	c.want("commandlog len large-reply", 7) // and the request itself is not yet there
+}
+
+// The slow log is the same by both names, and so are its directives.
+func TestCommandlogSlow(t *testing.T) {
+	c := startServer(t, "--commandlog-execution-slower-than", "0", "--commandlog-slow-execution-max-len", "7").dial()
+	c.want("config get slowlog-log-slower-than", []any{"slowlog-log-slower-than", "0"})
+	c.want("config get commandlog-slow-execution-max-len", []any{"commandlog-slow-execution-max-len", "7"})
+	c.want("commandlog reset slow", "OK")
+	c.want("echo a", "a")
+	c.want("config set commandlog-execution-slower-than -1", "OK")
+	if got, want := c.slowArguments(), []string{"config set commandlog-execution-slower-than -1", "echo a", "commandlog reset slow"}; !slices.Equal(got, want[1:]) && !slices.Equal(got, want) {
+		t.Errorf("the log is %q", got)
+	}
+	if a, b := fmt.Sprint(c.do("slowlog get 2")), fmt.Sprint(c.do("commandlog get 2 slow")); a != b {
+		t.Errorf("SLOWLOG shows %s, COMMANDLOG %s", a, b)
+	}
+	c.want("commandlog len slow", int(c.do("slowlog len").(int64)))
+	noType := replyError("ERR type should be one of the following: slow, large-request, large-reply")
+	c.want("commandlog len fast", noType)
+	c.want("commandlog reset x", noType)
+	c.want("commandlog get 1 x", noType)
+	bad := replyError("ERR count should be greater than or equal to -1")
+	c.want("commandlog get -2 slow", bad)
+	c.want("commandlog get x slow", bad)
+	c.want("commandlog get slow", replyError("ERR wrong number of arguments for 'commandlog|get' command"))
+	c.want("commandlog len", replyError("ERR wrong number of arguments for 'commandlog|len' command"))
+}

@@ -21,6 +21,8 @@ const (
 
 	earthRadius_m = 6372797.560856
 	mercatorMax_m = 20037726.37
+
+	tiny = 1e-9 // degrees
 )
 
 // GeoCell is a rectangle of a grid that has 2^Step by 2^Step of them: Bits is its interleaved place.
@@ -137,10 +139,49 @@ type GeoShape struct {
 	Radius_m          float64
 	Box               bool
 	Width_m, Height_m float64
+	Polygon           []GeoPlace // see SetPolygon; nil: one of the others
+}
+
+// GeoPlace is a place on earth, in degrees.
+type GeoPlace struct{ Lon, Lat float64 }
+
+// SetPolygon makes the shape the area within the lines from each of the corners, three at least, to the next one, and
+// from the last to the first, as they run on a map with straight meridians and parallels. What the lines go around an even
+// number of times is outside. The middle is that of the corners on the sphere. The slice is kept.
+func (s *GeoShape) SetPolygon(corners []GeoPlace) {
+	s.Polygon = corners
+	var x, y, z float64
+	for _, c := range corners {
+		lon, lat := radians(c.Lon), radians(c.Lat)
+		x += math.Cos(lat) * math.Cos(lon)
+		y += math.Cos(lat) * math.Sin(lon)
+		z += math.Sin(lat)
+	}
+	s.Lon, s.Lat = degrees(math.Atan2(y, x)), degrees(math.Atan2(z, math.Hypot(x, y)))
+}
+
+// within tells whether a place is in the polygon: whether a line from there to the east crosses its edge an odd number of
+// times.
+func (s *GeoShape) within(lon, lat float64) bool {
+	odd := false
+	a := s.Polygon[len(s.Polygon)-1]
+	for _, b := range s.Polygon {
+		if (a.Lat > lat) != (b.Lat > lat) && lon < (b.Lon-a.Lon)*(lat-a.Lat)/(b.Lat-a.Lat)+a.Lon {
+			odd = !odd
+		}
+		a = b
+	}
+	return odd
 }
 
 // Contains tells whether a place is in the shape, and how far in meters it is from the middle.
 func (s *GeoShape) Contains(lon, lat float64) (distance_m float64, ok bool) {
+	if s.Polygon != nil {
+		if !s.within(lon, lat) {
+			return 0, false
+		}
+		return GeoDistance(s.Lon, s.Lat, lon, lat), true
+	}
 	if s.Box {
 		if latDistance(lat, s.Lat) > s.Height_m/2 || GeoDistance(lon, lat, s.Lon, lat) > s.Width_m/2 {
 			return 0, false
@@ -153,6 +194,14 @@ func (s *GeoShape) Contains(lon, lat float64) (distance_m float64, ok bool) {
 
 // bounds is the rectangle around the shape.
 func (s *GeoShape) bounds() GeoArea {
+	if s.Polygon != nil {
+		b := GeoArea{LonMin: GeoLonMax, LonMax: GeoLonMin, LatMin: GeoLatMax, LatMax: GeoLatMin}
+		for _, c := range s.Polygon {
+			b.LonMin, b.LonMax = min(b.LonMin, c.Lon), max(b.LonMax, c.Lon)
+			b.LatMin, b.LatMax = min(b.LatMin, c.Lat), max(b.LatMax, c.Lat)
+		}
+		return b
+	}
 	w, h := s.Radius_m, s.Radius_m
 	if s.Box {
 		w, h = s.Width_m/2, s.Height_m/2
@@ -172,6 +221,9 @@ func (s *GeoShape) step() uint {
 	if s.Box {
 		r = math.Sqrt(s.Width_m/2*(s.Width_m/2) + s.Height_m/2*(s.Height_m/2))
 	}
+	for _, c := range s.Polygon {
+		r = max(r, GeoDistance(s.Lon, s.Lat, c.Lon, c.Lat))
+	}
 	if r == 0 {
 		return GeoStepMax
 	}
@@ -190,16 +242,31 @@ func (s *GeoShape) step() uint {
 	return uint(min(max(step, 1), GeoStepMax))
 }
 
+// reaches tells whether the cell and its eight neighbours cover an area.
+func (c GeoCell) reaches(b GeoArea) bool {
+	a := c.Area()
+	w, h := a.LonMax-a.LonMin, a.LatMax-a.LatMin
+	return a.LonMin-w <= b.LonMin && a.LonMax+w >= b.LonMax && a.LatMin-h <= b.LatMin && a.LatMax+h >= b.LatMax
+}
+
 // Cells appends the at most nine cells that cover the shape, in the order in which Redis visits them: the middle one,
 // north, south, east, west, north-east, north-west, south-east, south-west.
 func (s *GeoShape) Cells(dst []GeoCell) []GeoCell {
 	b := s.bounds()
 	step := s.step()
-	mid := GeoEncode(s.Lon, s.Lat, step)
-	if step > 1 && (mid.move(0, 1).Area().LatMax < b.LatMax || mid.move(0, -1).Area().LatMin > b.LatMin ||
+	lon, lat := s.Lon, s.Lat
+	if s.Polygon != nil { // whose middle on the sphere may be outside of the map
+		lon, lat = min(lon, GeoLonMax-tiny), min(max(lat, GeoLatMin), GeoLatMax-tiny)
+	}
+	mid := GeoEncode(lon, lat, step)
+	for s.Polygon != nil && step > 1 && !mid.reaches(b) {
+		step--
+		mid = GeoEncode(lon, lat, step)
+	}
+	if s.Polygon == nil && step > 1 && (mid.move(0, 1).Area().LatMax < b.LatMax || mid.move(0, -1).Area().LatMin > b.LatMin ||
 		mid.move(1, 0).Area().LonMax < b.LonMax || mid.move(-1, 0).Area().LonMin > b.LonMin) {
 		step--
-		mid = GeoEncode(s.Lon, s.Lat, step)
+		mid = GeoEncode(lon, lat, step)
 	}
 	var noNorth, noSouth, noEast, noWest bool
 	if step >= 2 {

@@ -199,6 +199,28 @@ func (g *geoSearch) boxArg(a *Args) {
 	g.shape.Box, g.shape.Width_m, g.shape.Height_m = true, w*g.unit, h*g.unit
 }
 
+// polygonArg reads the corners of a polygon. Distances are in meters.
+func (g *geoSearch) polygonArg(a *Args) {
+	const tooFew resp.Error = "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices"
+	n := a.Int()
+	switch {
+	case a.Bad():
+		return
+	case n < 3 || a.Left() < 6:
+		a.Wrong(tooFew)
+		return
+	case n > int64(a.Left()/2):
+		a.Syntax()
+		return
+	}
+	corners := make([]datatypes.GeoPlace, n)
+	for i := range corners {
+		corners[i].Lon, corners[i].Lat = a.placeArg()
+	}
+	g.shape.SetPolygon(corners)
+	g.unit = 1
+}
+
 // option reads an option that all search commands have.
 func (g *geoSearch) option(a *Args) bool {
 	switch {
@@ -307,14 +329,20 @@ func (c *Ctx) geoSearch(key, dst []byte) {
 		return
 	}
 	member, place := false, false // which of the two the centre is
+	polygon := false              // which is both
 	for a.More() {
 		switch {
+		case polygon && (a.Is("FROMMEMBER") || a.Is("FROMLONLAT") || a.Is("BYRADIUS") || a.Is("BYBOX")):
+			a.Syntax()
 		case !place && a.IsWith("FROMMEMBER", 1):
 			g.memberArg(a, z)
 			member, g.placed = true, true
 		case !member && a.IsWith("FROMLONLAT", 2):
 			g.shape.Lon, g.shape.Lat = a.placeArg()
 			place, g.placed = true, true
+		case !g.placed && !g.shaped && a.IsWith("BYPOLYGON", 1):
+			g.polygonArg(a)
+			polygon, g.placed, g.shaped = true, true, true
 		case !g.shape.Box && a.IsWith("BYRADIUS", 2):
 			g.radiusArg(a)
 			g.shaped = true

@@ -59,18 +59,19 @@ var geoCommands = []Spec{
 		DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"},
 	{Name: "geosearch", Group: Geo, Since: "6.2.0", Arity: -7, Flags: ReadOnly, Categories: CatGeo,
 		Keys:       []KeySpec{key(1, RO|Access)},
-		Summary:    "Finds the members inside a circle or a box.",
+		Summary:    "Finds the members inside a circle, a box or a polygon.",
 		Complexity: "O(N+log(M)) for N members in the area's bounding box, M of them inside.",
-		Syntax: `key@0 from=(FROMMEMBER member|FROMLONLAT fromlonlat=(longitude:double latitude:double)) ` +
+		Syntax: `key@0 search-type=(radius-or-box=(from=(FROMMEMBER member|FROMLONLAT fromlonlat=(longitude:double latitude:double)) ` +
 			`by=(circle=(BYRADIUS radius:double unit=(M|KM|FT|MI))|box=(BYBOX width:double height:double ` +
-			`unit=(M|KM|FT|MI))) order=[ASC|DESC] count-block=[COUNT count:int [ANY]] [WITHCOORD] ` +
+			`unit=(M|KM|FT|MI))))|polygon=(BYPOLYGON num-vertices:int vertices=(longitude:double latitude:double)...){9.0.0}) order=[ASC|DESC] count-block=[COUNT count:int [ANY]] [WITHCOORD] ` +
 			`[WITHDIST] [WITHHASH]`},
 	{Name: "geosearchstore", Group: Geo, Since: "6.2.0", Arity: -8, Flags: Write | DenyOOM, Categories: CatGeo,
 		Keys:       []KeySpec{key(1, OW|Update), key(2, RO|Access)},
-		Summary:    "Stores the members inside a circle or a box.",
+		Summary:    "Stores the members inside a circle, a box or a polygon.",
 		Complexity: "O(N+log(M)) for N members in the area's bounding box, M of them inside.",
-		Syntax: `destination@0 source@1 from=(FROMMEMBER member|FROMLONLAT fromlonlat=(longitude:double ` +
+		Syntax: `destination@0 source@1 search-type=(radius-or-box=(from=(FROMMEMBER member|FROMLONLAT fromlonlat=(longitude:double ` +
 			`latitude:double)) by=(circle=(BYRADIUS radius:double unit=(M|KM|FT|MI))|box=(BYBOX ` +
-			`width:double height:double unit=(M|KM|FT|MI))) order=[ASC|DESC] count-block=[COUNT ` +
+			`width:double height:double unit=(M|KM|FT|MI))))|polygon=(BYPOLYGON num-vertices:int ` +
+			`vertices=(longitude:double latitude:double)...){9.0.0}) order=[ASC|DESC] count-block=[COUNT ` +
 			`count:int [ANY]] [STOREDIST]`},
 }

@@ -416,6 +416,9 @@ func TestDocsAsRedis72(t *testing.T) {
 		"zscan":       "NOSCORES is Valkey's 8.0",
 		"bitcount":    "the end became optional with Valkey 8.0",
 		"bgsave":      "CANCEL is Valkey's 8.1",
+
+		"geosearch":      "BYPOLYGON is Valkey's 9.0",
+		"geosearchstore": "BYPOLYGON is Valkey's 9.0",
 	}, map[string]bool{}}
 	for name, theirs := range docs {
 		s, ok := Lookup(name)

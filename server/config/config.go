@@ -47,11 +47,12 @@ type Config struct {
 	Persistence
 	Replication
 	Cluster
+	Newer
 	TLS
 }
 
 // rows are all directives, in the order in which CONFIG GET and REWRITE give them.
-var rows = slices.Concat(networkRows, serverRows, accessRows, memoryRows, encodingRows, persistenceRows, replicationRows, clusterRows, tlsRows)
+var rows = slices.Concat(networkRows, serverRows, accessRows, memoryRows, encodingRows, persistenceRows, replicationRows, clusterRows, tlsRows, newerRows)
 
 // byName finds a row by its name or alias in lower case.
 var byName = func() map[string]*Row {

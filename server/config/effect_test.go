@@ -66,7 +66,7 @@ func fieldsOfRows(t *testing.T) map[string]string {
 	fields := map[string]string{}
 	for table, rows := range map[string][]*Row{
 		"network": networkRows, "server": serverRows, "access": accessRows, "memory": memoryRows, "encoding": encodingRows,
-		"persistence": persistenceRows, "replication": replicationRows, "cluster": clusterRows, "tls": tlsRows,
+		"persistence": persistenceRows, "replication": replicationRows, "cluster": clusterRows, "tls": tlsRows, "newer": newerRows,
 	} {
 		if len(rows) != len(byTable[table]) {
 			t.Fatalf("rows_%s.go has %d rows in %d lines", table, len(rows), len(byTable[table]))

@@ -38,7 +38,7 @@ const (
 	LogJSON
 )
 
-var logFormatWords = []word[LogFormat]{{"console", LogConsole}, {"json", LogJSON}}
+var logFormatWords = []word[LogFormat]{{"console", LogConsole}, {"legacy", LogConsole}, {"json", LogJSON}} // legacy is Valkey's word
 
 // SyslogFacility is where syslog would file lines.
 type SyslogFacility int32

@@ -136,8 +136,8 @@ func (c *clock) look() {
 	c.hurried.Store(false)
 	switch {
 	case c.stop != nil:
-	case c.loading != nil:
-		if d := c.loading.deadline; !d.IsZero() && time.Now().After(d) {
+	case c.loading != nil && !c.loading.deadline.IsZero():
+		if time.Now().After(c.loading.deadline) {
 			c.loading.late = true
 			c.stop = c.dead
 		}

@@ -180,13 +180,16 @@ func (e *Engine) runLibrary(lib *Library, ld *loader) error {
 	e.loading, e.stop = ld, nil
 	e.L.Push(fn)
 	err := e.L.PCall(0, 0, nil)
+	killed := e.stop != nil
 	e.loading, e.stop = nil, nil
 	e.L.SetTop(0)
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if ld.late {
+	case ld.late:
 		return fault("Error registering functions: FUNCTION LOAD timeout")
+	case killed:
+		return fault("Error registering functions: " + e.killText())
 	}
 	msg := ""
 	switch v := failureOf(err, lib.proto).value.(type) {
@@ -240,7 +243,9 @@ func assignsUpvalue(p *lua.FunctionProto) bool {
 
 // Call calls a function with its keys and arguments and writes its reply.
 func (e *Engine) Call(h Host, f *Function, keys, args [][]byte, out *resp.Writer) Result {
+	e.host = h // which may end the library's text, too: that it came to its end once says nothing of here and now
 	fn, err := e.instance(f)
+	e.host = nil
 	if err != nil {
 		out.Error(resp.Error("ERR " + err.Error()))
 		return Result{Failed: true}

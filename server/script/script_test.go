@@ -278,3 +278,21 @@ func TestClock(t *testing.T) {
 		}
 	}
 }
+
+// A library's text that came to its end when it was loaded runs once more in each engine that calls it, and may be killed there.
+func TestLibraryCanBeKilled(t *testing.T) {
+	lib, err := New(Options{VersionNum: 1}).LoadLibrary([]byte("#!lua name=l\nif redis.REDIS_VERSION_NUM == 2 then while true do end end redis.register_function('f', function() return 1 end)"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[int]string{1: ":1\r\n", 2: "-ERR Error registering functions: killed\r\n"} {
+		e, out := New(Options{VersionNum: version}), &resp.Writer{Proto: 2}
+		r := e.Call(&testHost{kill: version == 2}, lib.Functions[0], nil, nil, out)
+		if got := string(out.Bytes()); got != want || r.Failed != (version == 2) {
+			t.Errorf("version %d: %q, %v", version, got, r)
+		}
+		if got := run(t, e, &testHost{}, "return 2"); got != ":2" {
+			t.Errorf("after that: %q", got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -259,7 +260,7 @@ func (ex *executor) lookAside() {
 		return
 	}
 	a := &ex.asides
-	if ex.loop == nil || a.on || ex.inWorld || time.Since(a.last) < asideEvery {
+	if ex.loop == nil || a.on || time.Since(a.last) < asideEvery || !ex.leaveWorld() {
 		return
 	}
 	a.on = true
@@ -271,6 +272,21 @@ func (ex *executor) lookAside() {
 	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
 	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, viewNow
 	a.on, a.last = false, time.Now()
+}
+
+// leaveWorld lets the other loops go on if they were stopped for a transaction whose script takes long: one of them may be asked
+// to end it. All shards are held, so it stays one step of the data. It is false if the world has to stand still, for
+// something else or for what is queued behind the script.
+func (ex *executor) leaveWorld() bool {
+	if !ex.inWorld {
+		return true
+	}
+	if !ex.inTransaction || ex.running.Load() == nil || slices.ContainsFunc(ex.queued, func(q queued) bool { return q.row.Locks == command.World || q.row.Renames }) {
+		return false
+	}
+	ex.view.Strayed = nil // what the script still renames is copied, as it would be without a stopped world
+	ex.startWorld()
+	return true
 }
 
 // leaveTurn answers the rest of the turn's requests and lets its connections be served aside from now on: all but the

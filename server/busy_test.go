@@ -340,3 +340,30 @@ func TestLongInstructionsAreLookedAfter(t *testing.T) {
 		t.Fatal(v)
 	}
 }
+
+// A transaction that looks at other clients stops the world, and a script in it does not come to an end: clients of other loops
+// are served beside it, and nobody sees half of the transaction.
+func TestScriptInStoppedWorldIsEnded(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3", "--busy-reply-threshold", "1")
+	scripting, killer, other := ts.dialAt(0), ts.dialAt(1), ts.dialAt(2)
+	for range 3 {
+		scripting.want("multi", "OK")
+		scripting.want("set half done", "QUEUED")
+		scripting.want("config resetstat", "QUEUED")
+		if v := scripting.do("eval", endless, "0"); v != "QUEUED" {
+			t.Fatal(v)
+		}
+		scripting.want("set half whole", "QUEUED")
+		scripting.send("exec")
+		for _, c := range []*testClient{killer, other} {
+			eventually(t, "a slow script", func() bool { return isError(c.do("get half"), "BUSY ") })
+		}
+		killer.want("script kill", "OK")
+		list, _ := scripting.read().([]any)
+		if len(list) != 4 || !isError(list[2], "ERR Script killed by user") || list[3] != "OK" {
+			t.Fatal(list)
+		}
+		other.want("get half", "whole")
+		scripting.want("config resetstat", "OK")
+	}
+}

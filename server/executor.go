@@ -46,6 +46,7 @@ type executor struct {
 	mute   command.Target // who is not to hear of what this executor does
 
 	inTransaction bool
+	queued        []queued // what the transaction has left behind the command that runs
 	inWorld       bool
 
 	holding       holding

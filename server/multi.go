@@ -149,7 +149,8 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 	ex.inTransaction = true
 	c.MayBlock = false
 	c.Reply.Array(len(queue))
-	for _, q := range queue {
+	for i, q := range queue {
+		ex.queued = queue[i+1:]
 		if u := s.user; u != nil && !u.Free() {
 			if e := ex.checkAccess(s, q.row, q.argv); e != "" {
 				ex.note(q.row).rejected++
@@ -165,6 +166,6 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 		ex.stopTimer(s, q.row, q.argv, start, timed)
 		ex.logLarge(s, q.row, q.argv, sentSize(q.argv), c.Reply.Len()-before)
 	}
-	ex.inTransaction = false
+	ex.inTransaction, ex.queued = false, nil
 	c.Row = row
 }

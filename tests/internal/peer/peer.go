@@ -261,7 +261,17 @@ func (s *Server) ping() bool {
 		return c.SendRaw([]byte("version\r\n")) == nil && !errors.Is(pendingError(c), io.EOF)
 	}
 	v, err := c.Do("PING")
-	return err == nil && v.Kind == '+' // an error reply: LOADING, or a password that the test gave
+	if err != nil || v.Kind != '+' { // an error reply: LOADING, or a password that the test gave
+		return false
+	}
+	// Somebody else's server may have taken the port first: then this one is about to find out, and to end.
+	v, err = c.Do("INFO", "server")
+	if err != nil {
+		return false
+	}
+	_, rest, told := strings.Cut(v.String(), "\nprocess_id:")
+	id, _, _ := strings.Cut(rest, "\r")
+	return !told || id == strconv.Itoa(s.PID())
 }
 
 func pendingError(c *wire.Conn) error {

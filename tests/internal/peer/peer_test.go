@@ -2,6 +2,7 @@ package peer
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -62,6 +63,29 @@ func TestAServerThatCannotStartIsReported(t *testing.T) {
 		if s, err := Start(p, Options{Directives: []string{"no-such-directive yes"}}); err == nil {
 			s.Stop()
 			t.Errorf("%s: an unknown directive was accepted", p.Name)
+		}
+	}
+}
+
+// A server that has somebody else's port is not taken for the one that was to be started there.
+func TestSomebodyElsesServerIsNone(t *testing.T) {
+	for _, p := range Others() {
+		if p.Speak != Redis {
+			continue
+		}
+		s, err := Start(p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Stop()
+		other := &Server{Program: p, Addr: s.Addr, cmd: exec.Command("sleep", "60")}
+		if err := other.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer other.cmd.Wait()
+		defer other.cmd.Process.Kill()
+		if other.ping() || !s.ping() {
+			t.Errorf("%s: process %d of the server is taken for %d", p.Name, s.PID(), other.PID())
 		}
 	}
 }

@@ -63,9 +63,9 @@ func asLimit(L *lua.LState) int {
 	return 1
 }
 
-// raiseError is error: what is text, or a number, gets the place before it from which the function was called that stands so many
+// errorOf is error: what is text, or a number, gets the place before it from which the function was called that stands so many
 // levels above.
-func raiseError(L *lua.LState) int {
+func (e *Engine) errorOf(L *lua.LState) int {
 	v, level := L.Get(1), optInt(L, 2, 1)
 	if level > 0 && lua.LVCanConvToString(v) {
 		text := textOf(v)
@@ -74,6 +74,7 @@ func raiseError(L *lua.LState) int {
 		}
 		v = lua.LString(text)
 	}
+	e.verbatim = true
 	L.Error(v, 0)
 	return 0
 }

@@ -89,7 +89,7 @@ func (e *Engine) Debug(h Host, d *Debugger, s *Script, keys, args [][]byte, out 
 	_, body, err := Shebang(s.Body)
 	if err == nil {
 		var proto *lua.FunctionProto
-		if proto, d.lines, err = compileDebugged(body, "user_script"); err == nil {
+		if proto, d.lines, e.debugged, err = compileDebugged(body, "user_script"); err == nil {
 			e.scripts[s.SHA] = &text{fn: e.newFunction(proto), proto: proto} // a debugger shows globals by their names
 		}
 	}

@@ -22,28 +22,29 @@ type lineTable map[*lua.FunctionProto][]int
 const atEnd = -1
 
 // compileDebugged compiles a text to be run line by line. It compiles without errors what compile does.
-func compileDebugged(text, name string) (proto *lua.FunctionProto, lines lineTable, err error) {
+func compileDebugged(text, name string) (proto *lua.FunctionProto, lines lineTable, known map[*lua.FunctionProto]*studied, err error) {
 	if _, _, err := compile(text, name); err != nil { // which knows lines, to speak of them
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	chunk, err := parse.Parse(strings.NewReader(text), name)
 	if err != nil {
-		return nil, nil, parseError(err, name, text)
+		return nil, nil, nil, parseError(err, name, text)
 	}
 	rewrite(chunk)
+	names := newNamer(chunk)
 	sc := newScopes()
 	chunk = sc.mark(chunk)
 	m := &marker{}
 	m.block(chunk)
 	proto, err = lua.Compile(chunk, name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
+		return nil, nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
 	}
 	proto.IsVarArg &^= lua.VarArgNeedsArg
 	sc.resolve(proto, sc.main)
-	t := lineTable{}
-	m.resolve(proto, t, lastLine(text))
-	return proto, t, nil
+	lines = lineTable{}
+	known = m.study(proto, names, lines, lastLine(text))
+	return proto, lines, known, nil
 }
 
 // lastLine is the line of the last word of a text.
@@ -66,6 +67,7 @@ type mark struct {
 	place  placement
 	until  int   // of an operation: the line in which its operands end
 	fields []int // of a table that is made: the lines of what is put into it by a key, of those that are still to come
+	node   ast.PositionHolder
 }
 
 // placement says how Lua chooses the line of an instruction.
@@ -90,6 +92,7 @@ func (m *marker) put(n ast.PositionHolder, first, last placement) {
 		end = n.Line()
 	}
 	n.SetLine(m.number(n.Line(), first))
+	m.marks[n.Line()-1].node = n
 	n.SetLastLine(m.number(end, last))
 }
 

@@ -371,8 +371,7 @@ func (d *Debugger) eval(L *lua.LState, words []string) {
 	}
 	th.SetContext(c)
 	th.Push(e.newFunction(proto))
-	err = th.PCall(0, 1, nil)
-	e.checkPanic(err)
+	err = e.guarded(th, 0, 1)
 	if err == nil {
 		d.sayValue(string(e.appendShown([]byte("<retval> "), th.Get(-1), 0)))
 		return
@@ -381,7 +380,7 @@ func (d *Debugger) eval(L *lua.LState, words []string) {
 		d.quit(e.killText())
 		return
 	}
-	v := failureOf(err, proto).value
+	v := failureOf(err).value
 	if t, ok := v.(*lua.LTable); ok {
 		v = e.real(t).RawGetString("err")
 	}

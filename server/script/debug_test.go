@@ -184,7 +184,7 @@ func TestVariablesAreUnderstood(t *testing.T) {
 		"for i = 1, 3 do goto continue local x = i ::continue:: end",
 		"local a, b = 1, 2 if a then a, b = b, function() local c, d = a, b c, d = d, c return c end end local t = {} t[a], b = b, a local e = 1",
 	} {
-		proto, _, err := compileDebugged(code, "user_script")
+		proto, _, _, err := compileDebugged(code, "user_script")
 		if err != nil {
 			t.Fatalf("%s: %v", code, err)
 		}

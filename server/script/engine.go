@@ -53,7 +53,6 @@ type Engine struct {
 	unheard map[lua.LValue]*lua.LFunction // what does the same as redis.call, or pcall, and returns nothing
 
 	host        Host
-	running     *lua.FunctionProto // the text that runs, as it was compiled
 	proto       int
 	ignoreStats bool
 	failed      bool // the last command replied an error
@@ -62,12 +61,18 @@ type Engine struct {
 	rnd         random
 	cjson       cjsonConf
 
-	ticks   uint32
-	calls   uint32        // of commands
-	hurried atomic.Bool   // the host is to be asked at the next instruction
-	lookAt  int           // bytes of the reply at which it is
-	stop    chan struct{} // closed: the script is to end
-	dead    chan struct{}
+	ticks       uint32
+	armed       armed
+	onError     func(*lua.LState)               // fails
+	verbatim    bool                            // what is raised next is a script's own
+	studied     map[string][]*studied           // functions of texts that had errors
+	studiedText int                             // bytes of these
+	debugged    map[*lua.FunctionProto]*studied // those of a text that is debugged
+	calls       uint32                          // of commands
+	hurried     atomic.Bool                     // the host is to be asked at the next instruction
+	lookAt      int                             // bytes of the reply at which it is
+	stop        chan struct{}                   // closed: the script is to end
+	dead        chan struct{}
 
 	threads
 
@@ -104,6 +109,7 @@ func New(o Options) *Engine {
 		o.LogLevel = func() int { return 0 }
 	}
 	e := &Engine{opt: o, locked: map[*lua.LTable]*lua.LTable{}, scripts: map[string]*text{}, libs: map[string]*loadedLib{}}
+	e.studied, e.onError = map[string][]*studied{}, e.fails
 	e.dead = make(chan struct{})
 	close(e.dead)
 	e.rnd.seed(int32(rand.Uint32()))
@@ -133,6 +139,14 @@ func (c *clock) Done() <-chan struct{} {
 
 // look finds out whether the script is to end.
 func (c *clock) look() {
+	if c.armed.L != nil {
+		c.armed.L.Panic = c.onError
+		c.ticks = c.armed.ticks + 1
+		c.armed = armed{}
+		if c.ticks&tickMask != 0 && !c.hurried.Load() {
+			return
+		}
+	}
 	c.hurried.Store(false)
 	switch {
 	case c.stop != nil:
@@ -217,25 +231,23 @@ type Result struct {
 	Killed  bool
 }
 
-// run calls a function and replies what it returns. Errors name what is called as it stands in proto.
+// run calls a function and replies what it returns.
 func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, proto *lua.FunctionProto, args ...lua.LValue) (r Result) {
 	L := e.L
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2
-	e.running = proto
 	e.used, e.nested, e.frames = 0, 0, 0
 	L.Push(fn)
 	for _, a := range args {
 		L.Push(a)
 	}
-	err := L.PCall(len(args), 1, nil)
-	e.checkPanic(err)
+	err := e.guarded(L, len(args), 1)
 	if err == nil {
 		v := L.Get(-1)
 		L.Pop(1)
 		r = e.answer(out, v)
 	} else {
-		text, counted := e.describe(err, name, proto)
+		text, counted := e.describe(err, name)
 		out.Error(resp.Error(newlines.Replace(text)))
 		r = Result{Failed: true, Counted: counted, Killed: e.stop != nil}
 	}
@@ -268,8 +280,8 @@ func (e *Engine) checkPanic(err error) {
 }
 
 // describe words an error that has ended a script.
-func (e *Engine) describe(err error, name string, proto *lua.FunctionProto) (text string, counted bool) {
-	f := failureOf(err, proto)
+func (e *Engine) describe(err error, name string) (text string, counted bool) {
+	f := failureOf(err)
 	t, isTable := f.value.(*lua.LTable)
 	switch {
 	case e.stop != nil:
@@ -285,7 +297,7 @@ func (e *Engine) describe(err error, name string, proto *lua.FunctionProto) (tex
 		text = "ERR " + toText2(e.L, f.value)
 	}
 	if f.source != "" {
-		text += " script: " + name + ", on @" + f.source + ":" + strconv.Itoa(f.line) + "."
+		text += " script: " + name + ", on " + f.source + ":" + strconv.Itoa(f.line) + "."
 	}
 	return text, counted
 }

@@ -179,7 +179,7 @@ func (e *Engine) runLibrary(lib *Library, ld *loader) error {
 	fn.Env = e.loadEnv
 	e.loading, e.stop = ld, nil
 	e.L.Push(fn)
-	err := e.L.PCall(0, 0, nil)
+	err := e.guarded(e.L, 0, 0)
 	killed := e.stop != nil
 	e.loading, e.stop = nil, nil
 	e.L.SetTop(0)
@@ -192,7 +192,7 @@ func (e *Engine) runLibrary(lib *Library, ld *loader) error {
 		return fault("Error registering functions: " + e.killText())
 	}
 	msg := ""
-	switch v := failureOf(err, lib.proto).value.(type) {
+	switch v := failureOf(err).value.(type) {
 	case *lua.LTable:
 		msg = lua.LVAsString(v.RawGetString("err"))
 	default:

@@ -37,7 +37,7 @@ func (e *Engine) furnish() {
 		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
 		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
 		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv,
-		"error": raiseError, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit,
+		"error": e.errorOf, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit,
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
@@ -65,6 +65,13 @@ func (e *Engine) furnish() {
 	tab := opened.RawGetString("table").(*lua.LTable)
 	e.guardTableLibrary(tab)
 	math := opened.RawGetString("math").(*lua.LTable)
+	for _, name := range []string{"max", "min"} {
+		of := math.RawGetString(name).(*lua.LFunction).GFunction
+		math.RawSetString(name, L.NewFunction(func(L *lua.LState) int {
+			checkNumber(L, 1)
+			return of(L)
+		}))
+	}
 	math.RawSetString("huge", lua.LNumber(infinite))
 	math.RawSetString("mod", math.RawGetString("fmod"))
 	math.RawSetString("ldexp", L.NewFunction(ldexp))
@@ -174,7 +181,13 @@ func (e *Engine) rawget(L *lua.LState) int {
 }
 
 func (e *Engine) rawset(L *lua.LState) int {
-	L.RawSet(e.checkWritable(L, 1), L.CheckAny(2), L.CheckAny(3))
+	t, k, v := e.checkWritable(L, 1), L.CheckAny(2), L.CheckAny(3)
+	if k == lua.LNil {
+		L.Error(lua.LString("table index is nil"), 0)
+	} else if n, ok := k.(lua.LNumber); ok && n != n {
+		L.Error(lua.LString("table index is NaN"), 0)
+	}
+	t.RawSet(k, v)
 	L.SetTop(1)
 	return 1
 }
@@ -268,37 +281,55 @@ func (e *Engine) load(L *lua.LState) int {
 	for {
 		L.Push(fn)
 		L.Call(0, 1)
-		s, ok := L.Get(-1).(lua.LString)
+		v := L.Get(-1)
 		L.Pop(1)
-		if !ok || s == "" {
+		if v != lua.LNil && !lua.LVCanConvToString(v) {
+			L.RaiseError("reader function must return a string")
+		}
+		s := textOf(v)
+		if v == lua.LNil || s == "" {
 			return e.loadText(L, b.String(), optText(L, 2, "=(load)"))
 		}
-		b.WriteString(string(s))
+		b.WriteString(s)
 		e.fits(L, b.Len())
 	}
 }
 
-func (e *Engine) loadText(L *lua.LState, code, name string) int {
-	switch {
-	case name == "":
-		line, _, more := strings.Cut(code, "\n")
-		if more || len(line) > 60 {
-			line = line[:min(len(line), 60)] + "..."
-		}
-		name = `[string "` + line + `"]`
-	case name[0] == '@' || name[0] == '=':
-		name = name[1:]
-	default:
-		name = `[string "` + name + `"]`
+func (e *Engine) loadText(L *lua.LState, code, source string) int {
+	if source == "" {
+		source = code
 	}
-	_, proto, err := compile(code, name)
+	_, proto, err := compile(code, chunkName(source))
 	if err != nil {
 		L.Push(lua.LNil)
 		L.Push(lua.LString(err.Error()))
 		return 2
 	}
+	remember(proto, code, source)
 	L.Push(e.newFunction(proto))
 	return 1
+}
+
+// chunkName is what Lua calls a text that was loaded under a name: in 60 bytes at most.
+func chunkName(source string) string {
+	const most, around = 60, len(` [string "..."] `) + 1
+	switch source[0] {
+	case '=':
+		return source[1:min(len(source), most)]
+	case '@':
+		if n := len(source) - 1 - (most - len(` '...' `) - 1); n > 0 {
+			return "..." + source[1+n:]
+		}
+		return source[1:]
+	}
+	line := source
+	if i := strings.IndexAny(line, "\r\n"); i >= 0 {
+		line = line[:i]
+	}
+	if line = line[:min(len(line), most-around)]; len(line) < len(source) {
+		line += "..."
+	}
+	return `[string "` + line + `"]`
 }
 
 func (e *Engine) unpack(L *lua.LState) int {
@@ -323,9 +354,27 @@ func tostring(L *lua.LState) int {
 	case lua.LNumber:
 		L.Push(lua.LString(formatNumber(float64(v))))
 	default:
+		if t, ok := L.GetMetatable(v).(*lua.LTable); ok {
+			if fn := t.RawGetString("__tostring"); fn != lua.LNil {
+				call(L, fn, v)
+				return 1
+			}
+		}
 		L.Push(L.ToStringMeta(v))
 	}
 	return 1
+}
+
+// call calls what may be no function, for one result.
+func call(L *lua.LState, fn lua.LValue, args ...lua.LValue) {
+	if _, ok := fn.(*lua.LFunction); !ok && L.GetMetaField(fn, "__call") == lua.LNil {
+		L.Error(lua.LString("attempt to call a "+fn.Type().String()+" value"), 0)
+	}
+	L.Push(fn)
+	for _, a := range args {
+		L.Push(a)
+	}
+	L.Call(len(args), 1)
 }
 
 // text makes text of a number that is about to be joined; everything else stays.
@@ -355,7 +404,7 @@ func tonumber(L *lua.LState) int {
 	if base < 2 || base > 36 {
 		L.ArgError(2, "base out of range")
 	}
-	if n, ok := parseBase(textOf(v), base); ok {
+	if n, ok := parseBase(checkText(L, 1), base); ok {
 		L.Push(lua.LNumber(n))
 	} else {
 		L.Push(lua.LNil)

@@ -8,6 +8,7 @@
 //	engine.go    Engine: a Lua state with Redis's environment; running
 //	sandbox.go   tables that cannot be changed, and the basic functions that have to know of them
 //	threads.go   protected calls and coroutines
+//	errors.go    errors in Lua's words; names.go: what Lua calls the value that is wrong
 //	redis.go     the table redis: call, pcall, log and the rest
 //	reply.go     replies become Lua values and the other way round
 //	numbers.go   numbers as text, math.random
@@ -161,6 +162,7 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 		return nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
 	}
 	yieldsStay(proto)
+	remember(proto, text, "@"+name)
 	proto.IsVarArg &^= lua.VarArgNeedsArg // a text has no table arg, and making one for each call costs more than the call
 	return chunk, proto, nil
 }

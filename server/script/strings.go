@@ -99,9 +99,11 @@ func (e *Engine) format(L *lua.LState) int {
 			b = append(b, '%')
 			continue
 		}
+		if arg++; arg > L.GetTop() {
+			L.ArgError(arg, "no value")
+		}
 		var s spec
 		i = s.parse(L, f, i)
-		arg++
 		b = s.append(L, b, arg)
 		e.fits(L, len(b))
 	}

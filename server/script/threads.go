@@ -56,9 +56,7 @@ func (e *Engine) ascend(frames int) {
 func (e *Engine) protect(L *lua.LState, n int) (*lua.LState, error) {
 	if e.debug != nil { // which shows where the script is by its stack
 		L.SetTop(n + 1)
-		err := L.PCall(n, lua.MultRet, nil)
-		e.checkPanic(err)
-		return L, err
+		return L, e.guarded(L, n, lua.MultRet)
 	}
 	frames, ok := e.descend(L)
 	if !ok {
@@ -80,26 +78,12 @@ func (e *Engine) protect(L *lua.LState, n int) (*lua.LState, error) {
 	for i := range n + 1 {
 		th.Push(L.Get(i + 1))
 	}
-	err := th.PCall(n, lua.MultRet, nil)
-	withoutPlace(err)
+	err := e.guarded(th, n, lua.MultRet)
 	L.G.CurrentThread = current
 	e.used--
 	delete(e.owners, th)
 	e.ascend(frames)
-	e.checkPanic(err)
 	return th, err
-}
-
-// withoutPlace takes away the space that the interpreter puts behind where an error was raised, if no function of a script
-// has called what has raised it, and so there is no such place.
-func withoutPlace(err error) {
-	ae, ok := err.(*lua.ApiError)
-	if !ok || traceLine.MatchString(ae.StackTrace) {
-		return
-	}
-	if s, ok := ae.Object.(lua.LString); ok {
-		ae.Object = lua.LString(strings.TrimPrefix(string(s), " "))
-	}
 }
 
 // results puts a protected call's results on the stack behind true, and returns how many values that is.
@@ -120,8 +104,13 @@ func results(L, from *lua.LState) int {
 
 // pcall is Redis's: of an error table it gives the text, or nil behind it if it has none.
 func (e *Engine) pcall(L *lua.LState) int {
+	if L.GetTop() == 0 { // it puts true before what it calls, and here there is nothing else
+		L.Push(lua.LFalse)
+		L.Push(lua.LString("attempt to call a boolean value"))
+		return 2
+	}
 	var v lua.LValue
-	fn, _ := L.CheckAny(1).(*lua.LFunction)
+	fn, _ := L.Get(1).(*lua.LFunction)
 	switch top := L.GetTop(); {
 	case fn == e.raise && (top == 2 || top == 3 && L.Get(3) == lua.LNumber(0)): // no function of the script has called error
 		v = L.Get(2)
@@ -132,7 +121,7 @@ func (e *Engine) pcall(L *lua.LState) int {
 		if err == nil {
 			return results(L, th)
 		}
-		v = failureOf(err, e.running).value
+		v = failureOf(err).value
 	}
 	L.SetTop(0)
 	L.Push(lua.LFalse)
@@ -152,14 +141,21 @@ func (e *Engine) pcall(L *lua.LState) int {
 }
 
 func (e *Engine) xpcall(L *lua.LState) int {
-	handler := L.CheckFunction(2)
+	if L.GetTop() < 2 {
+		L.ArgError(2, "value expected")
+	}
+	handler := L.Get(2)
 	th, err := e.protect(L, 0)
 	if err == nil {
 		return results(L, th)
 	}
-	v := failureOf(err, e.running).value
+	v := failureOf(err).value
 	L.SetTop(0)
 	L.Push(lua.LFalse)
+	if handler.Type() != lua.LTFunction {
+		L.Push(lua.LString("error in error handling"))
+		return 2
+	}
 	L.Push(handler)
 	L.Push(v)
 	L.Call(1, 1)
@@ -168,8 +164,18 @@ func (e *Engine) xpcall(L *lua.LState) int {
 
 // coroutines makes the library coroutine of the interpreter's own. Coroutines count instructions as the main thread does.
 func (e *Engine) coroutines(t *lua.LTable) {
+	coroutine := func(L *lua.LState) *lua.LState {
+		co, ok := L.Get(1).(*lua.LState)
+		if !ok {
+			L.ArgError(1, "coroutine expected")
+		}
+		return co
+	}
 	create, resume := t.RawGetString("create").(*lua.LFunction).GFunction, t.RawGetString("resume").(*lua.LFunction).GFunction
 	newThread := func(L *lua.LState) *lua.LState {
+		if fn, ok := L.Get(1).(*lua.LFunction); !ok || fn.IsG {
+			L.ArgError(1, "Lua function expected")
+		}
 		create(L)
 		th := L.Get(-1).(*lua.LState)
 		e.watch(th)
@@ -191,20 +197,21 @@ func (e *Engine) coroutines(t *lua.LTable) {
 			return fails(msgNested)
 		}
 		L.Insert(co, 1)
-		current := L.G.CurrentThread
+		current, before := L.G.CurrentThread, e.arm(co)
 		n := resume(L)
+		e.disarm(before)
 		L.G.CurrentThread = current
 		e.ascend(frames)
-		if msg, ok := L.Get(-1).(lua.LString); ok && L.Get(-n) == lua.LFalse {
+		if L.Get(-1) == fullStack && L.Get(-n) == lua.LFalse {
 			L.Pop(1)
-			L.Push(lua.LString(translate(string(msg), func() string { return "" })))
+			L.Push(lua.LString("stack overflow"))
 		}
 		return n
 	}
 	for name, fn := range map[string]lua.LGFunction{
 		"create": func(L *lua.LState) int { newThread(L); return 1 },
 		"resume": func(L *lua.LState) int {
-			co := L.CheckThread(1)
+			co := coroutine(L)
 			L.Remove(1)
 			return resumed(L, co)
 		},
@@ -226,7 +233,7 @@ func (e *Engine) coroutines(t *lua.LTable) {
 			return -1
 		},
 		"status": func(L *lua.LState) int {
-			L.Push(lua.LString(e.status(L, L.CheckThread(1))))
+			L.Push(lua.LString(e.status(L, coroutine(L))))
 			return 1
 		},
 		"running": func(L *lua.LState) int {

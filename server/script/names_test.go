@@ -56,6 +56,7 @@ func TestNamesWhereErrorsAreCaught(t *testing.T) {
 	for _, c := range []struct{ code, want string }{
 		{"local x return select(2, pcall(function() return x.y end))", "upvalue 'x' (a nil value)"},
 		{"local c = coroutine.create(function(x) return x.y end) return select(2, coroutine.resume(c))", "local 'x' (a nil value)"},
+		{"local c = coroutine.wrap(function(x) x = coroutine.yield() return x.y end) c() return select(2, pcall(c))", "local 'x' (a nil value)"},
 		{"return select(2, pcall(coroutine.wrap(function(x) return x.y end)))", "local 'x' (a nil value)"},
 		{"return select(2, xpcall(function() return redis.x.y end, function(e) return e end))", "field 'x' (a nil value)"},
 		{"return select(4, pcall(pcall, pcall, function(x) return x.y end))", "local 'x' (a nil value)"},

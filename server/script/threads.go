@@ -196,6 +196,9 @@ func (e *Engine) coroutines(t *lua.LTable) {
 		if !ok {
 			return fails(msgNested)
 		}
+		for range awaited(co) - L.GetTop() {
+			L.Push(lua.LNil)
+		}
 		L.Insert(co, 1)
 		current, before := L.G.CurrentThread, e.arm(co)
 		n := resume(L)
@@ -247,6 +250,16 @@ func (e *Engine) coroutines(t *lua.LTable) {
 	} {
 		t.RawSetString(name, e.L.NewFunction(fn))
 	}
+}
+
+// awaited is how many values a coroutine makes use of that has yielded. The interpreter gives it as many as it is resumed with.
+func awaited(co *lua.LState) int {
+	if f, ok := activeAt(co, 0); ok && !f.fn.IsG && f.pc >= 0 {
+		if inst := f.fn.Proto.Code[f.pc]; opcode(inst) == lua.OP_CALL {
+			return operandC(inst) - 1
+		}
+	}
+	return 0
 }
 
 // below is the coroutine, or the main thread, that L is a part of.

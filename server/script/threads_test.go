@@ -42,6 +42,7 @@ func TestThreadsAsInLua(t *testing.T) {
 		{`return {select(2, xpcall(function() error('a') end, function(e) return 'h:' .. e end))}`, "*1\r\n$18\r\nh:user_script:1: a"},
 		{`return {select(2, xpcall(function() return 1, 2 end, error))}`, "*2\r\n:1\r\n:2"},
 		{"local c = coroutine.create(function() return {} + 1 end) return {select(2, coroutine.resume(c))}", "*1\r\n$61\r\nuser_script:1: attempt to perform arithmetic on a table value"},
+		{"local c = coroutine.wrap(function() local a, b = coroutine.yield() coroutine.yield(a == nil and b == nil and 1) return {coroutine.yield()} end) c() return {c(), c() == nil and 5, #c(7, 8)}", "*3\r\n:1\r\n:5\r\n:2"},
 		{"return {select(2, pcall(error, 10, 2))}", "*1\r\n$17\r\nuser_script:1: 10"},
 	} {
 		if got := run(t, e, &testHost{}, c.code); got != c.want {

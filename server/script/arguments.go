@@ -113,3 +113,38 @@ func ldexp(L *lua.LState) int {
 	L.Push(lua.LNumber(math.Ldexp(checkNumber(L, 1), checkInt(L, 2))))
 	return 1
 }
+
+// modf is math.modf: the integer and the rest, both with the sign of the whole.
+func modf(L *lua.LState) int {
+	f := checkNumber(L, 1)
+	whole, rest := math.Modf(f)
+	if math.IsInf(f, 0) {
+		whole, rest = f, math.Copysign(0, f)
+	}
+	L.Push(lua.LNumber(whole))
+	L.Push(lua.LNumber(rest))
+	return 2
+}
+
+// ipairs is the function of that name, each what gives one item after the other.
+func ipairs(each *lua.LFunction) lua.LGFunction {
+	return func(L *lua.LState) int {
+		t := L.CheckTable(1)
+		L.Push(each)
+		L.Push(t)
+		L.Push(lua.LNumber(0))
+		return 3
+	}
+}
+
+// nextItem is what ipairs gives: the item behind a place.
+func nextItem(L *lua.LState) int {
+	i := checkInt(L, 2) + 1
+	v := L.CheckTable(1).RawGetInt(i)
+	if v == lua.LNil {
+		return 0
+	}
+	L.Push(lua.LNumber(i))
+	L.Push(v)
+	return 2
+}

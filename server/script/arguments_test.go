@@ -90,3 +90,30 @@ func TestErrorsOfScripts(t *testing.T) {
 		}
 	}
 }
+
+// What Redis replies to the same.
+func TestSortAndTheRest(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"local t = {} for i = 1, 100 do t[i] = (i * 37) % 101 end table.sort(t) for i = 2, 100 do if t[i] < t[i - 1] then return i end end return 'sorted'", "$6\r\nsorted"},
+		{"local t = {} for i = 1, 50 do t[i] = i % 7 end table.sort(t, function(a, b) return a > b end) for i = 2, 50 do if t[i] > t[i - 1] then return i end end return #t", ":50"},
+		{"local t = {'b', 'a', 'C'} table.sort(t) return t", "*3\r\n$1\r\nC\r\n$1\r\na\r\n$1\r\nb"},
+		{"local t = {} for i = 1, 20 do t[i] = i end return {pcall(table.sort, t, function(a, b) return true end)}", "*2\r\n$-1\r\n$34\r\ninvalid order function for sorting"},
+		{"return {pcall(table.sort, {5, 3, 5, 1, 5, 5, 5, 5}, function(a, b) return a >= b end)}", "*2\r\n$-1\r\n$49\r\nuser_script:1: attempt to compare nil with number"},
+		{"return {pcall(table.sort, {3, '1', 2})}", "*2\r\n$-1\r\n$37\r\nattempt to compare string with number"},
+		{"return {pcall(table.sort, {{}, {}})}", "*2\r\n$-1\r\n$35\r\nattempt to compare two table values"},
+		{"return {table.maxn({1, nil, 3}), table.maxn({[10] = 1}), table.maxn({}), table.maxn({[1.5] = 1}) * 10}", "*4\r\n:3\r\n:10\r\n:0\r\n:15"},
+		{"return tostring(tonumber('99999999999999999999', 16))", "$18\r\n1.844674407371e+19"},
+		{"return string.format('%c%c%3c|', 0, 65, 0)", "$4\r\nA  |"},
+		{"return tostring(select(2, math.modf(1 / 0))) .. math.modf(-3.7)", "$3\r\n0-3"},
+		{"return getmetatable('').__index == string and getmetatable('x') == getmetatable('y') and ('x'):upper()", "$1\r\nX"},
+		{"return {xpcall(function() error('a') end, function(e) error('b') end)}", "*2\r\n$-1\r\n$23\r\nerror in error handling"},
+		{"for i, k in ipairs({1}), 'x' do end", "-ERR user_script:1: bad argument #2 to '(for generator)' (number expected, got nil)"},
+		{"local n = 0 for i, k in ipairs({4, 5, nil, 6}) do n = n + i * k end return n", ":14"},
+	} {
+		got, _, _ := strings.Cut(run(t, e, &testHost{}, c.code), " script: ")
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}

@@ -44,13 +44,14 @@ type Engine struct {
 	L   *lua.LState
 	opt Options
 
-	globals *lua.LTable    // what is there
-	env     *lua.LTable    // what scripts see as their globals: nothing in it can be changed
-	loadEnv *lua.LTable    // the same while a library is loaded
-	raise   *lua.LFunction // error
-	missing *lua.LTable    // metatable of what has to be there
-	locked  map[*lua.LTable]*lua.LTable
-	unheard map[lua.LValue]*lua.LFunction // what does the same as redis.call, or pcall, and returns nothing
+	globals    *lua.LTable    // what is there
+	env        *lua.LTable    // what scripts see as their globals: nothing in it can be changed
+	loadEnv    *lua.LTable    // the same while a library is loaded
+	raise      *lua.LFunction // error
+	stringMeta *lua.LTable    // metatable of strings, for scripts to look at
+	missing    *lua.LTable    // metatable of what has to be there
+	locked     map[*lua.LTable]*lua.LTable
+	unheard    map[lua.LValue]*lua.LFunction // what does the same as redis.call, or pcall, and returns nothing
 
 	host        Host
 	proto       int

@@ -42,6 +42,7 @@ func (e *Engine) furnish() {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
 	e.raise = g.RawGetString("error").(*lua.LFunction)
+	g.RawSetString("ipairs", L.NewFunction(ipairs(L.NewFunction(nextItem))))
 	next := g.RawGetString("next")
 	g.RawSetString("pairs", L.NewFunction(func(L *lua.LState) int {
 		t := L.CheckTable(1)
@@ -74,6 +75,7 @@ func (e *Engine) furnish() {
 	}
 	math.RawSetString("huge", lua.LNumber(infinite))
 	math.RawSetString("mod", math.RawGetString("fmod"))
+	math.RawSetString("modf", L.NewFunction(modf))
 	math.RawSetString("ldexp", L.NewFunction(ldexp))
 	math.RawSetString("random", L.NewFunction(e.mathRandom))
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
@@ -88,6 +90,9 @@ func (e *Engine) furnish() {
 	} {
 		g.RawSetString(name, e.lock(t))
 	}
+	shown := L.NewTable() // what scripts see of the metatable of strings, with the library as they see that
+	shown.RawSetString("__index", g.RawGetString("string"))
+	e.stringMeta = e.lock(shown)
 	g.RawSetString("server", g.RawGetString("redis")) // as Valkey calls it
 	e.env = e.lock(g)
 	g.RawSetString("_G", e.env)
@@ -204,10 +209,8 @@ func (e *Engine) getmetatable(L *lua.LState) int {
 		return 1
 	}
 	if _, ok := v.(lua.LString); ok {
-		if mt, ok := L.GetMetatable(v).(*lua.LTable); ok {
-			L.Push(e.lockOnce(mt))
-			return 1
-		}
+		L.Push(e.stringMeta)
+		return 1
 	}
 	mt := L.GetMetatable(v)
 	if t, ok := mt.(*lua.LTable); ok {

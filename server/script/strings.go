@@ -1,6 +1,8 @@
 package script
 
 import (
+	"bytes"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -54,6 +56,9 @@ func parseBase(s string, base int) (float64, bool) {
 		digits = digits[2:]
 	}
 	n, err := strconv.ParseUint(digits, base, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err, neg = nil, false // n is the largest
+	}
 	if err != nil || strings.ContainsAny(digits, "+-_") {
 		return 0, false
 	}
@@ -159,7 +164,12 @@ flags:
 func (s *spec) append(L *lua.LState, b []byte, arg int) []byte {
 	switch s.verb {
 	case 'c':
-		return s.pad(b, "", string([]byte{byte(int64(checkNumber(L, arg)))}), false)
+		before := len(b)
+		b = s.pad(b, "", string([]byte{byte(int64(checkNumber(L, arg)))}), false)
+		if i := bytes.IndexByte(b[before:], 0); i >= 0 { // where C's text ends
+			b = b[:before+i]
+		}
+		return b
 	case 'd', 'i':
 		n := toInt64(checkNumber(L, arg))
 		digits := strconv.FormatUint(magnitude(n), 10)

@@ -4,10 +4,16 @@ import lua "github.com/yuin/gopher-lua"
 
 // guardTableLibrary keeps the functions of table from changing a locked table.
 func (e *Engine) guardTableLibrary(t *lua.LTable) {
-	order := t.RawGetString("sort").(*lua.LFunction).GFunction
-	t.RawSetString("sort", e.L.NewFunction(func(L *lua.LState) int {
-		e.checkWritable(L, 1)
-		return order(L)
+	t.RawSetString("sort", e.L.NewFunction(e.sort))
+	t.RawSetString("maxn", e.L.NewFunction(func(L *lua.LState) int {
+		most := lua.LNumber(0)
+		each(e.real(L.CheckTable(1)), func(k, _ lua.LValue) {
+			if n, ok := k.(lua.LNumber); ok {
+				most = max(most, n)
+			}
+		})
+		L.Push(most)
+		return 1
 	}))
 	t.RawSetString("insert", e.L.NewFunction(e.insert))
 	t.RawSetString("remove", e.L.NewFunction(e.remove))
@@ -109,4 +115,112 @@ func (e *Engine) remove(L *lua.LState) int {
 	}
 	L.Push(t.Remove(at))
 	return 1
+}
+
+// sort is table.sort. It compares what Lua's own compares, in the same order: a function that gives no order, or values that have
+// none, are found out in the same place.
+func (e *Engine) sort(L *lua.LState) int {
+	s := sorter{e: e, L: L, t: e.checkWritable(L, 1)}
+	if L.Get(2) != lua.LNil {
+		s.order = L.CheckFunction(2)
+	}
+	s.part(1, s.t.Len())
+	return 0
+}
+
+type sorter struct {
+	e     *Engine
+	L     *lua.LState
+	t     *lua.LTable
+	order *lua.LFunction // nil: what is less comes first
+}
+
+func (s *sorter) less(a, b lua.LValue) bool {
+	if s.order == nil {
+		s.e.step(s.L)
+		return s.L.LessThan(a, b)
+	}
+	s.L.Push(s.order)
+	s.L.Push(a)
+	s.L.Push(b)
+	s.L.Call(2, 1)
+	less := lua.LVAsBool(s.L.Get(-1))
+	s.L.Pop(1)
+	return less
+}
+
+func (s *sorter) at(i int) lua.LValue { return s.t.RawGetInt(i) }
+
+// swap exchanges two items, which are known already.
+func (s *sorter) swap(i, j int, at, other lua.LValue) {
+	s.t.RawSetInt(i, other)
+	s.t.RawSetInt(j, at)
+}
+
+// part sorts from low to high by the middle one of three: the shorter part by itself, then the longer one.
+func (s *sorter) part(low, high int) {
+	for low < high {
+		s.inOrder(low, high)
+		if high-low == 1 {
+			return
+		}
+		middle := (low + high) / 2
+		if !s.inOrder(low, middle) {
+			s.inOrder(middle, high)
+		}
+		if high-low == 2 {
+			return
+		}
+		pivot := s.at(middle)
+		s.swap(middle, high-1, pivot, s.at(high-1))
+		i := s.divide(low, high, pivot)
+		s.swap(high-1, i, s.at(high-1), s.at(i))
+		if i-low < high-i {
+			s.part(low, i-1)
+			low = i + 1
+		} else {
+			s.part(i+1, high)
+			high = i - 1
+		}
+	}
+}
+
+// inOrder exchanges two items if the second comes before the first, and tells whether it has.
+func (s *sorter) inOrder(first, second int) bool {
+	a, b := s.at(first), s.at(second)
+	if !s.less(b, a) {
+		return false
+	}
+	s.swap(first, second, a, b)
+	return true
+}
+
+// divide puts what is less than the pivot, which stands before the last, before what is greater; and returns where that begins.
+func (s *sorter) divide(low, high int, pivot lua.LValue) int {
+	i, j := low, high-1
+	for {
+		var up, down lua.LValue
+		for i++; ; i++ {
+			if up = s.at(i); !s.less(up, pivot) {
+				break
+			}
+			s.inside(i <= high)
+		}
+		for j--; ; j-- {
+			if down = s.at(j); !s.less(pivot, down) {
+				break
+			}
+			s.inside(j >= low)
+		}
+		if j < i {
+			return i
+		}
+		s.swap(i, j, up, down)
+	}
+}
+
+func (s *sorter) inside(is bool) {
+	if !is {
+		s.L.RaiseError("invalid order function for sorting")
+	}
 }

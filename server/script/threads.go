@@ -151,14 +151,18 @@ func (e *Engine) xpcall(L *lua.LState) int {
 	}
 	v := failureOf(err).value
 	L.SetTop(0)
-	L.Push(lua.LFalse)
-	if handler.Type() != lua.LTFunction {
-		L.Push(lua.LString("error in error handling"))
-		return 2
-	}
 	L.Push(handler)
 	L.Push(v)
-	L.Call(1, 1)
+	v = lua.LString("error in error handling")
+	if handler.Type() == lua.LTFunction {
+		if th, err := e.protect(L, 1); err == nil {
+			v = th.Get(1)
+			th.SetTop(0)
+		}
+	}
+	L.SetTop(0)
+	L.Push(lua.LFalse)
+	L.Push(v)
 	return 2
 }
 

@@ -37,6 +37,7 @@ type streamGroup struct {
 	consumers nameDir
 	next      arena.Ref // of the chain of destroyed groups
 	oldest_ms int64     // no pending entry was delivered before
+	lookFrom  StreamID  // where DeliveredBy goes on
 }
 
 type streamConsumer struct {

@@ -43,49 +43,57 @@ func (s *Stream) Unneeded(last StreamID, most, limit int, list []StreamID) []Str
 	return list
 }
 
+// fewPending is the number of pending entries up to which DeliveredBy looks at all of them.
+const fewPending = 1024
+
 // DeliveredBy appends to list the pending entries that were delivered at to_ms or before, most of them, 0 for all: those
 // that were delivered first come first, and among equals those with lower IDs. next_ms is when the first of all pending
-// entries was delivered, or a little earlier; math.MaxInt64 if there are none.
+// entries was delivered, or earlier; math.MaxInt64 if there are none.
 //
-// There is no index by time. But the group knows since when none of its pending entries was delivered before, so that only
-// who has reason to looks at all of them: O(1) while there is nothing to be had, else O(pending + list · log list); what is
-// acknowledged meanwhile costs one look more.
+// There is no index by time. But the group knows since when none of its pending entries was delivered before, so that there
+// is a look at them only if there may be something to be had, or something was acknowledged. And if there are many of which
+// not all are wanted, the look ends when there are enough, and the next one goes on from there: in the order of IDs, which is
+// that of the first deliveries. O(1) if nothing is old enough; else O(pending) at the very most, and O(list · log list) while
+// most of what is pending is old enough.
 func (g StreamGroup) DeliveredBy(to_ms int64, most int, list []Pending) (out []Pending, next_ms int64) {
-	x := g.group()
-	if g.PendingCount() == 0 {
+	x, count := g.group(), g.PendingCount()
+	if count == 0 {
 		return list, math.MaxInt64
 	}
 	if to_ms < x.oldest_ms {
 		return list, x.oldest_ms
 	}
-	from := len(list)
-	order := func(a, b Pending) int {
-		switch {
-		case a.DeliveredAt < b.DeliveredAt || a.DeliveredAt == b.DeliveredAt && a.ID.Less(b.ID):
-			return -1
-		default:
-			return 1
-		}
+	from, oldest := len(list), int64(math.MaxInt64)
+	enough := math.MaxInt
+	if most > 0 && count > fewPending {
+		enough = most
 	}
-	oldest := int64(math.MaxInt64)
 	t := g.tree()
 	var p idPath
-	for ok := t.first(&p); ok; ok = t.next(&p) {
+	ok := enough < math.MaxInt && t.seekGE(&p, x.lookFrom)
+	for ; count > 0 && len(list)-from < enough; count-- {
+		if !ok {
+			t.first(&p)
+		}
 		e := g.pendingAt(&t, &p)
 		oldest = min(oldest, e.DeliveredAt)
-		if e.DeliveredAt > to_ms {
-			continue
+		if e.DeliveredAt <= to_ms {
+			list = append(list, e)
 		}
-		list = append(list, e)
-		if most > 0 && len(list)-from >= 2*most+64 { // not more of them than are wanted are kept for long
-			slices.SortFunc(list[from:], order)
-			list = list[:from+most]
-		}
+		x.lookFrom, _ = e.ID.Next()
+		ok = t.next(&p)
 	}
-	slices.SortFunc(list[from:], order)
+	if count == 0 { // all were looked at
+		x.oldest_ms = oldest
+	}
+	slices.SortFunc(list[from:], func(a, b Pending) int {
+		if a.DeliveredAt < b.DeliveredAt || a.DeliveredAt == b.DeliveredAt && a.ID.Less(b.ID) {
+			return -1
+		}
+		return 1
+	})
 	if most > 0 && len(list)-from > most {
 		list = list[:from+most]
 	}
-	x.oldest_ms = oldest
-	return list, oldest
+	return list, x.oldest_ms
 }

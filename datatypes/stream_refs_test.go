@@ -123,3 +123,54 @@ func TestStreamRefs(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliveredByOfMany has more pending entries than are looked at each time: what is wanted comes in some order, all of it once.
+func TestDeliveredByOfMany(t *testing.T) {
+	env, h := listShard(t), &MemHolder{}
+	var s Stream
+	s.Bind(env, h)
+	g, _ := s.CreateGroup([]byte("g"), StreamID{}, 0)
+	dead, _ := g.CreateConsumer([]byte("dead"), 0)
+	heir, _ := g.CreateConsumer([]byte("heir"), 0)
+	const many, young = 5*fewPending + 7, fewPending + 3
+	for i := range uint64(many) {
+		at := int64(1000)
+		if i < young { // these are older by ID and were delivered later
+			at = 5000
+		}
+		dead.Claim(StreamID{Ms: i}, at, 1)
+	}
+	var list []Pending
+	seen, calls := map[StreamID]bool{}, 0
+	for {
+		var next_ms int64
+		list, next_ms = g.DeliveredBy(3000, 10, list[:0])
+		if len(list) == 0 {
+			if next_ms != 5000 {
+				t.Errorf("the first one was delivered at %d", next_ms)
+			}
+			break
+		}
+		if calls++; len(list) > 10 || next_ms > 1000 {
+			t.Fatalf("%d of them, the first one delivered at %d", len(list), next_ms)
+		}
+		for _, e := range list {
+			if seen[e.ID] || e.DeliveredAt != 1000 || e.Consumer.Same(heir) {
+				t.Fatalf("%+v was not to be had", e)
+			}
+			seen[e.ID] = true
+			heir.Claim(e.ID, 6000, 2)
+		}
+	}
+	if len(seen) != many-young || calls != (many-young+9)/10 {
+		t.Errorf("%d of %d entries in %d calls", len(seen), many-young, calls)
+	}
+	if all, _ := g.DeliveredBy(5000, 0, nil); len(all) != young || !all[0].ID.Less(all[1].ID) {
+		t.Errorf("%d of %d are left", len(all), young)
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+	for !freeStream(env, rootRef(h), 5) {
+	}
+}

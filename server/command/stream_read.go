@@ -44,7 +44,9 @@ func (c *Ctx) readStreams(grouped bool) {
 		return
 	}
 	n := 0
-	c.streams.idle = c.streams.idle[:0]
+	if c.streams.idle = c.streams.idle[:0]; cap(c.streams.idle) > idleKept {
+		c.streams.idle = nil
+	}
 	var d resp.Deferred
 	for i := range c.streams.reads {
 		from := &c.streams.reads[i]
@@ -309,6 +311,9 @@ func (r *reading) lookForIdle(c *Ctx, from *streamRead, key []byte) bool {
 	}
 	return len(list) > begin
 }
+
+// idleKept is how many entries the list of those that a read claims keeps room for.
+const idleKept = 4096
 
 // claimPoll_ms is how long who waits for what others leave pending waits at least until it looks again.
 const claimPoll_ms = 100

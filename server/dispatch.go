@@ -106,7 +106,8 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	if srv.ks.MaxMemory() > 0 && !ex.makeRoom() && s.has(row, spec.DenyOOM) && !s.copy.ready() {
+	ex.full = srv.ks.MaxMemory() > 0 && !ex.makeRoom()
+	if ex.full && s.has(row, spec.DenyOOM) && !s.copy.ready() {
 		return resp.ErrOOM
 	}
 	if s.has(row, spec.Write) || row.Name == "ping" {

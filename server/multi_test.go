@@ -44,6 +44,37 @@ func TestTransactionsAreRefusedAsAWhole(t *testing.T) {
 	}
 }
 
+// A transaction that was let in while there was room is not left halfway, though what it has written fills the memory before a
+// script of its comes; one of scripts that was not is refused by them.
+func TestScriptsOfTransactionsGoByTheRoomAtExec(t *testing.T) {
+	c := startServer(t, "--maxmemory-policy", "noeviction").dial()
+	c.want(fmt.Sprint("config set maxmemory ", c.number("memory", "used_memory")+4<<20), "OK")
+	transaction := func() []any {
+		t.Helper()
+		c.want("multi", "OK")
+		if c.do("eval", "return redis.call('incr', KEYS[1])", "1", "n") != "QUEUED" || c.do("get n") != "QUEUED" {
+			t.Fatal("scripts are not queued")
+		}
+		return c.list("exec")
+	}
+	c.want("multi", "OK")
+	c.want("setrange big 9999999 x", "QUEUED")
+	if v := c.do("eval", "return redis.call('incr', KEYS[1])", "1", "n"); v != "QUEUED" {
+		t.Fatal(v)
+	}
+	if got := c.list("exec"); got[0] != int64(10_000_000) || got[1] != int64(1) {
+		t.Errorf("a transaction that fills the memory answers %v", got)
+	}
+	c.want("incr n", replyError("OOM command not allowed when used memory > 'maxmemory'."))
+	if got := transaction(); !isError(got[0], "OOM ") || got[1] != "1" {
+		t.Errorf("without room a script in a transaction answers %v", got)
+	}
+	c.want("del big", 1)
+	if got := transaction(); got[0] != int64(2) {
+		t.Errorf("with room again it answers %v", got)
+	}
+}
+
 // TestLongTransactions queues more than client-query-buffer-limit since MULTI, in long commands and in many short ones: the
 // connection is closed. What is below it runs.
 func TestLongTransactions(t *testing.T) {

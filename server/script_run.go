@@ -150,8 +150,8 @@ func (ex *executor) shardsOf(keys [][]byte) (set keyspace.Set) {
 func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	srv := ex.srv
 	if srv.ks.MaxMemory() > 0 {
-		if ex.inTransaction {
-			r.oom = srv.outOfMemory()
+		if ex.inTransaction { // as it was for EXEC: what is refused for want of room is all of it
+			r.oom = ex.full
 		} else {
 			r.oom = !ex.makeRoom()
 		}

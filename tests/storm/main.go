@@ -77,11 +77,13 @@ type storm struct {
 	killed    [2]atomic.Pointer[string] // what each server has said of that last
 
 	requests, cut atomic.Int64
+	halves        [groups]atomic.Int64 // transactions of which half may stand, or whose end is not known
 
-	mu      sync.Mutex
-	refused map[string]int // error replies, by their first word
-	wrong   map[string]int
-	hung    bool
+	mu       sync.Mutex
+	refused  map[string]int // error replies, by their first word
+	wrong    map[string]int
+	suspects [groups][]string // sums that are not 0
+	hung     bool
 }
 
 // choose takes one of several by chance.
@@ -233,6 +235,24 @@ func (s *storm) note(format string, args ...any) {
 	s.wrong[fmt.Sprintf(format, args...)]++
 }
 
+// suspect notes a sum that is wrong, unless it turns out that half of a transaction stands.
+func (s *storm) suspect(g int, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suspects[g] = append(s.suspects[g], what)
+}
+
+// judgeSuspects is called when all replies have come.
+func (s *storm) judgeSuspects() {
+	for g, list := range s.suspects {
+		for _, what := range list {
+			if s.halves[g].Load() == 0 {
+				s.note("%s", what)
+			}
+		}
+	}
+}
+
 // refuse counts an error reply.
 func (s *storm) refuse(text string) {
 	word, _, _ := strings.Cut(text, " ")
@@ -311,6 +331,7 @@ func field(v wire.Value, name string) string {
 
 // verdict tells what was wrong, and keeps what the servers have written if anything was.
 func (s *storm) verdict() (bad bool) {
+	s.judgeSuspects()
 	for i, p := range s.servers {
 		if p.Running() && s.hung {
 			time.Sleep(time.Second) // it is writing its goroutines

@@ -44,34 +44,40 @@ func TestTransactionsAreRefusedAsAWhole(t *testing.T) {
 	}
 }
 
-// A transaction that was let in while there was room is not left halfway, though what it has written fills the memory before a
-// script of its comes; one of scripts that was not is refused by them.
+// A transaction that was let in while there was room is not left halfway, though somebody fills the memory before a script of
+// its comes; one of scripts that was not is refused by them.
 func TestScriptsOfTransactionsGoByTheRoomAtExec(t *testing.T) {
-	c := startServer(t, "--maxmemory-policy", "noeviction").dial()
+	ts := startServer(t, "--event-loops", "2", "--maxmemory-policy", "noeviction", "--busy-reply-threshold", "3600000")
+	c, other, signal := ts.dialAt(0), ts.dialAt(1), ts.dialAt(1)
 	c.want(fmt.Sprint("config set maxmemory ", c.number("memory", "used_memory")+4<<20), "OK")
-	transaction := func() []any {
+	big := "big"
+	for i := 0; ts.ks.ShardOf(ts.ks.Hash([]byte(big))) == ts.ks.ShardOf(ts.ks.Hash([]byte("n"))); i++ {
+		big = fmt.Sprint("big", i)
+	}
+	queue := func(script string) {
 		t.Helper()
-		c.want("multi", "OK")
-		if c.do("eval", "return redis.call('incr', KEYS[1])", "1", "n") != "QUEUED" || c.do("get n") != "QUEUED" {
-			t.Fatal("scripts are not queued")
+		if v := c.do("eval", script, "1", "n"); v != "QUEUED" {
+			t.Fatal(v)
 		}
-		return c.list("exec")
+	}
+	const raise = "return redis.call('incr', KEYS[1])"
+	signal.list("subscribe go")
+	c.want("multi", "OK")
+	queue("repeat until redis.call('pubsub', 'numsub', 'go')[2] == 0 return 'over'")
+	queue(raise)
+	c.send("exec")
+	eventually(t, "the transaction", func() bool { return ts.running(0) != nil })
+	other.want("setrange "+big+" 9999999 x", 10_000_000)
+	other.want("incr "+big+"2", replyError("OOM command not allowed when used memory > 'maxmemory'."))
+	signal.nc.Close()
+	if got, _ := c.read().([]any); len(got) != 2 || got[0] != "over" || got[1] != int64(1) {
+		t.Errorf("a transaction beside which the memory fills answers %v", got)
 	}
 	c.want("multi", "OK")
-	c.want("setrange big 9999999 x", "QUEUED")
-	if v := c.do("eval", "return redis.call('incr', KEYS[1])", "1", "n"); v != "QUEUED" {
-		t.Fatal(v)
-	}
-	if got := c.list("exec"); got[0] != int64(10_000_000) || got[1] != int64(1) {
-		t.Errorf("a transaction that fills the memory answers %v", got)
-	}
-	c.want("incr n", replyError("OOM command not allowed when used memory > 'maxmemory'."))
-	if got := transaction(); !isError(got[0], "OOM ") || got[1] != "1" {
-		t.Errorf("without room a script in a transaction answers %v", got)
-	}
-	c.want("del big", 1)
-	if got := transaction(); got[0] != int64(2) {
-		t.Errorf("with room again it answers %v", got)
+	queue(raise)
+	c.want("get n", "QUEUED")
+	if got := c.list("exec"); !isError(got[0], "OOM ") || got[1] != "1" {
+		t.Errorf("without room a transaction of scripts answers %v", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	ossignal "os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -58,7 +59,8 @@ type failpoints struct {
 
 // failpointBytes is a file, whatever its names.
 type failpointBytes struct {
-	synced int64 // bytes that the disk has for sure
+	synced int64    // bytes that the disk has for sure
+	waits  []*int64 // what it will have when somebody's wait is over
 	over   powerloss.Overwritten
 }
 
@@ -292,14 +294,20 @@ func (f *failpointFile) Sync() error {
 		f.d.mu.Lock()
 		info, err := f.Stat()
 		waiting := f.b.over.Wait()
+		size := new(int64)
+		if err == nil {
+			*size = info.Size()
+		}
+		f.b.waits = append(f.b.waits, size)
 		f.d.mu.Unlock()
 		if err == nil {
 			err = f.DiskFile.Sync()
 		}
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
+		f.b.waits = slices.DeleteFunc(f.b.waits, func(p *int64) bool { return p == size })
 		if f.b.over.Done(waiting, err == nil); err == nil {
-			f.b.synced = max(f.b.synced, info.Size())
+			f.b.synced = max(f.b.synced, *size)
 		}
 		return err
 	})
@@ -310,6 +318,9 @@ func (f *failpointFile) Truncate(size int64) error {
 		f.d.mu.Lock()
 		defer f.d.mu.Unlock()
 		f.b.synced = min(f.b.synced, size)
+		for _, p := range f.b.waits { // what is cut off now is not there when they are over
+			*p = min(*p, size)
+		}
 		f.b.over.Cut(size)
 		return f.DiskFile.Truncate(size)
 	})

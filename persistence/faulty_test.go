@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,10 +23,13 @@ type faultyDisk struct {
 	over   map[string]*powerloss.Overwritten
 	undo   map[string][]func() // what losing the power undoes in a folder
 	syncs  int
+
+	waits map[string][]*int64 // what those who wait for the disk will have of each file
 }
 
 func newFaultyDisk() *faultyDisk {
-	return &faultyDisk{synced: map[string]int64{}, over: map[string]*powerloss.Overwritten{}, undo: map[string][]func(){}}
+	return &faultyDisk{synced: map[string]int64{}, over: map[string]*powerloss.Overwritten{}, undo: map[string][]func(){},
+		waits: map[string][]*int64{}}
 }
 
 func (d *faultyDisk) set(fail func(op, name string) error) {
@@ -193,15 +197,21 @@ func (f *faultyFile) Sync() error {
 		over = &powerloss.Overwritten{}
 	}
 	waiting := over.Wait()
+	size := new(int64)
+	if err == nil {
+		*size = info.Size()
+	}
+	f.d.waits[f.Name()] = append(f.d.waits[f.Name()], size)
 	f.d.mu.Unlock()
 	if err == nil {
 		err = f.d.check("sync", f.Name())
 	}
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
+	f.d.waits[f.Name()] = slices.DeleteFunc(f.d.waits[f.Name()], func(p *int64) bool { return p == size })
 	if over.Done(waiting, err == nil); err == nil {
 		f.d.syncs++
-		f.d.synced[f.Name()] = info.Size()
+		f.d.synced[f.Name()] = *size
 	}
 	return err
 }
@@ -212,11 +222,51 @@ func (f *faultyFile) Truncate(size int64) error {
 	}
 	f.d.mu.Lock()
 	f.d.synced[f.Name()] = min(f.d.synced[f.Name()], size)
+	for _, p := range f.d.waits[f.Name()] {
+		*p = min(*p, size)
+	}
 	if over := f.d.over[f.Name()]; over != nil {
 		over.Cut(size)
 	}
 	f.d.mu.Unlock()
 	return f.DiskFile.Truncate(size)
+}
+
+// TestFaultyDiskIsCutDuringAWait cuts a file while somebody waits for the disk: what was cut off is not there, whatever its length
+// was when the wait began.
+func TestFaultyDiskIsCutDuringAWait(t *testing.T) {
+	d := newFaultyDisk()
+	f, err := d.OpenFile(filepath.Join(t.TempDir(), "f"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteAt(make([]byte, 5000), 0)
+	waits, cut := make(chan struct{}), make(chan struct{})
+	d.set(func(op, _ string) error {
+		if op == "sync" {
+			d.mu.Unlock()
+			close(waits)
+			<-cut
+			d.mu.Lock()
+		}
+		return nil
+	})
+	go func() {
+		<-waits
+		f.Truncate(1000)
+		close(cut)
+	}()
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	d.set(nil)
+	if n, err := f.WriteAt([]byte("x"), 900); n != 1 || err != nil {
+		t.Errorf("%d bytes are written, and %v", n, err)
+	}
+	if got := d.synced[f.Name()]; got != 1000 {
+		t.Errorf("the disk is taken to have %d bytes", got)
+	}
 }
 
 func TestFaultyDiskLosesPower(t *testing.T) {

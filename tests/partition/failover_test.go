@@ -85,7 +85,7 @@ func TestSentinelClientFollows(t *testing.T) {
 		addrs = append(addrs, net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)))
 	}
 	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: addrs, MaxRetries: 1000, MaxRetryBackoff: 100 * time.Millisecond,
-		ReadTimeout: patience, WriteTimeout: patience, PoolTimeout: patience}) // what a busy machine is late with is not asked again
+		ReadTimeout: late, WriteTimeout: late, PoolTimeout: patience}) // what a busy machine is late with is not asked again
 	defer c.Close()
 	ctx := t.Context()
 	var wrote atomic.Int64

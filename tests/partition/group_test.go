@@ -87,6 +87,10 @@ const steady = "wide"
 // patience is how long a test waits for what has to happen: longer than any machine needs, however busy.
 const patience = 3 * time.Minute
 
+// late is how long a client waits for a reply before it asks again, perhaps somebody else: much less than that, for there are
+// connections on which nothing comes.
+const late = 20 * time.Second
+
 var (
 	groups int
 	inVain []string // what was waited for in vain, and in which test

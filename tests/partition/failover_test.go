@@ -84,7 +84,8 @@ func TestSentinelClientFollows(t *testing.T) {
 	for _, n := range g.nodes {
 		addrs = append(addrs, net.JoinHostPort(n.host, strconv.Itoa(n.sentinel)))
 	}
-	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: addrs, MaxRetries: 1000, MaxRetryBackoff: 100 * time.Millisecond,
+	// Its writes are asked again for some seconds; questions to a Sentinel that is dead are, too, and that takes longer.
+	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: addrs, MaxRetries: 40, MaxRetryBackoff: 100 * time.Millisecond,
 		ReadTimeout: late, WriteTimeout: late, PoolTimeout: patience}) // what a busy machine is late with is not asked again
 	defer c.Close()
 	ctx := t.Context()

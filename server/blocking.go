@@ -61,17 +61,19 @@ func (ex *executor) block(s *session, row *command.Row, argv [][]byte) {
 	ex.srv.stats.blocked.Add(1)
 	ex.view.Take(ex.locksOfWaiter(w))
 	ex.line(w)
+	ex.look(w)
+}
+
+// look tries a waiter of this loop, whose shards are held, and gives them up. Was it in vain, the waiter stands in the deadlines
+// then, if anything is to be done about it at some time.
+func (ex *executor) look(w *waiter) {
 	ex.view.Uncounted = true
 	served := ex.tryServe(w)
 	ex.view.Uncounted = false
 	ex.view.Release()
-	if !served {
-		ex.awaitDue(w)
+	if served {
+		return
 	}
-}
-
-// awaitDue puts a waiter that was tried in vain into the deadlines, if anything is to be done about it at some time.
-func (ex *executor) awaitDue(w *waiter) {
 	c := &ex.ctx
 	if w.look_ms = 0; c.Wait.Retry_ms != 0 {
 		w.look_ms = ex.srv.steady() + max(c.Wait.Retry_ms-c.Now, 0) + 1
@@ -97,13 +99,7 @@ func (ex *executor) lookAgain(w *waiter) {
 		ex.view.Release()
 		return
 	}
-	ex.view.Uncounted = true
-	served := ex.tryServe(w)
-	ex.view.Uncounted = false
-	ex.view.Release()
-	if !served {
-		ex.awaitDue(w)
-	}
+	ex.look(w)
 }
 
 // lookLater_ms is when a waiter is tried next that may not be tried now.
@@ -265,7 +261,7 @@ func (ex *executor) forgetWait(s *session) {
 	}
 }
 
-// timeouts ends the waiting of the clients whose time is over.
+// timeouts ends the waiting of the clients whose time is over, and looks again for those for whom there may be something by now.
 func (ex *executor) timeouts() {
 	for len(ex.deadline) > 0 && ex.deadline[0].due_ms() <= ex.steady() {
 		w := ex.deadline[0]

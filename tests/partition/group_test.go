@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,6 +56,7 @@ type group struct {
 	t       *testing.T
 	dir     string
 	bridge  string // "" without namespaces
+	network int    // the third number of its addresses
 	small   bool   // what the members remember stands on disks that are small
 	profile string
 	safety  string
@@ -117,6 +119,7 @@ func layOut(t *testing.T, data, witnesses int, profile, safety string, wanted bo
 			g.bridge = ""
 		} else {
 			t.Cleanup(func() { run("ip", "link", "del", g.bridge) })
+			g.network = ownNetwork(t)
 			g.must("ip", "addr", "add", g.address(254)+"/24", "dev", g.bridge)
 			g.must("ip", "link", "set", g.bridge, "up")
 		}
@@ -176,10 +179,27 @@ func (g *group) begin() {
 	}
 }
 
-// address is in a network of the group's own; several of these tests may run on a machine.
-func (g *group) address(last int) string {
-	return fmt.Sprintf("10.213.%d.%d", (os.Getpid()*16+groups)%250, last)
+// ownNetwork finds a network for a group that this machine does not have: several of these tests may run at once, and one that was
+// killed has left its own.
+func ownNetwork(t *testing.T) int {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const networks = 250
+	for i := range networks {
+		n := (os.Getpid()*16 + groups + i) % networks
+		if !slices.ContainsFunc(addrs, func(a net.Addr) bool { return strings.HasPrefix(a.String(), fmt.Sprintf("10.213.%d.", n)) }) {
+			return n
+		}
+	}
+	t.Fatal("there is no network left")
+	return 0
 }
+
+// address is in the group's network.
+func (g *group) address(last int) string { return fmt.Sprintf("10.213.%d.%d", g.network, last) }
 
 func (g *group) must(words ...string) {
 	g.t.Helper()

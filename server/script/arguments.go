@@ -63,6 +63,21 @@ func asLimit(L *lua.LState) int {
 	return 1
 }
 
+// idle counts from one number to another, by a third or by 1, as a loop with nothing in it does.
+func (e *Engine) idle(L *lua.LState) int {
+	const between = 64 // counts from one look at whether the script is to end to the next
+	limit, step := checkNumber(L, 2), 1.0
+	if L.GetTop() > 2 {
+		step = checkNumber(L, 3)
+	}
+	for n, i := checkNumber(L, 1), 1; step > 0 && n <= limit || step <= 0 && n >= limit; n, i = n+step, i+1 {
+		if i%between == 0 {
+			e.step(L)
+		}
+	}
+	return 0
+}
+
 // errorOf is error: what is text, or a number, gets the place before it from which the function was called that stands so many
 // levels above.
 func (e *Engine) errorOf(L *lua.LState) int {

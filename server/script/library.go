@@ -332,7 +332,7 @@ func (e *Engine) libraryGlobals(redis *lua.LTable) *lua.LTable {
 	g := e.L.NewTable()
 	g.RawSetString("redis", e.lock(r))
 	g.RawSetString("server", g.RawGetString("redis"))
-	for _, name := range []string{asText, asNumber} {
+	for _, name := range helpers {
 		g.RawSetString(name, e.globals.RawGetString(name))
 	}
 	g.Metatable = e.missing

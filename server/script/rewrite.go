@@ -7,19 +7,24 @@ import (
 )
 
 // The names of functions that no script can say: asText makes text of what is joined by "..", asNumber a number of a text
-// that a loop counts from, to or by.
+// that a loop counts from, to or by, and idle is such a loop with nothing in it.
 const (
 	asText   = "\x00text"
 	asNumber = "\x00number"
+	idle     = "\x00idle"
 )
 
+// helpers are all of these.
+var helpers = []string{asText, asNumber, idle}
+
 // isHelper tells whether a name is one of these.
-func isHelper(name string) bool { return name == asText || name == asNumber }
+func isHelper(name string) bool { return slices.Contains(helpers, name) }
 
 // rewrite changes a script's syntax tree where the interpreter does something else than Lua:
 //
 //	a .. 1.5                        numbers that are joined have to be printed with 14 digits, as by Lua's own tostring
 //	for i = 1, ARGV[1] do … end     what a loop counts by may be text
+//	for i = 1, 1e9 do end           waits many times as long as Lua does
 //	local f = function() f() end    the function's f is not the variable that it becomes, unlike with local function f()
 //	a, b = b, a                     its compiler puts b into a before it looks at a
 //	a = b.c and d                   a stays what it was if b.c is nil
@@ -32,6 +37,10 @@ func rewrite(chunk []ast.Stmt) {
 		noJumpFirst(*p)
 		switch s := (*p).(type) {
 		case *ast.NumberForStmt:
+			if isIdle(s) {
+				*p = idleCall(s)
+				return
+			}
 			s.Init, s.Limit, s.Step = toNumber(s.Init), toNumber(s.Limit), toNumber(s.Step)
 		case *ast.AssignStmt:
 			*p = valuesFirst(s)
@@ -48,6 +57,31 @@ func rewrite(chunk []ast.Stmt) {
 			visitStmts(e.Stmts, statements)
 		}
 	})
+}
+
+// isIdle tells whether all that a loop does is to count between numbers that stand there.
+func isIdle(s *ast.NumberForStmt) bool {
+	for _, e := range []ast.Expr{s.Init, s.Limit, s.Step} {
+		if _, ok := e.(*ast.NumberExpr); !ok && e != nil {
+			return false
+		}
+	}
+	return len(s.Stmts) == 0
+}
+
+// idleCall is a call that takes as long as the loop.
+func idleCall(s *ast.NumberForStmt) ast.Stmt {
+	f := &ast.IdentExpr{Value: idle}
+	call := &ast.FuncCallExpr{Func: f, Args: []ast.Expr{s.Init, s.Limit}}
+	if s.Step != nil {
+		call.Args = append(call.Args, s.Step)
+	}
+	stmt := &ast.FuncCallStmt{Expr: call}
+	for _, n := range []ast.PositionHolder{f, call, stmt} {
+		n.SetLine(s.Line())
+		n.SetLastLine(s.LastLine())
+	}
+	return stmt
 }
 
 // oneValueForKey cuts what the last field of a table is made of to one value, if it has a key.

@@ -1,6 +1,9 @@
 package script
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What is compiled of a script does what it says, also where the interpreter's own compiler jumps elsewhere.
 func TestLoopsThatBeginWithJumps(t *testing.T) {
@@ -23,6 +26,27 @@ func TestLoopsThatBeginWithJumps(t *testing.T) {
 	} {
 		if got := run(t, e, &testHost{}, c.code); got != c.want {
 			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
+// A loop with nothing in it counts as Lua does, and is ended as any other.
+func TestLoopsWithNothingInThem(t *testing.T) {
+	for _, c := range []struct{ code, want string }{
+		{"for i = 1, 200000000 do end return 1", ":1"},
+		{"for i = 5, 1 do end for i = 1, 5, 2 do end for i = 0x10, 1, 5 do end return 2", ":2"},
+		{"local function f() for i = 1, 10 do end return 3 end return f()", ":3"},
+		{"for i = 1, 'x' do end", "-ERR user_script:1: 'for' limit must be a number"},
+		{"for i = 1, nil do end", "-ERR user_script:1: 'for' limit must be a number"},
+		{"local n = 0 for i = 1, ARGV[1] or 5 do end for i = 1, 3 do n = n + i end return n", ":6"},
+	} {
+		if got := run(t, New(Options{}), &testHost{}, c.code); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+	for _, code := range []string{"for i = 1, 1e300 do end", "for i = 2, 1, 0 do end", "for i = 1, 1e15 do end"} {
+		if got := run(t, New(Options{}), &testHost{kill: true}, code); !strings.HasPrefix(got, "-ERR killed") {
+			t.Errorf("%s, killed: %q", code, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (e *Engine) furnish() {
 		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
 		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
 		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv,
-		"error": e.errorOf, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit,
+		"error": e.errorOf, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit, idle: e.idle,
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
 	}
@@ -265,7 +265,7 @@ func (e *Engine) setfenv(L *lua.LState) int {
 		return 0
 	}
 	real := e.real(env)
-	for _, name := range []string{asText, asNumber} {
+	for _, name := range helpers {
 		real.RawSetString(name, e.globals.RawGetString(name))
 	}
 	fn.Env = env

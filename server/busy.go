@@ -162,6 +162,9 @@ func (ex *executor) whileScript(r *scriptRun) (kill bool) {
 				zap.String("script", r.name), zap.Int64("milliseconds", took.Milliseconds()))
 		}
 	}
+	if r.alone = ex.loop != nil && !ex.leaveWorld() && !r.obey && !r.wrote() && !r.debugged; r.alone {
+		return true // nobody else could end it
+	}
 	ex.lookAside()
 	if r.kill.Load() {
 		ex.srv.scriptEnded(r)

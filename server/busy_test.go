@@ -367,3 +367,24 @@ func TestScriptInStoppedWorldIsEnded(t *testing.T) {
 		scripting.want("config resetstat", "OK")
 	}
 }
+
+// The same with a command behind the script that needs the world stopped as well: nobody can be let go on, so the script is
+// ended for its slowness, and so is one that would be let have its time elsewhere. One that has written is not.
+func TestScriptBeforeStoppedWorldEndsByItself(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3", "--busy-reply-threshold", "1")
+	scripting, other := ts.dialAt(0), ts.dialAt(1)
+	scripting.want("multi", "OK")
+	scripting.want("set half done", "QUEUED")
+	if v := scripting.do("eval", endless, "0"); v != "QUEUED" {
+		t.Fatal(v)
+	}
+	if v := scripting.do("eval", "redis.call('set', KEYS[1], 1) local n = 0 for i = 1, 3e5 do n = n + i end return 'whole'", "1", "wrote"); v != "QUEUED" {
+		t.Fatal(v)
+	}
+	scripting.want("config resetstat", "QUEUED")
+	list, _ := scripting.do("exec").([]any)
+	if len(list) != 4 || !isError(list[1], "ERR Script killed: it was slow in a transaction") || list[2] != "whole" || list[3] != "OK" {
+		t.Fatal(list)
+	}
+	other.want("get half", "done")
+}

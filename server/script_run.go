@@ -43,6 +43,7 @@ type scriptRun struct {
 	grown  atomic.Bool // a collection has left more than live and script-memory-limit
 	large  bool        // it takes more than script-memory-limit
 	late   bool        // it has taken longer than script-time-limit
+	alone  bool        // it has become slow while the world has to stand still
 
 	slow atomic.Int32 // notSlow, then slow once it has taken longer than busy-reply-threshold, then settled
 }
@@ -343,6 +344,9 @@ func (h *scriptHost) Interrupt() (kill bool) {
 func (h *scriptHost) KillText() string {
 	if h.scripting.run.large {
 		return "Script killed: not enough memory (script-memory-limit)..."
+	}
+	if h.scripting.run.alone {
+		return "Script killed: it was slow in a transaction that keeps the server stopped for another of its commands..."
 	}
 	if h.scripting.run.late {
 		return "Script killed: it ran for longer than script-time-limit..."

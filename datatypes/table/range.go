@@ -7,7 +7,7 @@ import "larder/datatypes/arena"
 // account of ranges while the table changes.
 //
 // It looks at the buckets of the range, and at all of their segments' if entries at home there stand elsewhere. Each
-// entry that may belong to the range costs reading its key.
+// entry that may belong to the range costs reading its key, so they are loaded many at a time: fn finds them at hand.
 func (t *Table) Range(from, to uint64, fn func(h uint64, e arena.Ref)) {
 	for pos := from; ; {
 		s := t.segment(pos)
@@ -37,8 +37,15 @@ func (t *Table) rangeOf(s *segment, from, to uint64, fn func(h uint64, e arena.R
 			fn(h, arena.Ref(e))
 		}
 	}
+	const group = touched / slots
 	away := uint32(0)
-	for b := first >> 8; b <= (last-1)>>8; b++ {
+	for b, end := first>>8, (last-1)>>8+1; b < end; b++ {
+		if (b-first>>8)%group == 0 {
+			for k := b; k < min(b+group, end); k++ {
+				bk := s.at(k)
+				t.prefetchWhole(bk, bk.used()&^bk.meta)
+			}
+		}
 		bk := s.at(b)
 		away |= bk.overflow()
 		for m := bk.used() &^ bk.meta; m != 0; m &= m - 1 {
@@ -51,14 +58,20 @@ func (t *Table) rangeOf(s *segment, from, to uint64, fn func(h uint64, e arena.R
 	if away == 0 {
 		return
 	}
+	t.eachAway(s, first, last, func(e uint32) { t.a.PrefetchEntry(arena.Ref(e)) })
+	t.eachAway(s, first, last, show)
+	t.eachChained(s, func(e uint32, _ uint64, _ uint16) { show(e) })
+}
+
+// eachAway calls fn for the entries of a segment that are at home in a range of cells and stand elsewhere, in another bucket.
+func (t *Table) eachAway(s *segment, first, last uint32, fn func(e uint32)) {
 	for b := range s.n {
 		bk := s.at(b)
 		for m := bk.meta & slotMask; m != 0; m &= m - 1 {
 			i := lowest(m)
 			if cell := alternate(b, bk.tags[i], s.n)<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
-				show(bk.refs[i])
+				fn(bk.refs[i])
 			}
 		}
 	}
-	t.eachChained(s, func(e uint32, _ uint64, _ uint16) { show(e) })
 }

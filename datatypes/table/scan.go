@@ -54,8 +54,15 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 		end = (min(place+uint32(width), places)*s.n + 1<<cellShift - 1) >> cellShift
 		last = min(last, end)
 	}
+	const group = touched / slots
 	away := uint32(0)
-	for b := first >> 8; b <= (last-1)>>8; b++ {
+	for b, end := first>>8, (last-1)>>8+1; b < end; b++ {
+		if (b-first>>8)%group == 0 {
+			for k := b; k < min(b+group, end); k++ {
+				bk := s.at(k)
+				t.prefetch(bk, bk.used()&^bk.meta)
+			}
+		}
 		bk := s.at(b)
 		away |= bk.overflow()
 		for m := bk.used() &^ bk.meta; m != 0; m &= m - 1 {
@@ -69,16 +76,11 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 	if away == 0 {
 		return seen, last
 	}
-	for b := range s.n {
-		bk := s.at(b)
-		for m := bk.meta & slotMask; m != 0; m &= m - 1 {
-			i := lowest(m)
-			if cell := alternate(b, bk.tags[i], s.n)<<8 | uint32(bk.tags[i]); first <= cell && cell < last {
-				seen++
-				fn(arena.Ref(bk.refs[i]))
-			}
-		}
-	}
+	t.eachAway(s, first, last, func(e uint32) { t.a.Prefetch(arena.Ref(e)) })
+	t.eachAway(s, first, last, func(e uint32) {
+		seen++
+		fn(arena.Ref(e))
+	})
 	t.eachChained(s, func(e uint32, h uint64, _ uint16) {
 		if cell := cellOf(placeOf(h, s.depth), s.n); first <= cell && cell < last {
 			seen++
@@ -125,7 +127,13 @@ func (s *segment) slot(b uint32) Slot { return Slot{line: s.ref(b), dir: s.dir, 
 
 // eachSlot calls fn for every entry of a segment and its chain until it returns false, and returns whether it did not.
 func (t *Table) eachSlot(s *segment, fn func(s Slot, e arena.Ref) bool) bool {
+	const group = touched / slots
 	for b := range s.n {
+		if b%group == 0 {
+			for k := b; k < min(b+group, s.n); k++ {
+				t.prefetch(s.at(k), slotMask)
+			}
+		}
 		if !t.eachOf(s.slot(b), fn) {
 			return false
 		}

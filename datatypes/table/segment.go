@@ -160,6 +160,13 @@ func (t *Table) prefetch(b *bucket, set uint32) {
 	}
 }
 
+// prefetchWhole is prefetch for somebody who is going to read more of the entries than their keys.
+func (t *Table) prefetchWhole(b *bucket, set uint32) {
+	for set &= b.used(); set != 0; set &= set - 1 {
+		t.a.PrefetchEntry(arena.Ref(b.refs[lowest(set)]))
+	}
+}
+
 // blockSize is the size in bytes of block k of a segment of n buckets; 0 if there is no such block.
 func blockSize(n uint32, k int) int {
 	return max(0, min(blockLines, int(n)-k*blockLines)) * lineBytes

@@ -210,7 +210,7 @@ func xclaim(c *Ctx) {
 	}
 	who, made := c.claimer(key, g, consumer)
 	d := c.Reply.Defer()
-	n := 0
+	n, told := 0, false
 	for _, id := range ids {
 		e, pending := g.Pending(id)
 		it := s.Iter(id, id, false)
@@ -218,7 +218,7 @@ func xclaim(c *Ctx) {
 		case !it.Next():
 			if pending {
 				c.lost(key, g, e)
-				moved = false
+				told = true
 			}
 			continue
 		case !pending && !o.force, pending && minIdle > 0 && c.Now-e.DeliveredAt < minIdle:
@@ -242,14 +242,14 @@ func xclaim(c *Ctx) {
 		}
 		n++
 		c.claimed(key, g, datatypes.Pending{ID: id, DeliveredAt: o.at_ms, Deliveries: deliveries, Consumer: who})
-		moved = false
+		told = true
 		c.Dirty++
 	}
 	c.Reply.SetArray(d, n)
 	if made && n == 0 {
 		c.consumerMade(key, name, consumer)
 	}
-	if moved { // claiming an entry would have told it too
+	if moved && !(told && c.Obey) { // claiming the last entry tells that it was read, which it was not
 		c.groupMoved(key, g)
 		c.Dirty++
 	}

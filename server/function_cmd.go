@@ -18,12 +18,17 @@ import (
 type functions struct {
 	set atomic.Pointer[script.Libraries]
 
+	freed atomic.Uint64 // functions, and their engine, that FUNCTION FLUSH has left to be freed later
+
 	mu     sync.Mutex // held by who uses the engine in which libraries run that keep a state: taken before any shard
 	shared *script.Engine
 
 	trying sync.Mutex // held by who uses the engine in which texts are tried: nothing else is taken meanwhile
 	loader *script.Engine
 }
+
+// freedLater is how many functions are so few that freeing them counts as done at once.
+const freedLater = 64
 
 // libraryTime is how long a library's text may run.
 const libraryTime = 500 * time.Millisecond
@@ -132,11 +137,21 @@ func functionFlush(c *command.Ctx) {
 		c.Fail(resp.UnknownSubcommandOrArgs(c.Args.At(1), "FUNCTION"))
 		return
 	}
-	if !c.Args.Is("SYNC") && !c.Args.Is("ASYNC") && c.Args.More() {
+	later := c.Keyspace().LazyFree.UserFlush
+	switch {
+	case c.Args.Is("SYNC"):
+		later = false
+	case c.Args.Is("ASYNC"):
+		later = true
+	case c.Args.More():
 		c.Fail(resp.ErrFunctionFlush)
 		return
 	}
-	c.Client.(*session).srv.functions.set.Store(&script.Libraries{})
+	f := &c.Client.(*session).srv.functions
+	if _, n := f.set.Load().Count(); later && n > freedLater {
+		f.freed.Add(uint64(n) + 1)
+	}
+	f.set.Store(&script.Libraries{})
 	c.Dirty++
 	c.Reply.OK()
 }

@@ -58,7 +58,7 @@ func infoMemory(w *infoWriter) {
 	w.zeros("mem_overhead_db_hashtable_rehashing")
 	w.int("active_defrag_running", int64(w.srv.defrag.effort.Load()))
 	w.int("lazyfree_pending_objects", int64(m.buried))
-	w.uint("lazyfreed_objects", m.lazyFreed)
+	w.uint("lazyfreed_objects", m.lazyFreed+w.srv.functions.freed.Load())
 	w.int("mem_tables", m.tables)
 	w.int("mem_rounding", m.data-m.asked)
 }

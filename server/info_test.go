@@ -206,6 +206,46 @@ func TestLazyFree(t *testing.T) {
 	}
 }
 
+// Functions take memory of the engine that has them, and many that are flushed are freed later.
+func TestFunctionsTakeAndGiveMemory(t *testing.T) {
+	c := startServer(t).dial()
+	load := func(n int) {
+		t.Helper()
+		for i := range n {
+			name := fmt.Sprint("l", i)
+			code := "#!lua name=" + name + "\nredis.register_function('" + name + "', function() return 1 end)"
+			if got := c.do("function", "load", code); got != name {
+				t.Fatalf("FUNCTION LOAD: %v", got)
+			}
+		}
+	}
+	load(1)
+	one := c.number("memory", "used_memory_vm_functions")
+	c.want("function flush", "OK")
+	load(500)
+	if many := c.number("memory", "used_memory_vm_functions"); many < one+500*100 {
+		t.Errorf("one function takes %d bytes, 500 take %d", one, many)
+	}
+	for _, s := range []struct {
+		functions int
+		flush     string
+		freed     int64
+	}{{0, "async", 501}, {100, "sync", 501}, {64, "async", 501}, {65, "async", 567}, {65, "", 567}} {
+		load(s.functions)
+		c.want("function flush "+s.flush, "OK")
+		if n := c.number("memory", "lazyfreed_objects"); n != s.freed {
+			t.Errorf("FUNCTION FLUSH %s of %d: %d objects were freed later, want %d", s.flush, s.functions, n, s.freed)
+		}
+		if n := c.number("memory", "used_memory_vm_functions"); n != 0 {
+			t.Errorf("no function takes %d bytes", n)
+		}
+	}
+	c.want("config resetstat", "OK")
+	if n := c.number("memory", "lazyfreed_objects"); n != 0 {
+		t.Errorf("%d after a reset", n)
+	}
+}
+
 // Clients that listen, and those that watch, are counted once each, however they stop.
 func TestListenersAndWatchersAreCounted(t *testing.T) {
 	ts := startServer(t)

@@ -229,7 +229,7 @@ func (srv *Server) scriptMemory() (m scriptFigures) {
 		cached: int64(cached), functions: int64(functions), libraries: int64(libraries),
 	}
 	if libraries > 0 {
-		m.shared = script.EngineMemory // the one in which they were tried
+		m.shared = script.EngineMemory + int64(functions)*script.FunctionMemory // the one in which they were tried
 	}
 	return m
 }

@@ -68,7 +68,7 @@ func (srv *Server) resetStats() {
 	for _, n := range []*atomic.Uint64{
 		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
 		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
-		&st.keptOut, &st.commandTime_ns, &st.sweepsCut, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted,
+		&st.keptOut, &st.commandTime_ns, &st.sweepsCut, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted, &srv.functions.freed,
 	} {
 		n.Store(0)
 	}

@@ -335,5 +335,5 @@ func (e *Engine) fits(L *lua.LState, n int) {
 // EngineMemory is about what an engine takes, in bytes.
 const EngineMemory = 30 << 10
 
-// functionMemory is about what a function takes in it.
-const functionMemory = 200
+// FunctionMemory is about what a function takes in it.
+const FunctionMemory = 200

@@ -129,12 +129,15 @@ func (s *Libraries) Join(o *Libraries, replace bool) (*Libraries, error) {
 	return n, nil
 }
 
-// Bytes is about what the set takes.
+// Bytes is about what the set takes outside of engines.
 func (s *Libraries) Bytes() (n int) {
 	for _, lib := range s.All() {
-		n += len(lib.Code) + libraryOverhead + len(lib.Functions)*functionMemory
+		n += len(lib.Code) + libraryOverhead + len(lib.Functions)*functionOverhead
 	}
 	return n
 }
 
-const libraryOverhead = 400
+const (
+	libraryOverhead  = 400
+	functionOverhead = 200
+)

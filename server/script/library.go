@@ -331,7 +331,7 @@ func (e *Engine) libraryGlobals(redis *lua.LTable) *lua.LTable {
 	r.Metatable = e.missing
 	g := e.L.NewTable()
 	g.RawSetString("redis", e.lock(r))
-	g.RawSetString("server", g.RawGetString("redis"))
+	g.RawSetString("server", e.lock(e.serverTable(r)))
 	for _, name := range helpers {
 		g.RawSetString(name, e.globals.RawGetString(name))
 	}

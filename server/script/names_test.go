@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -85,5 +86,36 @@ func BenchmarkCaughtError(b *testing.B) {
 	for b.Loop() {
 		out.Empty()
 		e.Eval(&testHost{}, s, nil, nil, out)
+	}
+}
+
+// The functions of the table say the name by which it was called, redis or, as in Valkey, server.
+func TestErrorsNameTheTableOfTheServer(t *testing.T) {
+	for _, c := range []struct{ code, want string }{
+		{"redis.setresp()", "-ERR redis.setresp() requires one argument."},
+		{"server.setresp()", "-ERR server.setresp() requires one argument."},
+		{"server.set_repl()", "-ERR server.set_repl() requires one argument."},
+		{"local s = server return s.log(1)", "-ERR server.log() requires two arguments or more."},
+		{"return pcall(server.setresp) and 1 or 2", ":2"},
+		{"return select(2, pcall(server.setresp))", "$43\r\nERR server.setresp() requires one argument."},
+		{"return server.sha1hex('') == redis.sha1hex('') and server.call == redis.call and server.REDIS_VERSION == redis.REDIS_VERSION and 1", ":1"},
+		{"server.nothing()", "-ERR user_script:1: attempt to call field 'nothing' (a nil value)"},
+		{"server.x = 1", "-ERR user_script:1: Attempt to modify a readonly table"},
+	} {
+		if got := run(t, New(Options{}), &testHost{}, c.code); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+	for _, name := range []string{"redis", "server"} {
+		want := "first argument to " + name + ".register_function must be a string"
+		_, err := New(Options{}).LoadLibrary([]byte("#!lua name=l\n"+name+".register_function({}, function() end)"), time.Second)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		want = "calling " + name + ".register_function with a single argument"
+		_, err = New(Options{}).LoadLibrary([]byte("#!lua name=l\n"+name+".register_function('f')"), time.Second)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

@@ -38,14 +38,38 @@ func (e *Engine) redisTable() *lua.LTable {
 	return t
 }
 
+// serverTable is what the table redis is called in Valkey: its functions say that name when they are called wrongly.
+func (e *Engine) serverTable(redis *lua.LTable) *lua.LTable {
+	t := e.L.NewTable()
+	t.Metatable = redis.Metatable
+	each(redis, func(k, v lua.LValue) {
+		if fn, ok := v.(*lua.LFunction); ok && e.unheard[fn] == nil {
+			v = e.L.NewClosure(fn.GFunction, serverName)
+		}
+		t.RawSet(k, v)
+	})
+	return t
+}
+
+// serverName is what each function of that table has with it.
+const serverName = lua.LString("server")
+
+// asCalled is an error's text with the name by which the script knows the table of the function that it has called.
+func asCalled(L *lua.LState, text string) string {
+	if L.Get(lua.UpvalueIndex(1)) == serverName {
+		return strings.Replace(text, "redis.", "server.", 1)
+	}
+	return text
+}
+
 // raise ends the script, or goes to the pcall around it, with an error table.
 func raise(L *lua.LState, text string) {
-	L.Error(errorTable(text), 1)
+	L.Error(errorTable(asCalled(L, text)), 1)
 }
 
 // raiseError is raise for what scripts call: a debugger shows it.
 func (e *Engine) raiseError(L *lua.LState, text string) {
-	e.showError(strings.TrimPrefix(text, "ERR "))
+	e.showError(strings.TrimPrefix(asCalled(L, text), "ERR "))
 	raise(L, text)
 }
 

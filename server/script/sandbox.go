@@ -85,7 +85,7 @@ func (e *Engine) furnish() {
 	os.RawSetString("clock", L.NewFunction(osClock))
 	redis := e.redisTable()
 	for name, t := range map[string]*lua.LTable{
-		"string": str, "table": tab, "math": math, "os": os, "coroutine": co, "redis": redis,
+		"string": str, "table": tab, "math": math, "os": os, "coroutine": co, "redis": redis, "server": e.serverTable(redis),
 		"cjson": e.cjsonTable(), "cmsgpack": e.cmsgpackTable(), "struct": e.structTable(), "bit": e.bitTable(),
 	} {
 		g.RawSetString(name, e.lock(t))
@@ -93,7 +93,6 @@ func (e *Engine) furnish() {
 	shown := L.NewTable() // what scripts see of the metatable of strings, with the library as they see that
 	shown.RawSetString("__index", g.RawGetString("string"))
 	e.stringMeta = e.lock(shown)
-	g.RawSetString("server", g.RawGetString("redis")) // as Valkey calls it
 	e.env = e.lock(g)
 	g.RawSetString("_G", e.env)
 	mt := L.NewTable() // of the real globals: what is not there is an error

@@ -254,10 +254,7 @@ func (s *Stream) findFirst(h *streamHead) {
 
 // rangeHasTombstones tells whether an entry from start on may have been deleted by XDEL, as far as the counters tell.
 func (h *streamHead) rangeHasTombstones(start StreamID) bool {
-	if h.length == 0 || h.maxDeleted.IsZero() || h.maxDeleted.Less(h.first) {
-		return false
-	}
-	return !h.maxDeleted.Less(start)
+	return h.length > 0 && !h.maxDeleted.IsZero() && !h.maxDeleted.Less(start)
 }
 
 // EntriesBefore is how many entries were added up to and including id, if that can be told from the counters: the
@@ -268,7 +265,11 @@ func (h *streamHead) entriesBefore(id StreamID) (n int64, ok bool) {
 	switch {
 	case h.added == 0:
 		return 0, true
-	case h.length == 0 && !h.last.Less(id), id == h.last:
+	case h.length == 0 && !h.last.Less(id):
+		return int64(h.added), true
+	case !id.IsZero() && id.Less(h.maxDeleted):
+		return 0, false
+	case id == h.last:
 		return int64(h.added), true
 	case h.last.Less(id):
 		return 0, false

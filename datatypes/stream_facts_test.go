@@ -140,6 +140,45 @@ func TestStreamLag(t *testing.T) {
 	u.groups["g"] = &groupModel{StreamID{3, 0}, nil, nil}
 }
 
+// What was removed before the first entry that is left does not matter to a group that has not come there; what was deleted
+// behind the last entry that it has read does, even if that comes after the next one.
+func TestStreamLagBehindRemovedEntries(t *testing.T) {
+	u := newStreamUnderTest(t, 4096, 100)
+	u.s.Create()
+	g, _ := u.s.CreateGroup([]byte("g"), StreamID{}, 0)
+	expect := func(read, lag int64) {
+		t.Helper()
+		n, ok := g.Lag()
+		if !ok {
+			n = -1
+		}
+		if g.EntriesRead() != read || n != lag {
+			t.Fatalf("read %d, lag %d; want %d, %d", g.EntriesRead(), n, read, lag)
+		}
+	}
+	for i := range uint64(5) {
+		u.s.Add(StreamID{i + 1, 0}, byteSlices([]string{"a", "b"}))
+	}
+	g.Advance(StreamID{1, 0})
+	expect(1, 4)
+	u.s.TrimMaxLen(2, false, 0)
+	expect(1, 2)
+	u.s.Delete(StreamID{4, 0})
+	expect(1, 1)
+	g.Advance(StreamID{5, 0})
+	expect(5, 0)
+	u.s.Add(StreamID{6, 0}, byteSlices([]string{"a", "b"}))
+	u.s.Add(StreamID{7, 0}, byteSlices([]string{"a", "b"}))
+	u.s.Delete(StreamID{6, 0})
+	expect(5, -1) // 6-0 counts as added, and comes after 5-0, which is still there
+	u.s.Delete(StreamID{5, 0})
+	expect(5, 1)
+	u.s.TrimMaxLen(0, false, 0)
+	expect(5, 0)
+	u.model, u.last, u.deleted, u.added = nil, StreamID{7, 0}, StreamID{6, 0}, 7
+	u.groups["g"] = &groupModel{StreamID{5, 0}, nil, nil}
+}
+
 // TestStreamLastIDTakenBack: XSETID can take the last ID back to before a deleted entry, whose place is then before that of
 // entries with lower IDs.
 func TestStreamLastIDTakenBack(t *testing.T) {

@@ -252,7 +252,7 @@ func (g StreamGroup) Advance(id StreamID) bool {
 	if !x.last.Less(id) {
 		return false
 	}
-	if x.read != EntriesReadUnknown && !h.rangeHasTombstones(id) {
+	if x.read != EntriesReadUnknown && !h.rangeHasTombstones(x.last) {
 		x.read++
 	} else if h.added > 0 {
 		n, ok := h.entriesBefore(id)
@@ -267,8 +267,11 @@ func (g StreamGroup) Advance(id StreamID) bool {
 // Lag is how many entries of the stream the group has still to read; ok is false if that is not known.
 func (g StreamGroup) Lag() (n int64, ok bool) {
 	x, h := g.group(), g.s.head()
-	if h.added == 0 {
+	switch {
+	case h.added == 0 || h.length == 0:
 		return 0, true
+	case x.last.Less(h.first) && h.maxDeleted.Less(h.first): // all that is left is to be read, whatever was deleted before it
+		return int64(h.length), true
 	}
 	if x.read != EntriesReadUnknown && !h.rangeHasTombstones(x.last) {
 		return int64(h.added) - x.read, true

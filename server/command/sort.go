@@ -2,6 +2,8 @@ package command
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"math"
 	"slices"
 
@@ -21,14 +23,14 @@ type sorting struct {
 	count    int64
 	limited  bool
 	store    []byte
+	key      []byte // room for a key that a pattern names
 }
 
-// sortItem is one element and what it is compared by.
-type sortItem struct {
-	elem  []byte
-	score float64
-	text  []byte // what BY found; nil if there is nothing
-	found bool
+// sortRank is an item's place in the order as far as one number tells it: the score, or the first bytes of the text, as an
+// unsigned number of the same order, turned around for DESC. The rest is asked of the item.
+type sortRank struct {
+	most uint64
+	item int
 }
 
 func sortKey(c *Ctx) { c.sortBy(true) }
@@ -71,11 +73,12 @@ func (c *Ctx) sortBy(mayStore bool) {
 		return
 	}
 	items, ok := c.sortItems(key, &s)
-	if !ok || !s.order(c, items) {
+	if !ok {
 		return
 	}
-	from, to := s.window(len(items))
-	items = items[from:to]
+	if items, ok = s.order(c, items); !ok {
+		return
+	}
 	if s.store == nil {
 		s.reply(c, items)
 	} else {
@@ -85,22 +88,25 @@ func (c *Ctx) sortBy(mayStore bool) {
 
 // sortItems copies the elements of a list, a set or a sorted set: comparing and storing them reads and changes other
 // values.
-func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
+func (c *Ctx) sortItems(key []byte, s *sorting) (items [][]byte, ok bool) {
 	t, found := c.Type(key)
 	if !found {
 		c.Exists(key) // a miss, as a value is a hit
 		return nil, true
 	}
-	add := func(elem []byte) { items = append(items, sortItem{elem: append([]byte(nil), elem...)}) }
+	var copies copier
+	add := func(elem []byte) { items = append(items, copies.of(elem)) }
 	switch t {
 	case datatypes.TypeList:
 		l, _ := c.ReadList(key)
 		first, n, back := s.unsortedWindow(l.Len())
+		items = make([][]byte, 0, n)
 		for it := l.Iter(first, n, back); it.Next(); {
 			add(it.Bytes())
 		}
 	case datatypes.TypeSet:
 		x, _ := c.ReadSet(key)
+		items = make([][]byte, 0, x.Len())
 		x.Each(func(m []byte) bool { add(m); return true })
 		if s.unsorted && (s.store != nil || c.Script) { // what is stored may not depend on the order in which a table stands
 			s.unsorted, s.alpha, s.by = false, true, nil
@@ -108,6 +114,7 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 	case datatypes.TypeZSet:
 		z, _ := c.ReadZSet(key)
 		first, n, back := s.unsortedWindow(z.Len())
+		items = make([][]byte, 0, n)
 		for it := z.Iter(first, n, back); it.Next(); {
 			add(it.Member())
 		}
@@ -118,60 +125,148 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items []sortItem, ok bool) {
 	return items, true
 }
 
-// order sorts the items. It is false if an error is the reply: an element is not a number.
-func (s *sorting) order(c *Ctx, items []sortItem) bool {
+// order is what LIMIT leaves of the items in their order. ok is false if an error is the reply: an element is not a number.
+func (s *sorting) order(c *Ctx, items [][]byte) (window [][]byte, ok bool) {
+	from, to := s.window(len(items))
 	if s.unsorted {
-		return true
+		return items[from:to], true
 	}
-	for i := range items {
-		it := &items[i]
-		val := it.elem
-		it.found = true
+	ranks := make([]sortRank, len(items))
+	texts := items // what is compared with ALPHA, nil if BY has found nothing
+	if s.alpha && s.by != nil {
+		texts = make([][]byte, len(items))
+	}
+	var copies copier
+	for i, elem := range items {
+		val, found := elem, true
 		if s.by != nil {
-			val, it.found = c.sortLookup(s.by, it.elem)
-			val = append([]byte(nil), val...)
+			val, found = c.sortLookup(s, s.by, elem)
 		}
-		if s.alpha {
-			it.text = val
-			continue
+		var most uint64
+		switch {
+		case s.alpha:
+			if found {
+				most = textRank(val)
+			}
+			if found && s.by != nil {
+				texts[i] = copies.of(val)
+			}
+		case !found:
+			most = numberRank(0)
+		default:
+			f, ok := datatypes.ParseFloatLoose(val)
+			if !ok || math.IsNaN(f) {
+				c.Fail(resp.ErrSortScores)
+				return nil, false
+			}
+			most = numberRank(f)
 		}
-		if !it.found {
-			continue
+		if s.desc {
+			most = ^most
 		}
-		f, ok := datatypes.ParseFloatLoose(val)
-		if !ok || math.IsNaN(f) {
-			c.Fail(resp.ErrSortScores)
-			return false
-		}
-		it.score = f
+		ranks[i] = sortRank{most, i}
 	}
-	slices.SortStableFunc(items, func(x, y sortItem) int {
-		n := s.compare(&x, &y)
+	ranks = firstOf(ranks, to, func(x, y sortRank) int {
+		if x.most != y.most {
+			return cmp.Compare(x.most, y.most)
+		}
+		n := bytes.Compare(texts[x.item], texts[y.item])                // equal scores: a fixed order all the same
+		if a, b := texts[x.item] == nil, texts[y.item] == nil; a != b { // nothing is before an empty text
+			n = 1
+			if a {
+				n = -1
+			}
+		}
 		if s.desc {
 			n = -n
 		}
-		return n
+		return cmp.Or(n, cmp.Compare(x.item, y.item))
 	})
-	return true
+	window = make([][]byte, 0, to-from)
+	for _, r := range ranks[from:to] {
+		window = append(window, items[r.item])
+	}
+	return window, true
 }
 
-func (s *sorting) compare(x, y *sortItem) int {
-	switch {
-	case !s.alpha:
-		switch {
-		case x.score < y.score:
-			return -1
-		case x.score > y.score:
-			return 1
-		}
-		return bytes.Compare(x.elem, y.elem) // equal scores: a fixed order all the same
-	case x.found != y.found:
-		if !x.found {
-			return -1
-		}
-		return 1
+// numberRank is an unsigned number that is as large, among those of other numbers, as f is. It is the same for both zeros.
+func numberRank(f float64) uint64 {
+	n := math.Float64bits(f + 0)
+	if n>>63 != 0 {
+		return ^n
 	}
-	return bytes.Compare(x.text, y.text)
+	return n | 1<<63
+}
+
+// textRank is the first bytes of a text as a number.
+func textRank(text []byte) uint64 {
+	if len(text) >= 8 {
+		return binary.BigEndian.Uint64(text)
+	}
+	var first [8]byte
+	copy(first[:], text)
+	return binary.BigEndian.Uint64(first[:])
+}
+
+// firstOf is the first n of a list in an order in which no two are equal. Of few in many the others are not put in order:
+// O(len(list) log n).
+func firstOf[T any](list []T, n int, compare func(x, y T) int) []T {
+	if n < len(list)/4 {
+		top := list[:n]
+		for i := n/2 - 1; i >= 0; i-- {
+			sink(top, i, compare)
+		}
+		for i := n; n > 0 && i < len(list); i++ {
+			if compare(list[i], top[0]) < 0 {
+				top[0] = list[i]
+				sink(top, 0, compare)
+			}
+		}
+		list = top
+	}
+	slices.SortFunc(list, compare)
+	return list
+}
+
+// sink moves item i of a heap, whose largest item is the first, to where it belongs.
+func sink[T any](heap []T, i int, compare func(x, y T) int) {
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if child+1 < len(heap) && compare(heap[child], heap[child+1]) < 0 {
+			child++
+		}
+		if compare(heap[i], heap[child]) >= 0 {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
+// copier copies many small texts, some hundreds to an allocation.
+type copier struct {
+	room []byte
+}
+
+const copierRoom = 16 << 10
+
+// of is a copy of a text, never nil.
+func (k *copier) of(text []byte) []byte {
+	if len(text) == 0 {
+		return []byte{}
+	}
+	if len(text) > cap(k.room)-len(k.room) {
+		if len(text) > copierRoom/4 {
+			return bytes.Clone(text)
+		}
+		k.room = make([]byte, 0, copierRoom)
+	}
+	n := len(k.room)
+	k.room = append(k.room, text...)
+	return k.room[n:len(k.room):len(k.room)]
 }
 
 // window is the part of n items that LIMIT leaves.
@@ -206,7 +301,7 @@ func (s *sorting) unsortedWindow(n int) (first, count int, backward bool) {
 
 // sortLookup reads what a pattern names for an element: the star is replaced by the element; "->field" at the end
 // names a field of a hash; "#" is the element itself.
-func (c *Ctx) sortLookup(pattern, elem []byte) ([]byte, bool) {
+func (c *Ctx) sortLookup(s *sorting, pattern, elem []byte) ([]byte, bool) {
 	if string(pattern) == "#" {
 		return elem, true
 	}
@@ -218,8 +313,8 @@ func (c *Ctx) sortLookup(pattern, elem []byte) ([]byte, bool) {
 	if i := bytes.Index(pattern[star:], []byte("->")); i >= 0 && star+i+2 < len(pattern) {
 		name, field = pattern[:star+i], pattern[star+i+2:]
 	}
-	key := make([]byte, 0, len(name)+len(elem))
-	key = append(append(append(key, name[:star]...), elem...), name[star+1:]...)
+	key := append(append(append(s.key[:0], name[:star]...), elem...), name[star+1:]...)
+	s.key = key
 	if field == nil {
 		val, st := c.View.String(key)
 		return val, st == keyspace.Found
@@ -238,19 +333,19 @@ func sortLocks(argv [][]byte) Locks {
 }
 
 // values calls fn with what is answered for each item: itself, or what the GET patterns find.
-func (s *sorting) values(c *Ctx, items []sortItem, fn func(val []byte, ok bool)) {
+func (s *sorting) values(c *Ctx, items [][]byte, fn func(val []byte, ok bool)) {
 	for i := range items {
 		if len(s.gets) == 0 {
-			fn(items[i].elem, true)
+			fn(items[i], true)
 			continue
 		}
 		for _, g := range s.gets {
-			fn(c.sortLookup(g, items[i].elem))
+			fn(c.sortLookup(s, g, items[i]))
 		}
 	}
 }
 
-func (s *sorting) reply(c *Ctx, items []sortItem) {
+func (s *sorting) reply(c *Ctx, items [][]byte) {
 	c.Reply.Array(len(items) * max(1, len(s.gets)))
 	s.values(c, items, func(val []byte, ok bool) {
 		if ok {
@@ -265,11 +360,15 @@ func (s *sorting) reply(c *Ctx, items []sortItem) {
 const itemCost = 16
 
 // keep stores the result as a list.
-func (s *sorting) keep(c *Ctx, items []sortItem) {
-	var vals [][]byte
+func (s *sorting) keep(c *Ctx, items [][]byte) {
+	vals := make([][]byte, 0, len(items)*max(1, len(s.gets)))
 	size := 0
+	var copies copier
 	s.values(c, items, func(val []byte, _ bool) {
-		vals = append(vals, append([]byte{}, val...))
+		if len(s.gets) > 0 { // it may be in what is going to be replaced
+			val = copies.of(val)
+		}
+		vals = append(vals, val)
 		size += len(val) + itemCost
 	})
 	if !c.reserve(s.store, size) {

@@ -36,23 +36,6 @@ func (x *Hash) LoadListpack(full []byte, triples bool) error {
 	return nil
 }
 
-// distinctElements says whether the listpack b has a multiple of width elements, the first of each width distinct.
-func distinctElements(b []byte, width int) bool {
-	n := listpack.Len(b)
-	if n%width != 0 {
-		return false
-	}
-	seen := make(map[string]struct{}, n/width)
-	i := 0
-	for p := listpack.First(b); p < len(b); p = listpack.Next(b, p) {
-		if i%width == 0 {
-			seen[string(listpack.Get(b, p).Append(nil))] = struct{}{}
-		}
-		i++
-	}
-	return len(seen) == n/width
-}
-
 // inOrder says whether the expiries of a listpack of triples are times in the order that they should have.
 func inOrder(b []byte) bool {
 	last := int64(0)

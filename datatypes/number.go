@@ -65,6 +65,9 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // ParseFloat reads a double as C's strtod reads a whole string, with Redis's exceptions: no blanks, no NaN, and
 // neither overflow to infinity nor underflow to zero. Infinity may be spelled out.
 func ParseFloat(b []byte) (float64, bool) {
+	if f, ok := parseShort(b); ok {
+		return f, true
+	}
 	if v, ok := ParseInt(b); ok {
 		return float64(v), true
 	}
@@ -82,6 +85,43 @@ func ParseFloat(b []byte) (float64, bool) {
 	f, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(s), len(s)), 64)
 	if err != nil || f == 0 && !zeroMantissa(s, form) {
 		return 0, false
+	}
+	return f, true
+}
+
+// tens are the powers of ten that a double has exactly.
+var tens = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
+
+// parseShort is ParseFloat for what most numbers are: digits, perhaps with a point and a minus, whose digits together are an
+// integer that a double has exactly. That, and a power of ten that a double has, makes one division the only rounding
+// (W. D. Clinger, How to read floating point numbers accurately, 1990). ok is false for anything else.
+func parseShort(b []byte) (f float64, ok bool) {
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	m, point := uint64(0), -1
+	for i, c := range b {
+		if d := c - '0'; d <= 9 {
+			m = m*10 + uint64(d)
+		} else if c == '.' && point < 0 {
+			point = i
+		} else {
+			return 0, false
+		}
+	}
+	if m > 1<<53 || point == 0 && len(b) == 1 {
+		return 0, false
+	}
+	f = float64(m)
+	if point >= 0 {
+		f /= tens[len(b)-1-point]
+	}
+	if negative {
+		f = -f
 	}
 	return f, true
 }

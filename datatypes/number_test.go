@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -218,4 +219,26 @@ func longOfFloat(f float64) Long {
 	l := roundLong(uint64(m*(1<<53)), 0, e-53, false)
 	l.neg = math.Signbit(f)
 	return l
+}
+
+// Short decimals are read without strconv, to the same bit.
+func TestParseShortDecimals(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 7))
+	for range 500_000 {
+		b := make([]byte, 0, 24)
+		if rnd.IntN(2) == 0 {
+			b = append(b, '-')
+		}
+		for range rnd.IntN(20) {
+			b = append(b, "0123456789"[rnd.IntN(10)])
+		}
+		if at := rnd.IntN(len(b) + 1); rnd.IntN(4) > 0 && (at > 0 || len(b) == 0 || b[0] != '-') {
+			b = slices.Insert(b, at, '.')
+		}
+		want, err := strconv.ParseFloat(string(b), 64)
+		got, ok := ParseFloat(b)
+		if ok != (err == nil) || ok && math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("%q: %v %v, want %v %v", b, got, ok, want, err)
+		}
+	}
 }

@@ -235,6 +235,9 @@ func (s *Stream) Check() error {
 	var p idPath
 	for ok := t.first(&p); ok; ok = t.next(&p) {
 		n := (*streamNode)(t.value(&p))
+		if err := listpack.Validate(n.bytes(a)); err != nil {
+			return err
+		}
 		live, dead, end, err := validateNode(n.bytes(a), t.id(&p))
 		if err != nil {
 			return fmt.Errorf("stream: node %v: %w", t.id(&p), err)

@@ -298,14 +298,11 @@ func (c *nodeCursor) hasFields(pairs [][]byte) bool {
 
 var errStreamNode = errors.New("malformed stream node")
 
-// validateNode looks at a listpack of unknown origin that claims to be the node of the ID master. After it, walking over
+// validateNode looks at a valid listpack of unknown origin that claims to be the node of the ID master. After it, walking over
 // the node in either direction reads only what is there, and the IDs of entries that are not deleted ascend, from master on.
 // One that is deleted may be above those behind it: XSETID can take the last ID back to before it. It returns how many
 // entries there are, deleted or not, and the ID of the last that is not.
 func validateNode(b []byte, master StreamID) (live, dead int, last StreamID, err error) {
-	if err := listpack.Validate(b); err != nil {
-		return 0, 0, last, err
-	}
 	r := nodeReader{b: b, p: listpack.First(b)}
 	live, dead = r.count(), r.count()
 	fields := r.count()

@@ -87,18 +87,22 @@ func (z *ZSet) LoadListpack(full []byte) error {
 		return ErrCorrupt
 	}
 	ordered := true
+	last, score := 0, 0.0 // of the pair before
 	for p := listpack.First(b); p < len(b); {
 		at := listpack.Next(b, p)
-		if e := listpack.Get(b, at); !e.IsInt() {
-			if f, ok := ParseFloatLoose(e.Str); !ok || f != f {
+		e := listpack.Get(b, at)
+		f := float64(e.Int)
+		if !e.IsInt() {
+			ok := false
+			if f, ok = ParseFloatLoose(e.Str); !ok || f != f {
 				return ErrCorrupt
 			}
 		}
-		next := listpack.Next(b, at)
-		if next < len(b) && !z.before(b, p, packedScore(b, listpack.Next(b, next)), listpack.Get(b, next).Append(nil)) {
+		if last > 0 && (f < score || f == score && bytes.Compare(listpack.Get(b, last).Bytes(z.num[:]), listpack.Get(b, p).Bytes(z.text[:])) >= 0) {
 			ordered = false
 		}
-		p = next
+		last, score = p, f
+		p = listpack.Next(b, at)
 	}
 	z.h.SetEnc(EncBlob)
 	if ordered {

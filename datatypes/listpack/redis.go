@@ -67,6 +67,13 @@ func Validate(b []byte) error {
 			return fmt.Errorf("%w at byte %d", ErrElement, p)
 		}
 		p += n
+		if n < 1<<7 { // most are: their back length is one byte, the length itself
+			if p == len(b) || b[p] != byte(n) {
+				return fmt.Errorf("%w: back length at byte %d", ErrElement, p)
+			}
+			p++
+			continue
+		}
 		var want [5]byte
 		back := want[:backSize(n)]
 		putBack(back, n)

@@ -127,6 +127,8 @@ func recordSize(b []byte, typ byte) int {
 			s.str()
 			s.str()
 		}
+	case typeStream, typeStream2, typeStream3:
+		s.stream(typ)
 	case typeListQuicklist2:
 		for n := s.length(); n > 0 && s.state == 0; n-- {
 			s.length()
@@ -159,6 +161,44 @@ func (s *scanner) skip(n uint64) {
 	}
 	if s.state == 0 {
 		s.at += int(n)
+	}
+}
+
+// stream goes over what readStream reads.
+func (s *scanner) stream(typ byte) {
+	for n := s.length(); n > 0 && s.state == 0; n-- { // nodes
+		s.str()
+		s.str()
+	}
+	lengths := func(n int) {
+		for range n {
+			s.length()
+		}
+	}
+	lengths(1 + 2) // the number of entries, the last ID
+	if typ != typeStream {
+		lengths(2 + 2 + 1) // the first ID, the highest that was deleted, entries added
+	}
+	for n := s.length(); n > 0 && s.state == 0; n-- {
+		s.str()
+		lengths(2)
+		if typ != typeStream {
+			lengths(1) // entries read
+		}
+		for n := s.length(); n > 0 && s.state == 0; n-- { // pending
+			s.skip(16 + 8)
+			s.length()
+		}
+		for n := s.length(); n > 0 && s.state == 0; n-- { // consumers
+			s.str()
+			s.skip(8)
+			if typ == typeStream3 {
+				s.skip(8)
+			}
+			for n := s.length(); n > 0 && s.state == 0; n-- {
+				s.skip(16)
+			}
+		}
 	}
 }
 

@@ -139,7 +139,11 @@ func (srv *Server) announced() (host string, port int) {
 	if g := srv.group.Load(); g != nil && host == "" {
 		host, _, _ = net.SplitHostPort(g.id)
 	}
-	if port == 0 {
+	switch {
+	case port != 0:
+	case srv.conf.TLSReplication.Get() && len(srv.tls) > 0: // who comes to follow this server speaks TLS then
+		port = srv.tls[0].Port
+	default:
 		port = int(srv.tcpPort())
 	}
 	return host, port

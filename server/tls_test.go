@@ -359,6 +359,25 @@ func TestTLSLink(t *testing.T) {
 	}
 }
 
+// A replica whose links go over TLS tells the port at which it speaks that: there it is found when it takes over.
+func TestTLSReplicaTellsItsTLSPort(t *testing.T) {
+	w := startTLS(t, "--tls-replication", "yes")
+	port := freePort(t)
+	r := startServer(t, "--tls-port", port, "--tls-replication", "yes",
+		"--tls-cert-file", w.server.CertFile, "--tls-key-file", w.server.KeyFile, "--tls-ca-cert-file", w.ca.File).dial()
+	p := w.dial()
+	r.want("replicaof 127.0.0.1 "+w.port, "OK")
+	eventually(t, "the replica's port", func() bool {
+		return strings.Contains(p.text("info", "replication"), "slave0:ip=127.0.0.1,port="+port+",state=online")
+	})
+	p.want("failover to 127.0.0.1 "+port, "OK")
+	eventually(t, "the old primary's link", func() bool {
+		return strings.Contains(p.text("info", "replication"), "master_link_status:up")
+	})
+	r.want("set k v", "OK")
+	eventually(t, "the old primary's value", func() bool { return p.do("get k") == "v" })
+}
+
 func TestAllowFrom(t *testing.T) {
 	w := startTLS(t, "--tls-auth-clients", "no", "--allow-from", "10.0.0.0/8", "127.0.0.0/8")
 	c := w.dial()

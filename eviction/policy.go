@@ -36,6 +36,9 @@ type Source interface {
 	Some(n int) []Candidate
 	// Find is the entries at a place: hardly ever more than one.
 	Find(p Place) []Candidate
+	// Ahead says what Find is going to be asked for at the next choice, and at the one after it, if all goes on as it does. It
+	// may bring closer what that will read.
+	Ahead(next, later Place)
 	// Soonest is about the entry that expires before all others.
 	Soonest() (Candidate, bool)
 	// Hash is the hash of an entry, and where to find it again.

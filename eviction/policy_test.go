@@ -91,6 +91,7 @@ func (s *shelf) Find(p Place) (list []Candidate) {
 	}
 	return list
 }
+func (s *shelf) Ahead(Place, Place) {}
 func (s *shelf) Soonest() (c Candidate, ok bool) {
 	s.asked++
 	for i, h := range s.hashes {

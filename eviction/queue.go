@@ -39,9 +39,18 @@ func (q *queue) push(p Place) (lap uint32) {
 
 // pop takes the first one out.
 func (q *queue) pop() Place {
-	b := q.ring[q.head%q.room()*placeBytes:]
+	p, _ := q.ahead(0)
 	q.head++
-	return Place(binary.LittleEndian.Uint32(b)) | Place(b[4])<<32
+	return p
+}
+
+// ahead is the place that comes out after n others, ok is false if there are not so many.
+func (q *queue) ahead(n int) (p Place, ok bool) {
+	if n >= q.len() {
+		return 0, false
+	}
+	b := q.ring[(q.head+uint64(n))%q.room()*placeBytes:]
+	return Place(binary.LittleEndian.Uint32(b)) | Place(b[4])<<32, true
 }
 
 // holds tells whether an entry of the small queue is in the ring, as far as its lap tells. One that is not, because

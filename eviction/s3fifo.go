@@ -247,7 +247,12 @@ func (v *victims) fromSmall(pass uint64) (Candidate, bool) {
 		}
 		place := f.small.pop()
 		left := f.small.len()
+		next, _ := f.small.ahead(0)
+		later, more := f.small.ahead(1)
 		v.st.mu.Unlock()
+		if more {
+			v.src.Ahead(next, later)
+		}
 		for _, c := range v.src.Find(place) {
 			if c.Word&fifoSmall == 0 {
 				continue

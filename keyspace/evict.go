@@ -360,6 +360,14 @@ func (c *choice) Find(p eviction.Place) []eviction.Candidate {
 	return c.list
 }
 
+// Ahead loads the entry that is found next, whose bucket it has loaded before, and the bucket of the one after it. No shard
+// need be held.
+func (c *choice) Ahead(next, later eviction.Place) {
+	shards := c.v.ks.shards
+	shards[next.Shard()].stage(c.db).Stage2(next.Prefix())
+	shards[later.Shard()].stage(c.db).Stage1(later.Prefix())
+}
+
 // Soonest is about the entry that expires first.
 func (c *choice) Soonest() (eviction.Candidate, bool) {
 	ks := c.v.ks

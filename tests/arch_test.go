@@ -90,6 +90,9 @@ var outside = []struct {
 	{"github.com/anishathalye/porcupine", "tests/partition", false},
 	{"github.com/redis/go-redis/v9", "tests/...", false},
 	{"github.com/redis/rueidis", "tests/...", false},
+	{"github.com/gomodule/redigo", "tests/compat/clients", false}, // a client, and what stands on clients
+	{"github.com/hibiken/asynq", "tests/compat/clients", false},
+	{"github.com/centrifugal/centrifuge", "tests/compat/clients", false},
 	{"github.com/yuin/gopher-lua", "server/script", false},
 	{"github.com/prometheus/client_golang", "server/metrics", false},
 	{"github.com/prometheus/common", "", true}, // reads what the above has written

@@ -7,20 +7,29 @@ import (
 	"testing"
 )
 
-// python is the interpreter that Debian's packages are installed for.
-const python = "/usr/bin/python3"
+// The interpreters that Debian's packages are installed for.
+const (
+	python = "/usr/bin/python3"
+	ruby   = "/usr/bin/ruby"
+	php    = "/usr/bin/php"
+)
 
-// has tells whether a Python library is installed for it. With -live it has to be.
+// has tells whether a library of Python is installed. With -live it has to be.
 func has(t *testing.T, library string) bool {
 	t.Helper()
-	if err := exec.Command(python, "-c", "import "+library).Run(); err != nil {
-		if *live {
-			t.Fatalf("%s has no library %s: .ci/install-redis installs it", python, library)
-		}
-		t.Logf("%s has no library %s", python, library)
-		return false
+	return found(t, library, exec.Command(python, "-c", "import "+library).Run())
+}
+
+// found tells whether a library was found, from what looking for it has given.
+func found(t *testing.T, library string, err error) bool {
+	t.Helper()
+	if err != nil && *live {
+		t.Fatalf("no library %s (%v): .ci/install-redis installs it", library, err)
 	}
-	return true
+	if err != nil {
+		t.Logf("no library %s (%v)", library, err)
+	}
+	return err == nil
 }
 
 func TestRedisPy(t *testing.T) {
@@ -55,4 +64,16 @@ func TestHiredis(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	runProgram(t, start(t), exec.Command(bin))
+}
+
+func TestSidekiq(t *testing.T) {
+	if found(t, "sidekiq", exec.Command(ruby, "-e", "require 'sidekiq'").Run()) {
+		runProgram(t, start(t), exec.Command(ruby, program(t, "sidekiq_jobs.rb")))
+	}
+}
+
+func TestPHPRedis(t *testing.T) {
+	if found(t, "phpredis", exec.Command(php, "-r", "exit(extension_loaded('redis') ? 0 : 1);").Run()) {
+		runProgram(t, start(t), exec.Command(php, program(t, "phpredis_client.php")))
+	}
 }

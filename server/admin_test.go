@@ -76,8 +76,13 @@ func TestMemoryCommands(t *testing.T) {
 	if db, ok := stats["db.0"].([]any); !ok || db[0] != "overhead.hashtable.main" {
 		t.Errorf("db.0 is %v", stats["db.0"])
 	}
+	for name, value := range stats { // redis-py before 5.0 takes every db. for a database
+		if _, ok := value.([]any); strings.HasPrefix(name, "db.") && !ok {
+			t.Errorf("%s is %v", name, value)
+		}
+	}
 	db := stats["db.0"].([]any)
-	if stats["overhead.db.hashtable.lut"] != db[1] || stats["overhead.db.hashtable.rehashing"] != int64(0) || stats["db.dict.rehashing.count"] != int64(0) {
+	if stats["overhead.db.hashtable.lut"] != db[1] || stats["overhead.db.hashtable.rehashing"] != int64(0) {
 		t.Errorf("of tables MEMORY STATS says %v", stats)
 	}
 	if text := c.text("memory doctor"); text == "" {

@@ -55,7 +55,6 @@ func memoryStats(c *command.Ctx) {
 	number("overhead.db.hashtable.lut", tables)
 	number("overhead.db.hashtable.rehashing", 0) // tables grow bucket by bucket
 	number("overhead.total", over)
-	number("db.dict.rehashing.count", 0)
 	number("keys.count", int64(m.keys))
 	perKey := int64(0)
 	if m.keys > 0 {

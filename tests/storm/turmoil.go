@@ -46,7 +46,7 @@ var turmoil = []trouble{
 			"SCRIPT LOAD @incr", "MULTI|FUNCTION FLUSH|FCALL f 1 n:1|EXEC", "FUNCTION LOAD @lib", "FUNCTION LIST")
 	}},
 	{"endless", time.Second, func(c *client) string {
-		return choose(c.rnd, "EVAL @ever 0", "EVAL @everr 1 s:1", "FCALL loop 1 n:1", "MULTI|EVAL @ever 0|EXEC", "MULTI|SET s:2 x|FCALL loop 1 n:1|EXEC", "MULTI|CONFIG RESETSTAT|EVAL @ever 0|EXEC",
+		return choose(c.rnd, "EVAL @ever 0", "EVAL @everr 1 s:1", "FCALL loop 1 n:1", "MULTI|EVAL @ever 0|EXEC", "MULTI|SET s:2 x|FCALL loop 1 n:1|EXEC", "MULTI|CONFIG RESETSTAT|EVAL @ever 0|EXEC", "MULTI|EVAL @ever 0|CONFIG RESETSTAT|EXEC", "MULTI|SET s:3 x|FCALL loop 1 n:1|CLIENT LIST|EXEC",
 			"EVAL @ever 12 s:0 s:1 s:2 s:3 s:4 s:5 s:6 s:7 s:8 s:9 s:10 s:11")
 	}},
 	{"clients", 25 * time.Millisecond, func(c *client) string {

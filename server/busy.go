@@ -284,10 +284,10 @@ func (ex *executor) leaveWorld() bool {
 	if !ex.inWorld {
 		return true
 	}
-	if !ex.inTransaction || ex.running.Load() == nil || slices.ContainsFunc(ex.queued, func(q queued) bool { return q.row.Locks == command.World || q.row.Renames }) {
+	if !ex.inTransaction || ex.running.Load() == nil || slices.ContainsFunc(ex.queued, func(q queued) bool { return q.row.Locks == command.World }) {
 		return false
 	}
-	ex.view.Strayed = nil // what the script still renames is copied, as it would be without a stopped world
+	ex.view.Strayed = nil // what is still renamed is copied, as a script's would be without a stopped world
 	ex.startWorld()
 	return true
 }

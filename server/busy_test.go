@@ -388,3 +388,28 @@ func TestScriptBeforeStoppedWorldEndsByItself(t *testing.T) {
 	}
 	other.want("get half", "done")
 }
+
+// RENAME of a large value to another shard stops the world, but can do without: others end the slow script before it.
+func TestScriptBeforeRenameIsEnded(t *testing.T) {
+	ts := startServer(t, "--event-loops", "3", "--busy-reply-threshold", "1", "--shards", "64")
+	scripting, killer := ts.dialAt(0), ts.dialAt(1)
+	large := strings.Repeat("x", 100_000)
+	for i := range 8 {
+		from, to := fmt.Sprint("from", i), fmt.Sprint("to", i)
+		scripting.want("set "+from+" "+large, "OK")
+		scripting.want("multi", "OK")
+		if v := scripting.do("eval", endless, "0"); v != "QUEUED" {
+			t.Fatal(v)
+		}
+		scripting.want("rename "+from+" "+to, "QUEUED")
+		scripting.send("exec")
+		eventually(t, "a slow script", func() bool { return isError(killer.do("get half"), "BUSY ") })
+		killer.want("script kill", "OK")
+		list, _ := scripting.read().([]any)
+		if len(list) != 2 || !isError(list[0], "ERR Script killed by user") || list[1] != "OK" {
+			t.Fatal(list)
+		}
+		killer.want("get "+to, large)
+		killer.want("exists "+from, int64(0))
+	}
+}

@@ -370,6 +370,10 @@ func TestTLSReplicaTellsItsTLSPort(t *testing.T) {
 	eventually(t, "the replica's port", func() bool {
 		return strings.Contains(p.text("info", "replication"), "slave0:ip=127.0.0.1,port="+port+",state=online")
 	})
+	p.want("set before v", "OK")
+	eventually(t, "the replica's data", func() bool { // it may be called online before it has loaded, and would not take over
+		return strings.Contains(r.text("info", "replication"), "master_link_status:up") && r.do("get before") == "v"
+	})
 	p.want("failover to 127.0.0.1 "+port, "OK")
 	eventually(t, "the old primary's link", func() bool {
 		return strings.Contains(p.text("info", "replication"), "master_link_status:up")

@@ -45,6 +45,8 @@ type link struct {
 	// Of the snapshot that is coming, in bytes; total -1 if it is not known.
 	total, read atomic.Int64
 
+	cut atomic.Bool // the connection broke in the midst of the snapshot
+
 	mu sync.Mutex
 	nc net.Conn // what is open
 
@@ -53,7 +55,7 @@ type link struct {
 }
 
 // retryEvery is how long a link that could not be made waits for the next attempt.
-const retryEvery = time.Second
+var retryEvery = time.Second
 
 // retryLink is retryEvery, or less where a group waits for its members to find each other.
 func (srv *Server) retryLink() time.Duration {
@@ -155,6 +157,9 @@ func (l *link) run() {
 		default:
 			srv.log.Warn("Timeout connecting to the MASTER...")
 		}
+		if l.cut.Load() { // the primary is there, or was a moment ago: it has begun to send
+			continue
+		}
 		select {
 		case <-l.ctx.Done():
 		case <-time.After(srv.retryLink()):
@@ -174,6 +179,7 @@ func (l *link) once() error {
 	timeout := time.Duration(srv.conf.ReplTimeout.Get()) * time.Second
 	l.setState(replication.StateConnecting)
 	l.heard.Store(l.srv.steady())
+	l.cut.Store(false)
 	ctx, cancel := context.WithTimeout(l.ctx, timeout)
 	nc, err := srv.dial(ctx, net.JoinHostPort(l.addr.Host, strconv.Itoa(l.addr.Port)), srv.conf.TLSReplication.Get())
 	cancel()

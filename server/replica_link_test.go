@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -49,6 +50,30 @@ func TestLinkWaitsForOwnData(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+}
+
+// TestCutSnapshotIsAskedForAtOnce breaks the connection in the midst of a snapshot, several times: the replica asks for another one
+// at once, and not when it would try a primary again that is not there.
+func TestCutSnapshotIsAskedForAtOnce(t *testing.T) {
+	every := retryEvery
+	retryEvery = time.Hour
+	t.Cleanup(func() { retryEvery = every }) // when the servers have stopped
+	for _, how := range []string{"disabled", "swapdb"} {
+		a := startServer(t, "--repl-diskless-sync-delay", "0", "--rdbcompression", "no")
+		c := a.dial()
+		c.want("debug populate 60 k 500000", "OK") // more than the system holds for a connection
+		b := startServer(t, "--repl-diskless-load", how, "--key-load-delay", "20000")
+		r := b.dial()
+		host, port, _ := strings.Cut(a.addr, ":")
+		r.want("replicaof "+host+" "+port, "OK")
+		for range 4 {
+			eventually(t, "the loading", func() bool { return b.loads() })
+			c.want("client kill type replica", 1)
+			eventually(t, "its end", func() bool { return !b.loads() })
+		}
+		r.want("config set key-load-delay 0", "OK")
+		same(t, a, b)
 	}
 }
 

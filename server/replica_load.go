@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -115,7 +116,9 @@ func (p *progressReader) Read(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	n, err := p.r.Read(b)
-	p.l.read.Add(int64(n))
+	if p.l.read.Add(int64(n)) > 0 && err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && !p.whole {
+		p.l.cut.Store(true)
+	}
 	if now := time.Now(); now.Sub(p.told) > time.Second {
 		p.told = now
 		p.nc.SetWriteDeadline(now.Add(time.Second))

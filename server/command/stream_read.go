@@ -359,7 +359,7 @@ func (r *reading) deliver(c *Ctx, from *streamRead, key []byte) {
 		}
 	}
 	c.Reply.SetArray(d, n)
-	if advanced && r.noAck { // claiming an entry tells that it was read
+	if advanced { // claiming says up to where it has read, but not how many entries that were
 		c.groupMoved(key, from.g)
 	}
 }

@@ -220,7 +220,7 @@ func TestStreamEffectTexts(t *testing.T) {
 	want("", "XTRIM", "s", "MAXLEN", "~", "5")
 	want("XADD s 2000000000000-3 f v", "XADD", "s", "2000000000000-*", "f", "v")
 	want("XGROUP CREATE s g 0", "XGROUP", "CREATE", "s", "g", "0")
-	want("XCLAIM s g bob 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 2000000000000-3",
+	want("XCLAIM s g bob 0 2000000000000-3 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 2000000000000-3; XGROUP SETID s g 2000000000000-3 ENTRIESREAD 7",
 		"XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", ">")
 	want("XGROUP CREATECONSUMER s g eve", "XREADGROUP", "GROUP", "g", "eve", "STREAMS", "s", ">")
 	want("", "XREADGROUP", "GROUP", "g", "bob", "STREAMS", "s", "0")

@@ -151,7 +151,7 @@ var newerKnown = []difference{
 	{"since 8.2 coordinates are written with as few digits as they need", 0, func(args []string, a, b wire.Value) bool {
 		return strings.HasPrefix(strings.ToUpper(args[0]), "GEO") && numbersWithin(a, b, lastDigit)
 	}},
-	{"since 7.2.7 and 7.4.2 a group's lag is known more often", 0, func(args []string, a, b wire.Value) bool {
+	{"since 7.4.2 a group's lag is known more often", 0, func(args []string, a, b wire.Value) bool {
 		return strings.EqualFold(args[0], "XINFO") && bytes.Contains(a.Append(nil), []byte("$3\r\nlag\r\n"))
 	}},
 	{"7.4 takes a negative offset for one from the other end if the sorted set is large", 0, func(args []string, a, b wire.Value) bool {

@@ -114,10 +114,6 @@ func (c *Ctx) bitRange() (r bitRange) {
 		a.Syntax() // told before what is wrong with the end
 	}
 	r.end = a.intOf(end)
-	if !a.Bad() && r.start < 0 && r.end < 0 && r.start > r.end && c.Row.Name == "bitcount" { // nothing, in whatever unit
-		a.Take(min(1, a.Left()))
-		return r
-	}
 	if a.More() {
 		switch {
 		case a.Is("BIT"):
@@ -156,14 +152,6 @@ func (r bitRange) of(size int) (from, to int64) {
 
 func bitcount(c *Ctx) {
 	key := c.Args.Key()
-	val, found, ok := c.ReadString(key)
-	switch {
-	case !ok:
-		return
-	case !found: // whatever the range
-		c.Reply.Int(0)
-		return
-	}
 	if _, isInt := datatypes.ParseInt(c.Args.Peek()); !isInt && c.Args.Left() == 1 { // a single bound is Valkey's
 		c.Args.Syntax()
 	}
@@ -174,12 +162,15 @@ func bitcount(c *Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	if r.start < 0 && r.end < 0 && r.start > r.end {
+	val, found, ok := c.ReadString(key)
+	switch {
+	case !ok:
+	case !found, r.start < 0 && r.end < 0 && r.start > r.end:
 		c.Reply.Int(0)
-		return
+	default:
+		from, to := r.of(len(val))
+		c.Reply.Int(countBits(val, from, to))
 	}
-	from, to := r.of(len(val))
-	c.Reply.Int(countBits(val, from, to))
 }
 
 func bitpos(c *Ctx) {
@@ -192,16 +183,16 @@ func bitpos(c *Ctx) {
 		a.Done()
 		return
 	}
+	r := c.bitRange()
+	if !a.Done() {
+		return
+	}
 	val, found, ok := c.ReadString(key)
 	switch {
 	case !ok:
 		return
-	case !found: // whatever the range
+	case !found:
 		c.Reply.Int(-bit)
-		return
-	}
-	r := c.bitRange()
-	if !a.Done() {
 		return
 	}
 	from, to := r.of(len(val))

@@ -94,6 +94,9 @@ var known = []difference{
 	{"since 7.2 errors of blocking timeouts, of XREAD and of scripts are worded otherwise", 702, func(args []string, a, b wire.Value) bool {
 		return a.IsError() && b.IsError() && slices.Contains([]string{"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "LPOS", "EVAL"}, strings.ToUpper(args[0]))
 	}},
+	{"since 7.4 BITCOUNT and BITPOS look at their arguments before they look for the key", 704, func(args []string, a, b wire.Value) bool {
+		return slices.Contains([]string{"BITCOUNT", "BITPOS"}, strings.ToUpper(args[0])) && a.IsError() && (slices.Contains([]string{"0", "-1"}, b.String()) || bytes.HasPrefix(b.Text, []byte("WRONGTYPE")))
+	}},
 	{"since 7.4 XREAD knows the ID +", 704, func(args []string, a, b wire.Value) bool {
 		return strings.HasPrefix(strings.ToUpper(args[0]), "XREAD") && slices.Contains(args, "+") && strings.Contains(string(b.Text), "Invalid stream ID")
 	}},
@@ -110,9 +113,6 @@ var known = []difference{
 
 // newerKnown are the differences of servers that came after 7.2 to larder, which does as 7.2 does.
 var newerKnown = []difference{
-	{"since 7.4 BITCOUNT and BITPOS look at their arguments when there is no key, too", 0, func(args []string, a, b wire.Value) bool {
-		return slices.Contains([]string{"BITCOUNT", "BITPOS"}, strings.ToUpper(args[0])) && (slices.Contains([]string{"0", "-1"}, a.String()) || bytes.HasPrefix(a.Text, []byte("WRONGTYPE"))) && b.IsError()
-	}},
 	{"since 7.4 commands that store a set overwrite their key, before they changed it", 0, func(args []string, a, b wire.Value) bool {
 		return strings.EqualFold(args[0], "COMMAND") && len(args) > 2 && strings.HasSuffix(strings.ToUpper(args[2]), "STORE") &&
 			bytes.Equal(bytes.Replace(a.Append(nil), []byte("RW"), []byte("OW"), 1), b.Append(nil))

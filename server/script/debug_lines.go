@@ -30,7 +30,7 @@ func compileDebugged(text, name string) (proto *lua.FunctionProto, lines lineTab
 	if err != nil {
 		return nil, nil, nil, parseError(err, name, text)
 	}
-	rewrite(chunk)
+	rewrite(chunk, true)
 	names := newNamer(chunk)
 	sc := newScopes()
 	chunk = sc.mark(chunk)

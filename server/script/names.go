@@ -118,7 +118,7 @@ func studyText(text string) (list []*studied) {
 	if err != nil {
 		return nil
 	}
-	rewrite(chunk)
+	rewrite(chunk, false)
 	n := newNamer(chunk)
 	m := &marker{}
 	m.block(chunk)

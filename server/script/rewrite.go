@@ -31,13 +31,15 @@ func isHelper(name string) bool { return slices.Contains(helpers, name) }
 //	p = (f(p))                      f gets itself
 //	{1, x = f()}                    what f returns is for x alone, and not for the places behind 1
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
-func rewrite(chunk []ast.Stmt) {
+//
+// A script that is debugged stops at each line, so a loop stays one, whatever is in it.
+func rewrite(chunk []ast.Stmt, debugged bool) {
 	statements := func(p *ast.Stmt) {
 		notItself(*p)
 		noJumpFirst(*p)
 		switch s := (*p).(type) {
 		case *ast.NumberForStmt:
-			if isIdle(s) {
+			if isIdle(s) && !debugged {
 				*p = idleCall(s)
 				return
 			}

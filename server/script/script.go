@@ -151,7 +151,7 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 	if tooDeep(chunk) {
 		return nil, nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
 	}
-	rewrite(chunk)
+	rewrite(chunk, false)
 	defer func() {
 		if r := recover(); r != nil { // the compiler gives up on too many locals, constants or registers by a panic
 			err = fmt.Errorf("%s:1: %v", name, r)

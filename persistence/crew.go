@@ -15,9 +15,14 @@ import (
 //	file -> reader -> packs by shard -> worker shard%n -> shard
 //
 // The records of a shard are placed in the order of the file.
+//
+// The reader is several times as fast as a worker. When it is so many packs ahead it waits until half of them are done: were it
+// woken for each, then it and the workers would wake each other all the time, which takes as long as placing a pack does.
 type crew struct {
 	workers []*worker
-	packs   []*pack // by shard, being filled
+	ahead   atomic.Int64  // packs that were sent and are not done
+	half    chan struct{} // they have come down to half of what they may be
+	packs   []*pack       // by shard, being filled
 	free    chan *pack
 	done    sync.WaitGroup
 	failed  atomic.Pointer[error] // the first one
@@ -25,9 +30,9 @@ type crew struct {
 }
 
 const (
-	packBytes   = 64 << 10
+	packBytes   = 32 << 10
 	packRecords = keyspace.BatchSize
-	packsAhead  = 4 // that wait for a worker
+	packsAhead  = 256 // that may be on their way
 )
 
 // A pack is records of one shard.
@@ -54,7 +59,7 @@ type worker struct {
 
 // runWithCrew is run with o.Workers workers.
 func (l *loader) runWithCrew() error {
-	c := &crew{packs: make([]*pack, l.ks.Shards()), free: make(chan *pack, l.ks.Shards()+packsAhead*l.o.Workers)}
+	c := &crew{packs: make([]*pack, l.ks.Shards()), free: make(chan *pack, l.ks.Shards()+packsAhead), half: make(chan struct{}, 1)}
 	l.crew = c
 	if lapsed := l.o.Lapsed; lapsed != nil {
 		var one sync.Mutex
@@ -73,7 +78,7 @@ func (l *loader) runWithCrew() error {
 		}
 	}
 	for range min(l.o.Workers, l.ks.Shards()) {
-		w := &worker{in: make(chan *pack, packsAhead)}
+		w := &worker{in: make(chan *pack, packsAhead)} // sending never waits: all of them may be of one worker
 		w.placer = placer{r: &w.reader, v: keyspace.NewView(l.ks), ks: l.ks, o: l.o}
 		w.v.NoTouch, w.v.Now = true, l.v.Now
 		c.workers = append(c.workers, w)
@@ -140,7 +145,23 @@ func (c *crew) newPack(shard int) *pack {
 	}
 }
 
-func (c *crew) send(p *pack) { c.workers[p.shard%len(c.workers)].in <- p }
+func (c *crew) send(p *pack) {
+	for c.ahead.Load() >= packsAhead {
+		<-c.half
+	}
+	c.ahead.Add(1)
+	c.workers[p.shard%len(c.workers)].in <- p
+}
+
+// finished notes that a pack is done.
+func (c *crew) finished() {
+	if c.ahead.Add(-1) == packsAhead/2 {
+		select {
+		case c.half <- struct{}{}:
+		default: // it will find the one that is there
+		}
+	}
+}
 
 // placeAlone reads a record from the file itself, which stands behind the type byte.
 func (l *loader) placeAlone(typ byte, f facts) error {
@@ -170,6 +191,7 @@ func (w *worker) work(c *crew) {
 		case c.free <- p:
 		default:
 		}
+		c.finished()
 	}
 }
 

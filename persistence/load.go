@@ -68,7 +68,8 @@ const loadBatch = 256 << 10
 // taken and released in turns, else v must hold all of them. The error tells at which byte the fault was noticed; what
 // was loaded until then stays.
 //
-// Memory beyond the data: two buffers of at most the longest string, and 64 KiB for each shard with several workers.
+// Memory beyond the data: two buffers of at most the longest string, and, with several workers, up to 32 KiB for each shard and for
+// each of 256 packs that are on their way.
 func Load(src io.Reader, size int64, v *keyspace.View, o LoadOptions) (res LoadResult, err error) {
 	l := &loader{placer: placer{r: codec.NewReader(src, size), v: v, ks: v.Keyspace(), o: &o}, mine: v.Held() == 0}
 	from, noTouch := v.DB, v.NoTouch

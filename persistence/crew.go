@@ -14,15 +14,11 @@ import (
 //
 //	file -> reader -> packs by shard -> worker shard%n -> shard
 //
-// The records of a shard are placed in the order of the file.
-//
-// The reader is several times as fast as a worker. When it is so many packs ahead it waits until half of them are done: were it
-// woken for each, then it and the workers would wake each other all the time, which takes as long as placing a pack does.
+// The records of a shard are placed in the order of the file. The reader is several times as fast as a worker.
 type crew struct {
 	workers []*worker
-	ahead   atomic.Int64  // packs that were sent and are not done
-	half    chan struct{} // they have come down to half of what they may be
-	packs   []*pack       // by shard, being filled
+	lead    *Lead   // of the reader, in packs
+	packs   []*pack // by shard, being filled
 	free    chan *pack
 	done    sync.WaitGroup
 	failed  atomic.Pointer[error] // the first one
@@ -59,7 +55,7 @@ type worker struct {
 
 // runWithCrew is run with o.Workers workers.
 func (l *loader) runWithCrew() error {
-	c := &crew{packs: make([]*pack, l.ks.Shards()), free: make(chan *pack, l.ks.Shards()+packsAhead), half: make(chan struct{}, 1)}
+	c := &crew{packs: make([]*pack, l.ks.Shards()), free: make(chan *pack, l.ks.Shards()+packsAhead), lead: NewLead(packsAhead)}
 	l.crew = c
 	if lapsed := l.o.Lapsed; lapsed != nil {
 		var one sync.Mutex
@@ -146,21 +142,8 @@ func (c *crew) newPack(shard int) *pack {
 }
 
 func (c *crew) send(p *pack) {
-	for c.ahead.Load() >= packsAhead {
-		<-c.half
-	}
-	c.ahead.Add(1)
+	c.lead.More()
 	c.workers[p.shard%len(c.workers)].in <- p
-}
-
-// finished notes that a pack is done.
-func (c *crew) finished() {
-	if c.ahead.Add(-1) == packsAhead/2 {
-		select {
-		case c.half <- struct{}{}:
-		default: // it will find the one that is there
-		}
-	}
 }
 
 // placeAlone reads a record from the file itself, which stands behind the type byte.
@@ -191,7 +174,7 @@ func (w *worker) work(c *crew) {
 		case c.free <- p:
 		default:
 		}
-		c.finished()
+		c.lead.Done()
 	}
 }
 

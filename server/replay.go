@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"larder/keyspace"
+	"larder/persistence"
 	"larder/server/command"
 	"larder/server/command/spec"
 	"larder/server/resp"
@@ -31,6 +32,7 @@ type replay struct {
 	packs   []*replayPack // by shard, being filled
 	free    chan *replayPack
 	pending sync.WaitGroup // packs that are with workers
+	lead    *persistence.Lead
 	running sync.WaitGroup // workers
 	db      int
 	delay   time.Duration // after each command, for tests
@@ -40,7 +42,7 @@ type replay struct {
 const (
 	replayBytes   = 32 << 10
 	replayRecords = keyspace.BatchSize
-	replayAhead   = 4 // packs that wait for a worker
+	replayAhead   = 256 // packs that may be with workers
 )
 
 type replayPack struct {
@@ -75,10 +77,11 @@ func newReplay(srv *Server, own *executor) *replay {
 		return r
 	}
 	n := min(runtime.GOMAXPROCS(0), srv.ks.Shards())
-	r.free = make(chan *replayPack, srv.ks.Shards()+replayAhead*n)
+	r.free = make(chan *replayPack, srv.ks.Shards()+replayAhead)
+	r.lead = persistence.NewLead(replayAhead)
 	for range n {
 		w := newReplayer(srv, nil)
-		w.in = make(chan *replayPack, replayAhead)
+		w.in = make(chan *replayPack, replayAhead) // sending never waits: all of them may be of one worker
 		r.workers = append(r.workers, w)
 		r.running.Go(func() {
 			for p := range w.in {
@@ -88,6 +91,7 @@ func newReplay(srv *Server, own *executor) *replay {
 				case r.free <- p:
 				default:
 				}
+				r.lead.Done()
 			}
 		})
 	}
@@ -222,6 +226,7 @@ func (r *replay) send(shard int) {
 	p := r.packs[shard]
 	r.packs[shard] = nil
 	r.pending.Add(1)
+	r.lead.More()
 	r.workers[shard%len(r.workers)].in <- p
 }
 

@@ -67,11 +67,14 @@ func TestCutSnapshotIsAskedForAtOnce(t *testing.T) {
 		r := b.dial()
 		host, port, _ := strings.Cut(a.addr, ":")
 		r.want("replicaof "+host+" "+port, "OK")
-		for range 4 {
-			eventually(t, "the loading", func() bool { return b.loads() })
+		for n := range int64(4) { // what is between two snapshots is too short to be seen
+			eventually(t, "a snapshot", func() bool {
+				read := r.info("replication", "master_sync_read_bytes")
+				return c.number("stats", "sync_full") == n+1 && b.loads() && read != "" && read != "0"
+			})
 			c.want("client kill type replica", 1)
-			eventually(t, "its end", func() bool { return !b.loads() })
 		}
+		eventually(t, "another snapshot", func() bool { return c.number("stats", "sync_full") == 5 })
 		r.want("config set key-load-delay 0", "OK")
 		same(t, a, b)
 	}

@@ -181,7 +181,9 @@ func (srv *Server) tightenOutputs() {
 		if bound == 0 {
 			most = owedLeast
 		}
-		srv.owedMost.Store(most)
+		if !srv.owedMost.CompareAndSwap(0, most) { // it was given meanwhile
+			most = srv.owedMost.Load()
+		}
 	}
 	owed := srv.clientMemory()
 	switch tight := srv.tight.Load(); {

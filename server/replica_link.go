@@ -26,7 +26,7 @@ import (
 type link struct {
 	srv      *Server
 	addr     config.Address
-	handOver bool // the other side has to become a primary by the first PSYNC
+	handOver atomic.Bool // the other side has to become a primary by the first PSYNC
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -66,7 +66,8 @@ func (srv *Server) retryLink() time.Duration {
 }
 
 func newLink(srv *Server, addr config.Address, handOver bool) *link {
-	l := &link{srv: srv, addr: addr, handOver: handOver, over: make(chan struct{}), lost: make(chan error, 1)}
+	l := &link{srv: srv, addr: addr, over: make(chan struct{}), lost: make(chan error, 1)}
+	l.handOver.Store(handOver)
 	l.before = srv.repl.last.Swap(l)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.state.Store(uint32(replication.StateConnect))
@@ -130,7 +131,7 @@ func (l *link) run() {
 		}
 		state := l.State()
 		l.setState(replication.StateConnect)
-		if l.handOver {
+		if l.handOver.Load() {
 			srv.failoverLinkFailed(l, err)
 			if l.dead.Load() {
 				return
@@ -239,7 +240,7 @@ func (l *link) converse(nc net.Conn, in *bufio.Reader) (out replication.Outcome,
 	host, port := srv.announced()
 	o := replication.LinkOptions{
 		User: conf.MasterUser.Get(), Password: conf.MasterAuth.Get(),
-		Port: port, AnnounceIP: host, Failover: l.handOver,
+		Port: port, AnnounceIP: host, Failover: l.handOver.Load(),
 	}
 	if srv.repl.backlog.Load() != nil {
 		o.ID, o.At = srv.repl.history.Load().ID, srv.repl.offset()
@@ -360,7 +361,7 @@ func (l *link) opened(s *session) {
 		s.close()
 		return
 	}
-	l.handOver = false
+	l.handOver.Store(false)
 	l.setState(replication.StateConnected)
 	l.down.Store(0)
 	l.heard.Store(s.ex.steady())

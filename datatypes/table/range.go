@@ -37,15 +37,9 @@ func (t *Table) rangeOf(s *segment, from, to uint64, fn func(h uint64, e arena.R
 			fn(h, arena.Ref(e))
 		}
 	}
-	const group = touched / slots
 	away := uint32(0)
 	for b, end := first>>8, (last-1)>>8+1; b < end; b++ {
-		if (b-first>>8)%group == 0 {
-			for k := b; k < min(b+group, end); k++ {
-				bk := s.at(k)
-				t.prefetchWhole(bk, bk.used()&^bk.meta)
-			}
-		}
+		t.prefetchGroup(s, b, first>>8, end, true)
 		bk := s.at(b)
 		away |= bk.overflow()
 		for m := bk.used() &^ bk.meta; m != 0; m &= m - 1 {

@@ -54,15 +54,9 @@ func (t *Table) scanSegment(s *segment, place uint32, count int, fn func(e arena
 		end = (min(place+uint32(width), places)*s.n + 1<<cellShift - 1) >> cellShift
 		last = min(last, end)
 	}
-	const group = touched / slots
 	away := uint32(0)
 	for b, end := first>>8, (last-1)>>8+1; b < end; b++ {
-		if (b-first>>8)%group == 0 {
-			for k := b; k < min(b+group, end); k++ {
-				bk := s.at(k)
-				t.prefetch(bk, bk.used()&^bk.meta)
-			}
-		}
+		t.prefetchGroup(s, b, first>>8, end, false)
 		bk := s.at(b)
 		away |= bk.overflow()
 		for m := bk.used() &^ bk.meta; m != 0; m &= m - 1 {
@@ -127,13 +121,8 @@ func (s *segment) slot(b uint32) Slot { return Slot{line: s.ref(b), dir: s.dir, 
 
 // eachSlot calls fn for every entry of a segment and its chain until it returns false, and returns whether it did not.
 func (t *Table) eachSlot(s *segment, fn func(s Slot, e arena.Ref) bool) bool {
-	const group = touched / slots
 	for b := range s.n {
-		if b%group == 0 {
-			for k := b; k < min(b+group, s.n); k++ {
-				t.prefetch(s.at(k), slotMask)
-			}
-		}
+		t.prefetchGroup(s, b, 0, s.n, false)
 		if !t.eachOf(s.slot(b), fn) {
 			return false
 		}

@@ -116,18 +116,12 @@ func (t *Table) gather(s *segment, l *itemList) {
 
 // eachHashed calls fn for each entry of a segment with its hash and what due says of its expiry.
 func (t *Table) eachHashed(s *segment, fn func(e uint32, h uint64, due uint16)) {
-	const group = touched / slots
-	for b := uint32(0); b < s.n; b += group {
-		end := min(b+group, s.n)
-		for k := b; k < end; k++ {
-			t.prefetch(s.at(k), slotMask)
-		}
-		for k := b; k < end; k++ {
-			bk := s.at(k)
-			for m := bk.used(); m != 0; m &= m - 1 {
-				i := lowest(m)
-				fn(bk.refs[i], t.hashOf(bk.refs[i]), s.due(bk, k, i))
-			}
+	for b := range s.n {
+		t.prefetchGroup(s, b, 0, s.n, false)
+		bk := s.at(b)
+		for m := bk.used(); m != 0; m &= m - 1 {
+			i := lowest(m)
+			fn(bk.refs[i], t.hashOf(bk.refs[i]), s.due(bk, b, i))
 		}
 	}
 	t.eachChained(s, fn)
@@ -160,10 +154,22 @@ func (t *Table) prefetch(b *bucket, set uint32) {
 	}
 }
 
-// prefetchWhole is prefetch for somebody who is going to read more of the entries than their keys.
-func (t *Table) prefetchWhole(b *bucket, set uint32) {
-	for set &= b.used(); set != 0; set &= set - 1 {
-		t.a.PrefetchEntry(arena.Ref(b.refs[lowest(set)]))
+// prefetchGroup is called for each bucket b from first to end before its entries are read. At the first one of each few buckets it
+// asks for the entries of those few: their keys, or more of them if whole.
+func (t *Table) prefetchGroup(s *segment, b, first, end uint32, whole bool) {
+	const group = touched / slots
+	if (b-first)%group != 0 {
+		return
+	}
+	for k := b; k < min(b+group, end); k++ {
+		bk := s.at(k)
+		if !whole {
+			t.prefetch(bk, slotMask)
+			continue
+		}
+		for set := bk.used(); set != 0; set &= set - 1 {
+			t.a.PrefetchEntry(arena.Ref(bk.refs[lowest(set)]))
+		}
 	}
 }
 

@@ -492,8 +492,9 @@ func (n *Node) answered(round uint64, a Answer) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.heard[a.From] = Now()
-	before := n.hold.Until()
+	now := Now()
+	n.heard[a.From] = now
+	held := n.hold.Until() > now
 	n.hold.Answered(round, a)
 	n.publish()
 	if a.Leading && a.Granted != 0 && a.Granted == n.hold.Epoch() && !n.hold.Released() {
@@ -504,7 +505,7 @@ func (n *Node) answered(round uint64, a Answer) {
 			poke(n.roles)
 		}
 	}
-	if before == 0 && n.hold.Until() > 0 {
+	if !held && n.hold.Until() > now { // be it for the first time or after a lapse: follow may have looked before
 		poke(n.roles)
 		poke(n.now) // the others wait to see it
 	}

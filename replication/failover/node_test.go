@@ -393,3 +393,28 @@ func TestStrangersAreRefused(t *testing.T) {
 		p.drop(first)
 	}
 }
+
+// TestLateLeaseBeginsReign: a lease that was over before this node's own side looked at it, as on a machine that stood still, is
+// looked at again when it is granted anew. Until the node has become primary it would lead nobody, for ever.
+func TestLateLeaseBeginsReign(t *testing.T) {
+	n := &Node{state: &State{}, hold: NewHolder("a", 1), heard: map[string]Moment{}, roles: make(chan struct{}, 1), now: make(chan struct{}, 1)}
+	n.hold.Follow(&State{Primary: "a", Boot: 1, Epoch: 1})
+	told := func(began Moment, lease time.Duration) bool {
+		n.answered(n.hold.Begin(began), Answer{From: "a", Leading: true, Granted: 1, Term: 1, Voters: []string{"a"}, Lease: lease})
+		select {
+		case <-n.roles:
+			return true
+		default:
+			return false
+		}
+	}
+	if told(Now()-1, 1) {
+		t.Error("a lease that is over is no reason to become primary")
+	}
+	if !told(Now(), time.Minute) {
+		t.Error("the lease holds, and nobody is told")
+	}
+	if told(Now(), time.Minute) {
+		t.Error("a lease that goes on is no news")
+	}
+}

@@ -86,9 +86,12 @@ func (e *Engine) addFD(ln *Listener) (*Listener, error) {
 
 // watch lets the first loop's epoll report connections; that loop spreads them.
 func (ln *Listener) watch() error {
-	err := unix.EpollCtl(ln.eng.loops[0].ep, unix.EPOLL_CTL_ADD, ln.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(dataListener - ln.id)})
+	err := addListener(ln.eng.loops[0].ep, ln.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(dataListener - ln.id)})
 	return os.NewSyscallError("epoll_ctl", err)
 }
+
+// addListener is a variable for tests, in which the system refuses it.
+var addListener = func(ep, fd int, ev *unix.EpollEvent) error { return unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, ev) }
 
 func (ln *Listener) closeFD() error { return unix.Close(ln.fd) }
 
@@ -151,13 +154,21 @@ func (ln *Listener) pause() {
 		return
 	}
 	unix.EpollCtl(ln.eng.loops[0].ep, unix.EPOLL_CTL_DEL, ln.fd, nil)
-	time.AfterFunc(acceptPause, func() {
-		ln.mu.Lock()
-		defer ln.mu.Unlock()
-		if !ln.closed {
-			ln.watch()
-		}
-	})
+	time.AfterFunc(acceptPause, ln.resume)
+}
+
+// resume looks at the listener again. The system may not let us (it is short of memory, or the user has as many descriptors in epoll
+// sets as fs.epoll.max_user_watches allows): then it is tried again, or nobody would be let in any more.
+func (ln *Listener) resume() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.closed {
+		return
+	}
+	if err := ln.watch(); err != nil && !errors.Is(err, unix.EEXIST) {
+		ln.eng.acceptErrors.Add(1)
+		time.AfterFunc(acceptPause, ln.resume)
+	}
 }
 
 func keepAlive(fd int, idle time.Duration) {

@@ -16,7 +16,7 @@ import (
 // faultyDisk is a disk that fails when it is told to, and knows what would be left of it if the power went.
 type faultyDisk struct {
 	mu     sync.Mutex
-	fail   func(op, name string) error // op: open, write, sync, truncate, rename, remove, syncdir
+	fail   func(op, name string) error // op: open, stat, write, sync, truncate, rename, remove, syncdir
 	short  bool                        // a write that fails has written half
 	space  int64                       // bytes that a file may have; 0: any
 	synced map[string]int64            // what the disk has of each file
@@ -191,7 +191,7 @@ func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
 
 func (f *faultyFile) Sync() error {
 	f.d.mu.Lock()
-	info, err := f.Stat()
+	info, err := f.DiskFile.Stat()
 	over := f.d.over[f.Name()]
 	if over == nil {
 		over = &powerloss.Overwritten{}
@@ -214,6 +214,13 @@ func (f *faultyFile) Sync() error {
 		f.d.synced[f.Name()] = *size
 	}
 	return err
+}
+
+func (f *faultyFile) Stat() (fs.FileInfo, error) {
+	if err := f.d.check("stat", f.Name()); err != nil {
+		return nil, err
+	}
+	return f.DiskFile.Stat()
 }
 
 func (f *faultyFile) Truncate(size int64) error {

@@ -28,7 +28,13 @@ func CreateFile(disk Disk, path string, incremental bool) (*File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening the temporary file: %w", err)
 		}
-		if err = f.Lock(); err == errBusy || !isAt(os.Lstat, path, f) { // a server that starts has found it before it was locked
+		busy := f.Lock() == errBusy
+		there, err := isAt(os.Lstat, path, f)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("looking at the temporary file: %w", err)
+		}
+		if busy || !there { // a server that starts has found it before it was locked
 			f.Close()
 			continue
 		}

@@ -30,7 +30,12 @@ func (h *Hold) Take(disk Disk, dir, filename string) error {
 			f.Close()
 			return ErrHeld
 		}
-		if !isAt(os.Stat, path, f) { // whoever had it has given its place to another one before it was locked
+		there, err := isAt(os.Stat, path, f)
+		if err != nil {
+			f.Close()
+			return err
+		}
+		if !there { // whoever had it has given its place to another one before it was locked
 			f.Close()
 			continue
 		}

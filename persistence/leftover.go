@@ -34,13 +34,16 @@ func (f systemFile) Lock() error {
 }
 
 // isAt tells whether f is what stands at path, by os.Lstat, or what path leads to, by os.Stat.
-func isAt(stat func(string) (fs.FileInfo, error), path string, f DiskFile) bool {
+func isAt(stat func(string) (fs.FileInfo, error), path string, f DiskFile) (bool, error) {
 	there, err := stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
-		return false
+		return false, err
 	}
 	info, err := f.Stat()
-	return err == nil && os.SameFile(there, info)
+	return err == nil && os.SameFile(there, info), err
 }
 
 // RemoveLeftover removes a temporary file that nobody is writing, and tells whether it has.
@@ -53,5 +56,9 @@ func RemoveLeftover(disk Disk, path string) bool {
 		return false
 	}
 	defer f.Close() // after it is gone: who creates it anew until then finds the lock
-	return f.Lock() == nil && isAt(os.Lstat, path, f) && disk.Remove(path) == nil
+	if f.Lock() != nil {
+		return false
+	}
+	there, err := isAt(os.Lstat, path, f)
+	return err == nil && there && disk.Remove(path) == nil
 }

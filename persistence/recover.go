@@ -100,8 +100,13 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 	if err != nil {
 		return res, err
 	}
-	s := &scan{o: &o, f: f, res: ScanResult{Size: info.Size()}}
-	in := &Whole{In: io.NewSectionReader(f, o.From, info.Size()-o.From), Left: info.Size() - o.From}
+	return scanAll(f, info.Size(), o)
+}
+
+// scanAll is Scan for what is open.
+func scanAll(f io.ReaderAt, size int64, o ScanOptions) (ScanResult, error) {
+	s := &scan{o: &o, f: f, res: ScanResult{Size: size}}
+	in := &Whole{In: io.NewSectionReader(f, o.From, size-o.From), Left: size - o.From}
 	open, err := OpenSealed(bufio.NewReaderSize(in, logWindow), o.Keys)
 	if err != nil {
 		return s.res, err
@@ -112,8 +117,8 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 		s.r = NewLogReader(open, 0, -1)
 	} else {
 		s.res.End, s.sumEnd, s.summed.End = o.From, o.From, o.From
-		s.r = NewLogReader(open, o.From, info.Size())
-		if s.rest, err = trimmed(f, info.Size(), "#\n\x00"); err != nil {
+		s.r = NewLogReader(open, o.From, size)
+		if s.rest, err = trimmed(f, size, "#\n\x00"); err != nil {
 			return s.res, err
 		}
 	}
@@ -131,7 +136,7 @@ func Scan(path string, o ScanOptions) (res ScanResult, err error) {
 
 type scan struct {
 	o      *ScanOptions
-	f      *os.File
+	f      io.ReaderAt
 	r      *LogReader
 	sealed *Opener
 	res    ScanResult
@@ -319,8 +324,14 @@ func (s *scan) broken(why error) error {
 	if err != nil {
 		return err
 	}
+	hole := false
+	if ok && later.synced <= at {
+		if hole, err = s.zeroAt(at); err != nil {
+			return err
+		}
+	}
 	switch {
-	case ok && later.synced <= at && s.zeroAt(at): // the disk never had it, though it has what came later
+	case hole: // the disk never had it, though it has what came later
 		s.res.Torn = TornZeros
 		return nil
 	case ok:
@@ -350,10 +361,18 @@ func (s *scan) brokenSeal(why error) error {
 	torn := NotTorn
 	if why == errTorn && s.sealed.err != ErrTampered {
 		torn = TornEnd
-	} else if zeros < min(s.res.Size, at+s.frameAt(at)) { // a frame ends with its tag, which is hardly ever 0
+	} else if size, err := s.frameAt(at); err != nil {
+		return err
+	} else if zeros < min(s.res.Size, at+size) { // a frame ends with its tag, which is hardly ever 0
 		torn = TornZeros
 	}
-	if torn == NotTorn || s.sealGoesOn(zeros) {
+	goesOn := false
+	if torn != NotTorn {
+		if goesOn, err = s.sealGoesOn(zeros); err != nil {
+			return err
+		}
+	}
+	if torn == NotTorn || goesOn {
 		return &DamageError{at, ErrTampered.Error()}
 	}
 	s.res.Torn = torn
@@ -362,31 +381,43 @@ func (s *scan) brokenSeal(why error) error {
 
 // sealGoesOn tells whether the frame that seems to be torn is not: it ends where the file does, before its zeros, or the next
 // one follows, and only its length says otherwise, which nothing vouches for.
-func (s *scan) sealGoesOn(zeros int64) bool {
+func (s *scan) sealGoesOn(zeros int64) (bool, error) {
 	const around, most = 4 + tagBytes, 4 + tagBytes + frameBytes
-	buf := make([]byte, min(s.res.Size-s.sealed.at, 2*most))
-	n, _ := s.f.ReadAt(buf, s.sealed.at)
-	buf = buf[:n]
-	for at := around; at <= min(n, most); at++ {
+	buf, err := s.look(s.sealed.at, 2*most)
+	if err != nil {
+		return false, err
+	}
+	for at := around; at <= min(len(buf), most); at++ {
 		if over := s.sealed.at + int64(at) - zeros; over >= 0 && over < 4 && s.sealed.s.opens(0, buf[4:at]) { // a tag may end with zeros
-			return true
+			return true, nil
 		}
 		next := buf[at:]
 		if len(next) < around {
 			continue
 		}
 		if size := int64(binary.BigEndian.Uint32(next)); size > 0 && size <= int64(len(next)-around) && s.sealed.s.opens(1, next[4:around+size]) {
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // frameAt is how long the frame at a place of the file says it is.
-func (s *scan) frameAt(at int64) int64 {
+func (s *scan) frameAt(at int64) (int64, error) {
+	b, err := s.look(at, 4)
 	var word [4]byte
-	s.f.ReadAt(word[:], at)
-	return 4 + int64(binary.BigEndian.Uint32(word[:])&^lastFrame) + tagBytes
+	copy(word[:], b)
+	return 4 + int64(binary.BigEndian.Uint32(word[:])&^lastFrame) + tagBytes, err
+}
+
+// look reads n bytes at a place, or fewer if the file ends before. What a disk does not give is no evidence of anything.
+func (s *scan) look(at int64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	k, err := s.f.ReadAt(b, at)
+	if err == io.EOF {
+		err = nil
+	}
+	return b[:k], err
 }
 
 // inBatch tells whether the reader is behind a line that says that batches follow, and where the last one ends there is room.
@@ -442,7 +473,7 @@ func (s *scan) hole(from, to int64) (bool, error) {
 func allOf(p []byte, b byte) bool { return bytes.Count(p, []byte{b}) == len(p) }
 
 // trimmed is where the bytes of set begin with which a file of size bytes ends.
-func trimmed(f *os.File, size int64, set string) (int64, error) {
+func trimmed(f io.ReaderAt, size int64, set string) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for size > 0 {
 		n := min(size, int64(len(buf)))
@@ -460,11 +491,10 @@ func trimmed(f *os.File, size int64, set string) (int64, error) {
 }
 
 // zeroAt tells whether many zeros stand at a place, or little behind it: the rest of a command may still be there.
-func (s *scan) zeroAt(at int64) bool {
+func (s *scan) zeroAt(at int64) (bool, error) {
 	const many = 512
-	var buf [8192]byte
-	n, _ := s.f.ReadAt(buf[:], at)
-	return bytes.Contains(buf[:n], make([]byte, many))
+	b, err := s.look(at, 8192)
+	return err == nil && bytes.Contains(b, make([]byte, many)), err
 }
 
 // laterSum finds a checksum line behind a place that nobody can have written but this log: it fits to the place of the
@@ -484,10 +514,14 @@ func (s *scan) laterSum(at int64) (found sumLine, any bool, err error) {
 			}
 			i += k + 1
 			l, ok := parseSum(firstLine(buf[i:min(n, i+logLine)]))
-			if line := pos + int64(i); ok && l.bytes > 0 && (line-l.bytes == s.sumEnd || line-l.bytes >= at && s.fits(line, l)) {
-				if !any || l.synced > found.synced {
-					found, any = l, true
+			line := pos + int64(i)
+			if ok = ok && l.bytes > 0; ok && line-l.bytes != s.sumEnd {
+				if ok, err = s.fits(line, l, at); err != nil {
+					return found, any, err
 				}
+			}
+			if ok && (!any || l.synced > found.synced) {
+				found, any = l, true
 			}
 		}
 		if n < len(buf) {
@@ -500,16 +534,13 @@ func (s *scan) laterSum(at int64) (found sumLine, any bool, err error) {
 
 func firstLine(p []byte) []byte { return p[:bytes.IndexByte(p, '\n')+1] }
 
-// fits tells whether the bytes before a checksum line have the checksum.
-func (s *scan) fits(line int64, l sumLine) bool {
-	if l.bytes > 64<<20 {
-		return false
+// fits tells whether the bytes before a checksum line, of which none stands before from, have the checksum.
+func (s *scan) fits(line int64, l sumLine, from int64) (bool, error) {
+	if line-l.bytes < from || l.bytes > 64<<20 {
+		return false, nil
 	}
-	p := make([]byte, l.bytes)
-	if _, err := s.f.ReadAt(p, line-l.bytes); err != nil {
-		return false
-	}
-	return crc32.Checksum(p, castagnoli) == l.crc
+	p, err := s.look(line-l.bytes, int(l.bytes))
+	return err == nil && int64(len(p)) == l.bytes && crc32.Checksum(p, castagnoli) == l.crc, err
 }
 
 // ErrShort is a file that ends before the place where it has to: it has been cut meanwhile, or whoever keeps it does not give

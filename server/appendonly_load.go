@@ -92,15 +92,20 @@ func (srv *Server) logManifestError(err error) {
 func (srv *Server) upgradeLog() error {
 	filename := srv.conf.AppendFilename.Get()
 	old, m := srv.conf.Path(filename), srv.aof.manifest
-	if info, err := os.Stat(old); err != nil || info.IsDir() {
+	info, err := os.Stat(old)
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.IsDir() {
 		return nil
 	}
+	if err != nil { // begun without it, the log would never get what it has
+		srv.log.Warn("Fatal error: can't tell whether there is an old AOF file "+old+": "+reason(err), zap.Error(err))
+		return err
+	}
 	_, missing := os.Stat(srv.logPath(filename))
-	half := m.Base != nil && len(m.Incr) == 0 && m.Base.Name == filename && missing != nil
+	half := m.Base != nil && len(m.Incr) == 0 && m.Base.Name == filename && errors.Is(missing, os.ErrNotExist)
 	if !m.Empty() && !half {
 		return nil
 	}
-	err := srv.disk.Mkdir(srv.logDir())
+	err = srv.disk.Mkdir(srv.logDir())
 	if err == nil {
 		next := &persistence.Manifest{Base: &persistence.LogName{Name: filename, Seq: 1}, History: m.History}
 		if err = next.Write(srv.disk, srv.logDir(), filename, &srv.aof.hold); err == nil {
@@ -241,6 +246,8 @@ func (ld *logLoader) file(name string, rdb bool) (tail persistence.Tail, err err
 		return tail, damaged("Error reading the RDB base file %s, AOF loading aborted: %s", name, err)
 	case rdb:
 		return tail, damaged("Error reading the RDB base file %s, AOF loading aborted: no snapshot stands there", name)
+	case errors.As(err, new(*os.PathError)): // of the disk: a snapshot may stand there
+		return tail, damaged("Unrecoverable error reading the append only file %s: %s", name, reason(err))
 	}
 	return ld.commands(path, name, from)
 }

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -110,10 +112,14 @@ type unnamedFile struct {
 	name string
 	seq  int64
 	base bool
+	info fs.FileInfo
 }
 
+// readDir is a variable for tests, in which the disk fails.
+var readDir = os.ReadDir
+
 // unnamedFiles lists them.
-func (srv *Server) unnamedFiles(m *persistence.Manifest) (list []unnamedFile) {
+func (srv *Server) unnamedFiles(m *persistence.Manifest) (list []unnamedFile, err error) {
 	named := map[string]bool{}
 	for _, f := range append(append([]persistence.LogName(nil), m.History...), m.Incr...) {
 		named[f.Name] = true
@@ -121,7 +127,10 @@ func (srv *Server) unnamedFiles(m *persistence.Manifest) (list []unnamedFile) {
 	if m.Base != nil {
 		named[m.Base.Name] = true
 	}
-	entries, _ := os.ReadDir(srv.logDir()) // a folder that is not there has none
+	entries, err := readDir(srv.logDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a folder that is not there has none
+		return nil, err
+	}
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name(), srv.conf.AppendFilename.Get()+".")
 		number, kind, _ := strings.Cut(rest, ".")
@@ -129,14 +138,21 @@ func (srv *Server) unnamedFiles(m *persistence.Manifest) (list []unnamedFile) {
 		if !ours || named[e.Name()] || err != nil || !e.Type().IsRegular() {
 			continue
 		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // gone meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
 		switch kind {
 		case "base.rdb", "base.aof":
-			list = append(list, unnamedFile{e.Name(), seq, true})
+			list = append(list, unnamedFile{e.Name(), seq, true, info})
 		case "incr.aof":
-			list = append(list, unnamedFile{e.Name(), seq, false})
+			list = append(list, unnamedFile{e.Name(), seq, false, info})
 		}
 	}
-	return list
+	return list, nil
 }
 
 // manifestFits looks for files that are newer than the manifest. A rewrite that a crash has interrupted leaves a base, and a
@@ -144,7 +160,11 @@ func (srv *Server) unnamedFiles(m *persistence.Manifest) (list []unnamedFile) {
 // name are those of a manifest that was lost, or of which an older one has come back.
 func (srv *Server) manifestFits(m *persistence.Manifest) error {
 	begun, _ := os.Stat(srv.logPath(srv.tempIncr())) // a log that was being switched on: see writeBase
-	for _, f := range srv.unnamedFiles(m) {
+	list, err := srv.unnamedFiles(m)
+	if err != nil { // what it does not find now it would remove later on
+		return damaged("Fatal error: can't look through the append only folder %s: %s", srv.logDir(), reason(err))
+	}
+	for _, f := range list {
 		if !f.newer(m) {
 			continue
 		}
@@ -152,17 +172,16 @@ func (srv *Server) manifestFits(m *persistence.Manifest) error {
 			return damaged("The append only folder has the file %s but no manifest %s.manifest, which a first start does not leave. "+
 				"Bring the manifest back, or move the files away to begin with nothing.", f.name, srv.conf.AppendFilename.Get())
 		}
-		info, err := os.Stat(srv.logPath(f.name))
-		if f.base || err != nil || begun != nil && os.SameFile(begun, info) {
+		if f.base || begun != nil && os.SameFile(begun, f.info) {
 			continue
 		}
 		res, err := persistence.Scan(srv.logPath(f.name), persistence.ScanOptions{Keys: srv.keys})
-		if err != nil && info.Size() <= srv.keys.HeadMost() {
+		if err != nil && f.info.Size() <= srv.keys.HeadMost() {
 			continue // of a head the disk may have anything until it was waited for, and nothing is behind it
 		}
 		if err != nil || res.Content > 0 {
 			return damaged("The append only file %s has %d bytes, but the manifest %s.manifest does not name it: the manifest is not there, or is older than the file. "+
-				"Bring the right manifest back, or move the file away to start without what it has.", f.name, info.Size(), srv.conf.AppendFilename.Get())
+				"Bring the right manifest back, or move the file away to start without what it has.", f.name, f.info.Size(), srv.conf.AppendFilename.Get())
 		}
 	}
 	return nil
@@ -180,7 +199,8 @@ func (f *unnamedFile) newer(m *persistence.Manifest) bool {
 // history that a crash has kept from being removed, if the manifest is as this server has written it.
 func (srv *Server) removeUnnamed() {
 	m := srv.aof.manifest
-	for _, f := range srv.unnamedFiles(m) {
+	list, _ := srv.unnamedFiles(m) // what cannot be listed now the next start removes
+	for _, f := range list {
 		if !f.newer(m) && (!m.Summed || srv.conf.AOFDisableAutoGC.Get()) {
 			continue
 		}

@@ -153,7 +153,7 @@ func (srv *Server) failoverCron(ex *executor) {
 		return
 	}
 	if _, found, over := srv.failoverDue(ex.steady()); !found && !over {
-		srv.askForAcks()
+		srv.askForAcksOnce()
 		return
 	}
 	srv.inWorldOf(ex, func() {

@@ -307,14 +307,14 @@ func (g *group) Drain(ctx context.Context, heir quorum.Member) bool {
 	defer t.Stop()
 	var asked time.Time
 	for {
-		if p := srv.findPeer(heir.Host, heir.Port); p != nil && p.isOnline() {
-			if p.acked.Load() == srv.repl.offset() && !srv.holdsReplies() { // what was done is also said
+		if there, has := srv.peerHas(heir, srv.repl.offset()); there {
+			if has && !srv.holdsReplies() { // what was done is also said
 				return true
 			}
 			srv.guard.poke(srv)
 			if now := time.Now(); now.Sub(asked) > drainAsk {
 				asked = now
-				srv.askNow()
+				srv.askSoon(func() { srv.askForAcksOnce() })
 			}
 		}
 		select {
@@ -326,11 +326,22 @@ func (g *group) Drain(ctx context.Context, heir quorum.Member) bool {
 	}
 }
 
-// askNow asks the replicas what they have, from any goroutine.
-func (srv *Server) askNow() {
+// peerHas tells whether a member has a link that works, and has confirmed all up to end by one. It may be here twice: an old link that
+// nobody has noticed is dead.
+func (srv *Server) peerHas(m quorum.Member, end int64) (there, has bool) {
+	for _, p := range srv.repl.list() {
+		if h, n := p.address(); p.isOnline() && n == m.Port && strings.EqualFold(h, m.Host) {
+			there, has = true, has || p.acked.Load() == end
+		}
+	}
+	return there, has
+}
+
+// askSoon asks the replicas what they have, from any goroutine: by askForAcks, or askForAcksOnce.
+func (srv *Server) askSoon(ask func()) {
 	ex := srv.executors[0]
 	ex.post(func() {
-		srv.askForAcks()
+		ask()
 		ex.feedPeers()
 	})
 }

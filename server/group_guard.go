@@ -35,8 +35,7 @@ type guard struct {
 	oldest atomic.Int64 // when the oldest write was made that no replica has, on the clock of executor.nanos; 0: there is none
 	mu     sync.Mutex
 	ages   []writeAge // of what no replica has, the oldest first
-	asked  int64      // the end of the stream after replicas were last asked how far they are
-	noted  int64      // the end of the stream when it was last looked at
+	noted  int64      // where the last write ended when that was last looked at
 }
 
 // writeAge is a moment, and the end of what was written from then on until the next one.
@@ -197,8 +196,8 @@ func (ex *executor) guardTurn() {
 		asked, led = true, true
 	}
 	lost := asked && led && !srv.leads()
-	g.noteWrites(ex, srv.repl.offset())
 	end := g.written.Load()
+	g.noteWrites(ex, end)
 	for _, c := range ex.turnOf {
 		ex.guardClient(c.User.(*session), end, lost)
 	}
@@ -263,15 +262,7 @@ func (ex *executor) guardClient(s *session, end int64, lost bool) {
 
 // askForAcksSoon asks the replicas how far they are, at most once for the same end of the stream.
 func (srv *Server) askForAcksSoon(ex *executor) {
-	g := &srv.guard
-	g.mu.Lock()
-	again := g.asked != srv.repl.offset()
-	if again {
-		srv.askForAcks()
-		g.asked = srv.repl.offset()
-	}
-	g.mu.Unlock()
-	if again {
+	if srv.askForAcksOnce() {
 		ex.feedPeers()
 	}
 }
@@ -420,7 +411,8 @@ func (g *guard) poke(srv *Server) {
 // agesEvery is how finely the ages of writes are told apart.
 const agesEvery = int64(time.Millisecond)
 
-// noteWrites takes note that the stream has grown in this turn.
+// noteWrites takes note of how far clients have written by this turn. That replicas are asked what they have is in the stream, too,
+// but no write: where answers are long in coming, there would always be a question that nobody has.
 func (g *guard) noteWrites(ex *executor, end int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -481,7 +473,7 @@ func (srv *Server) guardTick() {
 	if srv.holdsReplies() || g.oldest.Load() != 0 {
 		for _, p := range srv.repl.list() {
 			if p.isOnline() {
-				srv.askNow()
+				srv.askSoon(srv.askForAcks)
 				break
 			}
 		}

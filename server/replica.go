@@ -47,6 +47,7 @@ type replicas struct {
 	online   atomic.Pointer[[]*peer] // a copy of peers for who only looks
 	good     atomic.Int32            // replicas that are online and not late; see min-replicas-to-write
 	wantAcks atomic.Bool             // somebody waits to hear from the replicas what they have
+	asked    atomic.Int64            // the end of the stream after replicas were last asked how far they are
 	waits    []*ackWait              // clients in WAIT and WAITAOF
 	local    map[dbKey]struct{}      // keys with a time that clients have written to a replica
 

@@ -65,14 +65,16 @@ func (srv *Server) pingPeers(ex *executor) {
 
 // say puts a request into the stream that is no effect of a command. A member of a group that rests says nothing: its position
 // is one in a history that others go on with, and whatever it added would stand where they have something else.
-func (srv *Server) say(request string) {
-	if !srv.resting() {
-		srv.journal.say(command.ToReplicas, []byte(request))
+// It returns where the request ends, 0 if it was not said.
+func (srv *Server) say(request string) (end int64) {
+	if srv.resting() {
+		return 0
 	}
+	return srv.journal.say(command.ToReplicas, []byte(request))
 }
 
 // say hands a sink a request that is no effect: it needs no database.
-func (j *journal) say(to command.Target, p []byte) {
+func (j *journal) say(to command.Target, p []byte) (end int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if s := j.sink(to); s.to != nil {
@@ -80,7 +82,9 @@ func (j *journal) say(to command.Target, p []byte) {
 		if to == command.ToReplicas {
 			j.notePlace()
 		}
+		return s.end
 	}
+	return 0
 }
 
 // lookAfterPeer tells a replica that waits that it is not forgotten, and gives one up that has not been heard of.

@@ -155,7 +155,19 @@ func (srv *Server) serveWaits() {
 
 // askForAcks asks the replicas at once what they have.
 func (srv *Server) askForAcks() {
-	srv.say("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n")
+	if end := srv.say("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"); end != 0 {
+		srv.repl.asked.Store(end)
+	}
+}
+
+// askForAcksOnce asks them unless nothing has been written since they were asked last. The question is part of the stream: who
+// waits for a replica to have all of it, and asks again before there can be an answer, waits for ever.
+func (srv *Server) askForAcksOnce() (asked bool) {
+	if srv.repl.asked.Load() == srv.repl.offset() {
+		return false
+	}
+	srv.askForAcks()
+	return true
 }
 
 // waitTimeout reads a timeout in milliseconds and returns when it ends, 0 for never.

@@ -215,12 +215,15 @@ func (srv *Server) endFailover() {
 	srv.unparkAll()
 }
 
-// failoverLinkUp follows the first success of a link: if it was made for a failover that is over now.
-func (srv *Server) failoverLinkUp(l *link) {
-	if srv.repl.link.Load() == l && srv.handingOver() {
-		srv.log.Info("Failover has succeeded: this server is a replica of " + l.addr.String())
-		srv.endFailover()
-	}
+// failoverAccepted follows the answer to PSYNC … FAILOVER: the other side is a primary from now on, whatever becomes of the snapshot
+// that it may send. It must not be asked again: it would refuse, and there would be two of them.
+func (srv *Server) failoverAccepted(l *link) {
+	srv.inWorldDo(func(*executor) {
+		if srv.repl.link.Load() == l && srv.handingOver() {
+			srv.log.Info("Failover has succeeded: this server is a replica of " + l.addr.String())
+			srv.endFailover()
+		}
+	})
 }
 
 // failoverLinkFailed follows a failure of a link that was made for a failover.

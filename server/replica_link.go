@@ -201,6 +201,9 @@ func (l *link) once() error {
 		return errUnproven
 	}
 	out, err := l.converse(nc, in)
+	if err == nil && l.handOver.Swap(false) {
+		srv.failoverAccepted(l)
+	}
 	if err == nil && out.Full {
 		l.setState(replication.StateTransfer)
 		err = l.takeSnapshot(nc, in, out)
@@ -361,13 +364,11 @@ func (l *link) opened(s *session) {
 		s.close()
 		return
 	}
-	l.handOver.Store(false)
 	l.setState(replication.StateConnected)
 	l.down.Store(0)
 	l.heard.Store(s.ex.steady())
 	s.ack() // the primary waits for it before it sends more
 	l.srv.log.Info("MASTER <-> REPLICA sync: Master accepted the link")
-	l.srv.failoverLinkUp(l)
 	if node := l.srv.guard.node.Load(); node != nil {
 		node.Linked()
 	}

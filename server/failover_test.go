@@ -1,0 +1,55 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestFailoverIsOverWhenItIsAccepted: whoever has taken over is primary, also if the snapshot that it sends breaks off.
+func TestFailoverIsOverWhenItIsAccepted(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync", "no")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	r := ts.dial()
+	r.want("replconf listening-port "+port, "OK")
+	r.send("sync")
+	go io.Copy(io.Discard, r.nc)
+	c := ts.dial()
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c.want("failover to 127.0.0.1 "+port+" force timeout 1", "OK")
+	for i := range 2 { // the server comes twice
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		in, said := bufio.NewReader(nc), ""
+		for line := ""; !strings.HasSuffix(said, "PSYNC\r\n"); said += line {
+			if line, err = in.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			if line == "PING\r\n" || line == "REPLCONF\r\n" {
+				io.WriteString(nc, "+OK\r\n")
+			}
+		}
+		if takesOver := strings.HasPrefix(said[strings.LastIndex(said, "*"):], "*4"); takesOver != (i == 0) {
+			t.Fatalf("request %d: it is to take over: %v", i, takesOver)
+		}
+		if i == 0 {
+			fmt.Fprintf(nc, "+FULLRESYNC %040d 0\r\n$100\r\nREDIS", 1)
+			eventually(t, "the end of the failover", func() bool { return c.info("replication", "master_failover_state") == "no-failover" })
+			nc.Close()
+		}
+	}
+	if got := c.info("replication", "role"); got != "slave" {
+		t.Errorf("it is a %s", got)
+	}
+}

@@ -39,7 +39,7 @@ func longLine(t *testing.T, addr string, takes time.Duration) (host, port string
 			}
 		}()
 		for p := range way {
-			time.Sleep(time.Until(p.at))
+			<-time.After(time.Until(p.at))
 			if _, err := to.Write(p.b); err != nil {
 				from.Close()
 			}

@@ -14,7 +14,8 @@
 //
 // Those are state machines without input and output: time, messages and what was agreed come in as arguments, and
 // everything goes out as a value. sim_test.go runs them through thousands of schedules of lost, late and one-way
-// messages, restarts and wrong clocks. What moves bytes stands in raft.go, store.go, damage.go, wire.go and node.go.
+// messages, restarts and wrong clocks. What moves bytes stands in raft.go, store.go, damage.go, wire.go,
+// node.go and handover.go.
 //
 // # The lease
 //

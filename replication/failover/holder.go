@@ -19,6 +19,7 @@ type Holder struct {
 	intact   bool
 	target   int64 // the primary's offset, asked for in this life; -1 if not known
 	targetOf uint64
+	askedAt  uint64 // the last round that was begun before the data was given up
 	proven   uint64 // the latest epoch whose lease somebody has shown to this process
 }
 
@@ -92,7 +93,7 @@ func (h *Holder) Shown(epoch uint64) { h.proven = max(h.proven, epoch) }
 // to be told when nothing was.
 func (h *Holder) Replacing() (intact bool) {
 	intact = h.intact
-	h.intact, h.target = false, -1
+	h.intact, h.target, h.askedAt = false, -1, h.next
 	return intact
 }
 
@@ -110,7 +111,11 @@ func (h *Holder) Begin(now Moment) uint64 {
 // Answered takes one answer to a round, the node's own among them.
 func (h *Holder) Answered(n uint64, a Answer) {
 	if a.Epoch != 0 && a.From != h.self {
-		h.target, h.targetOf = a.Offset, a.Epoch
+		// The first answer counts: all of them have what was confirmed before, and under writes the later ones are ahead of what can
+		// be here by then, for as long as there are any.
+		if n > h.askedAt && (h.target < 0 || a.Epoch > h.targetOf) {
+			h.target, h.targetOf = a.Offset, a.Epoch
+		}
 		h.Shown(a.Epoch)
 	}
 	r := h.rounds[n]

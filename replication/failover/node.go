@@ -91,8 +91,9 @@ type Node struct {
 	coord   *Coordinator
 	heard   map[string]Moment // when a member last answered or reported
 	away    map[string]bool   // who has not answered for long
-	heir    string            // that the lease is being handed over to
-	heirWas string            // a wish that was given up; not tried again until it changes
+	heir    string            // that the lease of this epoch is being handed over to
+	heirWas string            // a wish of this epoch that was given up; not tried again until it changes
+	endHand func()            // ends the handing over that waits for the heir, nil if none does
 
 	began  Moment
 	formed atomic.Bool // since this start a member without memory belongs to a group
@@ -255,6 +256,10 @@ func (n *Node) learn(s *State) {
 	}
 	if n.hold.Follow(s) != n.epoch.Load() {
 		n.publish()
+		n.heir, n.heirWas = "", "" // wishes of another epoch
+		if n.endHand != nil {
+			n.endHand()
+		}
 		poke(n.now)
 	}
 	n.mu.Unlock()
@@ -333,20 +338,6 @@ func (n *Node) follow() {
 	}
 }
 
-// decline gives the lease of an epoch back: this node has not the data any more for which it was chosen.
-func (n *Node) decline(epoch uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.hold.Epoch() != epoch {
-		return
-	}
-	n.o.Warn(fmt.Sprintf("Failover: this server was named primary, epoch %d, but its data is being replaced: somebody else has to be", epoch))
-	n.heirWas = ""
-	n.hold.Release()
-	n.publish()
-	poke(n.now)
-}
-
 // look tells a witness of changes.
 func (n *Node) look() {
 	for {
@@ -356,27 +347,6 @@ func (n *Node) look() {
 		case <-n.roles:
 			n.o.Watcher.Changed(n.State())
 		}
-	}
-}
-
-// drain hands the lease over to an heir.
-func (n *Node) drain(epoch uint64, heir Member) {
-	ctx, cancel := context.WithTimeout(n.ctx, max(5*n.o.Profile.Lease, time.Second))
-	defer cancel()
-	done := n.o.Local.Drain(ctx, heir)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.heir = ""
-	if !done {
-		n.heirWas = heir.ID
-		n.o.Warn("Failover: " + heir.ID + " does not catch up; this server stays primary")
-		return
-	}
-	n.heirWas = heir.ID
-	if n.hold.Epoch() == epoch {
-		n.hold.Release()
-		n.publish()
-		poke(n.now)
 	}
 }
 

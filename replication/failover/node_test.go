@@ -418,3 +418,100 @@ func TestLateLeaseBeginsReign(t *testing.T) {
 		t.Error("a lease that goes on is no news")
 	}
 }
+
+// TestWishEndsWithItsEpoch: what a coordinator wished of an earlier reign is nothing to the next one.
+func TestWishEndsWithItsEpoch(t *testing.T) {
+	n := &Node{
+		state: &State{}, store: &store{boot: 1}, hold: NewHolder("a", 1), heard: map[string]Moment{},
+		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
+	}
+	granted := func(epoch uint64, heir string) {
+		n.answered(n.hold.Begin(Now()), Answer{From: "a", Leading: true, Granted: epoch, Term: 1, Voters: []string{"a"}, Lease: time.Minute, Heir: heir})
+	}
+	n.learn(&State{Index: 1, Primary: "a", Boot: 1, Epoch: 1})
+	granted(1, "b")
+	if n.heir != "b" {
+		t.Fatalf("the heir is %q", n.heir)
+	}
+	n.learn(&State{Index: 2, Primary: "c", Boot: 1, Epoch: 2})
+	n.learn(&State{Index: 3, Primary: "a", Boot: 1, Epoch: 3})
+	granted(3, "")
+	if n.heir != "" {
+		t.Errorf("it is to hand over to %s, which nobody wishes any more", n.heir)
+	}
+}
+
+// stuckDrain is a data node whose heir never has everything.
+type stuckDrain struct {
+	*fakeData
+	begun chan struct{}
+}
+
+func (d stuckDrain) Drain(ctx context.Context, _ Member) bool {
+	close(d.begun)
+	<-ctx.Done()
+	return false
+}
+
+// TestHandingOverEndsWithItsEpoch: who waits for an heir while somebody else has been named primary follows that one at once.
+func TestHandingOverEndsWithItsEpoch(t *testing.T) {
+	local := stuckDrain{&fakeData{t: t}, make(chan struct{})}
+	n := &Node{
+		o: Options{Local: local, Profile: profileOf(time.Hour), Warn: func(s string) { t.Error(s) }}, ctx: t.Context(),
+		state: &State{}, store: &store{boot: 1}, hold: NewHolder("a", 1), heard: map[string]Moment{},
+		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
+	}
+	n.learn(&State{Index: 1, Primary: "a", Boot: 1, Epoch: 1})
+	over := make(chan struct{})
+	go func() {
+		n.drain(1, Member{ID: "b"})
+		close(over)
+	}()
+	<-local.begun
+	n.learn(&State{Index: 2, Primary: "c", Boot: 1, Epoch: 2})
+	select {
+	case <-over:
+	case <-time.After(patience):
+		t.Fatal("it waits for the heir still")
+	}
+	if n.hold.Released() || n.heirWas != "" {
+		t.Error("it has given up what it does not have")
+	}
+}
+
+// TestIntactUnderWrites: a node that was restarted and is always a little behind, because the primary always writes, counts as soon as
+// it has what there was when it asked.
+func TestIntactUnderWrites(t *testing.T) {
+	h := NewHolder("b", 2)
+	h.Follow(&State{Primary: "a", Boot: 1, Epoch: 3})
+	answer := func(round uint64, epoch uint64, offset int64) {
+		h.Answered(round, Answer{From: "a", Epoch: epoch, Offset: offset})
+	}
+	answer(h.Begin(1), 3, 100)
+	answer(h.Begin(2), 3, 200)
+	h.CaughtUp(3, 99)
+	if h.Intact() {
+		t.Error("it has not what there was")
+	}
+	h.CaughtUp(3, 150)
+	if !h.Intact() {
+		t.Error("it has what there was when it asked, and does not count")
+	}
+	late := h.Begin(3)
+	h.Replacing()
+	answer(late, 3, 160) // it may have confirmed more since
+	h.CaughtUp(3, 170)
+	if h.Intact() || !h.Asks() {
+		t.Error("what was asked before the data was given up says how far that went")
+	}
+	answer(h.Begin(4), 3, 300)
+	answer(h.Begin(5), 4, 400) // another primary
+	h.CaughtUp(3, 350)
+	if h.Intact() {
+		t.Error("the primary is another one by now")
+	}
+	h.CaughtUp(4, 400)
+	if !h.Intact() {
+		t.Error("it has what the new primary had")
+	}
+}

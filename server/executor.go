@@ -21,9 +21,10 @@ import (
 // other clients (command.World) takes the locks of all executors, so that it finds every session and every connection
 // at rest between two turns.
 type executor struct {
-	srv  *Server
-	mu   sync.Mutex
-	loop *netloop.Loop // nil for the janitor's
+	srv    *Server
+	mu     sync.Mutex
+	wanted atomic.Int32  // who stops the world waits for mu
+	loop   *netloop.Loop // nil for the janitor's
 
 	leadsAsked, leadsNow bool       // whether the lease holds, asked once in a turn
 	wroteFeed            []*session // have written in this turn what replicas get
@@ -122,8 +123,30 @@ func (srv *Server) Enter(l *netloop.Loop) { l.User.(*executor).enter() }
 func (srv *Server) Leave(l *netloop.Loop) { l.User.(*executor).leave() }
 
 // enter takes the executor for work that its loop has not called for.
-func (ex *executor) enter() { ex.mu.Lock() }
+func (ex *executor) enter() {
+	for ex.wanted.Load() > 0 {
+		time.Sleep(wantedNap)
+	}
+	ex.mu.Lock()
+}
+
 func (ex *executor) leave() { ex.mu.Unlock() }
+
+// wantedNap is how long a loop that is wanted waits for who wants it, before it looks again.
+const wantedNap = 20 * time.Microsecond
+
+// heldFor takes the executor's lock for who stops the world, unless giveUp says that he need not. He naps between his tries, and a
+// loop that has much to do is gone from its lock for no longer than it takes to ask for events: so it is told that it is wanted, and
+// does not begin another turn before he has been there. Else those loops that he has taken already might stand still for thousands
+// of this one's turns.
+func (ex *executor) heldFor(giveUp func() bool) bool {
+	if ex.mu.TryLock() {
+		return true
+	}
+	ex.wanted.Add(1)
+	defer ex.wanted.Add(-1)
+	return lockUnless(&ex.mu, nil, giveUp)
+}
 
 // post makes the executor's loop call fn at the beginning of a turn. Any goroutine may call it.
 func (ex *executor) post(fn func()) {
@@ -157,7 +180,7 @@ func (ex *executor) stopWorldUnless(giveUp func() bool) bool {
 	ok := lockUnless(&ex.srv.world, nil, giveUp)
 	if ok {
 		for i, o := range ex.srv.executors {
-			if ok = lockUnless(&o.mu, nil, giveUp); !ok {
+			if ok = o.heldFor(giveUp); !ok {
 				for _, o := range ex.srv.executors[:i] {
 					o.mu.Unlock()
 				}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,37 +46,60 @@ const aliveWait = time.Second
 
 // aliveCheck makes the check behind /healthz: every loop comes, within aliveWait, to a point between two callbacks.
 func (srv *Server) aliveCheck() func() error {
-	asking := make([]atomic.Bool, len(srv.executors)) // one goroutine at most waits for each
+	asked := make([]glance, len(srv.executors))
 	return func() error {
-		answers := make(chan int, len(srv.executors))
-		missing := map[int]bool{}
+		var answers []<-chan struct{}
 		for i, ex := range srv.executors {
-			if ex.loop == nil {
-				continue
+			if ex.loop != nil {
+				answers = append(answers, asked[i].at(ex))
 			}
-			missing[i] = true
-			if asking[i].Swap(true) {
-				continue
-			}
-			go func() {
-				ex.enter()
-				ex.leave()
-				asking[i].Store(false)
-				answers <- i
-			}()
 		}
 		timer := time.NewTimer(aliveWait)
 		defer timer.Stop()
-		for len(missing) > 0 {
+		missing := 0
+		for _, answer := range answers {
 			select {
-			case i := <-answers:
-				delete(missing, i)
+			case <-answer:
 			case <-timer.C:
-				return fmt.Errorf("%d of %d event loops have been in one command, or have waited for one, for %s", len(missing), len(srv.engine.Loops()), aliveWait)
+				timer.Reset(0) // the others are only looked at
+				select {
+				case <-answer:
+				default:
+					missing++
+				}
 			}
 		}
-		return nil
+		if missing == 0 {
+			return nil
+		}
+		return fmt.Errorf("%d of %d event loops have been in one command, or have waited for one, for %s", missing, len(srv.engine.Loops()), aliveWait)
 	}
+}
+
+// A glance at a loop waits for it to come to a point between two callbacks. One goroutine at most does, for all who ask meanwhile.
+type glance struct {
+	mu    sync.Mutex
+	there chan struct{} // closed when the loop has come; nil while nobody waits
+}
+
+// at is closed when the executor's loop has come to such a point.
+func (g *glance) at(ex *executor) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.there != nil {
+		return g.there
+	}
+	there := make(chan struct{})
+	g.there = there
+	go func() {
+		ex.enter()
+		ex.leave()
+		g.mu.Lock()
+		g.there = nil
+		g.mu.Unlock()
+		close(there)
+	}()
+	return there
 }
 
 // readiness says why clients should not be sent here, if they should not.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -224,6 +225,28 @@ func TestHealthWhileACommandRuns(t *testing.T) {
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "event loops")
 	})
 	eventually(t, "health again", healthy)
+}
+
+// TestHealthForTwo: two who ask at once, while a loop is in its turn, both hear of its end.
+func TestHealthForTwo(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	check, ex := ts.aliveCheck(), ts.executors[0]
+	for range 3 {
+		ex.enter()
+		answers := make(chan error, 2)
+		for range cap(answers) {
+			go func() { answers <- check() }()
+		}
+		for range 1000 {
+			runtime.Gosched()
+		}
+		ex.leave()
+		for range cap(answers) {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 func TestReadyWhileLoading(t *testing.T) {

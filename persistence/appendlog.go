@@ -534,7 +534,6 @@ func (l *AppendLog) leave() {
 		l.doubts.Add(1)
 		l.opt.Report("Fail to fsync the AOF file", err)
 	}
-	l.syncs.Unlock()
 	f.f.Close()
 	l.mu.Lock()
 	l.writing = l.file
@@ -543,6 +542,7 @@ func (l *AppendLog) leave() {
 	}
 	l.size.Store(l.writing.size)
 	l.mu.Unlock()
+	l.syncs.Unlock() // not before: the syncer would come upon a closed file, and who waits in Flush for its answer would get none
 	l.opt.Advanced()
 }
 

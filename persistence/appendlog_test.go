@@ -625,3 +625,63 @@ func TestPowerLoss(t *testing.T) {
 		}
 	}
 }
+
+// closingFile calls a function when it was closed.
+type closingFile struct {
+	DiskFile
+	closed func()
+	synced func(err error)
+}
+
+func (f *closingFile) Close() error {
+	err := f.DiskFile.Close()
+	f.closed()
+	return err
+}
+
+func (f *closingFile) Sync() error {
+	err := f.DiskFile.Sync()
+	f.synced(err)
+	return err
+}
+
+// TestFlushWhileAFileIsLeft: who wants everything on the disk, that moment when the writer leaves a file which the disk has not
+// kept, hears of it though nobody appends anything more.
+func TestFlushWhileAFileIsLeft(t *testing.T) {
+	w := newLogWorld(t, LogOptions{Policy: SyncNo}, nil)
+	first := w.path("1")
+	w.disk.set(func(op, name string) error {
+		if op == "sync" && name == first {
+			return syscall.EIO
+		}
+		return nil
+	})
+	missed, flushed := make(chan struct{}, 1), make(chan error, 1)
+	f := w.log.file
+	f.f = &closingFile{DiskFile: f.f, synced: func(err error) {
+		if errors.Is(err, os.ErrClosed) {
+			signal(missed)
+		}
+	}, closed: func() {
+		go func() { flushed <- w.log.Flush() }()
+		eventually(t, "somebody who waits", func() bool {
+			w.log.mu.Lock()
+			defer w.log.mu.Unlock()
+			return w.log.hurry > 0
+		})
+		if w.log.syncs.TryLock() { // the syncer may come upon the file: it does
+			w.log.syncs.Unlock()
+			<-missed
+		}
+	}}
+	w.log.Append(unit("SET", "a", "1"))
+	w.log.Switch(w.file("2"))
+	eventually(t, "an answer", func() bool {
+		select {
+		case <-flushed:
+			return true
+		default:
+			return false
+		}
+	})
+}

@@ -177,5 +177,7 @@ func (srv *Server) renameCommand(r config.Rename) error {
 
 // setRecording asks for every change to be recorded while somebody hears of changes wherever they happen.
 func (srv *Server) setRecording() {
+	srv.tracker.mu.Lock() // two that come at once: the answer of the later one stays
+	defer srv.tracker.mu.Unlock()
 	srv.recording.Store(srv.conf.NotifyKeyspaceEvents.Get() != 0 || srv.tracker.count.Load() > 0)
 }

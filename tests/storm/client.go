@@ -249,7 +249,8 @@ func (c *client) sendAnything() {
 		c.do("SELECT", fmt.Sprint(c.rnd.IntN(2)))
 	case 3:
 		c.do("CLIENT", "TRACKING", "OFF")
-		c.do(strings.Fields(choose(c.rnd, "CLIENT TRACKING ON", "CLIENT TRACKING ON BCAST PREFIX s: PREFIX l:", "CLIENT TRACKING ON BCAST NOLOOP", "CLIENT TRACKING ON OPTIN"))...)
+		c.do(c.filled(choose(c.rnd, "CLIENT TRACKING ON", "CLIENT TRACKING ON BCAST PREFIX s: PREFIX l:", "CLIENT TRACKING ON BCAST NOLOOP", "CLIENT TRACKING ON OPTIN",
+			"CLIENT TRACKING ON REDIRECT @id", "CLIENT TRACKING ON BCAST REDIRECT @id"))...)
 	case 4:
 		c.do("CLIENT", choose(c.rnd, "NO-EVICT", "NO-TOUCH"), choose(c.rnd, "ON", "OFF"))
 	case 5:

@@ -93,7 +93,7 @@ func choose[T any](rnd *rand.Rand, of ...T) T { return of[rnd.IntN(len(of))] }
 func directives(rnd *rand.Rand) []string {
 	on := func() string { return choose(rnd, "yes", "no") }
 	return []string{
-		"enable-debug-command yes", "event-loops " + choose(rnd, "2", "3", "4", "8"), "shards " + choose(rnd, "1", "4", "8", "64"),
+		"enable-debug-command yes", "event-loops " + choose(rnd, "1", "2", "3", "4", "8"), "shards " + choose(rnd, "1", "4", "8", "64"),
 		"appendonly " + on(), "appendfsync " + choose(rnd, "always", "everysec", "no"), "busy-reply-threshold " + choose(rnd, "1", "20", "5000"),
 		"maxmemory " + choose(rnd, "0", "20mb", "64mb"), "maxmemory-policy " + choose(rnd, "noeviction", "volatile-lru", "volatile-ttl", "volatile-random"),
 		"repl-diskless-sync-delay 0", "repl-diskless-sync " + on(), "repl-diskless-load " + choose(rnd, "disabled", "swapdb", "on-empty-db"),

@@ -53,6 +53,13 @@ var turmoil = []trouble{
 		return choose(c.rnd, "CLIENT KILL ID @id", "CLIENT KILL ID @id", "CLIENT UNBLOCK @id", "CLIENT UNBLOCK @id ERROR", "CLIENT UNBLOCK @id TIMEOUT", "CLIENT KILL TYPE pubsub", "CLIENT KILL USER u1",
 			"CLIENT KILL MAXAGE 3", "CLIENT LIST", "CLIENT NO-EVICT ON", "MULTI|CLIENT KILL ID @id|INCR n:1|CLIENT UNBLOCK @id|EXEC", "INFO everything", "DEBUG CLIENT-EVICTION")
 	}},
+	{"together", 100 * time.Millisecond, func(c *client) string { // what changes much, as one with what has to hear of it
+		return choose(c.rnd, "MULTI|CONFIG SET appendonly yes|SET s:1 x|RPUSH l:1 x|EXEC", "MULTI|CONFIG SET appendonly no|RPUSH l:2 x|BGREWRITEAOF|EXEC", "MULTI|SWAPDB 0 1|RPUSH l:3 x|ZADD z:1 1 x|EXEC",
+			"MULTI|FLUSHALL SYNC|RPUSH l:4 x|EXEC", "MULTI|BGSAVE|FLUSHALL|BGREWRITEAOF|EXEC", "MULTI|DEBUG RELOAD|RPUSH l:5 x|EXEC", "MULTI|CLIENT PAUSE 20 WRITE|INCR n:1|EXEC", "MULTI|CLIENT UNPAUSE|INCR n:1|EXEC",
+			"MULTI|FUNCTION LOAD REPLACE @lib|FCALL f 1 n:1|FUNCTION DELETE lib|EXEC", "MULTI|COPY big:1 big:2 REPLACE|RENAME big:2 big:3|EXEC", "MULTI|RENAME big:1 big:3|EVAL @spin 0 50000|SWAPDB 0 1|EXEC",
+			"MULTI|XADD x:1 * f v|SWAPDB 0 1|XADD x:2 * f v|EXEC", "MULTI|CONFIG SET appendfsync always|CLIENT KILL TYPE normal|INCR n:2|EXEC",
+			"MIGRATE @other s:1 0 100 COPY REPLACE", "MIGRATE @other s:2 0 100", "MULTI|MIGRATE @other s:3 0 50 COPY REPLACE|EXEC")
+	}},
 	{"users", 100 * time.Millisecond, func(c *client) string {
 		u := fmt.Sprint("u", c.rnd.IntN(3))
 		return choose(c.rnd, "ACL SETUSER "+u+" on nopass ~* &* +@all", "ACL SETUSER "+u+" on nopass ~s:* &* +@all -del", "ACL SETUSER "+u+" resetchannels", "ACL DELUSER "+u, "ACL LIST", "ACL LOG RESET")

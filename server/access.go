@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -21,6 +23,14 @@ type accessControl struct {
 	users    *acl.Users
 	byRow    []*acl.Command // by row ID
 	log      acl.Log
+	file     aclFile
+}
+
+// aclFile is the ACL file while it is written, which is left to the disk: of several at once the last one stays.
+type aclFile struct {
+	asked   atomic.Int64 // times that ACL SAVE was asked for
+	mu      sync.Mutex   // held by who writes the file
+	written int64        // which of them the file is of
 }
 
 // loadUsers reads the users at the start: from lines of the configuration, or from the ACL file, but not from both.
@@ -68,18 +78,32 @@ func (srv *Server) readUsers() (*acl.Users, error) {
 	return srv.access.users.Parse(file, string(text))
 }
 
-// writeUsers writes the ACL file.
-func (srv *Server) writeUsers() error {
-	path := srv.conf.Path(srv.conf.ACLFile.Get())
-	mode := os.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
+// saveUsers returns what writes the users of this moment to the ACL file, and waits for the disk.
+func (srv *Server) saveUsers() (write func() error) {
+	path, file := srv.conf.Path(srv.conf.ACLFile.Get()), &srv.access.file
 	var b strings.Builder
 	for _, u := range srv.access.users.All() {
 		b.WriteString("user " + u.Line() + "\n")
 	}
-	return config.ReplaceFile(path, b.String(), mode)
+	turn := file.asked.Add(1)
+	return func() error {
+		file.mu.Lock()
+		defer file.mu.Unlock()
+		if turn < file.written { // later ones are there already
+			return nil
+		}
+		mode := os.FileMode(0o600)
+		if info, err := os.Stat(path); err == nil {
+			mode = info.Mode().Perm()
+		}
+		err := config.ReplaceFile(path, b.String(), mode)
+		if err != nil {
+			srv.log.Warn("Writing ACL file for ACL SAVE", zap.Error(err))
+			return err
+		}
+		file.written = turn
+		return nil
+	}
 }
 
 // userLines are the users as CONFIG REWRITE writes them: none if they have a file of their own.
@@ -337,9 +361,4 @@ func (srv *Server) replaceUsers(next *acl.Users, self *session) {
 		}
 		s.user = after
 	}
-}
-
-// warnUsers writes to the log why the ACL file could not be written.
-func (srv *Server) warnUsers(err error) {
-	srv.log.Warn("Writing ACL file for ACL SAVE", zap.Error(err))
 }

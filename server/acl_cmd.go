@@ -141,18 +141,33 @@ func aclLoad(c *command.Ctx) {
 	c.Reply.OK()
 }
 
+// aclSave waits for the disk outside of the loop, unless it stands in a transaction.
 func aclSave(c *command.Ctx) {
-	srv := c.Client.(*session).srv
-	if srv.conf.ACLFile.Get() == "" {
+	s := c.Client.(*session)
+	if s.srv.conf.ACLFile.Get() == "" {
 		c.Fail(resp.ErrNoACLFile)
 		return
 	}
-	if err := srv.writeUsers(); err != nil {
-		srv.warnUsers(err)
-		c.Fail(resp.ErrACLSave)
+	write := s.srv.saveUsers()
+	if !c.MayBlock {
+		if write() != nil {
+			c.Fail(resp.ErrACLSave)
+			return
+		}
+		c.Reply.OK()
 		return
 	}
-	c.Reply.OK()
+	s.ex.later(s, func() func(*resp.Writer) {
+		err := write()
+		return func(w *resp.Writer) {
+			if err != nil {
+				w.Error(resp.ErrACLSave)
+				s.ex.noteError(resp.ErrACLSave)
+				return
+			}
+			w.OK()
+		}
+	})
 }
 
 func aclCat(c *command.Ctx) {

@@ -203,3 +203,42 @@ func TestDatabaseRules(t *testing.T) {
 	c.want("flushall", "OK")
 	admin.want("acl setuser ann db=x", replyError("ERR Error in ACL SETUSER modifier 'db=x': Database ids are numbers from 0 on, parted by commas"))
 }
+
+// TestSaveUsersOnSlowDisk: who saves the users waits for the disk, and nobody else does. Of several who save them the last one's stay,
+// whoever comes to the disk first.
+func TestSaveUsersOnSlowDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "acl")
+	file := filepath.Join(dir, "users")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("user default on nopass ~* &* +@all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ts := startServer(t, "--aclfile", file, "--event-loops", "1")
+	first, second, other := ts.dial(), ts.dial(), ts.dial()
+	ts.access.file.mu.Lock() // the disk
+	first.send("acl save")
+	eventually(t, "the first", func() bool { return ts.access.file.asked.Load() == 1 })
+	other.want("acl setuser ann on nopass", "OK")
+	second.send("acl save")
+	eventually(t, "the second", func() bool { return ts.access.file.asked.Load() == 2 })
+	other.want("ping", "PONG")
+	ts.access.file.mu.Unlock()
+	for _, c := range []*testClient{first, second} {
+		if got := c.read(); got != "OK" {
+			t.Error(got)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), "user ann ") {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	failed := replyError("ERR There was an error trying to save the ACLs. Please check the server logs for more information")
+	first.want("acl save", failed)
+	first.want("multi", "OK")
+	first.want("acl save", "QUEUED")
+	first.want("exec", []any{failed})
+}

@@ -79,7 +79,8 @@ type Node struct {
 	port  *port
 	store *store
 	raft  *raft.Raft
-	trans *raft.NetworkTransport
+	trans transport
+	runs  chan struct{} // closed when raft is there
 
 	until  atomic.Int64 // the end of the lease
 	copies atomic.Int64
@@ -113,7 +114,7 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	n := &Node{
 		o: o, began: Now(), state: &State{}, heard: map[string]Moment{}, away: map[string]bool{},
 		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
-		over: make(chan struct{}),
+		over: make(chan struct{}), runs: make(chan struct{}),
 	}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	log := hclog.New(&hclog.LoggerOptions{Name: "raft", Level: hclog.Error, Output: lineWriter(o.Warn), DisableTime: true, Exclude: unreachable})
@@ -125,9 +126,9 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 	n.coord = NewCoordinator(o.ID, o.Group, o.Profile, newReplID)
 	n.port = newPort(o.Group, o.Secret, o.ID, ln, o.Profile.Call)
 	n.port.serve = n.serve
-	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	n.trans = transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: streams{n.port}, MaxPool: 3, Timeout: max(2*o.Profile.Heartbeat, 100*time.Millisecond), Logger: log,
-	})
+	}), n.awaitMember}
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(o.ID)
 	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = o.Profile.Heartbeat, o.Profile.Heartbeat, o.Profile.Heartbeat
@@ -141,6 +142,7 @@ func Start(o Options, ln net.Listener) (*Node, error) {
 		n.store.Close()
 		return nil, err
 	}
+	close(n.runs)
 	n.port.run()
 	n.all.Go(n.found)
 	n.all.Go(n.report)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // fakeData is a data node without data: it has everything that its primary has at once.
@@ -514,4 +517,57 @@ func TestIntactUnderWrites(t *testing.T) {
 	if !h.Intact() {
 		t.Error("it has what the new primary had")
 	}
+}
+
+// TestAbsentMemberIsWaitedFor: what Raft has to say to a member that is away is said when it is back, and does not count as one more
+// attempt that has failed, which Raft would wait the longer for. That it is away Raft is told all the same.
+func TestAbsentMemberIsWaitedFor(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	id := g.other(first)
+	g.stop(id)
+	if p := g.primary(); p != first {
+		t.Fatalf("%s is primary, want %s", p, first)
+	}
+	var leader *Node
+	for leader == nil {
+		for _, n := range g.nodes {
+			if _, leads := n.leadsIn(); leads {
+				leader = n
+			}
+		}
+		runtime.Gosched()
+	}
+	waits := make(chan struct{})
+	trans := transport{leader.trans.NetworkTransport, func(term uint64, id raft.ServerID, addr raft.ServerAddress) bool {
+		close(waits)
+		return leader.awaitMember(term, id, addr)
+	}}
+	say := func(entry uint64) error {
+		term, _ := leader.leadsIn()
+		return trans.AppendEntries(raft.ServerID(id), raft.ServerAddress(id), &raft.AppendEntriesRequest{
+			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(leader.o.ID), Addr: []byte(leader.o.ID)},
+			Term:      term, PrevLogEntry: entry,
+		}, &raft.AppendEntriesResponse{})
+	}
+	if say(0) == nil {
+		t.Error("a member that is away has answered")
+	}
+	said := make(chan error, 1)
+	go func() { said <- say(1 << 40) }() // which nobody has
+	select {
+	case <-waits:
+	case err := <-said:
+		t.Fatalf("the member is not waited for: %v", err)
+	}
+	g.start(id, nil)
+	select {
+	case err := <-said:
+		if _, leads := leader.leadsIn(); err != nil && leads {
+			t.Errorf("the member was not waited for: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it is waited for although it is back")
+	}
+	g.primary()
 }

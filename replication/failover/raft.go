@@ -2,6 +2,7 @@ package failover
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -38,4 +39,46 @@ func (n *Node) outcome(f raft.Future) error {
 // passOn has another member coordinate.
 func (n *Node) passOn(id string) error {
 	return n.outcome(n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)))
+}
+
+// transport is Raft's. A member that cannot be reached is waited for here: Raft itself would wait the longer for its next attempt the
+// more have failed, up to ten seconds, and one that is back could neither hear what was agreed on meanwhile nor help to agree on
+// anything.
+type transport struct {
+	*raft.NetworkTransport
+	await func(term uint64, id raft.ServerID, addr raft.ServerAddress) bool
+}
+
+// AppendEntries is Raft's. Each member has a goroutine for it, and another one for what is said to it again and again.
+func (t transport) AppendEntries(id raft.ServerID, addr raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	err := t.NetworkTransport.AppendEntries(id, addr, args, resp)
+	heartbeat := len(args.Entries) == 0 && args.PrevLogEntry == 0 && args.LeaderCommitIndex == 0
+	if err == nil || heartbeat || !t.await(args.Term, id, addr) {
+		return err
+	}
+	return t.NetworkTransport.AppendEntries(id, addr, args, resp)
+}
+
+// awaitMember waits until a member that cannot be reached can be again. It is false if it could all the time, or this member leads
+// no more, or not in that term, or the other is a member no more.
+func (n *Node) awaitMember(term uint64, id raft.ServerID, addr raft.ServerAddress) bool {
+	for waited := false; ; waited = true {
+		if c, err := n.port.dial(string(addr), kindRaft, n.o.Profile.Call); err == nil {
+			c.Close()
+			return waited
+		}
+		select {
+		case <-n.ctx.Done():
+			return false
+		case <-time.After(n.o.Profile.Interval):
+		}
+		select {
+		case <-n.runs:
+		default:
+			return false
+		}
+		if now, leads := n.leadsIn(); !leads || now != term || !slices.Contains(n.voters(), string(id)) {
+			return false
+		}
+	}
 }

@@ -29,6 +29,9 @@ type janitor struct {
 	bigTurn int       // the shard in which big keys are looked for
 	bigNext time.Time // when that goes on
 
+	refused     uint64    // times that accepting had failed at the last look
+	refusedTold time.Time // when the log last said so
+
 	commands uint64 // that had been run at the last look
 	quiet    int    // looks since any was, with nothing left to do
 }
@@ -74,6 +77,7 @@ func (srv *Server) keepHouse() {
 		start := time.Now()
 		if !start.Before(look) {
 			srv.sample()
+			j.warnAccepting(start)
 			look = srv.engine.TickAfter(start) // when the loops look, too: what sleeps is woken once
 			if !srv.cronPaused.Load() && !j.atRest() {
 				j.look()

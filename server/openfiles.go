@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -63,4 +64,17 @@ func (srv *Server) followMaxClients() error {
 		return fmt.Errorf("The operating system is not able to handle the specified number of clients, try with %d", room) //lint:ignore ST1005 clients read this text
 	}
 	return nil
+}
+
+// acceptWarnEvery is how often the log says that clients cannot be let in, while that goes on.
+const acceptWarnEvery = 10 * time.Second
+
+// warnAccepting says in the log that clients could not be let in since the last look, and why.
+func (j *janitor) warnAccepting(now time.Time) {
+	times, err := j.srv.engine.AcceptError()
+	if times == j.refused || now.Sub(j.refusedTold) < acceptWarnEvery {
+		return
+	}
+	j.refused, j.refusedTold = times, now
+	j.srv.log.Warn("Accepting client connection: "+reason(err), zap.Error(err))
 }

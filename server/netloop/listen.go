@@ -246,7 +246,7 @@ func (ln *Listener) acceptPortable() {
 			return
 		}
 		// Too many open files, most likely: try again when some may have closed.
-		ln.eng.acceptErrors.Add(1)
+		ln.eng.acceptFailed(err)
 		time.Sleep(acceptPause)
 	}
 }

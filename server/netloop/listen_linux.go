@@ -116,7 +116,7 @@ func (l *Loop) accept(id int) {
 			continue
 		case err != nil:
 			// Too many open files, most likely: the socket stays ready, so look away for a while.
-			e.acceptErrors.Add(1)
+			e.acceptFailed(os.NewSyscallError("accept", err))
 			ln.pause()
 			return
 		}
@@ -166,7 +166,7 @@ func (ln *Listener) resume() {
 		return
 	}
 	if err := ln.watch(); err != nil && !errors.Is(err, unix.EEXIST) {
-		ln.eng.acceptErrors.Add(1)
+		ln.eng.acceptFailed(err)
 		time.AfterFunc(acceptPause, ln.resume)
 	}
 }

@@ -92,6 +92,7 @@ type Engine struct {
 	portable []*Loop // what serves net.Conns: the same ones when Options.Portable
 
 	acceptErrors atomic.Uint64
+	acceptError  atomic.Pointer[error] // the last of them
 	started      atomic.Bool
 
 	mu           sync.Mutex
@@ -224,6 +225,20 @@ func (e *Engine) Traffic() (t Traffic) {
 	}
 	t.AcceptErrors = e.acceptErrors.Load()
 	return t
+}
+
+// acceptFailed notes why accepting has failed.
+func (e *Engine) acceptFailed(err error) {
+	e.acceptError.Store(&err)
+	e.acceptErrors.Add(1)
+}
+
+// AcceptError is how often accepting has failed, and why the last time.
+func (e *Engine) AcceptError() (times uint64, last error) {
+	if times = e.acceptErrors.Load(); times > 0 {
+		last = *e.acceptError.Load()
+	}
+	return times, last
 }
 
 // Serve takes a connection over that somebody else has accepted or dialled. It may be of any kind, for example TLS. ln

@@ -551,7 +551,7 @@ func (n *Node) coordinate() {
 func (n *Node) perform(task Task) {
 	if op := task.Propose; op != nil {
 		n.all.Go(func() {
-			err := n.propose(*op)
+			err := n.propose(*op, task.Term)
 			n.mu.Lock()
 			n.coord.Proposed(Now(), task.Term, err != nil) // lead begins anew then
 			s := n.state

@@ -571,3 +571,20 @@ func TestAbsentMemberIsWaitedFor(t *testing.T) {
 	}
 	g.primary()
 }
+
+// TestDecisionsEndWithTheirTerm: what a coordinator decided in a term it led in before is not agreed on in a later one.
+func TestDecisionsEndWithTheirTerm(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	first := g.primary()
+	for _, n := range g.nodes {
+		term, _ := n.leadsIn()
+		s := n.State()
+		late := Op{Crown: &Crown{After: s.Epoch, Primary: g.other(first), Boot: s.Members[g.other(first)].Boot, ReplID: newReplID()}}
+		if err := n.propose(late, term-1); err == nil {
+			t.Errorf("%s has had a decision of an earlier term agreed on", n.o.ID)
+		}
+	}
+	if p := g.primary(); p != first {
+		t.Errorf("%s is primary, want %s", p, first)
+	}
+}

@@ -15,11 +15,16 @@ func (n *Node) leadsIn() (term uint64, leads bool) {
 	return term, leads && n.raft.CurrentTerm() == term
 }
 
-// propose has Raft agree on a change, and returns when it is known here.
-func (n *Node) propose(op Op) error {
+// propose has Raft agree on a change that this member has decided on while it led in a term, and returns when it is known here. A
+// goroutine that is late must not bring the decision into a later term: there the lease may have been granted to the primary that was
+// to be replaced.
+func (n *Node) propose(op Op, term uint64) error {
 	b, err := json.Marshal(op)
 	if err != nil {
 		return err
+	}
+	if now, leads := n.leadsIn(); !leads || now != term {
+		return raft.ErrLeadershipLost
 	}
 	return n.outcome(n.raft.Apply(b, 5*time.Second))
 }

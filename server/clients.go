@@ -240,14 +240,25 @@ func (ex *executor) noteTold(s *session) {
 	}
 }
 
-// closeIdle ends connections that have said nothing for longer than the directive timeout allows.
+// closeIdle ends connections that have been still for longer than the directive timeout allows. Those are not meant that wait
+// for something, or listen.
 func (ex *executor) closeIdle() {
 	limit := time.Duration(ex.srv.conf.Timeout.Get()) * time.Second
 	if limit == 0 {
 		return
 	}
 	ex.loop.Each(func(c *netloop.Conn) {
-		if s, _ := c.User.(*session); s != nil && s.wait == nil && s.peer == nil && s.link == nil && s.idle(ex.nanos) > limit {
+		s, _ := c.User.(*session)
+		if s == nil {
+			return
+		}
+		if n := c.BytesIn + c.BytesOut; n != s.moved { // a large value comes in, or goes out, piece by piece
+			s.moved, s.movedAt = n, ex.nanos
+		}
+		if c.Suspended() || s.peer != nil || s.link != nil || s.monitor || s.sub.any() {
+			return
+		}
+		if min(s.idle(ex.nanos), time.Duration(ex.nanos-s.movedAt)) > limit {
 			s.close()
 		}
 	})

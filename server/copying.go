@@ -166,7 +166,7 @@ func (ex *executor) awaitsCopy(s *session, row *command.Row, rq *request) bool {
 		return false
 	}
 	s.conn.In.Unread(&rq.Request)
-	s.conn.Suspend()
+	s.conn.SuspendBriefly()
 	s.paused = true
 	ex.srv.stats.blocked.Add(1)
 	ex.queueCopy(j)
@@ -324,6 +324,7 @@ func (ex *executor) goOnCopying() {
 	}
 	if s := j.s; s.paused {
 		s.paused = false
+		s.lastUsed = ex.nanos // it was not the client that was idle
 		ex.srv.stats.blocked.Add(-1)
 		s.conn.Resume()
 	}

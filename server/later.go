@@ -10,7 +10,7 @@ import (
 // later answers a client's command with what work returns, which may wait for the disk: it runs outside of the loop,
 // and the client's next requests wait for it. write words the reply, on the loop again.
 func (ex *executor) later(s *session, work func() (write func(w *resp.Writer))) {
-	s.conn.Suspend()
+	s.conn.SuspendBriefly()
 	go func() {
 		write := work()
 		ex.post(func() {

@@ -74,7 +74,7 @@ func migrate(c *command.Ctx) {
 		return
 	}
 	if c.MayBlock {
-		s.conn.Suspend()
+		s.conn.SuspendBriefly()
 		s.ex.carry(s, c.Row, m)
 		return
 	}

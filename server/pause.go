@@ -49,10 +49,15 @@ func (s *session) mayWrite(row *command.Row) bool {
 	return s.has(row, spec.Write) || s.has(row, spec.MayReplicate)
 }
 
-// park puts a request back until the pause is over.
+// park puts a request back until the pause is over. A client that goes away while somebody has asked for a pause is gone, with
+// all that it has sent, as from Redis; what else is waited for is no reason that it could know.
 func (ex *executor) park(s *session, rq *request) {
 	s.conn.In.Unread(&rq.Request)
-	s.conn.Suspend()
+	if ex.srv.pause.active(ex.steady()) {
+		s.conn.Suspend()
+	} else {
+		s.conn.SuspendBriefly()
+	}
 	s.paused = true
 	ex.parked = append(ex.parked, s)
 	ex.srv.stats.blocked.Add(1)
@@ -87,6 +92,7 @@ func (ex *executor) resumeParked() {
 	for _, s := range ex.parked {
 		if s.paused {
 			s.paused = false
+			s.lastUsed = ex.nanos // it was not the client that was idle
 			ex.srv.stats.blocked.Add(-1)
 			s.conn.Resume()
 		}

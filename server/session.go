@@ -79,6 +79,8 @@ type session struct {
 
 	logEnd, feedEnd int64 // positions in the log and in what replicas are sent after the client's last write
 
+	moved     uint64       // how many bytes it had sent and got at movedAt; see closeIdle
+	movedAt   int64        // executor.nanos then
 	softSince int64        // since when the output has passed the soft limit, on the steady clock; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
 	box       mailbox

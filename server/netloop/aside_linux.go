@@ -1,8 +1,6 @@
 package netloop
 
 import (
-	"io"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -63,8 +61,7 @@ func (l *Loop) asideEvent(c *Conn, events uint32, serve func(*Conn)) {
 			c.In.Filled(n)
 			serve(c)
 		case e == 0:
-			c.Close(io.EOF)
-			return
+			c.state |= stEOF // what it is owed is sent first
 		case e != unix.EAGAIN && e != unix.EINTR:
 			c.Close(e)
 			return

@@ -59,6 +59,7 @@ const (
 	stBlocked         // the socket takes no more
 	stLast            // closes when its output is gone
 	stEOF             // the client sends no more
+	stBrief           // is suspended by SuspendBriefly
 )
 
 func (c *Conn) is(s state) bool { return c.state&s != 0 }
@@ -130,7 +131,11 @@ func (c *Conn) Proceed() bool {
 
 // Suspend keeps what the client has sent and will send, up to Options.InputPause, until Resume: the connection is not
 // in Turn. A client that closes its end meanwhile is closed at once.
-func (c *Conn) Suspend() { c.state |= stSuspended }
+func (c *Conn) Suspend() { c.state = c.state&^stBrief | stSuspended }
+
+// SuspendBriefly is Suspend for what the server does not do at once, though its client has not asked it to wait: a client that
+// has said all it has to say, and closes its sending side meanwhile, still has its requests served and gets the replies.
+func (c *Conn) SuspendBriefly() { c.state |= stSuspended | stBrief }
 
 // Suspended says whether Suspend was called and Resume not yet.
 func (c *Conn) Suspended() bool { return c.is(stSuspended) }
@@ -140,7 +145,7 @@ func (c *Conn) Resume() {
 	if !c.is(stSuspended) {
 		return
 	}
-	c.state &^= stSuspended
+	c.state &^= stSuspended | stBrief
 	c.touch() // what epoll watches may change
 	if c.In.Buffered() > 0 {
 		c.Yield()

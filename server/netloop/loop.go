@@ -215,7 +215,7 @@ func (l *Loop) settle(c *Conn) {
 		fn(c)
 		pending = c.Pending()
 	}
-	if c.is(stEOF) && c.state&(stAgain|stStalled) == 0 {
+	if c.is(stEOF) && c.state&(stAgain|stStalled|stBrief) == 0 {
 		if c.is(stSuspended) {
 			c.Close(io.EOF)
 		} else if !c.is(stLast) {

@@ -146,6 +146,39 @@ func TestHalfClosed(t *testing.T) {
 	})
 }
 
+// Who is suspended briefly, and has closed its sending side, is served to the end; but not beyond a request that really waits.
+func TestHalfClosedForAMoment(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		for _, last := range []string{"ECHO b\r\n", "WAIT\r\nECHO b\r\n"} {
+			c := dial(t, "tcp", addr)
+			id := c.id()
+			conn := s.conn(id)
+			ran := s.ran.Load()
+			c.send("PING\r\nMOMENT\r\nECHO a\r\nMOMENT\r\n" + last)
+			c.want("+PONG")
+			wait(t, "it waits", func() bool { return s.ran.Load() == ran+2 })
+			c.Conn.(*net.TCPConn).CloseWrite()
+			ended := make(chan bool)
+			wait(t, "its end is seen", func() bool {
+				conn.Loop().Post(func() { ended <- conn.is(stEOF) })
+				return <-ended
+			})
+			conn.Wake()
+			c.want("+WOKEN", "a")
+			wait(t, "it waits", func() bool { return s.ran.Load() == ran+4 })
+			conn.Wake()
+			if last[0] == 'E' {
+				c.want("+WOKEN", "b")
+				c.ends()
+			}
+			wait(t, "closed", func() bool { _, ok := s.why.Load(uint64(id)); return ok })
+			if why, _ := s.why.Load(uint64(id)); why != "EOF" {
+				t.Fatalf("closed because of %v", why)
+			}
+		}
+	})
+}
+
 func TestCloses(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		for in, want := range map[string]string{

@@ -204,6 +204,8 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 		c.Close(ErrKilled)
 	case "WAIT":
 		c.Suspend()
+	case "MOMENT":
+		c.SuspendBriefly()
 	case "PAUSE":
 		c.Out().OK()
 		c.PauseReading()

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"io"
+	"net"
+	"reflect"
+	"testing"
+)
+
+// The directive timeout is for clients that are still, not for those that wait, listen, or send a large value piece by piece.
+func TestIdleClients(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1", "--timeout", "1")
+	c, listens, sharded, watches, waits, paused, sends := ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial()
+	listens.do("subscribe a")
+	sharded.do("ssubscribe a")
+	watches.want("monitor", "OK")
+	waits.send("blpop list 0")
+	if _, err := io.WriteString(sends.nc, "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$1000000\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.want("client pause 100000 write", "OK")
+	paused.send("set p 1")
+	c.parked(2)
+	still, sent := ts.dial(), 0
+	id := still.do("client id").(int64)
+	eventually(t, "the end of the idle client", func() bool {
+		c.want("ping", "PONG")
+		if _, err := sends.nc.Write([]byte{'x'}); err == nil {
+			sent++
+		}
+		return ts.clients.find(id) == nil
+	})
+	c.want("client unpause", "OK")
+	if got := paused.read(); got != "OK" {
+		t.Errorf("who was paused gets %v", got)
+	}
+	if _, err := sends.nc.Write(append(make([]byte, 1000000-sent), '\r', '\n')); err != nil {
+		t.Error(err)
+	}
+	if got := sends.read(); got != "OK" {
+		t.Errorf("who has sent a large value gets %v", got)
+	}
+	c.want("rpush list x", 1)
+	waits.read()
+	c.want("publish a x", 1)
+	listens.read()
+	c.want("spublish a x", 1)
+	sharded.read()
+	watches.read()
+}
+
+// A client that has said all, and closes its sending side while the server makes it wait for reasons of its own, gets its replies.
+func TestHalfClosedClients(t *testing.T) {
+	ts := copier(t, "--event-loops", "1")
+	c, o := ts.dial(), ts.dial()
+	o.large("list", "src")
+	c.send("copy src dst")
+	c.send("set b 1")
+	ts.copying(1)
+	if err := c.nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the loop comes by c's socket, too
+		o.want("ping", "PONG")
+	}
+	ts.steps(20)
+	if a, b := c.read(), c.read(); a != int64(1) || b != "OK" {
+		t.Errorf("who has said all gets %v and %v", a, b)
+	}
+	if _, err := c.r.ReadByte(); err != io.EOF {
+		t.Errorf("its connection ends with %v", err)
+	}
+}
+
+// The same while a script takes long: the reply that was being sent is sent to its end.
+func TestHalfClosedBesideAScript(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1", "--busy-reply-threshold", "1")
+	c, o, runs := ts.dial(), ts.dial(), ts.dial()
+	const size = 40_000_000 // more than the system takes at once
+	o.want("setrange big 39999999 x", size)
+	c.send("get big")
+	o.want("ping", "PONG")
+	runs.send("eval", "while true do end", "0")
+	busy := func() bool { return o.do("ping") != "PONG" }
+	eventually(t, "the script's being busy", busy)
+	if err := c.nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the loop comes by c's socket, too
+		busy()
+	}
+	o.want("script kill", "OK")
+	if got, ok := c.read().(string); !ok || len(got) != size {
+		t.Errorf("%d bytes came", len(got))
+	}
+	runs.read()
+}
+
+// The keys of one message to a broadcasting client are in the order of their names, as Redis has them.
+func TestBroadcastOrder(t *testing.T) {
+	c := startServer(t).dial()
+	c.do("hello 3")
+	c.want("client tracking on bcast", "OK")
+	c.want("mset c 1 b 1 d 1 a 1", "OK")
+	if got, want := c.read(), []any{"invalidate", []any{"a", "b", "c", "d"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("it is told %v", got)
+	}
+}

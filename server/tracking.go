@@ -1,6 +1,7 @@
 package server
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -290,9 +291,9 @@ func (ex *executor) sendBroadcasts(tr *tracker) {
 		ex.broadcast = nil
 	}
 	ex.broadcast = ex.broadcast[:0]
-	for p, list := range byPrefix {
+	for _, p := range slices.Sorted(maps.Keys(byPrefix)) {
 		for _, t := range tr.prefixes[p] {
-			if keys := t.toHear(list); len(keys) > 0 {
+			if keys := t.toHear(byPrefix[p]); len(keys) > 0 {
 				ex.sendInvalidation(t, keys)
 			}
 		}
@@ -315,6 +316,7 @@ func (t *tracks) toHear(list []broadcast) (keys []string) {
 			keys = append(keys, b.key)
 		}
 	}
+	slices.Sort(keys) // the order in which Redis has them
 	return keys
 }
 

@@ -267,13 +267,13 @@ func (ex *executor) lookAside() {
 		return
 	}
 	a.on = true
-	now, nanos, current, viewNow := ex.now, ex.nanos, ex.current, ex.view.Now
-	ex.current = nil
+	now, nanos, current, own, viewNow := ex.now, ex.nanos, ex.current, ex.own, ex.view.Now
+	ex.current, ex.own = nil, nil // what the command has told its own client follows its reply, and nobody else's
 	if !a.left {
 		a.left = ex.leaveTurn(a.serving)
 	}
 	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
-	ex.now, ex.nanos, ex.current, ex.view.Now = now, nanos, current, viewNow
+	ex.now, ex.nanos, ex.current, ex.own, ex.view.Now = now, nanos, current, own, viewNow
 	a.on, a.last = false, time.Now()
 }
 

@@ -133,6 +133,29 @@ func TestOrderBesideTwoSlowScripts(t *testing.T) {
 	}
 }
 
+// What a slow script tells its own client waits for that client's reply, whatever others of its loop ask meanwhile.
+func TestMessagesOfSlowScriptAreItsOwn(t *testing.T) {
+	_, dial := startWithSocket(t, "--busy-reply-threshold", "1")
+	slow, c, killer := dial(), dial(), dial()
+	slow.list("hello 3")
+	slow.list("subscribe news")
+	slow.send("eval", "redis.call('publish', 'news', 'mine') "+endless, "0")
+	eventually(t, "a slow script", func() bool { return isError(killer.do("get x"), "BUSY ") })
+	got := []any{c.do("nothing"), c.do("nothing")}
+	killer.want("script kill", "OK")
+	for _, v := range got {
+		if !isError(v, "ERR unknown command") {
+			t.Fatal(v)
+		}
+	}
+	if v := slow.read(); !isError(v, "ERR Script killed by user") {
+		t.Fatal(v)
+	}
+	if v := fmt.Sprint(slow.read()); v != "[message news mine]" {
+		t.Fatal(v)
+	}
+}
+
 // The loop of a client that goes away, or forgets what it watches, waits for a shard that a script holds: the script can be
 // killed there, too.
 func TestWatchedKeysDoNotKeepScriptsAlive(t *testing.T) {

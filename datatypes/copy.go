@@ -50,6 +50,14 @@ func CopyNeeds(budget int) (bytes, count int) {
 	return budget*copyBytes + copyLarge, budget + copyBatch
 }
 
+// CopyRoom is the number of bytes for which the arena of the copy must have room before Copy, if the value takes size bytes.
+func CopyRoom(size int) int {
+	if size > copyLarge {
+		size += copySlack // an element may be large enough to want it
+	}
+	return size
+}
+
 // Full tells that a step has found no memory for a large element. The copy cannot be completed.
 func (c *Copier) Full() bool { return c.full }
 

@@ -43,11 +43,17 @@ func (v *View) RoomFor(src, dst []byte, move bool) bool {
 	}
 	it, ok := v.find(src)
 	to := v.ks.ShardOf(v.hashOf(dst))
-	return !ok || move && (it.sh.id == to || v.Strayed != nil && v.Far(src, dst)) || v.ks.Reserve(1<<to, it.memory(copySamples))
+	return !ok || move && (it.sh.id == to || v.Strayed != nil && v.Far(src, dst)) || v.ks.Reserve(1<<to, it.copyRoom())
 }
 
-// copySamples is how many elements the size of a collection is estimated from before it is copied.
-const copySamples = 64
+// copyRoom is the memory that a copy of the value takes. All elements count: a few large ones among many are not in an estimate.
+func (it *item) copyRoom() int {
+	n := it.memory(0)
+	if it.h.enc() == datatypes.EncRoot {
+		n = datatypes.CopyRoom(n)
+	}
+	return n
+}
 
 func (v *View) transfer(src, dst []byte, db int, move bool) {
 	from := v.DB

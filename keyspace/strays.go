@@ -33,6 +33,8 @@ const (
 	straysMost = 4096     // each change copies the map
 	strayLeast = 64 << 10 // Keyspace.StrayLeast, unless a test has set it
 	strayText  = 16       // a string of so many times that is copied as fast
+
+	copySamples = 64 // elements from which the size of a collection is estimated
 )
 
 // ShardOf is the shard of a key with the hash h. It may change only in a stopped world.

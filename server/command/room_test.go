@@ -67,3 +67,46 @@ func TestResultsWithoutMemory(t *testing.T) {
 		}
 	}
 }
+
+// fill fills a shard until there is no room for another 16 KiB.
+func (l *lab) fill(shard int) {
+	l.t.Helper()
+	piece := strings.Repeat("x", 16<<10)
+	for i := 0; l.ks.Reserve(1<<shard, len(piece)+64); i++ { // as the dispatcher does before a request
+		l.do("SET", l.keyIn(shard, fmt.Sprintf("fill%d.", i)), piece)
+	}
+}
+
+// keyIn is a key in a shard that begins so.
+func (l *lab) keyIn(shard int, prefix string) string {
+	for n := 0; ; n++ {
+		if k := fmt.Sprint(prefix, n); l.ks.ShardOf(l.ks.Hash([]byte(k))) == shard {
+			return k
+		}
+	}
+}
+
+// TestCopyWithoutMemory: a value of many small elements and one large one, of which a few tell nothing, is too large for a shard.
+func TestCopyWithoutMemory(t *testing.T) {
+	l := newLabOf(t, 16<<20)
+	src, dst := l.keyIn(0, "h"), l.keyIn(1, "dst")
+	words := []any{"HSET", src}
+	for i := range 2000 {
+		words = append(words, fmt.Sprint("f", i), "v")
+	}
+	l.do(words...)
+	l.do("HSET", src, "large", strings.Repeat("x", 4<<20))
+	l.do("SET", dst, "before")
+	room := l.keyIn(1, "room")
+	l.do("SET", room, strings.Repeat("x", 3<<20))
+	l.fill(1)
+	l.do("DEL", room) // for what a few of the elements let expect
+	if got := l.do("COPY", src, dst, "REPLACE"); !strings.HasPrefix(got, "-OOM") {
+		t.Errorf("COPY: %.60q", got)
+	}
+	if got := l.do("RENAME", src, dst); !strings.HasPrefix(got, "-OOM") {
+		t.Errorf("RENAME: %.60q", got)
+	}
+	l.want("$6 before", "GET", dst)
+	l.want(":2001", "HLEN", src)
+}

@@ -110,3 +110,23 @@ func TestCopyWithoutMemory(t *testing.T) {
 	l.want("$6 before", "GET", dst)
 	l.want(":2001", "HLEN", src)
 }
+
+// TestReadingManyStreamsWithoutMemory: what is delivered of each stream takes little, and all of it together too much.
+func TestReadingManyStreamsWithoutMemory(t *testing.T) {
+	l := newLabOf(t, 32<<20)
+	const streams, entries = 100, 500
+	read, ids := []any{"XREADGROUP", "GROUP", "g", "c", "COUNT", entries, "STREAMS"}, []any(nil)
+	for i := range streams {
+		key := l.keyIn(1, fmt.Sprintf("s%d.", i))
+		for id := range entries {
+			l.do("XADD", key, id+1, "f", "v")
+		}
+		l.do("XGROUP", "CREATE", key, "g", "0")
+		read, ids = append(read, key), append(ids, ">")
+	}
+	l.fill(1)
+	if got := l.do(append(read, ids...)...); !strings.HasPrefix(got, "-OOM") {
+		t.Errorf("%.60q", got)
+	}
+	l.want("*4 :0 $-1 $-1 *-1", "XPENDING", read[7], "g")
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"larder/datatypes"
+	"larder/keyspace"
 	"larder/server/resp"
 )
 
@@ -161,6 +162,7 @@ func (c *Ctx) blockArg() (deadline_ms int64) {
 // find looks up the streams and groups, and reads the IDs. It is false if an error is the reply.
 func (r *reading) find(c *Ctx) bool {
 	reads := c.streams.reads[:0]
+	var pending [keyspace.MaxShards]int // entries that may become so, by shard: many streams may have few each
 	for i, key := range r.keys {
 		var from streamRead
 		var ok bool
@@ -185,9 +187,18 @@ func (r *reading) find(c *Ctx) bool {
 			c.Fail(e)
 			return false
 		}
-		if from.fresh && !r.noAck && !c.reservePending(key, from.s.Len(), r.count) ||
-			from.fresh && r.claim && !c.reservePending(key, from.g.PendingCount(), r.count) {
-			return false
+		if from.fresh {
+			ks := c.Keyspace()
+			n := &pending[ks.ShardOf(ks.Hash(key))]
+			if !r.noAck {
+				*n += atMost(from.s.Len(), r.count)
+			}
+			if r.claim {
+				*n += atMost(from.g.PendingCount(), r.count)
+			}
+			if !c.reserve(key, *n*pendingBytes) {
+				return false
+			}
 		}
 		reads = append(reads, from)
 	}
@@ -208,10 +219,15 @@ func (c *Ctx) holdsOther(key []byte, t datatypes.Type) bool {
 
 // reservePending makes sure that there is room for n more pending entries, most of them if that is not 0.
 func (c *Ctx) reservePending(key []byte, n int, most int64) bool {
+	return c.reserve(key, atMost(n, most)*pendingBytes)
+}
+
+// atMost is n, or most if that is less and not 0.
+func atMost(n int, most int64) int {
 	if most > 0 {
 		n = int(min(int64(n), most))
 	}
-	return c.reserve(key, n*pendingBytes)
+	return n
 }
 
 // pendingBytes is more than a pending entry takes, the nodes that it stands in being half full.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -105,4 +106,63 @@ func TestBroadcastOrder(t *testing.T) {
 	if got, want := c.read(), []any{"invalidate", []any{"a", "b", "c", "d"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("it is told %v", got)
 	}
+}
+
+// What is queued, and what a command makes many times of the same value, does not take more memory than the client may be owed.
+func TestReplyBeyondTheLimit(t *testing.T) {
+	ts := startServer(t, "--client-output-buffer-limit", "normal 1000000 0 0", "--client-output-buffer-limit", "pubsub 100000000 0 0")
+	o := ts.dial()
+	value := strings.Repeat("x", 500_000)
+	for _, request := range [][]string{{"set", "v", value}, {"hset", "h", "f", value}, {"rpush", "l", "v"}, {"xadd", "x", "1-1", "f", value}, {"sadd", "s", value[:1000], value[:999]}} {
+		o.do(request...)
+	}
+	many := func(n int, words ...string) (list []string) {
+		for range n {
+			list = append(list, words...)
+		}
+		return list
+	}
+	for i, request := range [][]string{
+		append([]string{"mget"}, many(100, "v")...),
+		append([]string{"hmget", "h"}, many(100, "f")...),
+		append([]string{"sort", "l", "by", "nosort"}, many(100, "get", "*")...),
+		append(append([]string{"xread", "streams"}, many(100, "x")...), many(100, "0")...),
+		{"srandmember", "s", "-100000"},
+		nil,
+	} {
+		c := ts.dial()
+		if request != nil {
+			c.send(request...)
+		} else {
+			c.do("multi")
+			for range 100 {
+				c.do("get", "v")
+			}
+			c.do("incr", "done")
+			c.send("exec")
+		}
+		if _, err := c.r.ReadByte(); err == nil {
+			t.Errorf("%.40q is answered", request)
+		}
+		eventually(t, "the word in the log", func() bool { return ts.logged("overcoming of output buffer limits") == i+1 })
+	}
+	o.want("get done", "1") // what is queued runs all the same
+	for _, e := range ts.logs.All() {
+		if n, ok := e.ContextMap()["pending_bytes"].(int64); ok && n > 20_000_000 {
+			t.Errorf("%d bytes were kept for a client that may be owed a million", n)
+		}
+	}
+	// A script's own commands reply to nobody, and a subscriber may be owed more.
+	o.want("eval return(#redis.call('srandmember',KEYS[1],-100000)) 1 s", 100000)
+	c := ts.dial()
+	c.do("hello", "3")
+	c.do("subscribe", "x")
+	if got := c.list("srandmember", "s", "-50000"); len(got) != 50000 {
+		t.Errorf("%d members", len(got))
+	}
+	// Who wants no replies is owed none.
+	q := ts.dial()
+	q.send("client", "reply", "off")
+	q.send(append([]string{"mget"}, many(100, "v")...)...)
+	q.want("client reply on", "OK")
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -257,7 +258,12 @@ func TestCopyIsGivenBack(t *testing.T) {
 	o, w := ts.dial(), ts.dial()
 	o.large("set", "src")
 	for _, end := range []func(c *testClient){
-		func(c *testClient) { c.nc.Close() },
+		func(c *testClient) { // had it said that it sends no more, it might wait for the reply
+			if err := c.nc.(*net.TCPConn).SetLinger(0); err != nil {
+				t.Error(err)
+			}
+			c.nc.Close()
+		},
 		func(*testClient) { o.do("client kill type normal") }, // the other one's and this one's
 	} {
 		c := ts.dial()

@@ -255,7 +255,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	v := ex.view
 	v.DB = s.db
 	v.NoTouch = s.noTouch
-	c.Client, c.Reply, c.MayBlock, c.Again = s, s.out(), true, false
+	c.Client, c.Reply, c.MayBlock, c.Again, c.MostReply = s, s.out(), true, false, s.mostReply()
 	var set keyspace.Set
 	if row.Renames && v.Strayed != nil {
 		set = ex.srv.ks.All()

@@ -114,6 +114,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.asides.giveUp = srv.isBusy
 	ex.view.BeforeEvict = ex.listen
 	ex.ctx.ReadsAll = ex.readsAll
+	ex.ctx.CutOff = ex.cutOff
 	ex.ctx.AwaitBurial = ex.awaitBurial
 	return ex
 }
@@ -240,7 +241,6 @@ func (ex *executor) follow() {
 	ex.view.Record = ex.srv.recording.Load()
 	ex.setServeExpired()
 	ex.ctx.Conf = ex.srv.commandConf.Load()
-	ex.ctx.MostReply = ex.srv.outputLimits.Load().Normal.Hard
 }
 
 // note is the counter of a row for this turn.

@@ -160,11 +160,14 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 			}
 		}
 		start, timed := ex.startTimer(q.row)
-		before := c.Reply.Len()
+		mark, before := c.Reply.Mark(), c.Reply.Len()
 		ex.view.DB = s.db
 		ex.run(q.row, q.argv, nil)
 		ex.stopTimer(s, q.row, q.argv, start, timed)
 		ex.logLarge(s, q.row, q.argv, sentSize(q.argv), c.Reply.Len()-before)
+		if c.Overfull() { // the client is closed; what is queued runs, but nobody gets the replies
+			c.Reply.Truncate(mark)
+		}
 	}
 	ex.inTransaction, ex.queued = false, nil
 	c.Row = row

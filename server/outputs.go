@@ -47,6 +47,26 @@ func (ex *executor) checkOutput(s *session) {
 	}
 }
 
+// mostReply is how much output a client may be owed while a reply is made.
+func (s *session) mostReply() uint64 {
+	if s.link != nil || s.peer != nil {
+		return 0
+	}
+	if hard := s.outputLimit().Hard; hard > 0 {
+		return max(hard, outputUnseen)
+	}
+	return 0
+}
+
+// cutOff closes the client whose command runs, because the reply that is being made is too long. It gets nothing of it. A client
+// that wants no replies is not owed them.
+func (ex *executor) cutOff(owed int) {
+	if s := ex.current; s != nil && !s.silent() && !s.conn.Closing() {
+		ex.srv.cutOutput(s, owed)
+		s.close()
+	}
+}
+
 // checkOutputs looks at the clients that are beyond their soft limit and say nothing.
 func (ex *executor) checkOutputs() {
 	ex.loop.Each(func(c *netloop.Conn) {

@@ -95,8 +95,9 @@ type Ctx struct {
 	// ReadsAll tells whether the client may read any key, as a request has to that names patterns of keys. nil: it may.
 	ReadsAll func() bool
 	// MostReply is how many bytes of output the client may be owed before it is closed, 0 for any number. A handler that
-	// makes a reply of a size of the client's choice stops there: see Overfull.
+	// makes a reply of a size of the client's choice stops there: see Overfull. CutOff closes the client then.
 	MostReply uint64
+	CutOff    func(owed int)
 
 	// AwaitBurial has the client wait for its OK until all that was dropped is given back. It is false if it cannot wait. nil:
 	// nobody can.

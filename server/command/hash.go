@@ -141,6 +141,9 @@ func (c *Ctx) replyValues(h *datatypes.Hash, names [][]byte) (missing bool) {
 		if i%stageMany == 0 && len(names) > 1 {
 			h.Stage(names[i:], 1)
 		}
+		if c.Overfull() {
+			break
+		}
 		if value, ok := h.Get(name, c.FieldNow()); ok {
 			c.Reply.Bulk(value)
 		} else {

@@ -263,8 +263,22 @@ const maxRandom = 1 << 24
 // randomAtOnce is how many of them are made before it is looked whether there are too many bytes.
 const randomAtOnce = 1 << 14
 
-// Overfull tells whether the reply has become so long that the client is going to be closed instead of getting it.
-func (c *Ctx) Overfull() bool { return c.MostReply > 0 && uint64(c.Reply.Len()) > c.MostReply }
+// Overfull tells whether the reply has become so long that the client is closed instead of getting it. What a script asks for
+// is no reply to the client.
+func (c *Ctx) Overfull() bool {
+	if most := c.mostReply(); most == 0 || uint64(c.Reply.Len()) <= most {
+		return false
+	}
+	c.CutOff(c.Reply.Len())
+	return true
+}
+
+func (c *Ctx) mostReply() uint64 {
+	if c.Script {
+		return 0
+	}
+	return c.MostReply
+}
 
 // random makes n random items in parts by one, which is called with the number for each part.
 func (c *Ctx) random(n int, distinct bool, one func(n int)) {
@@ -284,7 +298,7 @@ func (a *Args) randomCount() (n int, distinct bool) {
 	case a.Bad():
 	case count == math.MinInt64:
 		a.Wrong(resp.ErrCountRange)
-	case count < -maxRandom && a.c.MostReply == 0:
+	case count < -maxRandom && a.c.mostReply() == 0:
 		a.Wrong(resp.ErrOutOfRange)
 	case count < 0:
 		return int(-count), false

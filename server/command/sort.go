@@ -340,6 +340,9 @@ func (s *sorting) values(c *Ctx, items [][]byte, fn func(val []byte, ok bool)) {
 			continue
 		}
 		for _, g := range s.gets {
+			if c.Overfull() {
+				return
+			}
 			fn(c.sortLookup(s, g, items[i]))
 		}
 	}

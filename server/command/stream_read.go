@@ -50,6 +50,9 @@ func (c *Ctx) readStreams(grouped bool) {
 	}
 	var d resp.Deferred
 	for i := range c.streams.reads {
+		if !grouped && !c.Again && c.Overfull() {
+			break // the same stream may have been named many times
+		}
 		from := &c.streams.reads[i]
 		if !r.prepare(c, from, r.keys[i]) {
 			continue

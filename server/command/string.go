@@ -316,6 +316,9 @@ func mget(c *Ctx) {
 	keys := c.Args.Rest()
 	c.Reply.Array(len(keys))
 	for _, key := range keys {
+		if c.Overfull() {
+			return // the same large value may have been asked for a million times
+		}
 		if val, st := c.String(key); st == keyspace.Found {
 			c.Reply.Bulk(val)
 		} else {

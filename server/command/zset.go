@@ -407,7 +407,7 @@ func zrandmember(c *Ctx) {
 		a.Wrong(resp.ErrCountRange)
 	}
 	withScores := a.Is("WITHSCORES")
-	if count < -maxRandom && c.MostReply == 0 || withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
+	if count < -maxRandom && c.mostReply() == 0 || withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
 		a.Wrong(resp.ErrOutOfRange)
 	}
 	if !a.Done() {

@@ -166,3 +166,13 @@ func TestReplyBeyondTheLimit(t *testing.T) {
 	q.send(append([]string{"mget"}, many(100, "v")...)...)
 	q.want("client reply on", "OK")
 }
+
+// Who has said QUIT, and does not read what it is owed, is closed as others are.
+func TestLimitBehindQuit(t *testing.T) {
+	ts := startServer(t, "--client-output-buffer-limit", "normal 0 1000000 1")
+	o, c := ts.dial(), ts.dial()
+	o.want("setrange v 19999999 x", 20_000_000) // more than the system takes at once
+	c.send("get v")
+	c.send("quit")
+	eventually(t, "the end of the client", func() bool { return ts.logged("overcoming of output buffer limits") == 1 && ts.engine.Conns() == 1 })
+}

@@ -41,7 +41,7 @@ func (ex *executor) checkOutput(s *session) {
 	} else {
 		s.softSince = 0
 	}
-	if over && !s.conn.Closing() {
+	if over && !s.conn.Doomed() { // also who has said QUIT, and then reads nothing
 		ex.srv.cutOutput(s, n)
 		s.close()
 	}

@@ -211,6 +211,9 @@ func (c *Conn) Gone() bool { return c.fd >= 0 && hungUp(c.fd) }
 // Closing says whether the connection closes or is closed.
 func (c *Conn) Closing() bool { return c.state&(stClosing|stClosed|stLast) != 0 }
 
+// Doomed says whether the connection is closed without waiting for its output to be sent, or is closed already.
+func (c *Conn) Doomed() bool { return c.state&(stClosing|stClosed) != 0 }
+
 // Written counts every byte that was ever written to Out. It names a place in the output for HoldAfter.
 func (c *Conn) Written() uint64 { return c.BytesOut + uint64(c.Pending()) }
 

@@ -218,6 +218,10 @@ func (n *Node) switchTo(ctx context.Context, to string) (string, error) {
 			n.mu.Lock()
 			n.coord.EndSwitch()
 			n.mu.Unlock()
+			select { // the primary has to hear of it: the same wish at once would be the one that it has given up
+			case <-n.ctx.Done():
+			case <-time.After(2 * n.o.Profile.Interval):
+			}
 			return "", fmt.Errorf("%s did not catch up in time; the primary stays", heir)
 		}
 	}

@@ -25,6 +25,7 @@ type fakeData struct {
 	reigns uint64
 	of     string // its ID
 	busy   int    // how often it cannot become primary
+	stuck  int    // how often its heir does not catch up
 }
 
 func (f *fakeData) Report(r *Report) {
@@ -72,8 +73,19 @@ func (f *fakeData) Rest() {
 	f.mu.Unlock()
 }
 
-func (f *fakeData) Drain(context.Context, Member) bool { return true }
-func (f *fakeData) Changed(*State)                     {}
+func (f *fakeData) Drain(ctx context.Context, _ Member) bool {
+	f.mu.Lock()
+	stuck := f.stuck > 0
+	if stuck {
+		f.stuck--
+	}
+	f.mu.Unlock()
+	if stuck {
+		<-ctx.Done()
+	}
+	return !stuck
+}
+func (f *fakeData) Changed(*State) {}
 
 // patience is how long a test waits for what has to happen: longer than any machine needs, however busy.
 const patience = 3 * time.Minute
@@ -586,5 +598,27 @@ func TestDecisionsEndWithTheirTerm(t *testing.T) {
 	}
 	if p := g.primary(); p != first {
 		t.Errorf("%s is primary, want %s", p, first)
+	}
+}
+
+// TestSwitchAgainAtOnce: a planned switch that has failed can be asked for again at once, and again.
+func TestSwitchAgainAtOnce(t *testing.T) {
+	g := newGroupOf(t, 2, 1, Profiles["default"])
+	first := g.primary()
+	for _, f := range g.data {
+		f.mu.Lock()
+		f.stuck = 1
+		f.mu.Unlock()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for tries := 1; ; tries++ {
+		_, err := g.nodes[first].Switch(ctx, "")
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("tried in vain %d times: %v", tries, err)
+		}
 	}
 }

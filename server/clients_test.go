@@ -176,3 +176,21 @@ func TestLimitBehindQuit(t *testing.T) {
 	c.send("quit")
 	eventually(t, "the end of the client", func() bool { return ts.logged("overcoming of output buffer limits") == 1 && ts.engine.Conns() == 1 })
 }
+
+// Who wants no replies is told what it has subscribed to, from within a transaction, too.
+func TestSubscribesWithoutReplies(t *testing.T) {
+	c := startServer(t).dial()
+	for _, request := range []string{"client reply off", "multi", "set a 1", "subscribe x", "ssubscribe z", "get a", "psubscribe y*", "exec"} {
+		c.send(request)
+	}
+	for _, want := range [][]any{{"subscribe", "x", int64(1)}, {"psubscribe", "y*", int64(2)}} {
+		if got := c.read(); !reflect.DeepEqual(got, any(want)) {
+			t.Errorf("it is told %v, not %v", got, want)
+		}
+	}
+	c.send("ping") // which is silent
+	c.send("unsubscribe")
+	if got, want := c.read(), any([]any{"unsubscribe", "x", int64(1)}); !reflect.DeepEqual(got, want) {
+		t.Errorf("it is told %v, not %v", got, want)
+	}
+}

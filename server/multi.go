@@ -162,7 +162,11 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 		start, timed := ex.startTimer(q.row)
 		mark, before := c.Reply.Mark(), c.Reply.Len()
 		ex.view.DB = s.db
-		ex.run(q.row, q.argv, nil)
+		if s.silent() && subscribes(q.row) {
+			ex.runApart(s, q)
+		} else {
+			ex.run(q.row, q.argv, nil)
+		}
 		ex.stopTimer(s, q.row, q.argv, start, timed)
 		ex.logLarge(s, q.row, q.argv, sentSize(q.argv), c.Reply.Len()-before)
 		if c.Overfull() { // the client is closed; what is queued runs, but nobody gets the replies
@@ -171,4 +175,17 @@ func (ex *executor) runQueue(s *session, queue []queued) {
 	}
 	ex.inTransaction, ex.queued = false, nil
 	c.Row = row
+}
+
+// runApart runs a command that answers by messages, for a client that wants no replies: messages it gets all the same, though not
+// the reply to EXEC.
+func (ex *executor) runApart(s *session, q queued) {
+	c := &ex.ctx
+	out, messages := c.Reply, resp.Writer{Proto: s.protocol}
+	c.Reply = &messages
+	ex.run(q.row, q.argv, nil)
+	c.Reply = out
+	if messages.ErrCount == 0 {
+		ex.own = append(ex.own, messages.Bytes()...)
+	}
 }

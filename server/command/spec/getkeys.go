@@ -91,7 +91,7 @@ func georadiusKeys(options int) finder {
 func xreadKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 	for i := 1; i < len(argv); i++ {
 		switch {
-		case is(argv[i], "COUNT"), is(argv[i], "BLOCK"):
+		case is(argv[i], "COUNT"), is(argv[i], "BLOCK"), is(argv[i], "CLAIM"):
 			i++
 		case is(argv[i], "GROUP"):
 			i += 2

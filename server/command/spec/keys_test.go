@@ -101,6 +101,8 @@ func TestAppendKeys(t *testing.T) {
 			[]KeyRef{{1, RO | Access}, {7, OW | Update}, {9, OW | Update}}},
 		{[]string{"georadiusbymember", "k", "STORE", "1", "m", "storedist", "d"}, []KeyRef{{1, RO | Access}, {6, OW | Update}}},
 		{[]string{"xreadgroup", "COUNT", "1", "GROUP", "STREAMS", "STREAMS", "STREAMS", "k", ">"}, []KeyRef{{7, RO | Access}}},
+		{[]string{"xreadgroup", "COUNT", "1", "GROUP", "g", "STREAMS", "CLAIM", "0", "STREAMS", "k", ">"}, []KeyRef{{9, RO | Access}}},
+		{[]string{"xreadgroup", "claim", "5", "GROUP", "STREAMS", "c", "NOACK", "STREAMS", "j", "k", ">", "0"}, []KeyRef{{8, RO | Access}, {9, RO | Access}}},
 		{[]string{"xreadgroup", "GROUP", "g", "c", "NOACK", "BLOCK", "0", "STREAMS", "STREAMS", "b", ">", ">"},
 			[]KeyRef{{8, RO | Access}, {9, RO | Access}}},
 		// Redis tells no key here, so there the ACL rules about keys do not hold PFMERGE back.

@@ -195,9 +195,10 @@ func (ex *executor) checkAccess(s *session, row *command.Row, argv [][]byte) res
 	return resp.NoPerm(ex.whyNot(s.user, v, row, nil))
 }
 
-// checkScript is checkAccess for what a script of the session's calls.
+// checkScript is checkAccess for what a script of the session's calls: it is the session's database that the next command of the
+// script is about, for SELECT may have been the last one.
 func (ex *executor) checkScript(s *session, row *command.Row, argv [][]byte) resp.Error {
-	v, at := ex.check(s.user, row, argv, ex.view.DB)
+	v, at := ex.check(s.user, row, argv, s.db)
 	if v == acl.Allowed {
 		return ""
 	}
@@ -207,7 +208,7 @@ func (ex *executor) checkScript(s *session, row *command.Row, argv [][]byte) res
 
 // maySend tells whether the session's user may run a request, without a note in the log.
 func (ex *executor) maySend(s *session, row *command.Row, argv [][]byte) bool {
-	v, _ := ex.check(s.user, row, argv, ex.view.DB)
+	v, _ := ex.check(s.user, row, argv, s.db)
 	return v == acl.Allowed
 }
 

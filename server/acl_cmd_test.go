@@ -3,6 +3,7 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -202,6 +203,26 @@ func TestDatabaseRules(t *testing.T) {
 	admin.want("acl setuser ann alldbs", "OK")
 	c.want("flushall", "OK")
 	admin.want("acl setuser ann db=x", replyError("ERR Error in ACL SETUSER modifier 'db=x': Database ids are numbers from 0 on, parted by commas"))
+}
+
+// TestDatabaseRulesInScripts: what a script does is asked of the database that it has selected, from the very next command on.
+func TestDatabaseRulesInScripts(t *testing.T) {
+	ts := startServer(t)
+	admin, c := ts.dial(), ts.dial()
+	admin.want("acl setuser ann on nopass ~* +@all db=0 (~* +get +select db=1)", "OK")
+	c.want("auth ann x", "OK")
+	no := replyError("ERR ACL failure in script: No permissions to access database")
+	run := func(script string, want any) {
+		t.Helper()
+		if got := c.do("eval", script, "0"); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", script, got, want)
+		}
+	}
+	run("redis.call('select', 1) return redis.pcall('set', 'k', 'v')", no)
+	run("redis.call('select', 1) return redis.call('get', 'k')", nil)
+	run("redis.call('select', 1) return {redis.acl_check_cmd('get', 'k') and 1 or 0, redis.acl_check_cmd('set', 'k', 'v') and 1 or 0}", []any{int64(1), int64(0)})
+	run("return redis.call('set', 'k', 'v')", "OK")
+	run("return redis.pcall('select', 2)", no)
 }
 
 // TestSaveUsersOnSlowDisk: who saves the users waits for the disk, and nobody else does. Of several who save them the last one's stay,

@@ -134,9 +134,8 @@ func (srv *Server) copyForDebugger(d *debugCopy) (*Server, error) {
 	}
 	cp.repl.replica.Store(d.replica)
 	if d.user != "" {
-		if words := strings.Fields(d.user); len(words) > 0 {
-			err = cp.access.users.Declare(words[0], words[1:], map[string]bool{})
-		}
+		words := strings.Split(d.user, " ") // the name may be empty, and what else is a space elsewhere is a part of words
+		err = cp.access.users.Declare(words[0], words[1:], map[string]bool{})
 	}
 	if err == nil {
 		err = srv.fill(cp)

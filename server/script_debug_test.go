@@ -259,6 +259,26 @@ func TestDebugCopy(t *testing.T) {
 	}
 }
 
+// TestDebugCopyOfOddUser: who debugs in a copy is held to its rules there, whatever it is called.
+func TestDebugCopyOfOddUser(t *testing.T) {
+	ts := startServer(t)
+	o := ts.dial()
+	o.want("set secret x", "OK")
+	for _, name := range []string{"", "ann\u00a0on"} {
+		c := ts.dial()
+		o.do("ACL", "SETUSER", name, "on", "nopass", "~a", "~b\u00a0~*", "+@all")
+		if v := c.do("AUTH", name, "x"); v != "OK" {
+			t.Fatalf("log-in as %q: %v", name, v)
+		}
+		c.debug("yes", "return 1")
+		c.lines()
+		if got := c.say("redis", "get", "secret"); !strings.Contains(got, "No permissions to access a key") {
+			t.Errorf("%q reads what it may not: %s", name, got)
+		}
+		c.nc.Close()
+	}
+}
+
 // TestDebugCopies: there are only so many, a client that goes gives up its own, and so does the end of the server.
 func TestDebugCopies(t *testing.T) {
 	ts := startServer(t)

@@ -61,6 +61,8 @@ func TestRulesInWords(t *testing.T) {
 		{"+client|id +clientlike -client", ""},
 		{"-@all +get +@all", "off sanitize-payload resetchannels +@all"},
 		{"+get (+set ~x) ( +del  ~y ) (%R~z &c +@read) clearselectors", "off sanitize-payload resetchannels -@all +get"},
+		{"(~x\u00a0~* +get)", "off sanitize-payload resetchannels -@all (~x\u00a0~* resetchannels -@all +get)"},
+		{"(~x\t+get)", "off sanitize-payload resetchannels -@all (~x resetchannels -@all +get)"},
 		{"+get (+set ~x) (%R~z &c +@read)", "off sanitize-payload resetchannels -@all +get (~x resetchannels -@all +set) (%R~z resetchannels &c -@all +@read)"},
 		{"on nopass ~* &* +@all (+get) skip-sanitize-payload reset", "off sanitize-payload resetchannels -@all"},
 		{"skip-sanitize-payload db=3,1 db=2", "off skip-sanitize-payload resetchannels db=1,2,3 -@all"},
@@ -68,7 +70,7 @@ func TestRulesInWords(t *testing.T) {
 		{"db=1 alldbs", "off sanitize-payload resetchannels -@all"},
 	} {
 		us := NewUsers(everything)
-		u, err := us.Set("ann", strings.Fields(c.rules), nil)
+		u, err := us.Set("ann", strings.Split(c.rules, " "), nil)
 		if c.want == "" {
 			if err == nil {
 				t.Errorf("%s is accepted", c.rules)

@@ -166,7 +166,7 @@ func parseHash(text string) (hash [sha256.Size]byte, ok bool) {
 // applySelector adds a selector with the rules that stand in parentheses.
 func (us *Users) applySelector(u *User, rules string) reason {
 	s := us.newSelector()
-	for _, rule := range strings.Fields(rules) {
+	for _, rule := range strings.FieldsFunc(rules, partsRules) {
 		if why := s.apply(us.commands, rule); why != "" {
 			return why
 		}
@@ -174,6 +174,9 @@ func (us *Users) applySelector(u *User, rules string) reason {
 	u.selectors = append(u.selectors, s)
 	return ""
 }
+
+// partsRules tells what parts the rules in parentheses. Nothing else does: a key may have what Unicode calls a space.
+func partsRules(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 
 // apply applies a rule about commands, keys, channels or databases.
 func (s *selector) apply(cs *Commands, rule string) reason {

@@ -221,6 +221,8 @@ func TestDatabaseRulesInScripts(t *testing.T) {
 	run("redis.call('select', 1) return redis.pcall('set', 'k', 'v')", no)
 	run("redis.call('select', 1) return redis.call('get', 'k')", nil)
 	run("redis.call('select', 1) return {redis.acl_check_cmd('get', 'k') and 1 or 0, redis.acl_check_cmd('set', 'k', 'v') and 1 or 0}", []any{int64(1), int64(0)})
+	admin.want("acl setuser ann resetkeys ~k", "OK")
+	run("return redis.acl_check_cmd('set')", int64(1)) // without arguments it is about nothing but the command
 	run("return redis.call('set', 'k', 'v')", "OK")
 	run("return redis.pcall('select', 2)", no)
 }

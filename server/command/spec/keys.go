@@ -94,7 +94,8 @@ func (s *Spec) KeyRange(argc int) (first, last, step int, ok bool) {
 // is allocated if dst has room.
 func (s *Spec) AppendKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 	start := len(dst)
-	if s.findFirst {
+	whole := s.find != nil && s.ArityOK(len(argv)) // finders count on it
+	if s.findFirst && whole {
 		if dst = s.find(dst, argv); len(dst) > start {
 			return dst
 		}
@@ -112,7 +113,7 @@ func (s *Spec) AppendKeys(dst []KeyRef, argv [][]byte) []KeyRef {
 		return dst
 	}
 	dst = dst[:start]
-	if s.find == nil || s.findFirst {
+	if s.findFirst || !whole {
 		return dst
 	}
 	return s.find(dst, argv)

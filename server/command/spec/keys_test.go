@@ -3,6 +3,7 @@ package spec
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -120,6 +121,21 @@ func TestAppendKeys(t *testing.T) {
 	}
 	if got := Must("ssubscribe").AppendNotKeys(nil, args("ssubscribe", "a", "b")); len(got) != 2 || got[0].Pos != 1 {
 		t.Errorf("ssubscribe goes by %v", got)
+	}
+}
+
+// TestKeysOfShortRequests: a request may be asked about that is too short to run (redis.acl_check_cmd), and has no keys then that it
+// does not have.
+func TestKeysOfShortRequests(t *testing.T) {
+	for _, s := range All() {
+		for n := 1; n < 8; n++ {
+			argv := args(strings.Split(s.Name+strings.Repeat(" 1", 7), " ")[:n]...)
+			for _, r := range s.AppendKeys(nil, argv) {
+				if r.Pos >= n {
+					t.Errorf("%s of %d words has a key at %d", s.Name, n, r.Pos)
+				}
+			}
+		}
 	}
 }
 

@@ -332,6 +332,7 @@ func TestAppendSyncFails(t *testing.T) {
 	if list, _ := w.read("1"); len(list) != 1 || writes < 2 {
 		t.Errorf("%q after %d writes", list, writes)
 	}
+	eventually(t, "the end of the fault", func() bool { return !w.log.Failing() }) // which is noted last
 
 	w.log.SetPolicy(SyncEverysec)
 	w.disk.mu.Lock()

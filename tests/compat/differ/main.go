@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"regexp"
@@ -43,6 +44,7 @@ type options struct {
 	lanes            int
 	limit            time.Duration
 	verbose          bool
+	keywords         bool
 }
 
 // limitSets are settings of the borders between encodings.
@@ -82,6 +84,7 @@ func main() {
 	flag.IntVar(&o.lanes, "lanes", 4, "cases that are played side by side, each on servers of its own")
 	flag.DurationVar(&o.limit, "for", 0, "time after which to stop, if the commands are not played by then; 0: none")
 	flag.BoolVar(&o.verbose, "v", false, "report progress")
+	flag.BoolVar(&o.keywords, "keywords", false, "call keys, groups and members as options are called")
 	flag.Parse()
 	differences, err := run(o, func(format string, args ...any) { fmt.Printf(format, args...) })
 	peer.RemoveBuild()
@@ -212,6 +215,9 @@ func (r *runner) fail(err error) {
 // play plays a case, and tells how the servers differ in it.
 func (r *runner) play(v *versus, number uint64) error {
 	c := newCase(r.seed, number, r.caseSize, r.families, r.proto)
+	if r.keywords {
+		c.disguise(rand.New(rand.NewPCG(r.seed, number)))
+	}
 	script := flatten(c.units)
 	m, err := v.play(script, c.manner)
 	if err != nil {

@@ -77,8 +77,8 @@ func TestHalfClosedClients(t *testing.T) {
 func TestHalfClosedBesideAScript(t *testing.T) {
 	ts := startServer(t, "--event-loops", "1", "--busy-reply-threshold", "1")
 	c, o, runs := ts.dial(), ts.dial(), ts.dial()
-	const size = 40_000_000 // more than the system takes at once
-	o.want("setrange big 39999999 x", size)
+	const size = 20_000_000 // more than the system takes at once
+	o.want("setrange big 19999999 x", size)
 	c.send("get big")
 	o.want("ping", "PONG")
 	runs.send("eval", "while true do end", "0")

@@ -75,7 +75,7 @@ func (n *Node) awaitMember(term uint64, id raft.ServerID, addr raft.ServerAddres
 		select {
 		case <-n.ctx.Done():
 			return false
-		case <-time.After(n.o.Profile.Interval):
+		case <-time.After(n.o.Profile.Heartbeat / 2): // the measure of Raft itself
 		}
 		select {
 		case <-n.runs:

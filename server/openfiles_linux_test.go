@@ -10,6 +10,7 @@ import (
 func TestAcceptingFails(t *testing.T) {
 	ts := startServer(t, "--event-loops", "1")
 	c := ts.dial()
+	c.want("ping", "PONG")                                             // it is in
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0) // none can be made later
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 // The directive timeout is for clients that are still, not for those that wait, listen, or send a large value piece by piece.
 func TestIdleClients(t *testing.T) {
-	ts := startServer(t, "--event-loops", "1", "--timeout", "1")
+	ts := startServer(t, "--event-loops", "1", "--timeout", "3")
 	c, listens, sharded, watches, waits, paused, sends := ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial(), ts.dial()
 	listens.do("subscribe a")
 	sharded.do("ssubscribe a")

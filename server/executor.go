@@ -123,7 +123,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 func (srv *Server) Enter(l *netloop.Loop) { l.User.(*executor).enter() }
 func (srv *Server) Leave(l *netloop.Loop) { l.User.(*executor).leave() }
 
-// enter takes the executor for work that its loop has not called for.
+// enter takes the executor for work that its loop has not called for. Who stops the world comes first: see heldFor.
 func (ex *executor) enter() {
 	for ex.wanted.Load() > 0 {
 		time.Sleep(wantedNap)

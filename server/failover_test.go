@@ -18,12 +18,7 @@ func TestFailoverIsOverWhenItIsAccepted(t *testing.T) {
 	}
 	defer ln.Close()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	r := ts.dial()
-	r.want("replconf listening-port "+port, "OK")
-	r.send("sync")
-	go io.Copy(io.Discard, r.nc)
-	c := ts.dial()
-	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c := ts.silentReplica(port, "sync")
 	c.want("failover to 127.0.0.1 "+port+" force timeout 1", "OK")
 	for i := range 2 { // the server comes twice
 		nc, err := ln.Accept()

@@ -112,16 +112,22 @@ func TestAgesEnd(t *testing.T) {
 	eventually(t, "a replica has the write", func() bool { return a.guard.oldest.Load() == 0 })
 }
 
+// silentReplica links a replica that takes everything and never says what it has. What it returns is a client of the primary.
+func (ts *testServer) silentReplica(port, request string) (c *testClient) {
+	r := ts.dial()
+	r.want("replconf listening-port "+port, "OK")
+	r.send(request)
+	go io.Copy(io.Discard, r.nc)
+	c = ts.dial()
+	eventually(ts.t, "the link of a silent replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	return c
+}
+
 // TestDrainByTheLinkThatWorks: an old link of the heir's that nobody has noticed is dead keeps nothing up.
 func TestDrainByTheLinkThatWorks(t *testing.T) {
 	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
 	host, port, _ := strings.Cut(b.addr, ":")
-	dead := a.dial()
-	dead.want("replconf listening-port "+port, "OK")
-	dead.send("psync ? -1")
-	go io.Copy(io.Discard, dead.nc)
-	c := a.dial()
-	eventually(t, "the first link", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c := a.silentReplica(port, "psync ? -1")
 	b.follow(a)
 	c.want("set k v", "OK")
 	n, _ := strconv.Atoi(port)

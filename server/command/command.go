@@ -195,6 +195,23 @@ func (c *Ctx) Fail(e resp.Error) {
 	}
 }
 
+// Overfull tells whether the reply has become so long that the client is closed instead of getting it. What a script asks for is no
+// reply to the client. It is for what makes replies: what changes data does all that it was asked for.
+func (c *Ctx) Overfull() bool {
+	if most := c.mostReply(); most == 0 || uint64(c.Reply.Len()) <= most {
+		return false
+	}
+	c.CutOff(c.Reply.Len())
+	return true
+}
+
+func (c *Ctx) mostReply() uint64 {
+	if c.Script {
+		return 0
+	}
+	return c.MostReply
+}
+
 // Failed tells whether the command has replied an error by Fail.
 func (c *Ctx) Failed() bool { return c.failed }
 

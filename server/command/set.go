@@ -263,23 +263,6 @@ const maxRandom = 1 << 24
 // randomAtOnce is how many of them are made before it is looked whether there are too many bytes.
 const randomAtOnce = 1 << 14
 
-// Overfull tells whether the reply has become so long that the client is closed instead of getting it. What a script asks for
-// is no reply to the client.
-func (c *Ctx) Overfull() bool {
-	if most := c.mostReply(); most == 0 || uint64(c.Reply.Len()) <= most {
-		return false
-	}
-	c.CutOff(c.Reply.Len())
-	return true
-}
-
-func (c *Ctx) mostReply() uint64 {
-	if c.Script {
-		return 0
-	}
-	return c.MostReply
-}
-
 // random makes n random items in parts by one, which is called with the number for each part.
 func (c *Ctx) random(n int, distinct bool, one func(n int)) {
 	for !distinct && n > randomAtOnce && !c.Overfull() {

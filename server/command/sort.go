@@ -332,30 +332,32 @@ func sortLocks(argv [][]byte) Locks {
 	return OfKeys
 }
 
-// values calls fn with what is answered for each item: itself, or what the GET patterns find.
-func (s *sorting) values(c *Ctx, items [][]byte, fn func(val []byte, ok bool)) {
+// values calls fn with what is answered for each item, itself or what the GET patterns find, until fn returns false.
+func (s *sorting) values(c *Ctx, items [][]byte, fn func(val []byte, ok bool) bool) {
 	for i := range items {
 		if len(s.gets) == 0 {
-			fn(items[i], true)
+			if !fn(items[i], true) {
+				return
+			}
 			continue
 		}
 		for _, g := range s.gets {
-			if c.Overfull() {
+			if !fn(c.sortLookup(s, g, items[i])) {
 				return
 			}
-			fn(c.sortLookup(s, g, items[i]))
 		}
 	}
 }
 
 func (s *sorting) reply(c *Ctx, items [][]byte) {
 	c.Reply.Array(len(items) * max(1, len(s.gets)))
-	s.values(c, items, func(val []byte, ok bool) {
+	s.values(c, items, func(val []byte, ok bool) bool {
 		if ok {
 			c.Reply.Bulk(val)
 		} else {
 			c.Reply.Null()
 		}
+		return !c.Overfull()
 	})
 }
 
@@ -367,12 +369,13 @@ func (s *sorting) keep(c *Ctx, items [][]byte) {
 	vals := make([][]byte, 0, len(items)*max(1, len(s.gets)))
 	size := 0
 	var copies copier
-	s.values(c, items, func(val []byte, _ bool) {
+	s.values(c, items, func(val []byte, _ bool) bool {
 		if len(s.gets) > 0 { // it may be in what is going to be replaced
 			val = copies.of(val)
 		}
 		vals = append(vals, val)
 		size += len(val) + itemCost
+		return true // whatever the client is owed
 	})
 	if !c.reserve(s.store, size) {
 		return

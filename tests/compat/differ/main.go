@@ -4,6 +4,7 @@
 //	go run ./tests/compat/differ -b /path/redis-server -families 'zset|geo'    any version: newer commands are played if both have them
 //	go run ./tests/compat/differ -b larder -limits-b tiny        larder with itself: encodings make no difference
 //	go run ./tests/compat/differ -kept all                       larder with its replica, snapshot and log
+//	go run ./tests/compat/differ -keywords                       keys, groups and members have the names of options
 //
 // Scripts are made from a seed by the templates in families.go. Each case is a script of some hundred commands on an
 // empty server, in RESP2 or RESP3; commands of one connection are sent together, in some cases one by one. Where the servers differ, the script is made smaller and printed as a scene that

@@ -284,7 +284,8 @@ func (n *node) kill() {
 	}
 }
 
-// end is SIGTERM: the process has to end by itself. If it does not, its log says what it is waiting for.
+// end is SIGTERM: the process has to end by itself. If it does not, its log says what it is waiting for. One that cannot end at that
+// moment, since it writes its first log, says so there, as Redis does, and is told again.
 func (n *node) end() {
 	n.g.t.Helper()
 	n.mu.Lock()
@@ -297,16 +298,33 @@ func (n *node) end() {
 		_ = n.cmd.Wait() // says how it ended, which is known
 		close(over)
 	}()
+	refused := n.refusals()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGKILL} {
 		_ = n.cmd.Process.Signal(sig)
-		select {
-		case <-over:
-			n.cmd = nil
-			return
-		case <-time.After(30 * time.Second):
-			n.g.t.Errorf("member %d has not ended half a minute after %v", n.n, sig)
+		for late := time.After(30 * time.Second); late != nil; {
+			select {
+			case <-over:
+				n.cmd = nil
+				return
+			case <-look.C:
+				if now := n.refusals(); now > refused && sig == syscall.SIGTERM {
+					refused = now
+					_ = n.cmd.Process.Signal(sig)
+				}
+			case <-late:
+				n.g.t.Errorf("member %d has not ended half a minute after %v", n.n, sig)
+				late = nil
+			}
 		}
 	}
+}
+
+// refusals is how often the process, and those before it, have said that they cannot end.
+func (n *node) refusals() int {
+	log, _ := os.ReadFile(n.log())
+	return bytes.Count(log, []byte("Errors trying to shut down the server."))
 }
 
 func (n *node) signal(sig syscall.Signal) {

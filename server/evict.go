@@ -143,6 +143,15 @@ func (ex *executor) buryStep() {
 	ex.view.Release()
 }
 
+// dataStays tells whether nothing leaves for want of memory, and nothing is refused for it: a replica is what its primary is; what
+// is being loaded is not what it will be, and to what is left of a value that went in the midst of it the rest would be added;
+// and clients are paused so that the data stands still: what they have sent is asked again when the pause is over.
+func (ex *executor) dataStays() bool {
+	srv := ex.srv
+	return srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() || srv.loading.Load() || srv.pause.active(ex.steady()) ||
+		srv.failoverPaused()
+}
+
 // makeRoom evicts keys while the data is beyond maxmemory, and tells whether there is room for more: it is within the
 // limit, or it was possible to evict as many as one command should. No shard is held before.
 func (ex *executor) makeRoom() bool {
@@ -150,10 +159,10 @@ func (ex *executor) makeRoom() bool {
 	if !srv.outOfMemory() {
 		return true
 	}
-	if srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() {
+	if ex.dataStays() {
 		return true
 	}
-	evicts := srv.ks.Policy.Evicts() && !srv.pause.active(ex.steady()) && !srv.failoverPaused()
+	evicts := srv.ks.Policy.Evicts()
 	samples := int(srv.conf.MaxmemorySamples.Get())
 	squeezed, buried, sparse := 0, 0, 0
 	for range evictAtOnce {

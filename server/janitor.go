@@ -201,7 +201,7 @@ func (j *janitor) bury(start time.Time) (more bool) {
 // tells whether there is more to do. What commands have just added they make room for themselves.
 func (j *janitor) shrink(start time.Time) (more bool) {
 	defer func() { j.srv.stats.noteOver(j.srv.dataOver(), j.ex.now) }()
-	for j.srv.farOutOfMemory() && j.ex.makeRoom() {
+	for j.srv.farOutOfMemory() && !j.ex.dataStays() && j.ex.makeRoom() {
 		if time.Since(start) >= stretch {
 			return j.srv.farOutOfMemory()
 		}

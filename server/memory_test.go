@@ -183,3 +183,24 @@ func TestLimitThatIsNone(t *testing.T) {
 		t.Errorf("CONFIG SET: said %d times, not %d", n, said+1)
 	}
 }
+
+// TestNothingLeavesWhileDataIsLoaded: what is being loaded is not what it will be. Of a list of which the log has pushed a part,
+// the rest would be pushed onto nothing.
+func TestNothingLeavesWhileDataIsLoaded(t *testing.T) {
+	ts := startServer(t, "--maxmemory-policy", "allkeys-random")
+	c := ts.dial()
+	c.want("debug populate 100 key 10000", "OK")
+	limit := c.number("memory", "used_memory") - 100<<10
+	ts.beginLoading()
+	ts.patience_ms.Store(0)
+	c.want("config set maxmemory "+itoa(limit), "OK")
+	c.want("ping", replyError("LOADING Redis is loading the dataset in memory"))
+	eventually(t, "a look at the memory", func() bool { return c.number("stats", "current_eviction_exceeded_time") != 0 })
+	if n := c.number("stats", "evicted_keys"); n != 0 {
+		t.Errorf("%d keys had to go", n)
+	}
+	ts.endLoading()
+	eventually(t, "room", func() bool {
+		return c.number("stats", "evicted_keys") > 0 && c.number("memory", "used_memory") <= limit
+	})
+}

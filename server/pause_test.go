@@ -112,3 +112,24 @@ func TestPausedPipeline(t *testing.T) {
 		}
 	}
 }
+
+// TestPausedWritesWaitForRoom: while clients are paused no key leaves for want of memory, and no write is refused for it: it
+// waits, and there is room when it runs.
+func TestPausedWritesWaitForRoom(t *testing.T) {
+	ts := startServer(t, "--maxmemory-policy", "allkeys-random")
+	c, writes := ts.dial(), ts.dial()
+	c.want("debug populate 100 key 10000", "OK")
+	c.want("client pause 600000 write", "OK")
+	c.want("config set maxmemory "+itoa(c.number("memory", "used_memory")-100<<10), "OK")
+	writes.send("set new 1")
+	eventually(t, "the waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	eventually(t, "a look at the memory", func() bool { return c.number("stats", "current_eviction_exceeded_time") != 0 })
+	c.want("dbsize", 100)
+	c.want("client unpause", "OK")
+	if got := writes.read(); got != "OK" {
+		t.Errorf("SET answers %v after the pause", got)
+	}
+	if c.number("stats", "evicted_keys") == 0 {
+		t.Error("no key had to go")
+	}
+}

@@ -102,7 +102,7 @@ func (x *shardExt) touched(e *keyspace.Event) {
 		return
 	}
 	for _, w := range x.watched[dbKey{e.DB, string(e.Key)}] {
-		if e.Kind != keyspace.Expired || !w.goneBefore() {
+		if gone := e.Kind == keyspace.Expired || e.Kind == keyspace.Removed; !gone || !w.goneBefore() {
 			w.s.dirty.Store(true)
 		}
 	}

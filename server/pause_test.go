@@ -133,3 +133,56 @@ func TestPausedWritesWaitForRoom(t *testing.T) {
 		t.Error("no key had to go")
 	}
 }
+
+// TestExpiredKeyIsWatchedInAPause: a key whose time was over when it was watched is none, whoever removes it when.
+func TestExpiredKeyIsWatchedInAPause(t *testing.T) {
+	ts := startServer(t)
+	c, other := ts.dial(), ts.dial()
+	expired := func() {
+		t.Helper()
+		c.want("client unpause", "OK")
+		c.want("debug set-active-expire 0", "OK")
+		c.want("set k v px 1", "OK")
+		c.want("client pause 600000 write", "OK")
+		eventually(t, "the end of its time", func() bool { return other.do("exists k") == int64(0) })
+		c.want("watch k", "OK")
+		c.want("multi", "OK")
+		c.want("get k", "QUEUED")
+		c.want("dbsize", "QUEUED")
+	}
+	expired()
+	c.want("exec", []any{nil, int64(1)})
+	expired()
+	other.want("client unpause", "OK")
+	other.want("get k", nil) // and gone
+	c.want("exec", []any{nil, int64(0)})
+	expired()
+	other.want("client unpause", "OK")
+	other.want("set k w", "OK")
+	c.want("exec", nil)
+}
+
+// TestExpiredKeyIsWatchedOnAReplica likewise: only the primary removes it.
+func TestExpiredKeyIsWatchedOnAReplica(t *testing.T) {
+	primary, replica := startServer(t), startServer(t)
+	p, r := primary.dial(), replica.dial()
+	p.want("debug set-active-expire 0", "OK")
+	r.want("replicaof 127.0.0.1 "+primary.addr[len("127.0.0.1:"):], "OK")
+	for _, removes := range []bool{false, true} {
+		p.want("set k v px 1", "OK")
+		eventually(t, "the key", func() bool { return r.do("dbsize") == int64(1) })
+		eventually(t, "the end of its time", func() bool { return r.do("exists k") == int64(0) })
+		r.want("watch k", "OK")
+		r.want("multi", "OK")
+		r.want("get k", "QUEUED")
+		size := int64(1)
+		if removes {
+			p.want("get k", nil)
+			other := replica.dial()
+			eventually(t, "its removal", func() bool { return other.do("dbsize") == int64(0) })
+			size = 0
+		}
+		r.want("dbsize", "QUEUED")
+		r.want("exec", []any{nil, size})
+	}
+}

@@ -35,7 +35,7 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 	}
 	sh := v.ShardOf(key)
 	ext := extOf(sh)
-	w := &watchedKey{dbKey: name, s: s}
+	w := &watchedKey{dbKey: name, s: s, stale: sh.Lapsed(v.DB, key, v.Now)}
 	ext.watched[name] = append(ext.watched[name], w)
 	sh.Interest++
 	if len(s.watched) == 0 {
@@ -49,7 +49,7 @@ func (s *session) watch(v *keyspace.View, key []byte) {
 type watchedKey struct {
 	dbKey
 	s     *session
-	stale bool // SWAPDB brought an expired key in place of none, which is no change: neither is its going. Under the shard
+	stale bool // its time is over and it is still there, which is no key to anybody: neither is its going a change. Under the shard
 }
 
 // unwatch forgets all watched keys.
@@ -104,7 +104,8 @@ func (s *session) unwatchHeld() {
 	s.dirty.Store(false)
 }
 
-// goneBefore tells whether the time of a watched key, which goes now, was over before: its going is no change.
+// goneBefore tells whether the time of a watched key, which goes now, was over before: its going is no change. It was when
+// SWAPDB brought it in place of none, or when it was watched where nobody but a primary, or only the end of a pause, removes it.
 func (w *watchedKey) goneBefore() bool {
 	was := w.stale
 	w.stale = false

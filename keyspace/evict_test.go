@@ -108,6 +108,51 @@ func TestRareVolatileKeysAreFound(t *testing.T) {
 	}
 }
 
+// TestKeysAreCountedShardByShard: however many databases there are, who counts their keys takes each shard once, and where there is
+// nothing that may leave that is done once for a command. It took each shard for each database, twice.
+func TestKeysAreCountedShardByShard(t *testing.T) {
+	ks, err := New(Options{Shards: 2, Databases: 1000, Hash: testHash, MaxBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ks.Close)
+	ks.SetPolicy(eviction.ByName("volatile-lru"))
+	v := NewView(ks)
+	v.Now = 1_700_000_000_000
+	for i := range 100 {
+		v.Take(ks.All())
+		v.DB = 10 * (i % 7)
+		v.SetString([]byte("k"+strconv.Itoa(i)), []byte("value"), int64(i%2)*(v.Now+1000))
+		v.Release()
+	}
+	v.Take(ks.All())
+	v.Flush(10)
+	v.Release()
+	held, waited := 1, 0
+	v.Waits = func() { // for the second shard: from now on the first one is to be waited for
+		waited++
+		if held == 1 {
+			ks.shards[0].mu.Lock()
+		}
+		ks.shards[held].mu.Unlock()
+		held--
+	}
+	ks.shards[1].mu.Lock()
+	ks.CountKeys(v.Waits)
+	if waited != 1 {
+		t.Fatalf("shards were waited for %d times", waited)
+	}
+	ks.shards[0].mu.Unlock()
+	keys, volatile := int64(0), int64(0)
+	for i := range ks.census {
+		keys += ks.census[i].keys.Load()
+		volatile += ks.census[i].volatile.Load()
+	}
+	if n, k := ks.census[10].keys.Load(), ks.census[20].keys.Load(); keys != 85 || volatile != 42 || n != 0 || k != 14 {
+		t.Errorf("counted are %d keys, %d volatile, in a database that is empty %d, in another one %d", keys, volatile, n, k)
+	}
+}
+
 // TestPolicyChangesWhileKeysAreThere: words of one policy are read by another, and nothing gets stuck.
 func TestPolicyChangesWhileKeysAreThere(t *testing.T) {
 	ks := newKeyspace(t, 2)

@@ -3,9 +3,7 @@ package command
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"math"
-	"slices"
 
 	"larder/datatypes"
 	"larder/keyspace"
@@ -24,13 +22,6 @@ type sorting struct {
 	limited  bool
 	store    []byte
 	key      []byte // room for a key that a pattern names
-}
-
-// sortRank is an item's place in the order as far as one number tells it: the score, or the first bytes of the text, as an
-// unsigned number of the same order, turned around for DESC. The rest is asked of the item.
-type sortRank struct {
-	most uint64
-	item int
 }
 
 func sortKey(c *Ctx) { c.sortBy(true) }
@@ -167,9 +158,6 @@ func (s *sorting) order(c *Ctx, items [][]byte) (window [][]byte, ok bool) {
 		ranks[i] = sortRank{most, i}
 	}
 	ranks = firstOf(ranks, to, func(x, y sortRank) int {
-		if x.most != y.most {
-			return cmp.Compare(x.most, y.most)
-		}
 		n := bytes.Compare(texts[x.item], texts[y.item])                // equal scores: a fixed order all the same
 		if a, b := texts[x.item] == nil, texts[y.item] == nil; a != b { // nothing is before an empty text
 			n = 1
@@ -187,63 +175,6 @@ func (s *sorting) order(c *Ctx, items [][]byte) (window [][]byte, ok bool) {
 		window = append(window, items[r.item])
 	}
 	return window, true
-}
-
-// numberRank is an unsigned number that is as large, among those of other numbers, as f is. It is the same for both zeros.
-func numberRank(f float64) uint64 {
-	n := math.Float64bits(f + 0)
-	if n>>63 != 0 {
-		return ^n
-	}
-	return n | 1<<63
-}
-
-// textRank is the first bytes of a text as a number.
-func textRank(text []byte) uint64 {
-	if len(text) >= 8 {
-		return binary.BigEndian.Uint64(text)
-	}
-	var first [8]byte
-	copy(first[:], text)
-	return binary.BigEndian.Uint64(first[:])
-}
-
-// firstOf is the first n of a list in an order in which no two are equal. Of few in many the others are not put in order:
-// O(len(list) log n).
-func firstOf[T any](list []T, n int, compare func(x, y T) int) []T {
-	if n < len(list)/4 {
-		top := list[:n]
-		for i := n/2 - 1; i >= 0; i-- {
-			sink(top, i, compare)
-		}
-		for i := n; n > 0 && i < len(list); i++ {
-			if compare(list[i], top[0]) < 0 {
-				top[0] = list[i]
-				sink(top, 0, compare)
-			}
-		}
-		list = top
-	}
-	slices.SortFunc(list, compare)
-	return list
-}
-
-// sink moves item i of a heap, whose largest item is the first, to where it belongs.
-func sink[T any](heap []T, i int, compare func(x, y T) int) {
-	for {
-		child := 2*i + 1
-		if child >= len(heap) {
-			return
-		}
-		if child+1 < len(heap) && compare(heap[child], heap[child+1]) < 0 {
-			child++
-		}
-		if compare(heap[i], heap[child]) >= 0 {
-			return
-		}
-		heap[i], heap[child] = heap[child], heap[i]
-		i = child
-	}
 }
 
 // copier copies many small texts, some hundreds to an allocation.

@@ -16,17 +16,20 @@ func TestSortModel(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 9))
 		l := newLab(t)
-		n := rnd.IntN(80)
+		n, different := rnd.IntN(80), 20
+		if seed%8 == 0 { // sorted by digits
+			n, different = leastForDigits/2+rnd.IntN(2*leastForDigits), 20+rnd.IntN(1<<20)
+		}
 		numbers, by := rnd.IntN(2) == 0, rnd.IntN(2) == 0
 		var list []string
 		weight := map[string]string{}
 		for range n {
-			v := fmt.Sprint(rnd.IntN(20) - 10)
+			v := fmt.Sprint(rnd.IntN(different) - different/2)
 			if rnd.IntN(3) == 0 {
 				v += ".5"
 			}
 			if !numbers {
-				v = strings.Repeat("longer than eight ", rnd.IntN(2)) + strings.Repeat("\x00", rnd.IntN(3)) + string(rune('a'+rnd.IntN(4)))
+				v = strings.Repeat("longer than eight ", rnd.IntN(2)) + strings.Repeat("\x00", rnd.IntN(3)) + string(rune('a'+rnd.IntN(4))) + fmt.Sprint(rnd.IntN(different/20))
 			}
 			list = append(list, v)
 			l.do("RPUSH", "list", v)

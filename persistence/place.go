@@ -63,7 +63,7 @@ func (p *placer) shown(key []byte) string {
 func (p *placer) placeValue(typ byte, h uint64, f facts) error {
 	r, v := p.r, p.v
 	how := keyspace.Loaded{Expire_ms: max(0, f.expire)}
-	if f.expire == 0 { // at the beginning of time: long over, but not "never"
+	if f.expire != -1 && f.expire <= 0 { // at the beginning of time, or before: long over, but not "never"
 		how.Expire_ms = 1
 	}
 	over := f.expire != -1 && f.expire < p.o.Now_ms && !p.o.KeepExpired || p.o.Discard

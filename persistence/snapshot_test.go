@@ -2,10 +2,12 @@ package persistence
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -258,6 +260,22 @@ func TestKeyFacts(t *testing.T) {
 	_, to = newKeyspace(t, 1)
 	if res, err := load(b, to, LoadOptions{KeepExpired: true}); err != nil || res.Keys != 3 {
 		t.Fatal(res, err)
+	}
+
+	for _, at := range []int64{0, -2, math.MinInt64} { // before the beginning of time is no "never" either
+		var rdb bytes.Buffer
+		rdb.WriteString("REDIS0010\xFC")
+		binary.Write(&rdb, binary.LittleEndian, at)
+		rdb.WriteString("\x00\x01k\x01v\xFF\x00\x00\x00\x00\x00\x00\x00\x00")
+		_, to = newKeyspace(t, 1)
+		if res, err := load(rdb.Bytes(), to, LoadOptions{KeepExpired: true}); err != nil || res.Keys != 1 {
+			t.Fatal(at, res, err)
+		}
+		to.Take(1)
+		if to.Now = now; to.Has([]byte("k")) {
+			t.Errorf("a key that has expired at %d is there", at)
+		}
+		to.Release()
 	}
 
 	lfu, v := newKeyspace(t, 1)

@@ -65,7 +65,6 @@ func (srv *Server) prepareRewrite() {
 	srv.saver.background.Go(func() {
 		defer a.preparing.Add(-1)
 		if srv.prepare(a.state.Load()) != nil {
-			a.scheduled.Store(false)
 			srv.rewriteFailed()
 		}
 	})

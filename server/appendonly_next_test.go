@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -141,5 +142,30 @@ func TestReplicaOnFrozenDisk(t *testing.T) {
 		if got := digest(startServer(t, options...).dial()); got != want {
 			t.Errorf("call %d: the data differs", n)
 		}
+	}
+}
+
+// TestScheduledRewriteStays: a rewrite that is scheduled is not forgotten if the file that it begins with cannot be made.
+func TestScheduledRewriteStays(t *testing.T) {
+	disk := newBadDisk(t)
+	ts := startServer(t, "--dir", t.TempDir(), "--appendonly", "yes", "--rdb-key-save-delay", "10000000")
+	c := ts.dial()
+	c.want("set k v", "OK")
+	c.want("bgsave", "Background saving started")
+	c.want("bgrewriteaof", "Background append only file rewriting scheduled")
+	refused := false
+	disk.set(func(op, name string) error {
+		if op == "open" && strings.Contains(name, ".2.incr.") && !refused {
+			refused = true
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the rewrite", func() bool {
+		return c.number("persistence", "aof_rewrites") == 1 && c.info("persistence", "aof_rewrite_in_progress") == "0"
+	})
+	if got := c.info("persistence", "aof_rewrite_scheduled"); got != "0" || ts.logged("Can't begin an AOF rewrite") != 1 {
+		t.Errorf("aof_rewrite_scheduled:%s, %d failures", got, ts.logged("Can't begin an AOF rewrite"))
 	}
 }

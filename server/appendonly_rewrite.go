@@ -456,7 +456,7 @@ func (srv *Server) followRewrites(ex *executor) {
 func (srv *Server) rewriteIsDue(now_s int64) bool {
 	a := &srv.aof
 	if a.scheduled.Load() {
-		return a.state.Load() != logStarting || !srv.rewritesLimited(now_s)
+		return !srv.rewritesLimited(now_s)
 	}
 	l := a.log.Load()
 	if l == nil || a.state.Load() != logOn {
@@ -531,6 +531,7 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 			return
 		}
 	}
+	srv.abortSave() // the changes that it has are none any more
 	srv.abortRewrite()
 	a := &srv.aof
 	a.awaitEnd()

@@ -585,3 +585,18 @@ func TestAppendOnlyRefused(t *testing.T) {
 		t.Errorf("aof_rewrite_scheduled:%s", got)
 	}
 }
+
+// TestLoadAOFAmidSave: changes that are forgotten are not counted off once more when the snapshot ends that has them.
+func TestLoadAOFAmidSave(t *testing.T) {
+	ts := startServer(t, "--dir", t.TempDir(), "--appendonly", "yes", "--save", "", "--rdb-key-save-delay", "10000000")
+	c := ts.dial()
+	for i := range 9 {
+		c.want("incr k", i+1)
+	}
+	c.want("bgsave", "Background saving started")
+	c.want("debug loadaof", "OK")
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the end of the snapshot", func() bool { return c.info("persistence", "rdb_bgsave_in_progress") == "0" })
+	c.want("incr k", 10)
+	eventually(t, "the change", func() bool { return c.number("persistence", "rdb_changes_since_last_save") == 1 })
+}

@@ -86,7 +86,7 @@ func (srv *Server) asksDisk(pairs []config.Pair) (ask func() error) {
 		switch strings.ToLower(p.Name) {
 		case "appendonly":
 			job := srv.saver.job.Load()
-			if strings.EqualFold(p.Value, "yes") && srv.aof.state.Load() == logOff && (job == nil || job == srv.aof.rewriting.Load()) {
+			if strings.EqualFold(p.Value, "yes") && srv.aof.state.Load() == logOff && !srv.loads() && (job == nil || job == srv.aof.rewriting.Load()) {
 				return srv.prepareStart
 			}
 		case "dir":

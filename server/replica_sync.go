@@ -347,7 +347,7 @@ func (t *transfer) keptFile() (*os.File, error) {
 		return err
 	})
 	if !errors.Is(err, persistence.ErrAborted) {
-		t.srv.jobEnded(err, t.dirty)
+		t.srv.jobEnded(t.job, err, t.dirty)
 	}
 	if err != nil && f != nil {
 		f.Close()

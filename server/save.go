@@ -32,6 +32,7 @@ type snapshots struct {
 
 	// job is the snapshot that is being written in the background. It is set by who holds all shards.
 	job        atomic.Pointer[persistence.Job]
+	ending     sync.Mutex // held by who ends it, until its changes are counted off: who aborts it counts anew
 	background sync.WaitGroup
 	moments    atomic.Int64 // of snapshots, in their order; counted by who holds all shards
 	place      sync.Mutex   // held by who gives a file its place
@@ -146,9 +147,7 @@ func (srv *Server) bgsave(ex *executor) {
 		err := srv.runJob(job, moment, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
 		st.lastAhead.Store(job.Ahead())
-		if st.job.CompareAndSwap(job, nil) {
-			srv.jobEnded(err, dirty)
-		}
+		srv.jobEnded(job, err, dirty)
 	})
 }
 
@@ -190,9 +189,14 @@ func (srv *Server) runJob(job *persistence.Job, moment int64, named func(path st
 	return nil
 }
 
-// jobEnded notes how a snapshot in the background ended that nobody has aborted.
-func (srv *Server) jobEnded(err error, dirty int64) {
+// jobEnded notes how a snapshot in the background ended, unless somebody has aborted it.
+func (srv *Server) jobEnded(job *persistence.Job, err error, dirty int64) {
 	st := &srv.saver
+	st.ending.Lock()
+	defer st.ending.Unlock()
+	if !st.job.CompareAndSwap(job, nil) {
+		return
+	}
 	st.failed.Store(err != nil)
 	if err != nil {
 		srv.log.Warn("Write error while saving DB to the disk", zap.Error(err))
@@ -207,6 +211,8 @@ func (srv *Server) jobEnded(err error, dirty int64) {
 // abortSave ends a snapshot that is being written in the background. Its file may be getting its place this moment: who has a later
 // one to put there comes after it. The caller holds all shards.
 func (srv *Server) abortSave() {
+	srv.saver.ending.Lock()
+	defer srv.saver.ending.Unlock()
 	job := srv.saving()
 	if job == nil || !srv.saver.job.CompareAndSwap(job, nil) {
 		return

@@ -13,14 +13,21 @@ import (
 // what they are owed. Each loop keeps the sum of its own clients.
 
 // clientLimit is what maxmemory-clients allows all clients together, in bytes; 0 is no limit. A negative directive is a
-// percentage of maxmemory.
+// percentage of maxmemory. It is never so little that nobody could change it any more.
 func (srv *Server) clientLimit() int64 {
 	n := srv.conf.MaxmemoryClients.Get()
 	if n < 0 {
-		return srv.ks.MaxMemory() * -n / 100
+		all := srv.ks.MaxMemory()
+		n = min(all, max(1, all/100*-n+all%100*-n/100)) // 0 only without a maxmemory
 	}
-	return n
+	if n == 0 {
+		return 0
+	}
+	return max(n, leastClientLimit)
 }
+
+// leastClientLimit is the least that all clients may take together, whatever maxmemory-clients says.
+const leastClientLimit = 128 << 10
 
 // weigh notes what a client of the loop costs now. What a replica costs is not counted with the other clients: no key has to
 // go because a replica is behind.

@@ -79,6 +79,19 @@ func TestClientsAreClosedUntilTheRestIsWithinTheLimit(t *testing.T) {
 	}
 }
 
+// However little maxmemory-clients allows, a client can talk to the server and set it right.
+func TestLowClientLimitLocksNobodyOut(t *testing.T) {
+	ts := startServer(t)
+	for _, set := range []string{"config set maxmemory-clients 1", "config set maxmemory 1gb maxmemory-clients 1%", "config set maxmemory 100 maxmemory-clients 1%"} {
+		c := ts.dial()
+		c.want(set, "OK")
+		c.want("config set maxmemory-clients 0 maxmemory 0", "OK")
+	}
+	if n := ts.dial().number("stats", "evicted_clients"); n != 0 {
+		t.Errorf("%d clients were evicted", n)
+	}
+}
+
 // A reply that redis-server would have room for without a list of buffers does not count against the limit of output, however low
 // that is.
 func TestSmallRepliesPassALowLimitOfOutput(t *testing.T) {

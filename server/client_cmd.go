@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"larder/server/command"
 	"larder/server/resp"
@@ -43,7 +42,7 @@ func clientSetinfo(c *command.Ctx) {
 		return
 	}
 	if !validName(value) {
-		c.Fail(resp.UnprintableName(strings.ToLower(string(attribute))))
+		c.Fail(resp.UnprintableName(string(attribute)))
 		return
 	}
 	*field = string(value)

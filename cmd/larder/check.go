@@ -32,6 +32,10 @@ func checkCommand(stdout, stderr io.Writer) *cobra.Command {
 		Long: `Verify and repair the files of a server that does not run. Files of redis-server are understood, too.
 
 The exit code is 0 if a file is whole or was repaired, and 1 otherwise.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { // who forgets the kind must not take that for a whole file
+			return errors.New("check what? \"larder check rdb FILE\", or \"larder check aof FILE\"")
+		},
 	}
 	cmd.PersistentFlags().BoolVar(&o.fix, "fix", false, "repair what can be repaired")
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "the keys of encrypted files (encryption-key-file)")
@@ -94,6 +98,9 @@ func checkRDB(o *checkOptions, path string) error {
 		fmt.Fprintf(o.out, "%s is whole.\n", path)
 		return nil
 	}
+	if unjudged(err) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	fmt.Fprintf(o.out, "%s is damaged: %v\n", path, err)
 	if !o.fix {
 		fmt.Fprintln(o.out, "With --fix the keys before the damage can be kept.")
@@ -106,6 +113,12 @@ func checkRDB(o *checkOptions, path string) error {
 	}
 	fmt.Fprintf(o.out, "%s has the %d keys before the damage now; what it was is %s.\n", path, rep.Keys, old)
 	return nil
+}
+
+// unjudged tells whether an error says nothing about a file: it could not be read, or not without a key.
+func unjudged(err error) bool {
+	_, system := errors.AsType[*os.PathError](err)
+	return system || errors.Is(err, persistence.ErrSealed) || errors.Is(err, persistence.ErrNoKey)
 }
 
 // report says what a snapshot holds.
@@ -178,6 +191,9 @@ func (o *checkOptions) logFile(path string, promised, last bool) error {
 		rep, err := persistence.Verify(path, persistence.VerifyOptions{Keys: o.keys, Progress: o.progress.at})
 		o.progress.end()
 		o.report(path, &rep)
+		if unjudged(err) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 		if err != nil {
 			fmt.Fprintf(o.out, "%s is damaged: %v\n", path, err)
 			return exitCode(1)

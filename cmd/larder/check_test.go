@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"larder/persistence"
 )
 
 // TestCheckAOFBase: a base whose name promises a snapshot has one, or its log is not whole: the server does not start with it.
@@ -29,6 +32,40 @@ func TestCheckAOFBase(t *testing.T) {
 		out, errOut, code := once(t, program(t, "larder", "check", "aof", manifest))
 		if code != c.code || strings.Contains(out, "All files") != (c.code == 0) {
 			t.Errorf("%s: code %d\n%s%s", name, code, out, errOut)
+		}
+	}
+}
+
+// TestCheckOfNothing: what was not looked at is not called whole, nor damaged.
+func TestCheckOfNothing(t *testing.T) {
+	keys, err := persistence.ParseKeys([]byte(strings.Repeat("ab", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	w, err := persistence.NewSealWriter(&text, keys[0])
+	if err == nil {
+		fmt.Fprint(w, "REDIS0009\xff\x00\x00\x00\x00\x00\x00\x00\x00")
+		err = w.Close()
+	}
+	sealed := filepath.Join(t.TempDir(), "dump.rdb")
+	if err == nil {
+		err = os.WriteFile(sealed, text.Bytes(), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"check":                       "larder: check what?",
+		"check dump.rdb":              `larder: unknown command "dump.rdb" for "larder check"`,
+		"check rdb /nowhere/dump.rdb": "larder: /nowhere/dump.rdb: open /nowhere/dump.rdb: no such file or directory",
+		"check aof /nowhere/log":      "larder: open /nowhere/log: no such file or directory",
+		"check rdb --fix /":           "larder: /: read /: is a directory",
+		"check rdb --fix " + sealed:   "larder: " + sealed + ": the file is encrypted, and no key was given",
+	} {
+		out, errOut, code := once(t, program(t, "larder", strings.Fields(args)...))
+		if code != 1 || out != "" || !strings.HasPrefix(errOut, want) {
+			t.Errorf("%s: code %d\n%s%s", args, code, out, errOut)
 		}
 	}
 }

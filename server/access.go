@@ -24,6 +24,7 @@ type accessControl struct {
 	byRow    []*acl.Command // by row ID
 	log      acl.Log
 	file     aclFile
+	lines    atomic.Pointer[[]string] // users as CONFIG REWRITE writes them
 }
 
 // aclFile is the ACL file while it is written, which is left to the disk: of several at once the last one stays.
@@ -106,16 +107,24 @@ func (srv *Server) saveUsers() (write func() error) {
 	}
 }
 
-// userLines are the users as CONFIG REWRITE writes them: none if they have a file of their own.
-func (srv *Server) userLines() []string {
+// noteUsers notes the users of this moment for CONFIG REWRITE, which waits for the disk: none if they have a file of their own.
+func (srv *Server) noteUsers() {
 	lines := []string{}
-	if srv.conf.ACLFile.Get() != "" {
-		return lines
+	if srv.conf.ACLFile.Get() == "" {
+		lines = srv.userLines()
 	}
+	srv.access.lines.Store(&lines)
+}
+
+// notedUsers are the users that were noted last.
+func (srv *Server) notedUsers() []string { return *srv.access.lines.Load() }
+
+// userLines are the users as lines of the configuration.
+func (srv *Server) userLines() (lines []string) {
 	for _, u := range srv.access.users.All() {
 		words := strings.Split(u.Line(), " ")
 		for i, w := range words {
-			if strings.ContainsAny(w, "\"'\\") || strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r > '~' }) {
+			if w == "" || strings.ContainsAny(w, "\"'\\") || strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r > '~' }) {
 				words[i] = config.Quote(w)
 			}
 		}

@@ -113,6 +113,33 @@ func TestACLFile(t *testing.T) {
 	c.want("acl users", []any{"ann", "bob", "default"})
 }
 
+// A user whose name is empty is the same after the ACL file, or the configuration, was written and read.
+func TestUserWithoutNameIsKept(t *testing.T) {
+	dir := t.TempDir()
+	file, conf := filepath.Join(dir, "users.acl"), filepath.Join(dir, "redis.conf")
+	for _, path := range []string{file, conf} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const line = "user  on nopass sanitize-payload ~* resetchannels -@all +get"
+	users := []any{line, "user default on nopass sanitize-payload ~* &* +@all"}
+	c := startServer(t, "--aclfile", file).dial()
+	c.do("acl", "setuser", "", "on", "nopass", "~*", "+get")
+	c.want("acl save", "OK")
+	c.want("acl load", "OK")
+	c.want("acl list", users)
+	if err := os.WriteFile(file, []byte("user  bob on\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.want("acl load", replyError("ERR "+file+":1: Syntax error. WARNING: ACL errors detected, no change to the previously active ACL rules was performed"))
+
+	c = startServerWith(t, conf).dial()
+	c.do("acl", "setuser", "", "on", "nopass", "~*", "+get")
+	c.want("config rewrite", "OK")
+	startServerWith(t, conf).dial().want("acl list", users)
+}
+
 // Who is connected goes on as the user that the file has now, but for those that it does not know and for subscribers of
 // what they may not hear any more.
 func TestACLLoadCutsOnlyWhomItConcerns(t *testing.T) {

@@ -131,9 +131,9 @@ func (s *session) setConfig(pairs []config.Pair) resp.Error {
 // configRewrite waits for the disk outside of the loop, unless it stands in a transaction.
 func configRewrite(c *command.Ctx) {
 	s := c.Client.(*session)
-	users := s.srv.userLines()
+	s.srv.noteUsers()
 	if !c.MayBlock {
-		if e := s.srv.rewriteConfig(users); e != "" {
+		if e := s.srv.rewriteConfig(); e != "" {
 			c.Fail(e)
 			return
 		}
@@ -141,7 +141,7 @@ func configRewrite(c *command.Ctx) {
 		return
 	}
 	s.ex.later(s, func() func(*resp.Writer) {
-		e := s.srv.rewriteConfig(users)
+		e := s.srv.rewriteConfig()
 		return func(w *resp.Writer) {
 			if e != "" {
 				w.Error(e)
@@ -153,8 +153,8 @@ func configRewrite(c *command.Ctx) {
 	})
 }
 
-func (srv *Server) rewriteConfig(users []string) resp.Error {
-	if err := srv.conf.Rewrite(config.RewriteOptions{Users: users}); err != nil {
+func (srv *Server) rewriteConfig() resp.Error {
+	if err := srv.conf.Rewrite(config.RewriteOptions{Users: srv.notedUsers}); err != nil {
 		srv.log.Warn("CONFIG REWRITE failed", zap.Error(err))
 		return resp.Error("ERR " + err.Error())
 	}

@@ -53,7 +53,8 @@ var debugCommands = map[string]debugCommand{
 	}},
 	"client-eviction": {0, 0, "CLIENT-EVICTION", "Describe what clients cost that may be evicted.", debugClientEviction},
 	"config-rewrite-force-all": {0, 0, "CONFIG-REWRITE-FORCE-ALL", "CONFIG REWRITE with every directive, also those that have their default.", func(c *command.Ctx, srv *Server) {
-		if err := srv.conf.Rewrite(config.RewriteOptions{All: true, Users: srv.userLines()}); err != nil {
+		srv.noteUsers()
+		if err := srv.conf.Rewrite(config.RewriteOptions{All: true, Users: srv.notedUsers}); err != nil {
 			c.Fail(resp.Error("ERR " + err.Error()))
 			return
 		}

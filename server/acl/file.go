@@ -27,11 +27,11 @@ func (us *Users) Parse(file, text string) (*Users, error) {
 	return next, nil
 }
 
-// words cuts a line at its spaces.
+// words cuts a line at its spaces. The second word is the name of a user, which may be empty.
 func words(line string) []string {
 	var list []string
 	for _, w := range strings.Split(line, " ") {
-		if w = strings.Trim(w, "\t\r\n"); w != "" {
+		if w = strings.Trim(w, "\t\r\n"); w != "" || len(list) == 1 {
 			list = append(list, w)
 		}
 	}

@@ -199,7 +199,7 @@ func TestRewriteAsRedis(t *testing.T) {
 			}
 			must(t, s.Set(Caller{}, pairsOf(words)...))
 		}
-		must(t, s.Rewrite(RewriteOptions{Users: []string{"default on nopass sanitize-payload ~* &* +@all"}}))
+		must(t, s.Rewrite(RewriteOptions{Users: func() []string { return []string{"default on nopass sanitize-payload ~* &* +@all"} }}))
 		content, err := os.ReadFile(path)
 		must(t, err)
 		got := strings.Split(strings.ReplaceAll(string(bytes.TrimSuffix(content, []byte("\n"))), filepath.Dir(path), "$DIR"), "\n")

@@ -241,7 +241,12 @@ func TestRewriteRoundTrip(t *testing.T) {
 			t.Errorf("not all were written:\n%s", content)
 		}
 	}
-	must(t, s.Rewrite(RewriteOptions{Users: []string{"bob off"}}))
+	must(t, s.Rewrite(RewriteOptions{Users: func() []string {
+		if s.rewriting.TryLock() {
+			t.Error("the users are asked for while somebody else may write the file with later ones")
+		}
+		return []string{"bob off"}
+	}}))
 	if content, err := os.ReadFile(path); err != nil || !strings.Contains(string(content), "\nuser bob off\n") || strings.Contains(string(content), "alice") {
 		t.Errorf("users were not rewritten: %v\n%s", err, content)
 	}

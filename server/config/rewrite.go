@@ -19,9 +19,10 @@ var ErrNoFile = wording("The server is running without a config file")
 
 // RewriteOptions changes what Rewrite writes.
 type RewriteOptions struct {
-	// Users are the "user" lines without that word, if users are kept in the file. When nil, the lines that are
-	// there stay; an empty list removes them.
-	Users []string
+	// Users gives the "user" lines without that word, if users are kept in the file. It is asked once nobody else
+	// writes the file, so that of two who rewrite it at once the later one does not leave users of before. When nil, the
+	// lines that are there stay; an empty list removes them.
+	Users func() []string
 	// All writes every directive, also those that have their default.
 	All bool
 }
@@ -77,7 +78,7 @@ func (s *Store) rewritten(old string, o RewriteOptions) string {
 		f.blank(r.Name)
 	}
 	if o.Users != nil {
-		for _, user := range o.Users {
+		for _, user := range o.Users() {
 			f.put("user", user, true)
 		}
 		f.blank("user")

@@ -34,18 +34,26 @@ type aclFile struct {
 	written int64        // which of them the file is of
 }
 
+// declareUsers makes the users that lines of the configuration declare.
+func (srv *Server) declareUsers() error {
+	declared := map[string]bool{}
+	for _, u := range srv.conf.Users() {
+		if !acl.ValidName(u.Name) {
+			return u.Where.Fail("Spaces not allowed in ACL usernames", fmt.Sprintf("'%s' cannot be the name of a user", u.Name))
+		}
+		err := srv.access.users.Declare(u.Name, u.Rules, declared)
+		if e, ok := err.(*acl.RuleError); ok {
+			return u.Where.Fail(fmt.Sprintf("Error in user declaration '%s': %s", e.Rule, e.Reason()), fmt.Sprintf("the user '%s' cannot be declared like this", u.Name))
+		}
+	}
+	return nil
+}
+
 // loadUsers reads the users at the start: from lines of the configuration, or from the ACL file, but not from both.
 func (srv *Server) loadUsers() error {
-	users, declared := srv.access.users, map[string]bool{}
 	lines, file := srv.conf.Users(), srv.conf.ACLFile.Get()
-	for _, u := range lines {
-		if !acl.ValidName(u.Name) {
-			return u.Where.Fail("Spaces not allowed in ACL usernames", "")
-		}
-		err := users.Declare(u.Name, u.Rules, declared)
-		if e, ok := err.(*acl.RuleError); ok {
-			return u.Where.Fail(fmt.Sprintf("Error in user declaration '%s': %s", e.Rule, e.Reason()), "")
-		}
+	if err := srv.declareUsers(); err != nil {
+		return err
 	}
 	if file != "" && len(lines) > 0 {
 		//lint:ignore ST1005 operators search logs for this text
@@ -59,10 +67,10 @@ func (srv *Server) loadUsers() error {
 			//lint:ignore ST1005 operators search logs for this text
 			return fmt.Errorf("Aborting Redis startup because of ACL errors: %w", err)
 		}
-		users.Replace(next)
+		srv.access.users.Replace(next)
 	}
 	for _, u := range lines {
-		if user := users.Get([]byte(u.Name)); !user.On() {
+		if user := srv.access.users.Get([]byte(u.Name)); !user.On() {
 			srv.log.Info(fmt.Sprintf("The user '%s' is disabled (there is no 'on' modifier in the user description). Make sure this is not a configuration error.", u.Name))
 		}
 	}

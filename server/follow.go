@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -162,14 +163,14 @@ func (srv *Server) followTimes() {
 func (srv *Server) renameCommand(r config.Rename) error {
 	row := srv.table.Lookup([]byte(r.From))
 	if row == nil || !srv.table.Remove(row.Name) {
-		return r.Where.Fail("No such command in rename-command", "")
+		return r.Where.Fail("No such command in rename-command", fmt.Sprintf("there is no command '%s'", r.From))
 	}
 	to := strings.ToLower(r.To)
 	if to == "" {
 		return nil
 	}
 	if srv.table.Lookup([]byte(to)) != nil {
-		return r.Where.Fail("Target command name already exists", "")
+		return r.Where.Fail("Target command name already exists", fmt.Sprintf("there is a command '%s' already", r.To))
 	}
 	srv.table.Add(to, row)
 	return nil

@@ -154,6 +154,19 @@ type Server struct {
 // processors is how many this process may use, by its affinity and its control group, before a server takes its share.
 var processors = runtime.GOMAXPROCS(0)
 
+// Check finds mistakes in a configuration that only who knows the commands can see: in rename-command, and in the rules of
+// users. New finds them, too, but by then there is a log, and the process may be in the background.
+func Check(conf *config.Store) error {
+	if len(conf.Renames())+len(conf.Users()) == 0 {
+		return nil
+	}
+	srv := &Server{conf: conf}
+	if err := srv.buildTable(); err != nil {
+		return err
+	}
+	return srv.declareUsers()
+}
+
 // New makes a server that does not listen yet.
 func New(conf *config.Store, log *zap.Logger) (*Server, error) {
 	if err := adoptCacheMode(conf, log); err != nil {

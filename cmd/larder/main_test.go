@@ -367,6 +367,30 @@ func TestDaemonize(t *testing.T) {
 	await(t, "the pid file to go", func() bool { _, err := os.Stat(pidfile); return err != nil })
 }
 
+// What is wrong with a user or a renamed command is told where the program was called, also if the server was to go on in the
+// background and write its log elsewhere.
+func TestMistakesAreToldBeforeTheBackground(t *testing.T) {
+	for line, want := range map[string]string{
+		"user bob on foo":         "Error in user declaration 'foo': Syntax error\nstandard input, line 1: the user 'bob' cannot be declared like this\n",
+		"user 'b b' on":           "Spaces not allowed in ACL usernames\nstandard input, line 1: 'b b' cannot be the name of a user\n",
+		"rename-command NOPE x":   "No such command in rename-command\nstandard input, line 1: there is no command 'NOPE'\n",
+		"rename-command KEYS get": "Target command name already exists\nstandard input, line 1: there is a command 'get' already\n",
+		"logfile /nowhere/at/all": "Can't open the log file: No such file or directory\n",
+		"include /nowhere/at/all": "Fatal error, can't open config file '/nowhere/at/all': No such file or directory (included by standard input, line 1)\n",
+		"user default on \nuser":  "'user' takes at least one argument\n",
+	} {
+		cmd := program(t, "larder", "serve", "-", "--port", "0")
+		cmd.Stdin = strings.NewReader(line + "\n")
+		if !strings.HasPrefix(line, "logfile") {
+			cmd.Args = append(cmd.Args, "--daemonize", "yes", "--logfile", filepath.Join(cmd.Dir, "log"))
+		}
+		stdout, stderr, code := once(t, cmd)
+		if code != 1 || stdout != "" || !strings.HasSuffix(stderr, want) {
+			t.Errorf("%s: exit code %d, %s%s", line, code, stdout, stderr)
+		}
+	}
+}
+
 func TestMeansServe(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -60,7 +60,11 @@ func serve(inv invocation) int {
 	conf := config.New()
 	src := config.ParseArgs(inv.args)
 	var stdin bytes.Buffer // what was read, for the process that goes on in the background
-	if err := conf.Load(src, io.TeeReader(inv.stdin, &stdin)); err != nil {
+	err := conf.Load(src, io.TeeReader(inv.stdin, &stdin))
+	if err == nil {
+		err = server.Check(conf)
+	}
+	if err != nil {
 		fmt.Fprintf(inv.stderr, "\n%v\n", err)
 		return 1
 	}
@@ -74,7 +78,7 @@ func serve(inv invocation) int {
 	}
 	logger, control, err := openLog(conf)
 	if err != nil {
-		fmt.Fprintf(inv.stderr, "\n%v\n", &config.Error{Reason: "Can't open the log file: " + err.Error()})
+		fmt.Fprintf(inv.stderr, "\n%v\n", &config.Error{Reason: "Can't open the log file: " + config.SystemError(err).Error()})
 		return 1
 	}
 	defer control.Close()

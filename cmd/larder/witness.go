@@ -24,7 +24,8 @@ func witnessCommand() *cobra.Command {
 to stand on a machine of its own: whoever of the two nodes reaches it may go on when the other one is lost.
 
 The other members are named as in the directive failover-peers. With --sentinel-port it tells clients that know Redis
-Sentinel who is primary. LARDER_FAILOVER_SECRET holds the group's secret, so that it is not seen in the list of processes.`,
+Sentinel who is primary. LARDER_FAILOVER_SECRET holds the group's secret, and LARDER_SENTINEL_PASSWORD a password that such
+clients have to give, so that they are not seen in the list of processes.`,
 		Example: `  larder witness --group main --listen 10.0.0.3:7379 --peers 10.0.0.1:7379,10.0.0.2:7379 --dir /var/lib/larder-witness
   larder witness --group main --listen 10.0.0.3:7379 --peers 10.0.0.1:7379,10.0.0.2:7379 --sentinel-port 26379`,
 		Args: cobra.NoArgs,

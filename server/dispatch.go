@@ -107,7 +107,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		}
 	}
 	ex.full = srv.ks.MaxMemory() > 0 && !ex.makeRoom()
-	if ex.full && s.has(row, spec.DenyOOM) && !s.copy.ready() {
+	if ex.full && (s.has(row, spec.DenyOOM) || ex.queuedForRoom(s, row)) && !s.copy.ready() {
 		return resp.ErrOOM
 	}
 	if s.has(row, spec.Write) || row.Name == "ping" {

@@ -79,6 +79,24 @@ func TestScriptsOfTransactionsGoByTheRoomAtExec(t *testing.T) {
 	if got := c.list("exec"); !isError(got[0], "OOM ") || got[1] != "1" {
 		t.Errorf("without room a transaction of scripts answers %v", got)
 	}
+	// What a script says of itself is known before: one that needs room refuses all of the transaction.
+	c.want("config set maxmemory 0", "OK")
+	c.want("multi", "OK")
+	c.want("get n", "QUEUED")
+	queue("#!lua\n" + raise)
+	queue("#!lua flags=allow-oom\n" + raise)
+	other.want("config set maxmemory 1", "OK")
+	c.want("exec", replyError("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."))
+	c.want("get n", "1")
+	c.want("multi", "OK")
+	if got := c.do("eval", "#!lua\n"+raise, "1", "n"); !isError(got, "OOM ") {
+		t.Errorf("without room a script is queued: %v", got)
+	}
+	c.want("discard", "OK")
+	c.want("multi", "OK")
+	queue("#!lua flags=allow-oom\n" + raise)
+	queue("#!lua flags=no-writes\nreturn redis.call('get', KEYS[1])")
+	c.want("exec", []any{int64(2), "2"})
 }
 
 // TestLongTransactions queues more than client-query-buffer-limit since MULTI, in long commands and in many short ones: the

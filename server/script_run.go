@@ -388,7 +388,19 @@ func (ex *executor) gatesOfQueued(s *session, row *command.Row, argv [][]byte) r
 	if !ok || flags&script.NoWrites != 0 {
 		return ""
 	}
+	if ex.full && flags&script.AllowOOM == 0 {
+		return resp.ErrOOM
+	}
 	return ex.replicaGates(s, writeLike)
+}
+
+// queuedForRoom tells whether a transaction that is to be executed has a script that will be refused if there is no room: one
+// that says something of itself, and not that it needs none. Others are asked at each of their commands.
+func (ex *executor) queuedForRoom(s *session, row *command.Row) bool {
+	return row.Name == "exec" && s.multi != nil && slices.ContainsFunc(s.multi.queue, func(q queued) bool {
+		flags, ok := ex.flagsOf(q.row, q.argv)
+		return ok && flags&(script.NoWrites|script.AllowOOM) == 0
+	})
 }
 
 // engineFor is the engine in which a script runs.

@@ -14,21 +14,21 @@ import (
 // Evict removes one key: the one that the policy of the keyspace lets go first, of one of the databases, of which the larger
 // are more likely. samples is how many candidates a policy that samples looks at. The view holds no shard before. If there
 // was a key to remove it holds the key's shard afterwards, so that the caller can tell who has to hear of it, and releases
-// it then; if not, Evict returns false and holds nothing.
+// it then; if not, or if GiveUp says that a shard is not to be waited for, Evict returns false and holds nothing.
 func (v *View) Evict(samples int) bool {
 	ks, p := v.ks, v.ks.Policy
 	if !p.Evicts() {
 		return false
 	}
 	if ks.evictions.Add(1)&(countEvery-1) == 0 {
-		ks.CountKeys(v.Waits)
+		ks.CountKeys(v.Waits, v.GiveUp)
 	}
 	from := v.DB
 	defer func() { v.DB = from }()
 	if v.evictFromSome(samples) {
 		return true
 	}
-	ks.CountKeys(v.Waits) // what is known of the databases may be old
+	ks.CountKeys(v.Waits, v.GiveUp) // what is known of the databases may be old
 	return v.evictFromSome(samples)
 }
 
@@ -148,15 +148,17 @@ func (s *sweep) take(shards, count int) stretch {
 
 // CountKeys counts the keys of all databases. No shard is held by the caller. It takes each shard once, for a fraction of a
 // microsecond and as much for each database with keys; whoever has a policy in force calls it now and then while keys come in, too.
-// waits, if it is not nil, is called now and then while a shard is not free.
-func (ks *Keyspace) CountKeys(waits func()) {
+// waits, if it is not nil, is called now and then while a shard is not free; giveUp, too, and if it says so nothing is counted.
+func (ks *Keyspace) CountKeys(waits func(), giveUp func() bool) {
 	var few [16]tally // that nothing is allocated for with the usual number of databases
 	sums := few[:]
 	if ks.databases > len(few) {
 		sums = make([]tally, ks.databases)
 	}
 	for i, s := range ks.shards {
-		ks.lockOne(i, waits, nil)
+		if !ks.lockOne(i, waits, giveUp) {
+			return
+		}
 		s.EachDatabase(func(n int) {
 			sums[n].keys += int64(s.Len(n))
 			sums[n].volatile += int64(s.Volatile(n))
@@ -233,7 +235,8 @@ type choice struct {
 	v        *View
 	db       int
 	volatile bool
-	shard    int // that is held, -1 for none
+	shard    int  // that is held, -1 for none
+	gaveUp   bool // to wait for one
 	items    []item
 	list     []eviction.Candidate
 
@@ -243,19 +246,23 @@ type choice struct {
 var _ eviction.Source = (*choice)(nil)
 
 func (c *choice) begin(v *View, db int) {
-	c.v, c.db, c.volatile, c.shard = v, db, v.ks.Policy.Volatile, -1
+	c.v, c.db, c.volatile, c.shard, c.gaveUp = v, db, v.ks.Policy.Volatile, -1, false
 }
 
-// take holds shard i instead of the one that is held, and forgets all candidates. It gives the database's part there.
-func (c *choice) take(i int) (*Shard, *database) {
+// take holds shard i instead of the one that is held, and forgets all candidates. It gives the database's part there. ready is
+// false if the database has no keys there, or it was given up to wait for the shard: then none is held.
+func (c *choice) take(i int) (sh *Shard, d *database, ready bool) {
 	c.items, c.list = c.items[:0], c.list[:0]
+	sh = c.v.ks.shards[i]
+	d = &sh.dbs[c.db]
 	if c.shard != i {
 		c.drop()
-		c.v.Take(1 << i)
+		if c.gaveUp = !c.v.TakeUnless(1<<i, c.v.GiveUp); c.gaveUp {
+			return sh, d, false
+		}
 		c.shard = i
 	}
-	sh := c.v.ks.shards[i]
-	return sh, &sh.dbs[c.db]
+	return sh, d, d.ready
 }
 
 // drop releases the shard that is held.
@@ -288,8 +295,8 @@ var _ = [1]struct{}{}[eviction.PlaceRoom-table.BucketSlots]
 
 // Sample is the entries of a random bucket that may leave.
 func (c *choice) Sample(rnd uint64) []eviction.Candidate {
-	sh, d := c.take(int(rnd>>40) & (len(c.v.ks.shards) - 1))
-	if !d.ready {
+	sh, d, ready := c.take(int(rnd>>40) & (len(c.v.ks.shards) - 1))
+	if !ready {
 		return nil
 	}
 	if c.volatile && d.ttls*sparseVolatile < d.t.Len() { // most buckets have none: the next ones are as good
@@ -334,8 +341,11 @@ func (c *choice) Some(n int) []eviction.Candidate {
 			*at = ks.census[c.db].sweep.take(len(ks.shards), c.Len())
 			idle++
 		}
-		sh, d := c.take(at.shard)
-		for tries := 0; d.ready && tries < nextTries && len(c.list) < n; tries++ {
+		sh, d, ready := c.take(at.shard)
+		if c.gaveUp {
+			return nil
+		}
+		for tries := 0; ready && tries < nextTries && len(c.list) < n; tries++ {
 			slot, e, ok, done := d.t.NextWithin(&at.hand, c.volatile, at.last)
 			if at.open = !done; done {
 				break
@@ -347,7 +357,7 @@ func (c *choice) Some(n int) []eviction.Candidate {
 		if len(c.list) > 0 {
 			return c.list
 		}
-		if !d.ready {
+		if !ready {
 			at.open = false
 		}
 	}
@@ -361,8 +371,8 @@ const (
 
 // Find is the entries at a place.
 func (c *choice) Find(p eviction.Place) []eviction.Candidate {
-	sh, d := c.take(p.Shard())
-	if !d.ready {
+	sh, d, ready := c.take(p.Shard())
+	if !ready {
 		return nil
 	}
 	d.t.FindHash(p.Prefix(), func(slot table.Slot, e arena.Ref) {
@@ -391,8 +401,8 @@ func (c *choice) Soonest() (eviction.Candidate, bool) {
 			first, at = i, due
 		}
 	}
-	sh, d := c.take(first)
-	if !d.ready {
+	sh, d, ready := c.take(first)
+	if !ready {
 		return eviction.Candidate{}, false
 	}
 	slot, _, ok := d.t.Soonest(func(e arena.Ref) int64 {

@@ -138,7 +138,7 @@ func TestKeysAreCountedShardByShard(t *testing.T) {
 		held--
 	}
 	ks.shards[1].mu.Lock()
-	ks.CountKeys(v.Waits)
+	ks.CountKeys(v.Waits, nil)
 	if waited != 1 {
 		t.Fatalf("shards were waited for %d times", waited)
 	}
@@ -201,7 +201,7 @@ func TestALimitThatComesLaterFindsTheOldest(t *testing.T) {
 	}
 	v.ResetEvents()
 	ks.SetMaxMemory(1 << 30)
-	ks.CountKeys(nil)
+	ks.CountKeys(nil, nil)
 	sum, used := 0, 0
 	for range count / 4 {
 		if !v.Evict(5) {
@@ -247,7 +247,7 @@ func TestAnExpiryThatComesLaterIsAnArrival(t *testing.T) {
 			for i := range count {
 				put(i)
 			}
-			ks.CountKeys(nil)
+			ks.CountKeys(nil, nil)
 			sum := 0
 			for i := range count / 2 {
 				if !v.Evict(5) {

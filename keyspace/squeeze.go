@@ -21,7 +21,9 @@ func (v *View) Squeeze() bool {
 	}
 	for range min(squeezeShards, len(ks.shards)) {
 		i := int(ks.squeezeTurn.Add(1)) & (len(ks.shards) - 1)
-		v.Take(1 << i)
+		if !v.TakeUnless(1<<i, v.GiveUp) {
+			return false
+		}
 		s := ks.shards[i]
 		had := s.arena.ResidentBytes()
 		gained := false

@@ -41,6 +41,9 @@ type View struct {
 	// Waits, if it is set, is called again and again while a shard is waited for that somebody has held for long.
 	Waits func()
 
+	// GiveUp, if it is set, is asked while Evict and Squeeze wait for such a shard: they can as well not find anything.
+	GiveUp func() bool
+
 	// Copies were made ahead for whom the view serves: COPY takes the one that it wants.
 	Copies []*Copying
 

@@ -352,6 +352,37 @@ func TestClientEvictionDoesNotKeepScriptsAlive(t *testing.T) {
 	eventually(t, "the eviction", func() bool { return killer.number("stats", "evicted_clients") == 1 })
 }
 
+// Memory is beyond its limit while a script runs: who ends it does not wait for room, which would have to be made in the script's
+// shards, and who waits for that is told soon that the server is busy.
+func TestEvictionDoesNotKeepScriptsAlive(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "3600000", "--maxmemory-policy", "allkeys-random")
+	killer, reads, scripting := ts.dialAt(0), ts.dialAt(0), ts.dialAt(1)
+	killer.want("debug pause-cron 1", "OK")
+	killer.want("debug populate 2000 key 1000", "OK")
+	killer.want("config set maxmemory "+itoa(killer.number("memory", "used_memory")-1_500_000), "OK")
+	request := []string{"eval", endless, "100"}
+	for i := range 100 {
+		request = append(request, fmt.Sprint("key:", i))
+	}
+	for _, threshold := range []string{"3600000", "1"} {
+		ts.slowFrom("3600000")
+		scripting.send(request...)
+		eventually(t, "a script", func() bool { return ts.running(1) != nil })
+		if threshold == "1" {
+			reads.send("get key:0")
+			eventually(t, "waiting for a shard of the script", func() bool { return ts.ks.Wanted(ts.ks.All()) })
+			ts.slowFrom(threshold)
+			if got := reads.read(); !isError(got, "BUSY ") {
+				t.Errorf("GET answers %v", got)
+			}
+		}
+		killer.want("script kill", "OK")
+		if v := scripting.read(); !isError(v, "ERR Script killed by user") {
+			t.Fatal(v)
+		}
+	}
+}
+
 // A script of few instructions, each of which takes long, becomes slow like others, and is ended like others.
 func TestLongInstructionsAreLookedAfter(t *testing.T) {
 	ts := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "1")

@@ -106,7 +106,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 			return e
 		}
 	}
-	ex.full = srv.ks.MaxMemory() > 0 && !ex.makeRoom()
+	ex.full = srv.ks.MaxMemory() > 0 && !row.Has(spec.AllowBusy) && !ex.makeRoom()
 	if ex.full && (s.has(row, spec.DenyOOM) || ex.queuedForRoom(s, row)) && !s.copy.ready() {
 		return resp.ErrOOM
 	}

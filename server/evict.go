@@ -138,18 +138,20 @@ func (ex *executor) buryStep() {
 	if i == 64 {
 		return
 	}
-	ex.view.Take(1 << i)
-	ex.srv.ks.Shard(i).Bury(buryBudget)
-	ex.view.Release()
+	if ex.view.TakeUnless(1<<i, ex.view.GiveUp) {
+		ex.srv.ks.Shard(i).Bury(buryBudget)
+		ex.view.Release()
+	}
 }
 
 // dataStays tells whether nothing leaves for want of memory, and nothing is refused for it: a replica is what its primary is; what
 // is being loaded is not what it will be, and to what is left of a value that went in the midst of it the rest would be added;
-// and clients are paused so that the data stands still: what they have sent is asked again when the pause is over.
+// clients are paused so that the data stands still: what they have sent is asked again when the pause is over; and a script that
+// keeps the server busy has some of the shards, for which who wants to end it must not wait.
 func (ex *executor) dataStays() bool {
 	srv := ex.srv
-	return srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() || srv.loading.Load() || srv.pause.active(ex.steady()) ||
-		srv.failoverPaused()
+	return srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() || srv.loading.Load() || srv.isBusy() ||
+		srv.pause.active(ex.steady()) || srv.failoverPaused()
 }
 
 // makeRoom evicts keys while the data is beyond maxmemory, and tells whether there is room for more: it is within the
@@ -197,7 +199,7 @@ func (ex *executor) makeRoom() bool {
 		}
 		srv.blameClients(ex.now)
 		if !ex.view.Evict(samples) {
-			return false
+			return ex.dataStays() // by now
 		}
 		ex.settle()
 		ex.releaseApart()

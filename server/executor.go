@@ -111,7 +111,7 @@ func newExecutor(srv *Server, loop *netloop.Loop, seed uint64) *executor {
 	ex.ctx = command.Ctx{View: ex.view, Rand: rand.NewPCG(seed, 0x6c61726465720000), Warn: func(text string) { srv.log.Warn(text) }}
 	ex.view.BeforeFlush = ex.beforeFlush
 	ex.view.Waits = ex.whileWaiting
-	ex.asides.giveUp = srv.isBusy
+	ex.asides.giveUp, ex.view.GiveUp = srv.isBusy, srv.isBusy
 	ex.view.BeforeEvict = ex.listen
 	ex.ctx.ReadsAll = ex.readsAll
 	ex.ctx.CutOff = ex.cutOff

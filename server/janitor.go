@@ -263,7 +263,7 @@ func (j *janitor) look() {
 		}
 	}
 	if srv := j.srv; srv.ks.MaxMemory() > 0 && srv.ks.Policy.Evicts() {
-		srv.ks.CountKeys(nil)
+		srv.ks.CountKeys(nil, nil)
 		srv.noteProgram()
 	}
 	j.srv.sweepGarbage()

@@ -39,7 +39,7 @@ func runLarder(t *trace, capacity int64, unit bool, policy string, shards, sampl
 	for i, a := range t.accesses {
 		v.Now = clock(i)
 		if i%1000 == 0 { // the server does it ten times a second
-			ks.CountKeys(nil)
+			ks.CountKeys(nil, nil)
 		}
 		binary.LittleEndian.PutUint64(key, uint64(a.key))
 		at := keyspace.Set(1) << ks.ShardOf(ks.Hash(key))

@@ -247,3 +247,23 @@ func TestOptionsAreDirectives(t *testing.T) {
 		t.Errorf("only %d options were found in the examples", checked)
 	}
 }
+
+// Lines of the configuration in the examples are read as they stand: there is no comment behind a value.
+func TestLinesOfTheConfigurationAreRead(t *testing.T) {
+	checked := 0
+	for name, text := range pages(t) {
+		for line := range strings.Lines(text) {
+			line, indented := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
+			if word, _, _ := strings.Cut(line, " "); !indented || config.Lookup(word) == nil {
+				continue
+			}
+			checked++
+			if err := config.New().Load(config.Source{Stdin: true}, strings.NewReader(line)); err != nil {
+				t.Errorf("%s: %s: %v", name, line, err)
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d lines were found in the examples", checked)
+	}
+}

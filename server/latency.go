@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,7 @@ func latencyReset(c *command.Ctx) {
 	n := int64(0)
 	for _, name := range c.Args.Rest() {
 		if len(name) > 0 {
-			n += m.reset(string(name))
+			n += m.reset(strings.ToLower(string(name))) // whatever its case, as in Redis: here alone
 		}
 	}
 	c.Reply.Int(n)

@@ -38,7 +38,7 @@ func TestLatencyMonitor(t *testing.T) {
 		t.Errorf("LATENCY DOCTOR says %q", text)
 	}
 	c.want("latency reset nothing", 0)
-	c.want("latency reset command nothing", 1)
+	c.want("latency reset Command nothing", 1)
 	c.want("latency latest", []any{})
 }
 

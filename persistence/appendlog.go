@@ -266,6 +266,9 @@ func (l *AppendLog) Size() int64 { return l.size.Load() }
 // Delayed counts the rounds of writing that found the disk still busy with what was written two seconds before.
 func (l *AppendLog) Delayed() uint64 { return l.delayed.Load() }
 
+// ForgetDelayed has Delayed begin anew.
+func (l *AppendLog) ForgetDelayed() { l.delayed.Store(0) }
+
 // Syncing tells whether the disk is being waited for in the background.
 func (l *AppendLog) Syncing() bool { return l.syncing.Load() != 0 }
 

@@ -122,12 +122,26 @@ func TestResetstat(t *testing.T) {
 	}
 	c.want("get nothing", nil)
 	c.do("foo")
+	c.want("auth nobody nothing", replyError("WRONGPASS invalid username-password pair or user is disabled."))
+	c.want("save", "OK")
+	c.want("bgrewriteaof", "Background append only file rewriting started")
+	eventually(t, "a rewrite", func() bool {
+		return c.number("persistence", "aof_rewrites") == 1 && c.number("persistence", "aof_rewrite_in_progress") == 0
+	})
 	c.want("config resetstat", "OK")
 	// What is left is the INFO that asks, and RESETSTAT itself.
 	if n := c.number("stats", "total_commands_processed"); n != 1 {
 		t.Errorf("%d commands after RESETSTAT", n)
 	}
-	for _, name := range []string{"keyspace_misses", "total_error_replies", "total_connections_received", "expired_keys"} {
+	if n := c.number("stats", "acl_access_denied_auth"); n != 1 {
+		t.Errorf("acl_access_denied_auth is %d after RESETSTAT", n)
+	}
+	for _, name := range []string{"rdb_saves", "aof_rewrites"} {
+		if n := c.number("persistence", name); n != 0 {
+			t.Errorf("%s is %d after RESETSTAT", name, n)
+		}
+	}
+	for _, name := range []string{"keyspace_misses", "total_error_replies", "total_connections_received", "expired_keys", "total_forks"} {
 		if n := c.number("stats", name); n != 0 {
 			t.Errorf("%s is %d after RESETSTAT", name, n)
 		}

@@ -62,12 +62,13 @@ func (st *stats) addErrors(counts map[string]uint64) {
 	}
 }
 
-// resetStats is CONFIG RESETSTAT. The world is stopped, the shards are held.
+// resetStats is CONFIG RESETSTAT. The world is stopped, the shards are held. What access rules have refused is counted from the
+// start on, as in Redis.
 func (srv *Server) resetStats() {
 	st := &srv.stats
 	for _, n := range []*atomic.Uint64{
-		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills, &st.authFailures,
-		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.deniedCommands, &st.deniedKeys, &st.deniedChannels, &st.deniedDBs,
+		&st.connections, &st.rejected, &st.commands, &st.queryBufferKills, &st.outputKills,
+		&st.evictedClients, &st.evictedForClients, &st.errorReplies, &st.snapshots, &srv.saver.saves, &srv.aof.rewrites,
 		&st.keptOut, &st.commandTime_ns, &st.sweepsCut, &srv.secure.handshakes, &srv.secure.failed, &srv.scripts.evicted, &srv.functions.freed,
 	} {
 		n.Store(0)
@@ -76,6 +77,9 @@ func (srv *Server) resetStats() {
 		&srv.repl.fullSyncs, &srv.repl.partialSyncs, &srv.repl.refusedSyncs, &srv.repl.bytesIn, &srv.repl.bytesOut, &srv.repl.errorReplies,
 	} {
 		n.Store(0)
+	}
+	if l := srv.aof.log.Load(); l != nil {
+		l.ForgetDelayed()
 	}
 	st.sweep_ns.Store(0)
 	st.over_ms.Store(0)

@@ -531,7 +531,6 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 			return
 		}
 	}
-	srv.abortSave() // the changes that it has are none any more
 	srv.abortRewrite()
 	a := &srv.aof
 	a.awaitEnd()
@@ -558,7 +557,7 @@ func debugLoadAOF(c *command.Ctx, srv *Server) {
 		c.Fail("ERR Error trying to load the AOF files, check server logs.")
 		return
 	}
-	srv.dirty.Store(0)
+	srv.forgetChanges()
 	srv.log.Info("Append Only File loaded by DEBUG LOADAOF")
 	c.Reply.OK()
 }

@@ -31,7 +31,6 @@ type transfer struct {
 	at     int64
 	mark   string // "" with a known length
 	kept   bool   // the file takes the place of the last snapshot, too
-	dirty  int64  // changes that it has and the last snapshot has not
 	moment int64  // see snapshots.moments
 	peers  []*peer
 	over   atomic.Bool   // all is in the stream
@@ -191,11 +190,12 @@ func (srv *Server) beginTransfer(ex *executor) {
 		job = persistence.Begin(srv.ks, o)
 		srv.saver.job.Store(job)
 		srv.noteTry()
+		srv.noteChanges()
 		srv.saver.backlogMax.Store(math.MaxInt64) // clients never wait for a slow replica; see checkTransfer
 	}
 	diskless := srv.diskless(first)
 	r.mu.Lock()
-	t.job, t.dirty, t.moment = job, srv.dirty.Load(), srv.saver.moments.Add(1)
+	t.job, t.moment = job, srv.saver.moments.Add(1)
 	t.kept = !diskless && job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil
 	t.deserted() // they may all have left by now
 	r.mu.Unlock()
@@ -347,7 +347,7 @@ func (t *transfer) keptFile() (*os.File, error) {
 		return err
 	})
 	if !errors.Is(err, persistence.ErrAborted) {
-		t.srv.jobEnded(t.job, err, t.dirty)
+		t.srv.jobEnded(t.job, err)
 	}
 	if err != nil && f != nil {
 		f.Close()

@@ -32,7 +32,8 @@ type snapshots struct {
 
 	// job is the snapshot that is being written in the background. It is set by who holds all shards.
 	job        atomic.Pointer[persistence.Job]
-	ending     sync.Mutex // held by who ends it, until its changes are counted off: who aborts it counts anew
+	ending     sync.Mutex // held by who ends it, until its changes are counted off
+	changes    int64      // that it has and the one before has not; of who has ending
 	background sync.WaitGroup
 	moments    atomic.Int64 // of snapshots, in their order; counted by who holds all shards
 	place      sync.Mutex   // held by who gives a file its place
@@ -140,14 +141,15 @@ func (srv *Server) bgsave(ex *executor) {
 	srv.stats.snapshots.Add(1)
 	job := persistence.Begin(srv.ks, srv.snapshotOptions())
 	st.job.Store(job)
-	dirty, moment := srv.dirty.Load(), st.moments.Add(1)
+	srv.noteChanges()
+	moment := st.moments.Add(1)
 	srv.log.Info("Background saving started")
 	st.background.Go(func() {
 		began := time.Now()
 		err := srv.runJob(job, moment, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
 		st.lastAhead.Store(job.Ahead())
-		srv.jobEnded(job, err, dirty)
+		srv.jobEnded(job, err)
 	})
 }
 
@@ -189,8 +191,23 @@ func (srv *Server) runJob(job *persistence.Job, moment int64, named func(path st
 	return nil
 }
 
+// noteChanges notes which changes the snapshot in the background has that begins.
+func (srv *Server) noteChanges() {
+	srv.saver.ending.Lock()
+	defer srv.saver.ending.Unlock()
+	srv.saver.changes = srv.dirty.Load()
+}
+
+// forgetChanges begins to count anew; so does the snapshot that is being written.
+func (srv *Server) forgetChanges() {
+	srv.saver.ending.Lock()
+	defer srv.saver.ending.Unlock()
+	srv.dirty.Store(0)
+	srv.saver.changes = 0
+}
+
 // jobEnded notes how a snapshot in the background ended, unless somebody has aborted it.
-func (srv *Server) jobEnded(job *persistence.Job, err error, dirty int64) {
+func (srv *Server) jobEnded(job *persistence.Job, err error) {
 	st := &srv.saver
 	st.ending.Lock()
 	defer st.ending.Unlock()
@@ -203,7 +220,7 @@ func (srv *Server) jobEnded(job *persistence.Job, err error, dirty int64) {
 		srv.log.Warn("Background saving error")
 		return
 	}
-	srv.saved(dirty)
+	srv.saved(st.changes)
 	srv.log.Info("DB saved on disk")
 	srv.log.Info("Background saving terminated with success")
 }

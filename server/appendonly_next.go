@@ -16,6 +16,7 @@ import (
 // rewrite begins with all shards held, and waits for nothing.
 type nextFile struct {
 	state int32                // of the log that it is for
+	dir   string               // the folder
 	file  *persistence.LogFile // that the log goes on in; nil if the log is off
 }
 
@@ -26,6 +27,12 @@ func (n *nextFile) drop() {
 	}
 }
 
+// fits tells whether a rewrite may begin with what was prepared, which may be nil, when the log has a state: one that begins anew
+// begins in the folder that dir names by now.
+func (srv *Server) fits(n *nextFile, state int32) bool {
+	return n != nil && n.state == state && (state == logOn || n.dir == srv.wantedLogDir())
+}
+
 // takeNext takes what was prepared. mu is held.
 func (a *appendOnly) takeNext() *nextFile {
 	n := a.next
@@ -34,7 +41,7 @@ func (a *appendOnly) takeNext() *nextFile {
 	return n
 }
 
-// dropStale drops what was prepared for a log that has been switched on or off since.
+// dropStale drops what was prepared for a log that has been switched on or off since, or is to begin elsewhere.
 func (srv *Server) dropStale() {
 	a := &srv.aof
 	if !a.prepared.Load() {
@@ -42,7 +49,7 @@ func (srv *Server) dropStale() {
 	}
 	a.mu.Lock()
 	var old *nextFile
-	if a.next != nil && a.next.state != a.state.Load() {
+	if a.next != nil && !srv.fits(a.next, a.state.Load()) {
 		old = a.takeNext()
 	}
 	a.mu.Unlock()
@@ -54,7 +61,7 @@ func (srv *Server) dropStale() {
 // dropNext is drop for a file that may have a temporary name.
 func (srv *Server) dropNext(n *nextFile) {
 	if n.drop(); n != nil && n.state == logStarting {
-		srv.removeTempIncr()
+		srv.removeTempIncr(n.dir)
 	}
 }
 
@@ -89,7 +96,7 @@ func (srv *Server) prepare(state int32) error {
 	old := a.next
 	now := a.state.Load()
 	late := state != now && (state != logStarting || now == logOn) || a.rewriting.Load() != nil && (a.log.Load() != nil || state == logOff)
-	there := old != nil && old.state == state
+	there := srv.fits(old, state)
 	if old != nil && !there && !late {
 		a.takeNext()
 	}
@@ -98,7 +105,9 @@ func (srv *Server) prepare(state int32) error {
 	if late || there { // somebody was quicker
 		return nil
 	}
-	old.drop()
+	if old.drop(); old != nil && old.state == logStarting {
+		srv.disk.Remove(filepath.Join(old.dir, srv.tempIncr()))
+	}
 	n, err := srv.makeNext(state, temp)
 	if err != nil {
 		srv.log.Warn("Can't begin an AOF rewrite: "+reason(err), zap.Error(err))
@@ -137,7 +146,7 @@ func (srv *Server) makeNext(state int32, temp bool) (*nextFile, error) {
 	if err := srv.makeLogDir(); err != nil {
 		return nil, err
 	}
-	n := &nextFile{state: state}
+	n := &nextFile{state: state, dir: srv.logDir()}
 	if state == logOff {
 		return n, nil
 	}

@@ -169,3 +169,22 @@ func TestScheduledRewriteStays(t *testing.T) {
 		t.Errorf("aof_rewrite_scheduled:%s, %d failures", got, ts.logged("Can't begin an AOF rewrite"))
 	}
 }
+
+// TestLogBeginsInNewDir: a log that is switched on together with another dir begins there, whichever is named first.
+func TestLogBeginsInNewDir(t *testing.T) {
+	for _, set := range []string{"config set dir %s appendonly yes", "config set appendonly yes dir %s"} {
+		old, dir := t.TempDir(), t.TempDir()
+		ts := startServer(t, "--dir", old, "--save", "", "--enable-protected-configs", "yes")
+		c := ts.dial()
+		c.want("set k v", "OK")
+		c.want(fmt.Sprintf(set, dir), "OK")
+		eventually(t, "the log", func() bool { return c.info("persistence", "aof_pending_rewrite") == "0" })
+		c.want("set more v", "OK")
+		ts.stop()
+		if left, _ := filepath.Glob(filepath.Join(old, "appendonlydir", "*")); len(left) > 0 {
+			t.Errorf("%s: %q are left in the folder before", set, left)
+		}
+		c = startServer(t, "--dir", dir, "--appendonly", "yes").dial()
+		c.want("dbsize", 2)
+	}
+}

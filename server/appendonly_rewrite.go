@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,7 +57,7 @@ func (srv *Server) rewrite(ex *executor) bool {
 	a := &srv.aof
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.next == nil || a.next.state != a.state.Load() {
+	if !srv.fits(a.next, a.state.Load()) {
 		a.scheduled.Store(true)
 		return false
 	}
@@ -137,8 +138,10 @@ func (srv *Server) rewriteFailed() {
 		a.scheduled.Store(true)
 	}
 	a.mu.Unlock()
-	if starting && temp {
-		srv.removeTempIncr()
+	if starting && temp { // until then the log goes on without a name
+		a.folder.Lock()
+		defer a.folder.Unlock()
+		srv.dropTempIncr(srv.logDir(), false)
 	}
 }
 
@@ -347,19 +350,28 @@ func (srv *Server) followAutoGC() {
 	}))
 }
 
-// removeTempIncr removes the file of a start that came to nothing, unless the next start has one of that name already.
-func (srv *Server) removeTempIncr() {
+// removeTempIncr removes the file of a start that came to nothing from a folder, unless another start has one of that name there.
+func (srv *Server) removeTempIncr(dir string) {
 	a := &srv.aof
 	a.folder.Lock()
 	defer a.folder.Unlock()
 	a.mu.Lock()
-	taken := a.next != nil && a.next.state == logStarting
+	used := a.temp
+	a.mu.Unlock()
+	srv.dropTempIncr(dir, used)
+}
+
+// dropTempIncr is removeTempIncr for who has the folder; used says that the log writes to such a file, and needs its name.
+func (srv *Server) dropTempIncr(dir string, used bool) {
+	a := &srv.aof
+	a.mu.Lock()
+	taken := dir == srv.logDir() && (used || a.next != nil && a.next.state == logStarting)
 	a.mu.Unlock()
 	if taken {
 		return
 	}
 	srv.log.Info("Removing the temp incr aof file " + srv.tempIncr() + " in the background")
-	srv.disk.Remove(srv.logPath(srv.tempIncr()))
+	srv.disk.Remove(filepath.Join(dir, srv.tempIncr()))
 }
 
 // abortRewrite ends a rewrite. All shards are held.

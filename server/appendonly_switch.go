@@ -95,7 +95,7 @@ func (srv *Server) stopLog() *task {
 	a.mu.Lock()
 	a.state.Store(logOff)
 	a.scheduled.Store(false)
-	l, temp := a.log.Swap(nil), a.temp
+	l, temp, dir := a.log.Swap(nil), a.temp, srv.logDir()
 	a.temp, a.before = false, nil
 	old := a.takeNext()
 	var e *endingLog
@@ -114,7 +114,7 @@ func (srv *Server) stopLog() *task {
 			srv.closeEnding(e)
 		}
 		if srv.dropNext(old); temp {
-			srv.removeTempIncr()
+			srv.removeTempIncr(dir)
 		}
 	})
 }

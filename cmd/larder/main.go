@@ -44,9 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return asRedisServer(args, stdin, stdout, stderr)
 	}
 	if isSentinel(args[0]) {
-		fmt.Fprintf(stderr, "%s: Larder is no sentinel. A real one can watch it, and a failover group needs none: its members\n"+
-			"answer what clients ask a sentinel, at sentinel-port. \"larder help\" tells more.\n", filepath.Base(args[0]))
-		return 1
+		return noSentinel(args[0], stderr)
 	}
 	root := rootCommand(args[0], stdin, stdout, stderr)
 	kind := checks(args[0])
@@ -74,6 +72,13 @@ func isRedisServer(program string) bool { return calledAs(program, "server") }
 
 // isSentinel tells whether the program was called as what looks after servers.
 func isSentinel(program string) bool { return calledAs(program, "sentinel") }
+
+// noSentinel answers who wants a sentinel, by the program's name or by --sentinel: what it is given is no server's configuration.
+func noSentinel(program string, stderr io.Writer) int {
+	fmt.Fprintf(stderr, "%s: Larder is no sentinel. A real one can watch it, and a failover group needs none: its members\n"+
+		"answer what clients ask a sentinel, at sentinel-port. \"larder help\" tells more.\n", filepath.Base(program))
+	return 1
+}
 
 // checks is which files the program looks at under the name that it was called under; "" if it is none of those.
 func checks(program string) string {

@@ -88,16 +88,17 @@ func TestWordsAndHelp(t *testing.T) {
 		{"redis-server --help", 1, `^$`, `Usage: redis-server`},
 		{"valkey-server -v", 0, `^Redis server v=7\.2\.4 `, `^$`},
 		{"valkey-server version", 1, `^$`, `can't open config file '.*/version'`},
-		{"redis-check-rdb nosuch.rdb", 1, `^nosuch.rdb is damaged: .* no such file`, `^$`},
-		{"/usr/bin/valkey-check-rdb nosuch.rdb", 1, `^nosuch.rdb is damaged: .* no such file`, `^$`},
+		{"redis-check-rdb nosuch.rdb", 1, `^$`, `^larder: nosuch.rdb: .* no such file`},
+		{"/usr/bin/valkey-check-rdb nosuch.rdb", 1, `^$`, `^larder: nosuch.rdb: .* no such file`},
 		{"valkey-check-aof --truncate-to-timestamp 0 log", 1, `^$`, `0 is no moment`},
 		{"redis-check-aof", 1, `^$`, `accepts 1 arg`},
 		{"redis-sentinel sentinel.conf", 1, `^$`, `redis-sentinel: Larder is no sentinel`},
 		{"valkey-sentinel", 1, `^$`, `valkey-sentinel: Larder is no sentinel`},
+		{"redis-server sentinel.conf --port 0 --sentinel", 1, `^$`, `redis-server: Larder is no sentinel`},
 		{"redis-server --invalid", 1, `^$`, `Bad directive or wrong number of arguments`},
 		{"redis-server version", 1, `^$`, `can't open config file '.*/version'`},
 		{"larder serve --port 0 --aclfile nosuch.acl", 1, `# Aborting Redis startup because of ACL errors: .*opening file 'nosuch.acl': No such file or directory\n$`, `^$`},
-		{"redis-server --port 0 --logfile /nonexistent/log", 1, `^$`, `(?s)FATAL CONFIG FILE ERROR.*\nCan't open the log file: no such file or directory`},
+		{"redis-server --port 0 --logfile /nonexistent/log", 1, `^$`, `(?s)FATAL CONFIG FILE ERROR.*\nCan't open the log file: No such file or directory`},
 	} {
 		words := strings.Fields(c.line)
 		stdout, stderr, code := once(t, program(t, words[0], words[1:]...))

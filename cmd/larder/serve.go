@@ -9,6 +9,7 @@ import (
 	"log/syslog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ type invocation struct {
 
 // serve runs the server and returns the exit code.
 func serve(inv invocation) int {
+	if slices.Contains(inv.args, "--sentinel") {
+		return noSentinel(inv.program, inv.stderr)
+	}
 	conf := config.New()
 	src := config.ParseArgs(inv.args)
 	var stdin bytes.Buffer // what was read, for the process that goes on in the background

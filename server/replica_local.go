@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strconv"
+
 	"larder/server/command"
 	"larder/server/command/spec"
 )
@@ -22,7 +24,7 @@ func (ex *executor) writesLocally() bool {
 func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
 	v, r := ex.view, &ex.srv.repl
 	v.Settle()
-	ex.keysOf(row, argv, func(key []byte, _ spec.KeyFlags) {
+	note := func(key []byte, _ spec.KeyFlags) {
 		if in, ok := v.Stat(key); ok && in.Expire_ms != 0 {
 			r.mu.Lock()
 			if r.local == nil {
@@ -31,8 +33,33 @@ func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
 			r.local[dbKey{v.DB, string(key)}] = struct{}{}
 			r.mu.Unlock()
 		}
-	})
+	}
+	ex.keysOf(row, argv, note)
+	if db, to := v.DB, otherDatabase(row, argv, v.DB); to >= 0 && to < ex.srv.ks.Databases() {
+		v.DB = to
+		ex.keysOf(row, argv, func(key []byte, flags spec.KeyFlags) {
+			if flags&spec.RO == 0 {
+				note(key, flags)
+			}
+		})
+		v.DB = db
+	}
 	ex.setServeExpired()
+}
+
+// otherDatabase is the one that a command with database db selected has put its key into, -1 if there is none.
+func otherDatabase(row *command.Row, argv [][]byte, db int) int {
+	switch {
+	case row.Declared.Name == "move" && len(argv) == 3:
+		if n, err := strconv.Atoi(string(argv[2])); err == nil {
+			return n
+		}
+	case row.Copies:
+		if _, _, to, _, known := command.CopyOf(argv, db); known && to != db {
+			return to
+		}
+	}
+	return -1
 }
 
 // expireLocal removes those of these keys whose time is over. The janitor calls it, without shards.

@@ -154,6 +154,11 @@ func TestWritableReplica(t *testing.T) {
 	r.want("dbsize", 1)
 	r.want("incr theirs", 1) // as a client's write it finds the key gone
 	r.want("ttl theirs", -1)
+	r.want("set mine v px 3000", "OK") // not over before it has moved
+	r.want("copy mine copied db 1", 1)
+	r.want("move mine 1", 1)
+	r.want("select 1", "OK")
+	eventually(t, "the end of what stands in another database", func() bool { return r.do("dbsize") == int64(0) })
 }
 
 // TestSnapshotOnly sends clients a snapshot and nothing else, as redis-cli --rdb and --functions-rdb want it.

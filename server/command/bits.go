@@ -150,8 +150,12 @@ func oneBits(one, more, src []byte) {
 }
 
 func invertBits(b []byte) {
-	for ; len(b) >= 8; b = b[8:] {
-		putWord(b, ^word(b))
+	for ; len(b) >= 32; b = b[32:] {
+		w := (*[32]byte)(b)
+		putWord(w[:], ^word(w[:]))
+		putWord(w[8:], ^word(w[8:]))
+		putWord(w[16:], ^word(w[16:]))
+		putWord(w[24:], ^word(w[24:]))
 	}
 	for i := range b {
 		b[i] = ^b[i]

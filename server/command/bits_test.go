@@ -210,6 +210,7 @@ func BenchmarkBits(b *testing.B) {
 	}{
 		{"count", func() { countBits(x, 0, 1<<23) }},
 		{"and", func() { andBits(x, y) }},
+		{"not", func() { invertBits(x) }},
 		{"find", func() { findBit(zeros, 0, 1<<23, 1) }},
 	} {
 		b.Run(k.name, func(b *testing.B) {

@@ -177,12 +177,15 @@ func (s *sorting) order(c *Ctx, items [][]byte) (window [][]byte, ok bool) {
 	return window, true
 }
 
-// copier copies many small texts, some hundreds to an allocation.
+// copier copies small texts, many to an allocation; the first is small, as there may be few.
 type copier struct {
 	room []byte
 }
 
-const copierRoom = 16 << 10
+const (
+	leastCopierRoom = 512
+	mostCopierRoom  = 16 << 10
+)
 
 // of is a copy of a text, never nil.
 func (k *copier) of(text []byte) []byte {
@@ -190,10 +193,11 @@ func (k *copier) of(text []byte) []byte {
 		return []byte{}
 	}
 	if len(text) > cap(k.room)-len(k.room) {
-		if len(text) > copierRoom/4 {
+		room := min(max(leastCopierRoom, 2*cap(k.room)), mostCopierRoom)
+		if len(text) > room/4 {
 			return bytes.Clone(text)
 		}
-		k.room = make([]byte, 0, copierRoom)
+		k.room = make([]byte, 0, room)
 	}
 	n := len(k.room)
 	k.room = append(k.room, text...)
@@ -253,10 +257,11 @@ func (c *Ctx) sortLookup(s *sorting, pattern, elem []byte) ([]byte, bool) {
 	return c.Field(key, field)
 }
 
-// sortLocks is every shard if patterns name keys that nobody knows beforehand, else those of the keys.
+// sortLocks is every shard if patterns name keys that nobody knows beforehand, else those of the keys: a pattern without a
+// star, as "nosort" and "#", names none.
 func sortLocks(argv [][]byte) Locks {
-	for _, a := range argv[2:] {
-		if EqualFold(a, "BY") || EqualFold(a, "GET") {
+	for i := 3; i < len(argv); i++ {
+		if bytes.IndexByte(argv[i], '*') >= 0 && (EqualFold(argv[i-1], "BY") || EqualFold(argv[i-1], "GET")) {
 			return AllOfThem
 		}
 	}

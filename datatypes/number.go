@@ -1,11 +1,7 @@
 package datatypes
 
-// Numbers as text, read and written as Redis does it to the byte. Four files:
-//
-//	number.go        integers, and doubles from text
-//	number_double.go doubles to text: scores, and every double in a reply
-//	number_long.go   the 80-bit numbers of INCRBYFLOAT and HINCRBYFLOAT
-//	number_powers.go powers of ten for number_double.go
+// Numbers as text, read and written as Redis does it to the byte: here integers, and doubles from text; in number_long.go the
+// 80-bit numbers of INCRBYFLOAT and HINCRBYFLOAT; in package decimal doubles to text: scores, and every double in a reply.
 //
 // Which reader goes with which argument:
 //

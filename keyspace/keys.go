@@ -18,11 +18,14 @@ func (v *View) Rename(src, dst []byte) {
 
 // Move gives a key of the view's database to database db, where it must not exist. It tells whether it could.
 func (v *View) Move(key []byte, db int) bool {
+	if !v.Meet(key) {
+		return false
+	}
 	from := v.DB
 	v.DB = db
-	_, taken := v.find(key)
+	taken := v.Meet(key)
 	v.DB = from
-	if _, ok := v.find(key); !ok || taken {
+	if taken {
 		return false
 	}
 	v.transfer(key, key, db, true)

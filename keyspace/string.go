@@ -71,21 +71,22 @@ func (v *View) SetString(key, val []byte, at_ms int64) {
 	if n, ok := datatypes.ParseInt(val); ok {
 		enc, body = datatypes.EncInt, putInt(&num, n)
 	}
-	v.store(key, flagsOf(datatypes.TypeString, enc), body, at_ms)
+	v.store(key, flagsOf(datatypes.TypeString, enc), body, at_ms, false)
 }
 
-// SetText is SetString for a text that stays one even if it reads as an integer (INCRBYFLOAT).
+// SetText is SetString, of a key that Integer has met, for a text that stays one even if it reads as an integer (INCRBYFLOAT).
 func (v *View) SetText(key, val []byte, at_ms int64) {
-	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncBlob), val, at_ms)
+	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncBlob), val, at_ms, true)
 }
 
-// SetInteger makes key the integer n, keeping its expiry.
+// SetInteger makes key, which Integer has met, the integer n, keeping its expiry.
 func (v *View) SetInteger(key []byte, n int64) {
 	var num [8]byte
-	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncInt), putInt(&num, n), KeepTTL)
+	v.store(key, flagsOf(datatypes.TypeString, datatypes.EncInt), putInt(&num, n), KeepTTL, true)
 }
 
-func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
+// store makes key a string. met tells that its access word was touched already.
+func (v *View) store(key []byte, flags byte, body []byte, at_ms int64, met bool) {
 	var it item
 	ok := v.seek(&it, key)
 	if at_ms == KeepTTL {
@@ -131,20 +132,21 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64) {
 		}
 	}
 	v.noticed(&it, key)
-	putAccess(it.bytes(), v.overwritten(&it, key))
+	if !met {
+		putAccess(it.bytes(), v.overwritten(&it, key))
+	}
 	if lasted && at_ms != 0 {
 		v.mayLeaveNow(&it)
 	}
 }
 
-// overwritten is the access word of a key whose value was replaced: an LFU counter lives on, as in Redis.
-// Under s3fifo it is a use.
+// overwritten is the access word of a key whose value was replaced: a use, as in Redis. An LFU counter lives on.
 func (v *View) overwritten(it *item, key []byte) uint32 {
 	word := access(it.bytes())
 	switch {
-	case v.ks.Clock.LFU:
+	case v.NoTouch:
 		return word
-	case v.ks.Clock.FIFO:
+	case v.ks.Clock.LFU, v.ks.Clock.FIFO:
 		return v.touched(it, key, word)
 	}
 	return v.ks.Clock.New(v.Now)

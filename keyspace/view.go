@@ -65,9 +65,10 @@ type View struct {
 	hintN int
 	hash  uint64
 
-	// Replace has dropped the key with the hash replaced, which is about to be made again.
+	// Replace has dropped the key with the hash replaced, which is about to be made again, with the access word kept.
 	replacing bool
 	replaced  uint64
+	kept      uint32
 
 	choice  choice    // of Evict
 	rnd     uint64    // state of random
@@ -468,11 +469,25 @@ func (v *View) Delete(key []byte) bool {
 	return ok
 }
 
-// Replace is Delete for a key that the command is about to make again: nobody hears of a new key then.
+// About is Stat of a key that is about to change, whether it comes to that or not: it touches the access word, as Meet does.
+func (v *View) About(key []byte) (Info, bool) {
+	var it item
+	if !v.meet(&it, key) {
+		return Info{}, false
+	}
+	return it.info(), true
+}
+
+// Replace is Delete for a key that the command is about to make again: nobody hears of a new key then, and its access word is
+// that of a key whose value was replaced.
 func (v *View) Replace(key []byte) bool {
-	v.replacing = v.Delete(key)
-	v.replaced = v.hashOf(key)
-	return v.replacing
+	it, ok := v.find(key)
+	if ok {
+		v.kept = v.overwritten(&it, key)
+		v.drop(&it)
+	}
+	v.replacing, v.replaced = ok, v.hashOf(key)
+	return ok
 }
 
 // Info is what can be said of a key without reading its value.
@@ -592,10 +607,15 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 		d.ttls++
 		sh.dueAt(at_ms)
 	}
+	again := v.replacing && v.replaced == h
+	word := v.kept
+	if !again {
+		word = v.admitted(sh, v.DB, h, at_ms != 0)
+	}
 	size := entrySize(len(key), valLen, at_ms != 0)
 	e := sh.arena.Alloc(size)
 	b := sh.arena.Bytes(e, size)
-	off := putHead(b, flags, v.admitted(sh, v.DB, h, at_ms != 0), len(key), valLen)
+	off := putHead(b, flags, word, len(key), valLen)
 	if at_ms != 0 {
 		putExpire(b, off, at_ms)
 	}
@@ -603,7 +623,7 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	it := item{sh: sh, d: d, e: e, h: head{flags: flags, keyOff: off, keyLen: len(key), valLen: valLen}}
 	it.slot = d.t.Insert(h, e, at_ms)
 	d.gen++
-	if !v.replacing || v.replaced != h {
+	if !again {
 		v.event(sh, Notice, key, "new")
 	}
 	v.replacing = false

@@ -63,9 +63,9 @@ func (c *Ctx) meets(key []byte, k condition) (met, ok bool) {
 	case always:
 		return true, true
 	case ifMissing:
-		return !c.Has(key), true
+		return !c.Meet(key), true
 	case ifExists:
-		return c.Has(key), true
+		return c.Has(key), true // if so, to replace its value touches it
 	}
 	val, st := c.PeekString(key)
 	switch st {

@@ -114,7 +114,7 @@ func restore(c *Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	if !o.replace && c.Has(o.key) {
+	if !o.replace && c.Meet(o.key) {
 		c.Fail(resp.ErrBusyKey)
 		return
 	}

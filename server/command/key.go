@@ -245,7 +245,7 @@ func (c *Ctx) rename(src, dst []byte, onlyNew bool) bool {
 		return false
 	case string(src) == string(dst):
 		return !onlyNew
-	case onlyNew && c.Has(dst):
+	case onlyNew && c.Meet(dst):
 		return false
 	}
 	if !c.RoomFor(src, dst, true) {
@@ -351,7 +351,7 @@ func copyKey(c *Ctx) {
 		return
 	}
 	c.DB = int(db)
-	taken := c.Has(dst)
+	taken := c.Meet(dst)
 	c.DB = from
 	if taken && !replace {
 		c.Reply.Int(0)
@@ -409,7 +409,7 @@ func expireIn(unit int64, absolute bool) func(*Ctx) {
 			c.Fail(resp.InvalidExpire(c.Row.Name))
 			return
 		}
-		in, ok := c.Stat(key)
+		in, ok := c.About(key)
 		had := in.Expire_ms
 		switch {
 		case !ok,
@@ -454,7 +454,7 @@ func ttlIn(unit int64, absolute bool) func(*Ctx) {
 
 func persist(c *Ctx) {
 	key := c.Args.Key()
-	if in, ok := c.Stat(key); !ok || in.Expire_ms == 0 {
+	if in, ok := c.About(key); !ok || in.Expire_ms == 0 {
 		c.Reply.Int(0)
 		return
 	}

@@ -216,7 +216,7 @@ func setnx(c *Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	if c.Has(key) {
+	if c.Meet(key) {
 		c.Reply.Int(0)
 		return
 	}
@@ -342,7 +342,7 @@ func msetnx(c *Ctx) {
 		return
 	}
 	for i := 0; i < len(pairs); i += 2 {
-		if c.Has(pairs[i]) {
+		if c.Meet(pairs[i]) {
 			c.Reply.Int(0)
 			return
 		}
@@ -500,6 +500,7 @@ func setrange(c *Ctx) {
 		return
 	}
 	if len(val) == 0 { // nothing to write: the key is not even made
+		c.Meet(key)
 		old, st := c.PeekString(key)
 		if st == keyspace.WrongType {
 			c.wrongType()

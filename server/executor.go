@@ -47,8 +47,9 @@ type executor struct {
 	mute   command.Target // who is not to hear of what this executor does
 
 	inTransaction bool
-	full          bool     // there was no room when the request that runs was let in
-	queued        []queued // what the transaction has left behind the command that runs
+	full          bool         // there was no room when the request that runs was let in
+	queued        []queued     // what the transaction has left behind the command that runs
+	ended         *transaction // whose room the next MULTI takes; nil if there is none
 	inWorld       bool
 
 	holding       holding

@@ -13,13 +13,15 @@ import (
 // in order and gives its effect to the log and the replicas as one.
 type transaction struct {
 	queue   []queued
-	bytes   int  // of the arguments, for CLIENT LIST and the limits
-	words   int  // how many arguments that is
-	failed  bool // a command could not be queued: EXEC refuses
-	world   bool // a command looks at other clients: EXEC stops the world
-	copies  bool // a command is COPY
-	renames bool // a command may give a value to a key of another shard
-	db      int  // the database that the commands queued so far will have selected
+	args    [][]byte // room for the arguments of what is queued next, behind those of what was queued last
+	text    []byte   // the same for their bytes
+	bytes   int      // of the arguments, for CLIENT LIST and the limits
+	words   int      // how many arguments that is
+	failed  bool     // a command could not be queued: EXEC refuses
+	world   bool     // a command looks at other clients: EXEC stops the world
+	copies  bool     // a command is COPY
+	renames bool     // a command may give a value to a key of another shard
+	db      int      // the database that the commands queued so far will have selected
 }
 
 type queued struct {
@@ -27,19 +29,52 @@ type queued struct {
 	argv [][]byte
 }
 
-// enqueue keeps a request until EXEC. The arguments are copied: they are slices of the read buffer.
+// A transaction's room grows by doubling up to these; a larger one is not kept for the next transaction.
+const (
+	mostQueueRoom = 128 // commands
+	mostArgsRoom  = 512
+	mostTextRoom  = 8 << 10
+)
+
+// enqueue keeps a request until EXEC.
 func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	t := s.multi
-	q := queued{row: row, argv: copyArgs(argv)}
-	t.queue = append(t.queue, q)
+	t.queue = append(t.queue, queued{row, t.keep(argv)})
 	t.world = t.world || row.Locks == command.World
 	t.copies = t.copies || row.Copies
 	t.renames = t.renames || row.Renames
-	t.words += len(argv)
+	s.reply(func(w *resp.Writer) { w.Simple("QUEUED") })
+}
+
+// keep copies arguments, which are slices of the read buffer. Where there is no room for them behind the others there is new
+// room: what was kept before stays where it is.
+func (t *transaction) keep(argv [][]byte) [][]byte {
+	if len(argv) > cap(t.args)-len(t.args) {
+		t.args = make([][]byte, 0, max(len(argv), min(max(8, 2*cap(t.args)), mostArgsRoom)))
+	}
+	first := len(t.args)
 	for _, a := range argv {
+		if len(a) > cap(t.text)-len(t.text) {
+			t.text = make([]byte, 0, max(len(a), min(max(64, 2*cap(t.text)), mostTextRoom)))
+		}
+		at := len(t.text)
+		t.text = append(t.text, a...)
+		t.args = append(t.args, t.text[at:len(t.text):len(t.text)])
 		t.bytes += len(a)
 	}
-	s.reply(func(w *resp.Writer) { w.Simple("QUEUED") })
+	t.words += len(argv)
+	return t.args[first:len(t.args):len(t.args)]
+}
+
+// reuse keeps the room of a transaction that has run for the next one of this loop's clients.
+func (ex *executor) reuse(t *transaction) {
+	if cap(t.queue) > mostQueueRoom || cap(t.args) > mostArgsRoom || cap(t.text) > mostTextRoom {
+		return
+	}
+	clear(t.queue)
+	clear(t.args)
+	*t = transaction{queue: t.queue[:0], args: t.args[:0], text: t.text[:0]}
+	ex.ended = t
 }
 
 // size is what a transaction takes, in bytes: of many short commands most is not their arguments.
@@ -61,7 +96,10 @@ func multi(c *command.Ctx) {
 		c.Fail(resp.ErrNestedMulti)
 		return
 	}
-	s.multi = &transaction{db: s.db}
+	if s.multi = s.ex.ended; s.multi == nil {
+		s.multi = &transaction{}
+	}
+	s.ex.ended, s.multi.db = nil, s.db
 	c.Reply.OK()
 }
 
@@ -119,6 +157,7 @@ func exec(c *command.Ctx) {
 		ex.obeyed(s)
 	}
 	ex.view.Release()
+	ex.reuse(t)
 	c.Nested()
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -168,4 +169,76 @@ func TestWatchedKeysOfManyShards(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestRoomOfTransactions has clients of one loop queue in turns commands with arguments of all sizes, and end their
+// transactions in all ways: each gets back what it has queued, and what the slow log keeps of commands stays as it was,
+// whoever has the room of their arguments since.
+func TestRoomOfTransactions(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "1000000")
+	rnd := rand.New(rand.NewPCG(4, 4))
+	watched := ts.dial()
+	type client struct {
+		*testClient
+		queued []string
+		in     bool
+	}
+	clients := make([]client, 4)
+	for i := range clients {
+		clients[i].testClient = ts.dial()
+	}
+	logged := map[string]int{} // arguments of ECHO, by the commands that have run
+	for range 500 {
+		c := &clients[rnd.IntN(len(clients))]
+		switch {
+		case !c.in:
+			if rnd.IntN(4) == 0 {
+				c.want("watch k", "OK")
+			}
+			c.want("multi", "OK")
+			c.in, c.queued = true, nil
+		case rnd.IntN(8) > 0:
+			for range 1 + rnd.IntN(4) + rnd.IntN(2)*rnd.IntN(2)*rnd.IntN(200) {
+				size := []int{0, 1, 10, 50, 100, 3000, mostTextRoom, 3 * mostTextRoom}[rnd.IntN(5+rnd.IntN(4))]
+				text := strings.Repeat(string(rune('a'+rnd.IntN(26))), size)
+				if got := c.do("echo", text); got != "QUEUED" {
+					t.Fatalf("%v", got)
+				}
+				c.queued = append(c.queued, text)
+			}
+		case rnd.IntN(5) == 0:
+			c.want("discard", "OK")
+			c.in = false
+		default:
+			if rnd.IntN(3) == 0 {
+				watched.want("incr k", watched.do("incr k").(int64)+1)
+			}
+			got, _ := c.do("exec").([]any)
+			c.in = false
+			if got == nil { // what it has watched is not what it was
+				continue
+			}
+			if len(got) != len(c.queued) {
+				t.Fatalf("%d commands of %d have run", len(got), len(c.queued))
+			}
+			for i, text := range c.queued {
+				if got[i] != text {
+					t.Fatalf("command %d of %d: %.80q, not %.80q", i, len(got), got[i], text)
+				}
+				if len(text) <= 100 { // longer ones are not kept as a whole
+					logged[text]++
+				}
+			}
+		}
+	}
+	for _, e := range watched.list("slowlog get -1") {
+		if argv := e.([]any)[3].([]any); argv[0] == "echo" && len(argv[1].(string)) <= 100 {
+			logged[argv[1].(string)]--
+		}
+	}
+	for text, n := range logged {
+		if n != 0 {
+			t.Errorf("the slow log has %.80q %d times too rarely", text, n)
+		}
+	}
 }

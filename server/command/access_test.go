@@ -5,6 +5,14 @@ import (
 	"testing"
 )
 
+// wordsOf is a request that was written as one text, in which no word has a blank.
+func wordsOf(request string) (words []any) {
+	for word := range strings.SplitSeq(request, " ") {
+		words = append(words, word)
+	}
+	return words
+}
+
 // TestAboutToChangeIsAccess: whoever is about to change a key has used it, whether it comes to a change or not, as in Redis:
 // sessions whose time is renewed at every request are not those that an LRU policy may drop.
 func TestAboutToChangeIsAccess(t *testing.T) {
@@ -21,10 +29,7 @@ func TestAboutToChangeIsAccess(t *testing.T) {
 		l.c.DB = 0
 		l.c.Now += 5_000_000
 		l.want(":5000", "OBJECT", "IDLETIME", "s")
-		var words []any
-		for word := range strings.SplitSeq(request, " ") {
-			words = append(words, word)
-		}
+		words := wordsOf(request)
 		l.do(words...)
 		if got := l.do("OBJECT", "IDLETIME", "s"); got != ":0" {
 			t.Errorf("idle time after %s: %s", request, got)
@@ -70,10 +75,7 @@ func TestStoredResultKeepsCounter(t *testing.T) {
 			l.c.SetAccess([]byte(key), l.c.Clock().FreqWord(200, l.c.Now))
 		}
 		l.c.Release()
-		var words []any
-		for word := range strings.SplitSeq(request, " ") {
-			words = append(words, word)
-		}
+		words := wordsOf(request)
 		if got := l.do(words...); strings.HasPrefix(got, "-") {
 			t.Errorf("%s: %s", request, got)
 		}
@@ -108,6 +110,36 @@ func TestEveryWriteCountsOnce(t *testing.T) {
 		l.do(request...)
 		if got := l.do("OBJECT", "FREQ", "n"); got != ":101" {
 			t.Errorf("frequency after %v: %s", request, got)
+		}
+	}
+}
+
+// TestReadsAreCounted: what a command looks up to read it is a hit or a miss, also where the reply is an error.
+func TestReadsAreCounted(t *testing.T) {
+	l := newLab(t)
+	l.do("SET", "s", "v")
+	l.do("XGROUP", "CREATE", "x", "g", "0", "MKSTREAM")
+	counts := func() (hits, misses int) {
+		for i := range l.ks.Shards() {
+			st := &l.ks.Shard(i).Stats
+			hits, misses = hits+int(st.Hits), misses+int(st.Misses)
+		}
+		return hits, misses
+	}
+	for _, c := range []struct {
+		request      string
+		hits, misses int
+	}{
+		{"SORT s", 1, 0}, {"XACK s g 1-1", 1, 0}, {"XACK x g 1-1", 1, 0}, {"XACK none g 1-1", 0, 1}, {"XCLAIM s g c 0 1-1", 1, 0}, {"XCLAIM x none c 0 1-1", 1, 0},
+		{"XAUTOCLAIM s g c 0 0", 1, 0}, {"XAUTOCLAIM x g c 0 0 COUNT 0", 1, 0}, {"XAUTOCLAIM none g c 0 0 COUNT 0", 0, 1},
+		{"XREADGROUP GROUP g c STREAMS s >", 1, 0}, {"XREADGROUP GROUP none c STREAMS x >", 1, 0}, {"SPOP t 1", 0, 0}, {"SPOP t 9", 1, 0},
+	} {
+		l.do("SADD", "t", "a", "b", "c")
+		hits, misses := counts()
+		l.do(wordsOf(c.request)...)
+		h, m := counts()
+		if h-hits != c.hits || m-misses != c.misses {
+			t.Errorf("%s: %d hits and %d misses, want %d and %d", c.request, h-hits, m-misses, c.hits, c.misses)
 		}
 	}
 }

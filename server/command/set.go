@@ -216,6 +216,7 @@ func (c *Ctx) spopMany(key []byte, n int64) {
 		return
 	}
 	if n >= int64(size) {
+		c.CountRead(key, true) // as in Redis, which answers it as a union
 		c.Reply.Set(size)
 		c.replyMembers(s)
 		c.ChangedBy(key, "spop", size)

@@ -110,6 +110,7 @@ func (c *Ctx) sortItems(key []byte, s *sorting) (items [][]byte, ok bool) {
 			add(it.Member())
 		}
 	default:
+		c.CountRead(key, true)
 		c.Fail(resp.ErrWrongType)
 		return nil, false
 	}

@@ -10,11 +10,11 @@ import (
 // findGroup finds a group for reading or claiming. It is false if an error is the reply.
 func (c *Ctx) findGroup(key, name []byte, edit bool) (s *datatypes.Stream, g datatypes.StreamGroup, ok bool) {
 	s, found, ok := c.stream(key, edit)
+	if edit {
+		c.Asked(key, found || !ok) // to claim counts as a read
+	}
 	if !ok {
 		return s, g, false
-	}
-	if edit {
-		c.Asked(key, found) // to claim counts as a read
 	}
 	if found {
 		g, found = s.Group(name)
@@ -273,6 +273,7 @@ func xautoclaim(c *Ctx) {
 		}
 	}
 	if !a.Done() {
+		c.Asked(key, c.Meet(key)) // Redis looks the key up first
 		return
 	}
 	s, g, ok := c.findGroup(key, name, true)

@@ -184,10 +184,10 @@ func xgroupDelConsumer(c *Ctx) {
 func xack(c *Ctx) {
 	key, name := c.Args.Key(), c.Args.Bytes()
 	s, found, ok := c.stream(key, true)
+	c.Asked(key, found || !ok)
 	if !ok {
 		return
 	}
-	c.Asked(key, found)
 	var g datatypes.StreamGroup
 	if found {
 		g, found = s.Group(name)

@@ -171,13 +171,16 @@ func (r *reading) find(c *Ctx) bool {
 		var ok bool
 		if c.Again && !r.grouped && c.holdsOther(key, datatypes.TypeStream) {
 			ok = true // whoever waits goes on waiting
-		} else if from.s, from.here, ok = c.stream(key, r.grouped); !ok {
-			return false
+		} else {
+			from.s, from.here, ok = c.stream(key, r.grouped)
+			if r.grouped && !c.Again {
+				c.Asked(key, from.here || !ok) // for a change does not count by itself
+			}
+			if !ok {
+				return false
+			}
 		}
 		if r.grouped {
-			if !c.Again {
-				c.Asked(key, from.here) // for a change does not count by itself
-			}
 			if from.here {
 				from.g, ok = from.s.Group(r.group)
 			}

@@ -16,7 +16,7 @@ import (
 // Release.
 type View struct {
 	DB  int
-	Now int64 // Unix milliseconds, read once per turn; a script's time stands still
+	Now int64 // Unix milliseconds, read once per turn, and behind what has taken long; a script's time stands still
 
 	// ServeExpired is set on a replica: an expired key is invisible but stays until the primary deletes it.
 	ServeExpired bool
@@ -40,6 +40,9 @@ type View struct {
 
 	// Waits, if it is set, is called again and again while a shard is waited for that somebody has held for long.
 	Waits func()
+
+	// Waited is set when shards were not free at once, or are several: it may have taken any time to take them.
+	Waited bool
 
 	// GiveUp, if it is set, is asked while Evict and Squeeze wait for such a shard: they can as well not find anything.
 	GiveUp func() bool
@@ -119,16 +122,18 @@ func (v *View) Keyspace() *Keyspace { return v.ks }
 
 // Take locks the shards in s. The view holds none before.
 func (v *View) Take(s Set) {
-	v.ks.lock(s, v.Waits, nil)
-	v.held = s
+	v.TakeUnless(s, nil)
 }
 
 // TakeUnless is Take for somebody who need not have them: when they are not to be had at once, it asks now and then
 // whether to go on waiting. It is false if giveUp said so; then it holds none.
 func (v *View) TakeUnless(s Set, giveUp func() bool) bool {
 	one := s&(s-1) == 0 && s != 0 && v.ks.shards[bits.TrailingZeros64(uint64(s))].mu.TryLock() // nearly always
-	if !one && !v.ks.lock(s, v.Waits, giveUp) {
-		return false
+	if !one {
+		if !v.ks.lock(s, v.Waits, giveUp) {
+			return false
+		}
+		v.Waited = true
 	}
 	v.held = s
 	return true

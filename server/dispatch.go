@@ -265,11 +265,13 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 		set = ex.locksOf(row, rq.Args)
 	}
 	start, timed := ex.startTimer(row)
+	ex.catchUp(start)
 	mark, before := c.Reply.Mark(), c.Reply.Len()
 	if set != 0 && !v.TakeUnless(set, ex.asides.giveUp) {
 		ex.reject(s, row, ex.srv.busyOr())
 		return
 	}
+	ex.hasShards()
 	if rq.hashed { // until the shards are given back: another request's key may stand at the same place
 		v.Hint(rq.Args[row.First], rq.hash)
 	}
@@ -288,7 +290,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 		v.Release()
 	}
 	ex.current = nil
-	ex.stopTimer(s, row, rq.Args, start, timed)
+	ex.catchUp(ex.stopTimer(s, row, rq.Args, start, timed))
 	if c.Wait.Set {
 		ex.block(s, row, rq.Args)
 	}

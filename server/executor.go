@@ -32,7 +32,7 @@ type executor struct {
 	feedHeldCount        atomic.Int64
 	feedPosted           atomic.Bool
 
-	now    int64 // Unix milliseconds, read when the turn began
+	now    int64 // Unix milliseconds, read when the turn began, or since
 	nanos  int64 // the same moment on the monotonic clock
 	view   *keyspace.View
 	ctx    command.Ctx
@@ -86,15 +86,16 @@ type executor struct {
 	late          []*netloop.Conn // room for lightFirst
 	told          []*session      // got messages in this turn; only kept while clients have a limit of memory
 
-	dirty   int       // of the view's changes, those that the server's counter has been told of
-	counts  []rowNote // by row ID, since the last time that they were handed in
-	touched []int32   // the IDs of the rows that have counts
-	errors  map[string]uint64
-	noted   uint64 // error replies that were counted, ever
-	sampler uint32
-	began   int64        // when the turn began, on the clock of nanos; 0 between turns
-	watched atomic.Int64 // the same, for the watchdog
-	turns   turnStats
+	dirty     int       // of the view's changes, those that the server's counter has been told of
+	counts    []rowNote // by row ID, since the last time that they were handed in
+	touched   []int32   // the IDs of the rows that have counts
+	errors    map[string]uint64
+	noted     uint64 // error replies that were counted, ever
+	sampler   uint32
+	began     int64         // when the turn began, on the clock of nanos; 0 between turns
+	partBegan time.Duration // the same of the part of it that runs; see Turn
+	watched   atomic.Int64  // the same, for the watchdog
+	turns     turnStats
 }
 
 // rowNote counts what one loop did with a command, until it is handed in at the end of the turn.
@@ -216,13 +217,30 @@ func (ex *executor) startWorld() {
 	ex.srv.world.Unlock()
 }
 
-// setTime reads the clock: what time it is for all commands until the next call.
+// setTime reads the clock: what time it is for all commands until the next call. A turn begins with it, and it is called again where
+// something has taken long.
 func (ex *executor) setTime() {
 	t := time.Now()
 	ex.now = t.UnixMilli() + ex.srv.clockStep_ms.Load()
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
 	ex.follow()
+}
+
+// catchUp reads the clock again, between two commands, if at that age it is long ago: what has come in one turn with a command that
+// takes long is later than that, and so is what it sets to expire.
+func (ex *executor) catchUp(age time.Duration) {
+	if int64(age)-ex.nanos >= int64(time.Millisecond) {
+		ex.setTime()
+	}
+}
+
+// hasShards is catchUp for a command that has its shards now, if it may have waited for them.
+func (ex *executor) hasShards() {
+	if ex.view.Waited {
+		ex.view.Waited = false
+		ex.catchUp(ex.srv.age())
+	}
 }
 
 // steady is a clock of milliseconds for what has to last, or to come, after a while: nobody sets it. It begins with 1.
@@ -343,11 +361,13 @@ func (ex *executor) startTimer(row *command.Row) (start time.Duration, timed boo
 	return ex.srv.age(), true
 }
 
-// stopTimer notes how long the command took, unless it blocks: then it is not over.
-func (ex *executor) stopTimer(s *session, row *command.Row, argv [][]byte, start time.Duration, timed bool) {
+// stopTimer notes how long the command took, unless it blocks: then it is not over. It returns the age, if it has looked, or 0.
+func (ex *executor) stopTimer(s *session, row *command.Row, argv [][]byte, start time.Duration, timed bool) (end time.Duration) {
 	if timed && !ex.ctx.Wait.Set {
-		ex.took(s, row, argv, ex.srv.age()-start)
+		end = ex.srv.age()
+		ex.took(s, row, argv, end-start)
 	}
+	return end
 }
 
 // took notes how long a command took.

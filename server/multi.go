@@ -143,6 +143,7 @@ func exec(c *command.Ctx) {
 		defer ex.srv.stray.Unlock()
 	}
 	ex.view.Take(set)
+	ex.hasShards()
 	changed := s.watchedChanged(ex.view)
 	s.unwatchHeld()
 	s.multi = nil

@@ -112,6 +112,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 			c.Fail(srv.busyOr())
 			return
 		}
+		ex.hasShards()
 	}
 	row, reply, may, db := c.Row, c.Reply, c.MayBlock, s.db
 	c.MayBlock, c.Script = false, true

@@ -61,6 +61,7 @@ const (
 func (ex *executor) beginPart(ready []*netloop.Conn) {
 	ex.setTime()
 	ex.beginTurn()
+	ex.partBegan = time.Duration(ex.nanos)
 	ex.args.Reset()
 	ex.turnOf = ready
 }
@@ -101,7 +102,7 @@ func (ex *executor) work(ready []*netloop.Conn) {
 		ready = ex.cut(ready)
 		ex.stage()
 		ex.runBatch()
-		if len(ready) > 0 && ex.srv.age()-time.Duration(ex.nanos) > turnMost && !ex.loop.Portable() {
+		if len(ready) > 0 && ex.srv.age()-ex.partBegan > turnMost && !ex.loop.Portable() {
 			for _, c := range ready {
 				c.Yield()
 			}

@@ -164,20 +164,21 @@ func TestExpiredKeyIsWatchedInAPause(t *testing.T) {
 
 // TestExpiredKeyIsWatchedOnAReplica likewise: only the primary removes it.
 func TestExpiredKeyIsWatchedOnAReplica(t *testing.T) {
-	primary, replica := startServer(t), startServer(t)
+	primary, replica := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
 	p, r := primary.dial(), replica.dial()
 	p.want("debug set-active-expire 0", "OK")
-	r.want("replicaof 127.0.0.1 "+primary.addr[len("127.0.0.1:"):], "OK")
+	replica.follow(primary)
 	for _, removes := range []bool{false, true} {
 		p.want("set k v px 1", "OK")
-		eventually(t, "the key", func() bool { return r.do("dbsize") == int64(1) })
+		end := p.number("replication", "master_repl_offset")
+		eventually(t, "the key", func() bool { return r.number("replication", "slave_repl_offset") >= end })
 		eventually(t, "the end of its time", func() bool { return r.do("exists k") == int64(0) })
 		r.want("watch k", "OK")
 		r.want("multi", "OK")
 		r.want("get k", "QUEUED")
 		size := int64(1)
 		if removes {
-			p.want("get k", nil)
+			eventually(t, "the end of its time on the primary", func() bool { return p.do("get k") == nil })
 			other := replica.dial()
 			eventually(t, "its removal", func() bool { return other.do("dbsize") == int64(0) })
 			size = 0

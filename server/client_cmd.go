@@ -176,7 +176,7 @@ func (s *session) describe(b *bytes.Buffer, nanos int64) {
 		inMulti, multiMem = len(s.multi.queue), s.multi.bytes
 	}
 	redirect := int64(-1)
-	if s.tracks != nil && s.tracks.redirect != 0 {
+	if s.tracks != nil { // 0: nobody else gets its invalidations
 		redirect = s.tracks.redirect
 	}
 	argv := s.conn.In.Parsed()

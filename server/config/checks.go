@@ -20,7 +20,12 @@ func bindRow(field func(*Config) *Value[[]string]) *Row {
 // dirRow is the working directory. The process does not move: Store.Path resolves relative names against it.
 func dirRow(field func(*Config) *String) *Row {
 	r := text("dir", "", field)
-	r.parse = func(s *Store, args []string) (any, error) { return enterable(s.Path(args[0])) }
+	r.parse = func(s *Store, args []string) (any, error) {
+		if args[0] == "" { // which is no other name of where it is now
+			return nil, SystemError(syscall.ENOENT)
+		}
+		return enterable(s.Path(args[0]))
+	}
 	r.lines = func(v any) []line { return []line{{Quote(v.(string)), true}} }
 	return r
 }

@@ -113,6 +113,10 @@ func TestWhoMaySet(t *testing.T) {
 		}
 	}
 	s := New()
+	must(t, s.Load(Source{Options: "enable-protected-configs yes"}, nil))
+	if err := s.Set(Caller{}, Pair{"dir", ""}); !strings.HasSuffix(errText(err), "No such file or directory") {
+		t.Errorf("a folder without a name: %v", err)
+	}
 	if err := s.Set(Caller{Loading: true}, Pair{"appendonly", "yes"}); !errors.Is(err, ErrLoading) {
 		t.Errorf("appendonly while loading: %v", err)
 	}

@@ -247,7 +247,7 @@ func (ex *executor) refusesWaiter(w *waiter, out *resp.Writer) bool {
 func (ex *executor) whyNot(u *acl.User, v acl.Verdict, row *command.Row, what []byte) string {
 	switch v {
 	case acl.DeniedCommand:
-		return "User " + u.Name() + " has no permissions to run the '" + row.Declared.Name + "' command"
+		return "User " + u.Name() + " has no permissions to run the '" + row.Name + "' command"
 	case acl.DeniedDatabase:
 		if what != nil {
 			return "User " + u.Name() + " has no permissions to access database '" + string(what) + "'"
@@ -266,7 +266,7 @@ func (ex *executor) whyNot(u *acl.User, v acl.Verdict, row *command.Row, what []
 
 // logRequest notes a request that was refused.
 func (ex *executor) logRequest(s *session, v acl.Verdict, row *command.Row, argv [][]byte, at int, from acl.Context) {
-	object := row.Declared.Name
+	object := row.Name
 	if v != acl.DeniedCommand && at > 0 {
 		object = string(argv[at])
 	}

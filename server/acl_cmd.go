@@ -291,7 +291,7 @@ func aclDryrun(c *command.Ctx) {
 		c.Fail(resp.CommandNotFound(argv[0]))
 		return
 	case !row.ArityOK(len(argv)):
-		c.Fail(resp.WrongArgs(row.Declared.Name))
+		c.Fail(resp.WrongArgs(row.Name))
 		return
 	}
 	v, at := s.ex.check(u, row, argv, s.db)

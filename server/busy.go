@@ -406,7 +406,7 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 		ex.rejectBusy(s, row, e)
 		return
 	}
-	if row.Declared.Name == "shutdown" {
+	if row.Name == "shutdown" {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
@@ -425,7 +425,7 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 
 // runsAside tells whether a command that a busy server allows needs nothing that is in use.
 func (ex *executor) runsAside(s *session, row *command.Row) bool {
-	switch row.Declared.Name {
+	switch row.Name {
 	case "auth", "hello", "quit", "multi", "script|kill", "function|kill", "function|stats", "shutdown":
 		return true
 	case "discard", "unwatch":
@@ -437,7 +437,7 @@ func (ex *executor) runsAside(s *session, row *command.Row) bool {
 // rejectBusy is reject without what needs shards: the keys that an EXEC has watched stay watched.
 func (ex *executor) rejectBusy(s *session, row *command.Row, e resp.Error) {
 	ex.note(row).rejected++
-	if row.Declared.Name == "exec" {
+	if row.Name == "exec" {
 		s.multi = nil
 		e = resp.ExecAbortBecause(e)
 	}

@@ -206,7 +206,7 @@ func (ex *executor) mustAwait(s *session, row *command.Row, argv [][]byte) (wait
 		if waits || !s.mayWrite(row) {
 			return
 		}
-		delivers := row.Declared.Name == "xreadgroup" // it only reads entries, and notes that
+		delivers := row.Name == "xreadgroup" // it only reads entries, and notes that
 		ex.keysOf(row, argv, func(key []byte, flags spec.KeyFlags) {
 			waits = waits || (delivers || flags&spec.RO == 0) && cs.wants(dbKey{db, string(key)})
 		})

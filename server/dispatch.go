@@ -45,7 +45,7 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 		ex.reject(s, row, e)
 		return
 	}
-	if row.Declared.Name == "shutdown" && ex.srv.isBusy() {
+	if row.Name == "shutdown" && ex.srv.isBusy() {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
@@ -141,7 +141,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 // protects is what a client is told that may not use DEBUG, or add modules, from where it is.
 func (srv *Server) protects(s *session, row *command.Row) resp.Error {
 	name, option, allow := "DEBUG", "enable-debug-command", srv.conf.EnableDebugCommand.Get()
-	if row.Declared.Container != nil && row.Declared.Container.Name == "module" {
+	if row.Container != nil && row.Container.Name == "module" {
 		name, option, allow = "MODULE", "enable-module-command", srv.conf.EnableModuleCommand.Get()
 	}
 	if allow.Allows(isLocal(s.conn)) {
@@ -208,7 +208,7 @@ func (ex *executor) unknown(s *session, rq *request) {
 // call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) && !ex.renamesFar(s, row, rq.Args) {
-		if row.Choose != nil && row.Declared.Name == "info" {
+		if row.Choose != nil && row.Name == "info" {
 			ex.settleOthers(true) // it tells what all clients are doing, too
 		} else if row.Has(spec.PubSub) && s.link == nil {
 			if ex.settleListeners(row, rq.Args); s.condemned.Load() { // meanwhile

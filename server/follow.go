@@ -162,7 +162,7 @@ func (srv *Server) followTimes() {
 // renameCommand applies a rename-command line: the command is known by another name, or not at all.
 func (srv *Server) renameCommand(r config.Rename) error {
 	row := srv.table.Lookup([]byte(r.From))
-	if row == nil || !srv.table.Remove(row.Name) {
+	if row == nil || !srv.table.Remove(strings.ToLower(r.From)) {
 		return r.Where.Fail("No such command in rename-command", fmt.Sprintf("there is no command '%s'", r.From))
 	}
 	to := strings.ToLower(r.To)

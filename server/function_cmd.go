@@ -335,4 +335,4 @@ func init() {
 }
 
 // isFunctionCall tells whether a command calls functions.
-func isFunctionCall(row *command.Row) bool { return strings.HasPrefix(row.Declared.Name, "fcall") }
+func isFunctionCall(row *command.Row) bool { return strings.HasPrefix(row.Name, "fcall") }

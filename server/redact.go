@@ -27,7 +27,7 @@ func (srv *Server) shownError(e resp.Error) string {
 
 // isSecret tells whether argument i of a request may be a secret: a password, or what tells of users.
 func isSecret(row *command.Row, argv [][]byte, i int) bool {
-	switch row.Declared.Name {
+	switch row.Name {
 	case "auth":
 		return i >= 1
 	case "acl|setuser", "acl|getuser", "acl|deluser":

@@ -50,7 +50,7 @@ func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
 // otherDatabase is the one that a command with database db selected has put its key into, -1 if there is none.
 func otherDatabase(row *command.Row, argv [][]byte, db int) int {
 	switch {
-	case row.Declared.Name == "move" && len(argv) == 3:
+	case row.Name == "move" && len(argv) == 3:
 		if n, err := strconv.Atoi(string(argv[2])); err == nil {
 			return n
 		}

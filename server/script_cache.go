@@ -172,7 +172,7 @@ func (ex *executor) scriptOf(body []byte) (*script.Script, error) {
 
 // declaresAll tells whether it is proven of the script that a request runs that it touches no keys but those it names.
 func (ex *executor) declaresAll(row *command.Row, argv [][]byte) bool {
-	switch row.Declared.Name {
+	switch row.Name {
 	case "eval", "eval_ro":
 		s, err := ex.scriptOf(argv[1])
 		return err == nil && s.Declared

@@ -254,7 +254,7 @@ func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte
 		return "ERR Unknown Redis command called from script"
 	case !row.ArityOK(len(argv)):
 		return "ERR Wrong number of args calling Redis command from script"
-	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && (row.Locks != command.World || row.Declared.Name == "debug")):
+	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && (row.Locks != command.World || row.Name == "debug")):
 		return "ERR This Redis command is not allowed from script"
 	case !row.Has(spec.Stale) && srv.stale():
 		return "ERR Can not execute the command on a stale replica"
@@ -367,7 +367,7 @@ func (ex *executor) onlyReads(s *session, row *command.Row, argv [][]byte) bool 
 
 // flagsOf is what the script that a request runs says of itself. ok is false if it says nothing, or if there is none.
 func (ex *executor) flagsOf(row *command.Row, argv [][]byte) (flags script.Flags, ok bool) {
-	switch row.Declared.Name {
+	switch row.Name {
 	case "eval", "eval_ro":
 		flags, _, err := script.Shebang(string(argv[1]))
 		return flags, err == nil && flags&script.Compat == 0

@@ -264,8 +264,8 @@ func (srv *Server) buildTable() error {
 	for _, r := range srv.table.Rows() {
 		for _, r := range append([]*command.Row{r}, r.Subs...) {
 			srv.rows[r.ID] = r
-			srv.known[r.Declared] = true
-			srv.access.byRow[r.ID] = srv.access.commands.Of(r.Declared)
+			srv.known[r.Spec] = true
+			srv.access.byRow[r.ID] = srv.access.commands.Of(r.Spec)
 		}
 	}
 	return nil

@@ -203,7 +203,7 @@ func (ex *executor) publish(hub *pubsub.Hub[*session], word string, channel, pay
 // some libraries do not. Those who publish to nobody all the time wait for a small part of it only; who asks always does.
 func (ex *executor) settleListeners(row *command.Row, argv [][]byte) {
 	switch {
-	case row.Declared.Container != nil: // PUBSUB
+	case row.Container != nil: // PUBSUB
 		ex.settleOthers(true)
 		return
 	case row.Name == "publish" && !ex.srv.hubs.plain.Heard(argv[1]):

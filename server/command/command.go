@@ -38,9 +38,6 @@ type Row struct {
 	Run   func(*Ctx) // nil for a container, whose subcommands run
 	Locks Locks
 
-	// Declared is the catalogue's entry. Spec differs from it where rename-command gave the command another name.
-	Declared *spec.Spec
-
 	// Choose, if it is set, gives the rule for one request instead of Locks.
 	Choose func(argv [][]byte) Locks
 
@@ -48,6 +45,8 @@ type Row struct {
 	Renames bool // may give a large value to a key of another shard; see keyspace.Stray
 
 	Subs []*Row // of a container
+
+	called string // by which a table finds it, in small letters: the name, or another one by rename-command
 
 	ID      int  // given by Table.Number
 	Single  int  // where the key stands if every request has exactly one, at this place; else 0

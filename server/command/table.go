@@ -23,10 +23,7 @@ type Table struct {
 	rows  []*Row
 }
 
-const (
-	tableSize = 1024
-	maxName   = 32 // no command's name is longer
-)
+const tableSize = 1024
 
 // NewTable makes a table of rows, of which it takes copies: several servers of one process share nothing. Containers
 // find their subcommands by the catalogue's names.
@@ -60,25 +57,16 @@ func NewTable(families ...[]*Row) *Table {
 
 // copy is the row without what a table and a server have noted in it.
 func (r *Row) copy() *Row {
-	c := &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Copies: r.Copies, Renames: r.Renames, Declared: r.Declared}
-	if c.Declared == nil {
-		c.Declared = r.Spec
-	}
-	return c
+	return &Row{Spec: r.Spec, Run: r.Run, Locks: r.Locks, Choose: r.Choose, Copies: r.Copies, Renames: r.Renames}
 }
 
-// Add makes a row known under a name, in small letters (rename-command).
+// Add makes a row known under a name, in small letters: its own, or what rename-command calls it. The row's name stays what it is,
+// and whoever treats a command otherwise than others goes by that.
 func (t *Table) Add(name string, r *Row) {
 	if len(t.rows) > tableSize/2 {
 		panic("assertion failed: the command table is too full")
 	}
-	if name != r.Name {
-		renamed := r.copy()
-		s := *r.Spec
-		s.Name = name
-		renamed.Spec, renamed.Subs = &s, r.Subs
-		r = renamed
-	}
+	r.called = name
 	i := hashName([]byte(name))
 	for t.slots[i] != nil {
 		i = (i + 1) % tableSize
@@ -132,10 +120,10 @@ func (t *Table) Remove(name string) bool {
 	*t = Table{}
 	found := false
 	for _, r := range rows {
-		if r.Name == name {
+		if r.called == name {
 			found = true
 		} else {
-			t.Add(r.Name, r)
+			t.Add(r.called, r)
 		}
 	}
 	return found
@@ -146,12 +134,9 @@ func (t *Table) Rows() []*Row { return t.rows }
 
 // Lookup finds the command by its name in any case, nil if there is none.
 func (t *Table) Lookup(name []byte) *Row {
-	if len(name) > maxName {
-		return nil
-	}
 	for i := hashName(name); ; i = (i + 1) % tableSize {
 		r := t.slots[i]
-		if r == nil || sameName(name, r.Name) {
+		if r == nil || sameName(name, r.called) {
 			return r
 		}
 	}

@@ -96,6 +96,10 @@ func hllPlace(element []byte) (register int, rank uint8) {
 func (x *HyperLogLog) Merge(regs []byte) (ok bool) {
 	var at sparsePlace
 	for i, rank := range regs {
+		if b := x.h.Bytes(); !HLLIsSparse(b) { // or not any more
+			raiseDense(b[hllHead:], regs)
+			return true
+		}
 		if rank == 0 {
 			continue
 		}
@@ -138,12 +142,8 @@ func (x *HyperLogLog) ToDense() bool {
 	}
 	b = x.h.Resize(hllSize)
 	b[4] = hllDense
-	d := b[hllHead:]
-	for i := 0; i < HLLRegisters; i += 4 {
-		v := uint32(regs[i]) | uint32(regs[i+1])<<6 | uint32(regs[i+2])<<12 | uint32(regs[i+3])<<18
-		d[0], d[1], d[2] = byte(v), byte(v>>8), byte(v>>16)
-		d = d[3:]
-	}
+	clear(b[hllHead:])
+	raiseDense(b[hllHead:], regs[:])
 	return true
 }
 
@@ -161,6 +161,16 @@ func densePut(d []byte, i int, rank uint8) {
 	d[p] = d[p]&^(63<<shift) | rank<<shift
 	if shift > 2 {
 		d[p+1] = d[p+1]&^(63>>(8-shift)) | rank>>(8-shift)
+	}
+}
+
+// raiseDense raises the registers of the dense form d to regs, four at a time.
+func raiseDense(d []byte, regs []uint8) {
+	for len(d) >= 3 && len(regs) >= 4 {
+		was := uint32(d[0]) | uint32(d[1])<<8 | uint32(d[2])<<16
+		v := max(was&63, uint32(regs[0])) | max(was>>6&63, uint32(regs[1]))<<6 | max(was>>12&63, uint32(regs[2]))<<12 | max(was>>18, uint32(regs[3]))<<18
+		d[0], d[1], d[2] = byte(v), byte(v>>8), byte(v>>16)
+		d, regs = d[3:], regs[4:]
 	}
 }
 

@@ -297,6 +297,13 @@ func BenchmarkHyperLogLog(b *testing.B) {
 			HLLMerge(regs[:], dm.Bytes())
 		}
 	})
+	HLLMerge(regs[:], dm.Bytes())
+	b.Run("raise/dense", func(b *testing.B) {
+		for range b.N {
+			dense.Merge(regs[:])
+		}
+	})
+	clear(regs[:])
 	HLLMerge(regs[:], sm.Bytes())
 	b.Run("raise/sparse", func(b *testing.B) {
 		for range b.N {

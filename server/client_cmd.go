@@ -1,8 +1,7 @@
 package server
 
 import (
-	"bytes"
-	"fmt"
+	"strconv"
 
 	"larder/server/command"
 	"larder/server/resp"
@@ -96,10 +95,7 @@ func clientReply(c *command.Ctx) {
 
 func clientInfo(c *command.Ctx) {
 	s := c.Client.(*session)
-	var b bytes.Buffer
-	s.describe(&b, s.ex.nanos)
-	b.WriteByte('\n')
-	c.Reply.Verbatim("txt", b.String())
+	c.Reply.Verbatim("txt", string(append(s.describe(make([]byte, 0, lineSize), s.ex.nanos), '\n')))
 }
 
 // clientType is the class that CLIENT LIST and KILL mean by a name.
@@ -148,25 +144,28 @@ func listClients(c *command.Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	var b bytes.Buffer
-	for _, s := range self.srv.clients.all() {
+	clients := self.srv.clients.all()
+	lines := make([]byte, 0, min(len(clients), mostLines)*lineSize)
+	for _, s := range clients {
 		if f.passes(s, self.ex.nanos) {
-			s.describe(&b, self.ex.nanos)
-			b.WriteByte('\n')
+			lines = append(s.describe(lines, self.ex.nanos), '\n')
 		}
 	}
-	c.Reply.Verbatim("txt", b.String())
+	c.Reply.Verbatim("txt", string(lines))
 }
 
 // info is what describe writes.
-func (s *session) info(nanos int64) string {
-	var b bytes.Buffer
-	s.describe(&b, nanos)
-	return b.String()
-}
+func (s *session) info(nanos int64) string { return string(s.describe(nil, nanos)) }
 
-// describe writes a client as one line of CLIENT LIST. The session is at rest, or the executor's own.
-func (s *session) describe(b *bytes.Buffer, nanos int64) {
+// A client's line has about so many bytes; room is made for some of them beforehand, of which a filter may leave few.
+const (
+	lineSize  = 400
+	mostLines = 100
+)
+
+// describe appends a client as one line of CLIENT LIST. The session is at rest, or the executor's own. There may be ten thousand
+// of them to describe while the world stands still.
+func (s *session) describe(line []byte, nanos int64) []byte {
 	cmd := "NULL"
 	if s.lastRow != nil {
 		cmd = s.lastRow.Name
@@ -190,11 +189,50 @@ func (s *session) describe(b *bytes.Buffer, nanos int64) {
 	if out > 0 {
 		events = "rw"
 	}
-	fmt.Fprintf(b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s watch=%d tot-net-in=%d tot-net-out=%d tot-cmds=%d",
-		s.id, s.conn.RemoteAddr(), s.conn.LocalAddr(), s.conn.FD(), s.name, int64(s.age(nanos).Seconds()), int64(s.idle(nanos).Seconds()), s.flags(), s.db,
-		len(s.sub.channels), len(s.sub.patterns), len(s.sub.sharded), inMulti, in, max(0, inCap-in), argv, multiMem,
-		0, 0, out, 0, out, total, events, cmd, s.userName(), redirect, s.protocol, s.libName, s.libVer, len(s.watched),
-		s.conn.BytesIn, s.conn.BytesOut, s.processed())
+	number := func(name string, n int64) { line = strconv.AppendInt(append(line, name...), n, 10) }
+	text := func(name, val string) { line = append(append(line, name...), val...) }
+	number("id=", int64(s.id))
+	text(" addr=", s.conn.RemoteAddr())
+	text(" laddr=", s.localAddr())
+	number(" fd=", int64(s.conn.FD()))
+	text(" name=", s.name)
+	number(" age=", int64(s.age(nanos).Seconds()))
+	number(" idle=", int64(s.idle(nanos).Seconds()))
+	text(" flags=", s.flags())
+	number(" db=", int64(s.db))
+	number(" sub=", int64(len(s.sub.channels)))
+	number(" psub=", int64(len(s.sub.patterns)))
+	number(" ssub=", int64(len(s.sub.sharded)))
+	number(" multi=", int64(inMulti))
+	number(" qbuf=", int64(in))
+	number(" qbuf-free=", int64(max(0, inCap-in)))
+	number(" argv-mem=", int64(argv))
+	number(" multi-mem=", int64(multiMem))
+	text(" rbs=0 rbp=0", "") // there are no reply buffers
+	number(" obl=", int64(out))
+	text(" oll=0", "")
+	number(" omem=", int64(out))
+	number(" tot-mem=", int64(total))
+	text(" events=", events)
+	text(" cmd=", cmd)
+	text(" user=", s.userName())
+	number(" redir=", redirect)
+	number(" resp=", int64(s.protocol))
+	text(" lib-name=", s.libName)
+	text(" lib-ver=", s.libVer)
+	number(" watch=", int64(len(s.watched)))
+	number(" tot-net-in=", int64(s.conn.BytesIn))
+	number(" tot-net-out=", int64(s.conn.BytesOut))
+	number(" tot-cmds=", int64(s.processed()))
+	return line
+}
+
+// localAddr is the address that the client has connected to. The system is asked for it once.
+func (s *session) localAddr() string {
+	if s.laddr == "" {
+		s.laddr = s.conn.LocalAddr()
+	}
+	return s.laddr
 }
 
 // processed is how many commands of the client, and of its scripts, have run to their end.

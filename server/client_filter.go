@@ -202,7 +202,7 @@ var criterions = [...]criterion{
 	{func(k *criteria) bool { return k.user != nil }, func(k *criteria, s *session) bool { return s.user == k.user }},
 	{func(k *criteria) bool { return k.hasDB }, func(k *criteria, s *session) bool { return int(s.db) == k.db }},
 	{func(k *criteria) bool { return k.addr != nil }, func(k *criteria, s *session) bool { return string(k.addr) == s.conn.RemoteAddr() }},
-	{func(k *criteria) bool { return k.laddr != nil }, func(k *criteria, s *session) bool { return string(k.laddr) == s.conn.LocalAddr() }},
+	{func(k *criteria) bool { return k.laddr != nil }, func(k *criteria, s *session) bool { return string(k.laddr) == s.localAddr() }},
 	{func(k *criteria) bool { return k.ip != nil }, func(k *criteria, s *session) bool {
 		host, port, err := net.SplitHostPort(s.conn.RemoteAddr())
 		return err == nil && port != "0" && host == string(k.ip) // the port of a Unix socket is 0

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -73,12 +72,11 @@ func (srv *Server) figuresAtEnd() (info, clients string) {
 		info = "(something that it asks for does not answer)\n"
 	}
 	if clients == "" {
-		var b bytes.Buffer
+		var lines []byte
 		for _, s := range srv.clients.all() {
-			s.describe(&b, int64(srv.age()))
-			b.WriteByte('\n')
+			lines = append(s.describe(lines, int64(srv.age())), '\n')
 		}
-		clients = b.String()
+		clients = string(lines)
 	}
 	return info, clients
 }

@@ -23,7 +23,8 @@ type session struct {
 	id   int64
 
 	name, libName, libVer string
-	created, lastUsed     int64 // executor.nanos then: nobody sets that clock
+	laddr                 string // what localAddr has found
+	created, lastUsed     int64  // executor.nanos then: nobody sets that clock
 	lastRow               *command.Row
 	commands, scripted    uint64 // requests, and what scripts have called
 

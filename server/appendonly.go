@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -71,6 +72,8 @@ type appendOnly struct {
 	refused error                     // why CONFIG SET cannot switch the log on; of who changes the configuration
 
 	awaits bool // data that could not be loaded has taken the place of what the folder has; see pauseLog
+
+	salvaged bool // damage has kept a part of what the files have from being loaded; of the start
 
 	last atomic.Int64 // where the log before this one has ended: clients keep positions for as long as they live
 }
@@ -177,7 +180,7 @@ func (srv *Server) logSize() int64 {
 }
 
 // openLogAtStart begins the log after everything has been loaded, or nothing was there to load. tail is where its last
-// file ends.
+// file ends. Behind damaged files nothing would be found again: the log goes on behind a base of what was saved of them.
 func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 	a := &srv.aof
 	a.folder.Lock()
@@ -189,11 +192,14 @@ func (srv *Server) openLogAtStart(tail persistence.Tail) error {
 		return srv.logFatal("Fail to fsync the folder of the append-only dir", err)
 	}
 	m, filename := a.manifest.Clone(), srv.conf.AppendFilename.Get()
-	if m.Empty() {
+	if m.Empty() || a.salvaged {
 		name := m.NewBase(filename, srv.conf.AOFUseRDBPreamble.Get()).Name
+		m.Retire(math.MaxInt64)
+		srv.ks.Lock(srv.ks.All())
 		err := persistence.WriteFile(srv.disk, srv.logPath(name), srv.tempBase(), false, func(f *persistence.File) error {
 			return srv.writeStoppedBase(f)
 		})
+		srv.ks.Unlock(srv.ks.All())
 		if err != nil {
 			return srv.logFatal("Can't write the AOF base file "+name, err)
 		}

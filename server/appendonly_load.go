@@ -176,8 +176,9 @@ func (srv *Server) loadLog(ex *executor) (tail persistence.Tail, err error) {
 			break
 		}
 	}
-	if ld.salvaged {
-		srv.aof.scheduled.Store(true) // the damage leaves the files with the next base
+	if ld.salvaged { // the damage leaves the files with the next base
+		srv.aof.salvaged = ex == nil
+		srv.aof.scheduled.Store(ex != nil)
 	}
 	srv.aof.loaded = ld.position()
 	return tail, nil

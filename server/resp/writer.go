@@ -215,10 +215,6 @@ func (w *Writer) Verbatim(format, text string) {
 
 // VerbatimBytes is Verbatim for text that stands in a buffer.
 func (w *Writer) VerbatimBytes(format string, text []byte) {
-	if w.Proto != 3 { // a long one is lent, not copied
-		w.Bulk(text)
-		return
-	}
 	w.verbatim(format, len(text))
 	w.buf = append(append(w.buf, text...), '\r', '\n')
 }

@@ -77,6 +77,7 @@ func (srv *Server) Opened(c *netloop.Conn) {
 		srv.copyOf.adopt(s)
 		return
 	}
+	srv.tellOpened(c)
 	switch {
 	case c.Listener != nil && c.Listener.Tag == string(portTCP) && srv.keepsOut(portTCP, c.LocalAddr(), c.RemoteAddr()):
 		srv.refuse(c, resp.ErrNotFromThere)
@@ -104,6 +105,9 @@ func (srv *Server) Closed(c *netloop.Conn, why error) {
 	}
 	ex := s.ex
 	ex.setTime()
+	if s.link == nil && srv.copyOf == nil {
+		s.tellClosed(why)
+	}
 	ex.forget(s)
 	ex.forgetFeed(s)
 	if s.link != nil {
@@ -259,6 +263,7 @@ func (ex *executor) closeIdle() {
 			return
 		}
 		if min(s.idle(ex.nanos), time.Duration(ex.nanos-s.movedAt)) > limit {
+			s.tellIdle()
 			s.close()
 		}
 	})

@@ -67,7 +67,11 @@ func tryServer(t *testing.T, file string, options []string) (*testServer, error)
 	if err := conf.Load(config.ParseArgs(args), strings.NewReader("")); err != nil {
 		t.Fatal(err)
 	}
-	core, logs := logbook.New(zap.InfoLevel)
+	level := zap.InfoLevel
+	if conf.LogLevel.Get() <= config.LogVerbose {
+		level = zap.DebugLevel
+	}
+	core, logs := logbook.New(level)
 	srv, err := New(conf, zap.New(core))
 	if err != nil {
 		t.Fatal(err)

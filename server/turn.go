@@ -288,6 +288,7 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 		ex.overflow(s)
 		return
 	}
+	s.tellFault(e)
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	ex.depart(s)

@@ -58,6 +58,13 @@ func (srv *Server) startGroup() error {
 	conf := srv.conf
 	name := conf.FailoverGroup.Get()
 	if name == "" {
+		for directive, given := range map[string]bool{
+			"failover-listen": conf.FailoverListen.Get() != "", "failover-peers": len(conf.FailoverPeers.Get()) > 0, "sentinel-port": conf.SentinelPort.Get() != 0,
+		} {
+			if given {
+				srv.log.Warn(directive + " has no effect without failover-group")
+			}
+		}
 		return nil
 	}
 	listen, id := conf.FailoverListen.Get(), conf.FailoverAnnounce.Get()

@@ -64,3 +64,14 @@ func TestHeldRepliesComeToAnEnd(t *testing.T) {
 		eventually(t, "the end of holding", func() bool { return held(0) })
 	}
 }
+
+// TestNoGroup: what is said of a group by somebody who has named none is not passed over in silence.
+func TestNoGroup(t *testing.T) {
+	ts := startServer(t, "--sentinel-port", "1", "--failover-listen", "127.0.0.1:1", "--failover-peers", "127.0.0.1:2")
+	if n := ts.logged("has no effect without failover-group"); n != 3 {
+		t.Errorf("it is said of %d directives", n)
+	}
+	if n := startServer(t).logged("failover-group"); n != 0 {
+		t.Error("it is said of nothing")
+	}
+}

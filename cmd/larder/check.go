@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -146,7 +147,9 @@ func (o *checkOptions) report(path string, rep *persistence.SnapshotReport) {
 }
 
 func checkAOF(o *checkOptions, path string) error {
-	if !strings.HasSuffix(path, ".manifest") {
+	if is, err := isManifest(path); err != nil {
+		return err
+	} else if !is {
 		return o.logFile(path, false, true)
 	}
 	text, err := os.ReadFile(path)
@@ -176,6 +179,29 @@ func checkAOF(o *checkOptions, path string) error {
 		fmt.Fprintf(o.out, "All files of %s are whole.\n", path)
 	}
 	return bad
+}
+
+// isManifest tells whether a file is one, by its name or, as redis-check-aof does it, by what its first line begins with.
+func isManifest(path string) (bool, error) {
+	if strings.HasSuffix(path, ".manifest") {
+		return true, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, 1<<10)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return false, err
+	}
+	for line := range bytes.Lines(head[:n]) {
+		if line[0] != '#' {
+			return bytes.HasPrefix(line, []byte("file ")), nil
+		}
+	}
+	return false, nil
 }
 
 // errLater ends the look at a file where the moment is passed that it is to be cut at.
@@ -242,8 +268,9 @@ func (o *checkOptions) logFile(path string, promised, last bool) error {
 		fmt.Fprintf(o.out, "%s is whole.\n", path)
 		return nil
 	}
-	if !last {
-		fmt.Fprintln(o.out, "Other files follow this one: what is lost here, they build upon.")
+	if !last { // redis-check-aof refuses, too
+		fmt.Fprintln(o.out, "Other files follow this one and build upon what is lost here, so it is not cut. With aof-salvage yes the server starts with what stands before the damage, and without those.")
+		return exitCode(1)
 	}
 	if !o.fix {
 		fmt.Fprintf(o.out, "With --fix it is cut at byte %d.\n", res.End)

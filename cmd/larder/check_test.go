@@ -91,3 +91,37 @@ func TestCheckAOFMoment(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckAOFInTheMidst: a damaged file that others build upon is not cut, for the server would load those over the gap; the
+// last one is. A manifest is one whatever its name.
+func TestCheckAOFInTheMidst(t *testing.T) {
+	const whole = "*1\r\n$4\r\nPING\r\n"
+	const torn = whole + "*1\r\n$4\r\nPI"
+	for _, c := range []struct {
+		first, last string
+		code        int
+		says        string
+		left        [2]string
+	}{
+		{torn, whole, 1, "so it is not cut", [2]string{torn, whole}},
+		{whole, torn, 0, "was cut at byte 14", [2]string{whole, whole}},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"1.incr": c.first, "2.incr": c.last, "list": "file 1.incr seq 1 type i\nfile 2.incr seq 2 type i\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, errOut, code := once(t, program(t, "larder", "check", "aof", "--fix", filepath.Join(dir, "list")))
+		if code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("code %d\n%s%s", code, out, errOut)
+		}
+		for i, want := range c.left {
+			if got, _ := os.ReadFile(filepath.Join(dir, fmt.Sprint(i+1, ".incr"))); string(got) != want {
+				t.Errorf("file %d is left with %d bytes, not %d", i+1, len(got), len(want))
+			}
+		}
+	}
+}

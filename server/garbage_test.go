@@ -16,7 +16,7 @@ func TestGarbageIsDue(t *testing.T) {
 		t.Helper()
 		for i, h := range held {
 			at++
-			if got := g.due(h * mb); got != (due && i == len(held)-1) {
+			if got := g.due(h*mb, 0); got != (due && i == len(held)-1) {
 				t.Errorf("look %d, %d MB: due is %v", at, h, got)
 			}
 		}
@@ -36,11 +36,11 @@ func TestGarbageIsDue(t *testing.T) {
 	g.swept.Store(20 * mb)
 	looks(false, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20)
 	for range 20 {
-		for !g.due(500 * mb) {
+		for !g.due(500*mb, 0) {
 		}
 		g.swept.Store(500 * mb)
 	}
-	if g.due(500 * mb); g.patience != garbageLatest {
+	if g.due(500*mb, 0); g.patience != garbageLatest {
 		t.Errorf("at last it is tried every %d looks", g.patience)
 	}
 }
@@ -55,7 +55,7 @@ func TestGarbageThatComesBack(t *testing.T) {
 		if g.waited < 4 && g.left != 0 {
 			held = 70 * mb
 		}
-		if g.due(held) {
+		if g.due(held, 0) {
 			g.swept.Store(70 * mb)
 			swept++
 		}
@@ -63,17 +63,41 @@ func TestGarbageThatComesBack(t *testing.T) {
 	if swept > 20 || g.patience != garbageLatest {
 		t.Errorf("it was given back %d times, at last every %d looks", swept, g.patience)
 	}
-	for !g.due(136 * mb) {
+	for !g.due(136*mb, 0) {
 	}
 	g.swept.Store(70 * mb)
 	for range garbageSoon + garbageLatest { // nothing comes for a while, then there is a lot for another reason
-		g.due(70 * mb)
+		g.due(70*mb, 0)
 	}
-	for !g.due(160 * mb) {
+	for !g.due(160*mb, 0) {
 	}
 	g.swept.Store(70 * mb)
-	if g.due(70 * mb); g.patience != garbageSoonest {
+	if g.due(70*mb, 0); g.patience != garbageSoonest {
 		t.Errorf("the next try comes after %d looks", g.patience)
+	}
+}
+
+// TestGarbageOfScripts: what the collector takes by itself every now and then is left to it as long as more of it is made.
+func TestGarbageOfScripts(t *testing.T) {
+	const mb = 1 << 20
+	g := garbage{start: 10 * mb}
+	made := int64(0)
+	for look := range 1000 {
+		if made += 3 * mb; g.due(80*mb, made) {
+			t.Fatalf("look %d: it is due", look)
+		}
+	}
+	if !g.due(80*mb, made+mb) {
+		t.Error("it is not due when that is over")
+	}
+	g = garbage{start: 10 * mb}
+	due := false
+	for range 10 {
+		made += 3 * mb
+		due = due || g.due(300*mb, made)
+	}
+	if !due {
+		t.Error("it is not due where far more lies around than the collector leaves")
 	}
 }
 

@@ -94,17 +94,21 @@ func hllPlace(element []byte) (register int, rank uint8) {
 
 // Merge raises all registers to what regs has, one byte each; see HLLMerge. ok is false if they are corrupt.
 func (x *HyperLogLog) Merge(regs []byte) (ok bool) {
+	if b := x.h.Bytes(); !HLLIsSparse(b) {
+		raiseDense(b[hllHead:], regs)
+		return true
+	}
 	var at sparsePlace
 	for i, rank := range regs {
-		if b := x.h.Bytes(); !HLLIsSparse(b) { // or not any more
-			raiseDense(b[hllHead:], regs)
-			return true
-		}
 		if rank == 0 {
 			continue
 		}
 		if _, ok := x.raise(i, rank, &at); !ok {
 			return false
+		}
+		if b := x.h.Bytes(); !HLLIsSparse(b) { // not any more
+			raiseDense(b[hllHead:], regs)
+			return true
 		}
 	}
 	return true

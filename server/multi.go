@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"slices"
 
 	"larder/keyspace"
@@ -14,7 +15,7 @@ import (
 type transaction struct {
 	queue   []queued
 	args    [][]byte // room for the arguments of what is queued next, behind those of what was queued last
-	text    []byte   // the same for their bytes
+	text    []byte   // the same for the bytes of those that are not long
 	bytes   int      // of the arguments, for CLIENT LIST and the limits
 	words   int      // how many arguments that is
 	failed  bool     // a command could not be queued: EXEC refuses
@@ -34,6 +35,7 @@ const (
 	mostQueueRoom = 128 // commands
 	mostArgsRoom  = 512
 	mostTextRoom  = 8 << 10
+	longArgument  = mostTextRoom / 4 // has memory of its own, so that little room is left over
 )
 
 // enqueue keeps a request until EXEC.
@@ -54,13 +56,17 @@ func (t *transaction) keep(argv [][]byte) [][]byte {
 	}
 	first := len(t.args)
 	for _, a := range argv {
+		t.bytes += len(a)
+		if len(a) > longArgument {
+			t.args = append(t.args, bytes.Clone(a))
+			continue
+		}
 		if len(a) > cap(t.text)-len(t.text) {
 			t.text = make([]byte, 0, max(len(a), min(max(64, 2*cap(t.text)), mostTextRoom)))
 		}
 		at := len(t.text)
 		t.text = append(t.text, a...)
 		t.args = append(t.args, t.text[at:len(t.text):len(t.text)])
-		t.bytes += len(a)
 	}
 	t.words += len(argv)
 	return t.args[first:len(t.args):len(t.args)]
@@ -68,7 +74,7 @@ func (t *transaction) keep(argv [][]byte) [][]byte {
 
 // reuse keeps the room of a transaction that has run for the next one of this loop's clients.
 func (ex *executor) reuse(t *transaction) {
-	if cap(t.queue) > mostQueueRoom || cap(t.args) > mostArgsRoom || cap(t.text) > mostTextRoom {
+	if cap(t.queue) > mostQueueRoom || cap(t.args) > mostArgsRoom {
 		return
 	}
 	clear(t.queue)

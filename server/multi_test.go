@@ -199,7 +199,7 @@ func TestRoomOfTransactions(t *testing.T) {
 			c.in, c.queued = true, nil
 		case rnd.IntN(8) > 0:
 			for range 1 + rnd.IntN(4) + rnd.IntN(2)*rnd.IntN(2)*rnd.IntN(200) {
-				size := []int{0, 1, 10, 50, 100, 3000, mostTextRoom, 3 * mostTextRoom}[rnd.IntN(5+rnd.IntN(4))]
+				size := []int{0, 1, 10, 50, 100, longArgument, longArgument + 1, 3 * mostTextRoom}[rnd.IntN(5+rnd.IntN(4))]
 				text := strings.Repeat(string(rune('a'+rnd.IntN(26))), size)
 				if got := c.do("echo", text); got != "QUEUED" {
 					t.Fatalf("%v", got)

@@ -40,12 +40,14 @@ type TypeReport struct {
 type VerifyOptions struct {
 	Keys     Keys
 	Progress func(read, size int64) error
+
+	room int64 // bytes of memory for the keys of a shard, for tests; 0: what a shard has
 }
 
 // Verify reads a snapshot as if it were loaded, every value and the checksum, and keeps nothing of it. The report is
 // filled as far as that went.
 func Verify(path string, o VerifyOptions) (rep SnapshotReport, err error) {
-	ks, err := scratch()
+	ks, err := scratch(1, o.room)
 	if err != nil {
 		return rep, err
 	}
@@ -53,10 +55,27 @@ func Verify(path string, o VerifyOptions) (rep SnapshotReport, err error) {
 	return rep, readInto(ks, path, o, &rep, true)
 }
 
+// Unjudged tells whether an error of Verify says nothing about the file: it could not be read, or not without a key, memory for
+// what it holds is missing, or it may be whole for a server that is newer or has modules.
+func Unjudged(err error) bool {
+	_, system := errors.AsType[*os.PathError](err)
+	_, newer := errors.AsType[VersionError](err)
+	return system || newer || errors.Is(err, ErrSealed) || errors.Is(err, ErrNoKey) || errors.Is(err, codec.ErrMemory) || errors.Is(err, codec.ErrModule)
+}
+
 // Repair writes those keys of a damaged snapshot that stand before the damage as a new snapshot to the same path. What
-// was there stays under another name, which is returned. All the keys have to fit into memory.
+// was there stays under another name, which is returned. All the keys have to fit into memory: where they do not, the file
+// stays as it is.
 func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old string, err error) {
-	ks, err := scratch()
+	info, err := os.Stat(path)
+	if err != nil {
+		return rep, "", err
+	}
+	shards := 1
+	for shards < keyspace.MaxShards && int64(shards)*bytesPerShard < info.Size() {
+		shards *= 2
+	}
+	ks, err := scratch(shards, o.room)
 	if err != nil {
 		return rep, "", err
 	}
@@ -65,7 +84,7 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 	if damage == nil {
 		return rep, "", nil
 	}
-	if rep.Version == 0 {
+	if rep.Version == 0 || Unjudged(damage) {
 		return rep, "", damage
 	}
 	if old, err = setAside(path); err != nil {
@@ -108,9 +127,15 @@ func setAside(path string) (string, error) {
 	}
 }
 
-func scratch() (*keyspace.Keyspace, error) {
+// bytesPerShard is how much of a file goes to each shard: a shard has room for 32 GiB, and what is compressed may take several
+// times as much as in the file.
+const bytesPerShard = 2 << 30
+
+func scratch(shards int, room int64) (*keyspace.Keyspace, error) {
 	seed := maphash.MakeSeed()
-	return keyspace.New(keyspace.Options{Shards: 1, Databases: 1 << 16, Hash: func(key []byte) uint64 { return maphash.Bytes(seed, key) }})
+	return keyspace.New(keyspace.Options{
+		Shards: shards, Databases: 1 << 16, MaxBytes: room, Hash: func(key []byte) uint64 { return maphash.Bytes(seed, key) },
+	})
 }
 
 func readInto(ks *keyspace.Keyspace, path string, o VerifyOptions, rep *SnapshotReport, discard bool) error {

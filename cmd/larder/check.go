@@ -94,13 +94,13 @@ func checkRDB(o *checkOptions, path string) error {
 	vo := persistence.VerifyOptions{Keys: o.keys, Progress: o.progress.at}
 	rep, err := persistence.Verify(path, vo)
 	o.progress.end()
+	if persistence.Unjudged(err) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	o.report(path, &rep)
 	if err == nil {
 		fmt.Fprintf(o.out, "%s is whole.\n", path)
 		return nil
-	}
-	if unjudged(err) {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintf(o.out, "%s is damaged: %v\n", path, err)
 	if !o.fix {
@@ -114,12 +114,6 @@ func checkRDB(o *checkOptions, path string) error {
 	}
 	fmt.Fprintf(o.out, "%s has the %d keys before the damage now; what it was is %s.\n", path, rep.Keys, old)
 	return nil
-}
-
-// unjudged tells whether an error says nothing about a file: it could not be read, or not without a key.
-func unjudged(err error) bool {
-	_, system := errors.AsType[*os.PathError](err)
-	return system || errors.Is(err, persistence.ErrSealed) || errors.Is(err, persistence.ErrNoKey)
 }
 
 // report says what a snapshot holds.
@@ -216,10 +210,10 @@ func (o *checkOptions) logFile(path string, promised, last bool) error {
 	} else if rdb {
 		rep, err := persistence.Verify(path, persistence.VerifyOptions{Keys: o.keys, Progress: o.progress.at})
 		o.progress.end()
-		o.report(path, &rep)
-		if unjudged(err) {
+		if persistence.Unjudged(err) {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		o.report(path, &rep)
 		if err != nil {
 			fmt.Fprintf(o.out, "%s is damaged: %v\n", path, err)
 			return exitCode(1)

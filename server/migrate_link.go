@@ -60,6 +60,11 @@ func (m *moves) pause(srv *Server, on bool) {
 // transfer sends what is ready of a migration and notes what has arrived. A connection that was kept may be dead: then a
 // new one is tried. It waits for the target as long as that says something at least once in timeout.
 func (srv *Server) transfer(m *migration, timeout time.Duration) resp.Error {
+	defer func() { // not before: the next connection has to send them again
+		for _, k := range m.keys {
+			k.ready = false
+		}
+	}()
 	for {
 		l := srv.moves.take(m.to)
 		kept := l != nil
@@ -219,9 +224,6 @@ func (l *moveLink) send(m *migration) (e resp.Error, heard bool) {
 		l.Close() // ends the reading
 	}
 	a := <-answers
-	for _, k := range m.keys {
-		k.ready = false
-	}
 	switch {
 	case err != nil:
 		return errMigrateWrite, a.heard

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -247,12 +248,21 @@ func TestMigrateKeptConnection(t *testing.T) {
 	to := startServer(t)
 	_, port, _ := strings.Cut(to.addr, ":")
 	c, d := ts.dial(), to.dial()
-	for i := range 3 {
-		c.want("set a 1", "OK")
-		c.want("migrate 127.0.0.1 "+port+" a 0 60000 replace", "OK")
-		if i > 0 {
-			d.do("client kill type normal skipme yes")
+	for i := range 4 {
+		value, wanted := strconv.Itoa(i), any("OK")
+		c.want("mset a "+value+" b "+value, "OK")
+		if i == 3 { // also when the shards stay held meanwhile
+			c.want("multi", "OK")
+			wanted = "QUEUED"
 		}
+		if got := c.do("migrate", "127.0.0.1", port, "", "0", "60000", "replace", "keys", "a", "b"); got != wanted {
+			t.Errorf("MIGRATE answers %v", got)
+		}
+		if i == 3 {
+			c.want("exec", []any{"OK"})
+		}
+		c.want("exists a b", 0)
+		d.want("mget a b", []any{value, value})
+		d.want("client kill type normal skipme yes", 1)
 	}
-	d.want("get a", "1")
 }

@@ -175,6 +175,22 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 }
 
+// TestMetricsOfOddNames: what a client has named in bytes that are no text does not take the other metrics away.
+func TestMetricsOfOddNames(t *testing.T) {
+	ts := startServer(t, "--metrics-port", freePort(t))
+	c := ts.dial()
+	for range 2 {
+		c.do("eval", "return redis.error_reply('B\xff\xfeD one')", "0")
+	}
+	c.do("eval", "return redis.error_reply('B\xfe\xfeD two')", "0")
+	c.do("replconf", "ip-address", "\xff")
+	m := ts.metrics()
+	m.want(t, 1, "redis_up")
+	if n, ok := m.value("redis_errors_total", "err", "B\uFFFDD"); !ok || n != 2 && n != 1 {
+		t.Errorf("%v errors, there: %v", n, ok)
+	}
+}
+
 func TestMetricsOfAReplica(t *testing.T) {
 	primary := startServer(t, "--metrics-port", freePort(t))
 	host, port, _ := strings.Cut(primary.addr, ":")

@@ -17,6 +17,7 @@
 package metrics
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -53,14 +54,16 @@ func (p *Page) add(kind prometheus.ValueType, name, help string, value float64, 
 	p.out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, names, nil), kind, value, values...)
 }
 
-// split parts the names of labels from their values; it gives no names where the series was there already.
+// split parts the names of labels from their values; it gives no names where the series was there already. Clients choose some of
+// the values (the code of a script's error, a replica's name), and one that is no UTF-8 would take all other metrics along.
 func (p *Page) split(name string, labels []string) (names, values []string) {
 	id := name
 	names = []string{}
 	for i := 0; i+1 < len(labels); i += 2 {
+		value := strings.ToValidUTF8(labels[i+1], "\uFFFD")
 		names = append(names, labels[i])
-		values = append(values, labels[i+1])
-		id += "\x00" + labels[i+1]
+		values = append(values, value)
+		id += "\x00" + value
 	}
 	if p.seen[id] {
 		return nil, nil

@@ -121,6 +121,15 @@ func freePort(t *testing.T) string {
 	return ""
 }
 
+// hasIPv6 tells whether this machine has IPv6.
+func hasIPv6() bool {
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		ln.Close()
+	}
+	return err == nil
+}
+
 // logged tells how often a text stands in the server's log.
 func (ts *testServer) logged(text string) (n int) {
 	for _, e := range ts.logs.All() {

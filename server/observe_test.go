@@ -307,6 +307,16 @@ func TestMetricsPortChanges(t *testing.T) {
 	ts.metrics().want(t, 1, "redis_up")
 	c.want("config set metrics-port "+second+" metrics-bind *", "OK")
 	ts.metrics().want(t, 1, "redis_up")
+	if hasIPv6() {
+		if got := c.do("config", "set", "metrics-bind", "0.0.0.0 ::"); got != "OK" {
+			t.Errorf("both families at one port: %v", got)
+		}
+		c.want("config set metrics-bind 0.0.0.0", "OK")
+		if nc, err := net.Dial("tcp", "[::1]:"+second); err == nil {
+			nc.Close()
+			t.Error("0.0.0.0 is IPv6, too")
+		}
+	}
 	c.want("config set metrics-port 0", "OK")
 	if _, err := net.Dial("tcp", "127.0.0.1:"+second); err == nil {
 		t.Error("the port is open though there should be none")

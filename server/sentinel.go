@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,6 +82,12 @@ func startSentinel(s *sentinel, addrs []string) error {
 			network, a = "tcp4", ""
 		case "::*":
 			network, a = "tcp6", ""
+		default: // 0.0.0.0 is all of IPv4, and :: all of IPv6; for package net either is both
+			if ip, err := netip.ParseAddr(a); err == nil && ip.Unmap().Is4() {
+				network = "tcp4"
+			} else if err == nil {
+				network = "tcp6"
+			}
 		}
 		ln, err := net.Listen(network, net.JoinHostPort(a, strconv.Itoa(s.port)))
 		if err != nil {

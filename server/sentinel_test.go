@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,6 +49,31 @@ func (s *sentinel) of(nc net.Conn) *sentinelConn {
 		}
 	}
 	return nil
+}
+
+// TestSentinelFamilies: an address of all of IPv4 is not one of IPv6 as well, and both can be listened at.
+func TestSentinelFamilies(t *testing.T) {
+	if !hasIPv6() {
+		t.Skip("there is no IPv6")
+	}
+	port, err := strconv.Atoi(freePort(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addrs := range [][]string{{"0.0.0.0"}, {"0.0.0.0", "::"}} {
+		s := &sentinel{group: "main", port: port, password: func() string { return "" }}
+		if err := startSentinel(s, addrs); err != nil {
+			t.Fatal(err)
+		}
+		nc, err := net.Dial("tcp", net.JoinHostPort("::1", strconv.Itoa(port)))
+		if err == nil {
+			nc.Close()
+		}
+		if there := err == nil; there != (len(addrs) == 2) {
+			t.Errorf("at %v it is there by IPv6: %v", addrs, there)
+		}
+		s.stop()
+	}
 }
 
 // TestSentinelNews: subscribers are told in order, and one that does not read is waited for by nobody.

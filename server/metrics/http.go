@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,6 +127,10 @@ func open(hosts []string, port int) (ports []net.Listener, err error) {
 			host, network = "::", "tcp6"
 		case strings.Contains(host, ":"):
 			network = "tcp6"
+		default: // 0.0.0.0 is all of IPv4; for package net it is IPv6, too
+			if _, err := netip.ParseAddr(host); err == nil {
+				network = "tcp4"
+			}
 		}
 		ln, err := net.Listen(network, net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil && optional {

@@ -101,8 +101,7 @@ func (srv *Server) startGroup() error {
 	if port := int(conf.SentinelPort.Get()); port != 0 {
 		s := &sentinel{group: name, node: node, port: port, password: conf.RequirePass.Get}
 		if err := startSentinel(s, conf.Bind.Get()); err != nil {
-			srv.stopGroup()
-			return err
+			return err // the server, which does not start then, leaves the group
 		}
 		srv.sentinel.Store(s)
 	}

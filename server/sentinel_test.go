@@ -51,6 +51,21 @@ func (s *sentinel) of(nc net.Conn) *sentinelConn {
 	return nil
 }
 
+// TestSentinelPortTaken: a server that cannot have its sentinel port says so, and does not start.
+func TestSentinelPortTaken(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, taken, _ := net.SplitHostPort(ln.Addr().String())
+	_, err = tryServer(t, "", []string{"--failover-group", "main", "--failover-listen", "127.0.0.1:" + freePort(t), "--failover-peers",
+		"127.0.0.1:" + freePort(t), "--sentinel-port", taken})
+	if err == nil || !strings.HasPrefix(err.Error(), "sentinel-port: ") {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
 // TestSentinelFamilies: an address of all of IPv4 is not one of IPv6 as well, and both can be listened at.
 func TestSentinelFamilies(t *testing.T) {
 	if !hasIPv6() {

@@ -67,12 +67,12 @@ func failoverCmd(c *command.Ctx) {
 			if !a.Bad() && timeout <= 0 {
 				a.Wrong(resp.ErrFailoverTimeout)
 			}
-		case a.Is("ABORT"):
+		case !abort && a.Is("ABORT"):
 			abort = true
 		case a.IsWith("TO", 2) && host == "":
 			host = string(a.Bytes())
 			port = a.IntOr(resp.ErrNotInteger)
-		case host != "" && a.Is("FORCE"):
+		case !force && a.Is("FORCE"):
 			force = true
 		default:
 			a.Syntax()

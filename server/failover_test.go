@@ -48,3 +48,22 @@ func TestFailoverIsOverWhenItIsAccepted(t *testing.T) {
 		t.Errorf("it is a %s", got)
 	}
 }
+
+// TestFailoverWordsInAnyOrder: each of them once, in any order; what they need is looked at behind all of them.
+func TestFailoverWordsInAnyOrder(t *testing.T) {
+	ts := startServer(t)
+	c := ts.silentReplica("1", "sync")
+	needs := replyError("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+	for request, want := range map[string]any{
+		"failover force":                       needs,
+		"failover force to 127.0.0.1 1":        needs,
+		"failover timeout 1 force":             needs,
+		"failover force timeout 1 to nobody 9": replyError("ERR FAILOVER target HOST and PORT is not a replica."),
+		"failover force force":                 replyError("ERR syntax error"),
+		"failover abort abort":                 replyError("ERR syntax error"),
+		"failover abort force":                 replyError("ERR syntax error"),
+		"failover abort":                       replyError("ERR No failover in progress."),
+	} {
+		c.want(request, want)
+	}
+}

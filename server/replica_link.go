@@ -341,17 +341,29 @@ func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 	return errLinkLost
 }
 
-// dial connects to another server of the kind, by TLS if secure is set.
+// dial connects to another server of the kind, by TLS if secure is set. Where it cannot start from bind-source-addr, which may be
+// of the other family or not this machine's at the moment, it starts from where the system likes.
 func (srv *Server) dial(ctx context.Context, addr string, secure bool) (net.Conn, error) {
 	var d net.Dialer
 	if from := srv.conf.BindSourceAddr.Get(); from != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+		if a, err := net.ResolveIPAddr("ip", from); err == nil {
+			d.LocalAddr = &net.TCPAddr{IP: a.IP, Zone: a.Zone}
+		}
 	}
 	nc, err := d.DialContext(ctx, "tcp", addr)
+	if d.LocalAddr != nil && cannotStart(err) {
+		nc, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return srv.secureLink(ctx, nc, secure)
+}
+
+// cannotStart tells whether a connection failed because of the address that it was to start from.
+func cannotStart(err error) bool {
+	sys, family := (*os.SyscallError)(nil), (*net.AddrError)(nil)
+	return errors.As(err, &sys) && sys.Syscall == "bind" || errors.As(err, &family)
 }
 
 // opened makes the session of a connection to a primary.

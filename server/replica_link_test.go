@@ -109,3 +109,14 @@ func TestSettingsChangeWhileLoadingAside(t *testing.T) {
 	r.want("hset new c 3", 1)
 	r.want("object encoding new", "hashtable")
 }
+
+// TestLinkStartsFromWhereItCan: an address to start from that this machine does not have, or that is of the other family, keeps
+// nobody from the primary.
+func TestLinkStartsFromWhereItCan(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	for _, from := range []string{"192.0.2.1", "::1", "no.such.name.invalid"} {
+		b := startServer(t, "--bind-source-addr", from)
+		b.follow(a)
+		b.stop()
+	}
+}

@@ -147,8 +147,8 @@ func (srv *Server) announced() (host string, port int) {
 	}
 	switch {
 	case port != 0:
-	case srv.conf.TLSReplication.Get() && len(srv.tls) > 0: // who comes to follow this server speaks TLS then
-		port = srv.tls[0].Port
+	case srv.conf.TLSReplication.Get() && srv.tlsAt.Load() != 0: // who comes to follow this server speaks TLS then
+		port = int(srv.tlsAt.Load())
 	default:
 		port = int(srv.tcpPort())
 	}

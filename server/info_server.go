@@ -89,14 +89,14 @@ var processID = os.Getpid()
 
 // tcpPort is where clients connect: the port that was taken if the configured one is any.
 func (srv *Server) tcpPort() int64 {
-	if len(srv.tcp) > 0 {
-		return int64(srv.tcp[0].Port)
+	if port := srv.tcpAt.Load(); port != 0 {
+		return port
 	}
 	if port := srv.conf.Port.Get(); port != 0 {
 		return port
 	}
-	if len(srv.tls) > 0 {
-		return int64(srv.tls[0].Port)
+	if port := srv.tlsAt.Load(); port != 0 {
+		return port
 	}
 	return srv.conf.TLSPort.Get()
 }

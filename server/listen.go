@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -28,6 +29,23 @@ func (srv *Server) listeners(k portKind) *[]*netloop.Listener {
 		return &srv.tls
 	}
 	return &srv.tcp
+}
+
+// listening is the ports of the first listeners of each kind, 0 where there are none: for those who ask while they change, such as
+// a failover group.
+type listening struct{ tcpAt, tlsAt atomic.Int64 }
+
+// listensAt notes who listens for a kind from now on.
+func (srv *Server) listensAt(k portKind, lns []*netloop.Listener) {
+	*srv.listeners(k) = lns
+	port, at := int64(0), &srv.tcpAt
+	if len(lns) > 0 {
+		port = int64(lns[0].Port)
+	}
+	if k == portTLS {
+		at = &srv.tlsAt
+	}
+	at.Store(port)
 }
 
 // port is the port of a kind that the configuration names, 0 for none.
@@ -62,7 +80,7 @@ func (srv *Server) listen() error {
 			srv.logListenError(err)
 			return fmt.Errorf("Failed listening on port %d (%s), aborting.", port, k) //lint:ignore ST1005 operators search logs for this text
 		}
-		*srv.listeners(k) = lns
+		srv.listensAt(k, lns)
 	}
 	if path := srv.conf.UnixSocket.Get(); path != "" {
 		path = srv.conf.Path(path)
@@ -107,14 +125,13 @@ func (srv *Server) relistenFor(text string, kinds ...portKind) func() error {
 
 // relisten opens the addresses of a kind anew after port or bind has changed. The old ones stay if the new ones fail.
 func (srv *Server) relisten(k portKind) error {
-	lns, port := srv.listeners(k), srv.port(k)
-	old := *lns
+	old, port := *srv.listeners(k), srv.port(k)
 	// The same port on other addresses cannot be opened while the old ones hold it.
 	for _, ln := range old {
 		ln.Close()
 	}
-	*lns = nil
 	if port == 0 || len(srv.conf.Bind.Get()) == 0 {
+		srv.listensAt(k, nil)
 		return nil
 	}
 	next, err := srv.open(k, srv.conf.Bind.Get(), port)
@@ -122,11 +139,11 @@ func (srv *Server) relisten(k portKind) error {
 		err = errors.New("no address to listen on")
 	}
 	if err != nil {
-		*lns = srv.reopen(k, old)
+		srv.listensAt(k, srv.reopen(k, old))
 		srv.logListenError(err)
 		return err
 	}
-	*lns = next
+	srv.listensAt(k, next)
 	return nil
 }
 

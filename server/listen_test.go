@@ -3,8 +3,10 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -22,4 +24,32 @@ func TestSocketOfAGroup(t *testing.T) {
 	if err := giveToGroup(path, "nobody-is-in-this-group"); err == nil || err.Error() != "unixsocketgroup: there is no group 'nobody-is-in-this-group'" {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestPortChangesWhileItIsAsked: a failover group and the link to a primary ask for the port at any moment.
+func TestPortChangesWhileItIsAsked(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	_, first, _ := strings.Cut(ts.addr, ":")
+	ports := []string{first, freePort(t)}
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if _, port := ts.announced(); !slices.Contains(ports, strconv.Itoa(port)) {
+				t.Errorf("it is %d", port)
+				return
+			}
+		}
+	})
+	for i := range 20 {
+		c.want("config set port "+ports[(i+1)%2], "OK")
+	}
+	close(done)
+	asking.Wait()
 }

@@ -67,6 +67,7 @@ type Server struct {
 
 	tcp, tls []*netloop.Listener
 	unix     *netloop.Listener
+	listening
 	secure   secureState
 	owedMost atomic.Int64 // see tightenOutputs
 	tight    atomic.Bool

@@ -24,6 +24,13 @@ func (c *sentinelConn) do(args []string) {
 		c.reply(func(w *resp.Writer) { w.Error(resp.ErrNoAuth) })
 		return
 	}
+	if c.listens() && !slices.Contains(whileListening, name) {
+		if (name == "sentinel" || name == "client") && len(args) > 1 {
+			name += "|" + strings.ToLower(args[1])
+		}
+		c.reply(func(w *resp.Writer) { w.Error(resp.NotAllowedInSubscriber(name)) })
+		return
+	}
 	if name == "sentinel" && len(args) > 1 || name == "group" && len(args) > 1 {
 		c.group(strings.ToLower(args[1]), args[2:])
 		return
@@ -38,11 +45,23 @@ func (c *sentinelConn) reply(fn func(w *resp.Writer)) {
 	c.flush()
 }
 
+// listens tells whether the client has subscribed to something in the old protocol: then messages come instead of replies.
+func (c *sentinelConn) listens() bool {
+	return c.out.Proto == 2 && len(c.channels)+len(c.patterns) > 0
+}
+
+// whileListening is what such a client may say.
+var whileListening = []string{"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ping", "quit", "reset"}
+
 // simple is the commands about the connection.
 func (c *sentinelConn) simple(w *resp.Writer, name string, args []string) {
 	switch name {
 	case "ping":
-		if len(args) > 1 {
+		if c.listens() {
+			w.Array(2)
+			w.BulkString("pong")
+			w.BulkString(strings.Join(args[1:min(2, len(args))], ""))
+		} else if len(args) > 1 {
 			w.BulkString(args[1])
 		} else {
 			w.Simple("PONG")

@@ -203,3 +203,38 @@ func TestSentinelReset(t *testing.T) {
 	want("AUTH pw", "+OK")
 	want("SUBSCRIBE more", "*3 $9 subscribe $4 more :1")
 }
+
+// TestSentinelListening: who listens in the old protocol gets what can be told from a reply, as from Redis; in the new one it
+// may say anything.
+func TestSentinelListening(t *testing.T) {
+	nc := sentinelPort(t, "").dial(t)
+	in := bufio.NewReader(nc)
+	say := func(request string, reply ...string) {
+		t.Helper()
+		fmt.Fprintf(nc, "%s\r\n", request)
+		for _, want := range reply {
+			line, err := readLine(in)
+			if err != nil || line != want {
+				t.Fatalf("%s: %q, %v, not %q", request, line, err, want)
+			}
+		}
+	}
+	say("PING", "+PONG")
+	say("SUBSCRIBE a", "*3", "$9", "subscribe", "$1", "a", ":1")
+	say("PING", "*2", "$4", "pong", "$0", "")
+	say("PING x", "*2", "$4", "pong", "$1", "x")
+	say("CLIENT ID", "-ERR Can't execute 'client|id': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+	say("UNSUBSCRIBE a", "*3", "$11", "unsubscribe", "$1", "a", ":0")
+	say("PING", "+PONG")
+	say("PSUBSCRIBE b*", "*3", "$10", "psubscribe", "$2", "b*", ":1")
+	say("RESET", "+RESET")
+	say("HELLO 3 SETNAME me", "%7")
+	for range 7*2 + 4*2 + 3 { // what HELLO says: texts take two lines
+		if _, err := readLine(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("SUBSCRIBE a", ">3", "$9", "subscribe", "$1", "a", ":1")
+	say("CLIENT GETNAME", "$2", "me")
+	say("PING", "+PONG")
+}

@@ -204,7 +204,7 @@ func (srv *Server) inWorldOf(ex *executor, fn func()) {
 func (srv *Server) abortFailover(ex *executor, why string) {
 	srv.log.Info("Aborting failover: " + why)
 	if srv.handingOver() {
-		srv.becomePrimary(ex, newRunID())
+		srv.becomePrimary(newRunID())
 	}
 	srv.endFailover()
 }
@@ -249,7 +249,7 @@ func (srv *Server) takeOver(ex *executor, id string) resp.Error {
 		return "ERR PSYNC FAILOVER replid must match my replid."
 	}
 	srv.log.Info("Failover request was accepted: this server is the primary now")
-	srv.becomePrimary(ex, newRunID())
+	srv.becomePrimary(newRunID())
 	return ""
 }
 

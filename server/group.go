@@ -202,7 +202,7 @@ func (g *group) Reign(epoch uint64, replID string, start int64) (ok bool) {
 			return
 		}
 		if srv.repl.replica.Load() {
-			srv.becomePrimary(ex, replID)
+			srv.becomePrimary(replID)
 			srv.guard.sure[1].Store(srv.repl.offset()) // what nobody was told of among that the one before has, too
 		} else {
 			srv.renameHistory(replID)

@@ -28,7 +28,7 @@ func replicaof(c *command.Ctx) {
 		c.Fail(resp.ErrReplicaOfFailover)
 	case strings.EqualFold(host, "no") && strings.EqualFold(word, "one"):
 		if r.replica.Load() {
-			srv.becomePrimary(s.ex, newRunID())
+			srv.becomePrimary(newRunID())
 			srv.log.Info("MASTER MODE enabled (user request from '" + s.conn.RemoteAddr() + "')")
 		}
 		c.Reply.OK()

@@ -75,7 +75,7 @@ func (a *Arena) Mark(budget int) (more bool) {
 			budget--
 			first := cl.heads[l]
 			p := a.page(first)
-			a.unlist(first, p)
+			a.unlist(p)
 			p.level = levelMarked
 			p.prev, p.next = 0, e.head
 			if e.head != 0 {
@@ -130,7 +130,7 @@ func (a *Arena) StopEvacuation() {
 }
 
 // unlist takes a slab off the list of the marked ones.
-func (e *evacuation) unlist(a *Arena, first uint32, p *page) {
+func (e *evacuation) unlist(a *Arena, p *page) {
 	if p.next != 0 {
 		a.page(p.next).prev = p.prev
 	}

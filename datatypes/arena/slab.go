@@ -33,7 +33,7 @@ func (a *Arena) refill(cl *class) *class {
 		}
 		first := cl.heads[top]
 		p := a.page(first)
-		a.unlist(first, p)
+		a.unlist(p)
 		a.makeCurrent(cl, first, p)
 	}
 	return cl
@@ -104,15 +104,15 @@ func (a *Arena) settle(first uint32, p *page) {
 			return // it will be used again at once; Trim takes it
 		}
 		if p.level == levelMarked {
-			a.evac.unlist(a, first, p)
+			a.evac.unlist(a, p)
 		} else if p.level != levelFull {
-			a.unlist(first, p)
+			a.unlist(p)
 		}
 		a.freeSlab(cl, first, p)
 		return
 	}
 	if p.level != levelFull {
-		a.unlist(first, p)
+		a.unlist(p)
 	}
 	a.list(first, p)
 }
@@ -137,7 +137,7 @@ func (a *Arena) list(first uint32, p *page) {
 }
 
 // unlist takes a slab off the list of its level.
-func (a *Arena) unlist(first uint32, p *page) {
+func (a *Arena) unlist(p *page) {
 	cl := &a.classes[p.kind&^shortBit]
 	if p.next != 0 {
 		a.page(p.next).prev = p.prev

@@ -30,7 +30,7 @@ func (a *Arena) Squeeze(move func(r Ref, slot int) bool) (gained, tried bool) {
 	}
 	first := cl.heads[l]
 	p := a.page(first)
-	a.unlist(first, p)
+	a.unlist(p)
 	p.level = levelMarked
 	p.prev, p.next = 0, a.evac.head
 	if p.next != 0 {
@@ -50,7 +50,7 @@ func (a *Arena) Squeeze(move func(r Ref, slot int) bool) (gained, tried bool) {
 	if p.level != levelMarked || p.used == 0 { // it went when its last slot did
 		return true, true
 	}
-	a.evac.unlist(a, first, p)
+	a.evac.unlist(a, p)
 	a.list(first, p)
 	a.stuck[best] = a.squeezes
 	return false, true

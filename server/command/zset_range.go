@@ -31,7 +31,7 @@ func (r *zrange) bounds(a *Args, first, second []byte) {
 	if r.rev && r.by != byRank {
 		first, second = second, first
 	}
-	ok1, ok2 := true, true
+	var ok1, ok2 bool
 	switch r.by {
 	case byRank:
 		r.start, ok1 = datatypes.ParseInt(first)

@@ -202,7 +202,7 @@ func (e *Engine) Eval(h Host, s *Script, keys, args [][]byte, out *resp.Writer) 
 	}
 	t.give(e, keys, args)
 	defer t.take(e)
-	return e.run(h, s.SHA, out, t.fn, t.proto)
+	return e.run(h, s.SHA, out, t.fn)
 }
 
 // mostReady is how many scripts an engine keeps ready. Beyond it starts over: that takes a few microseconds for each.
@@ -233,7 +233,7 @@ type Result struct {
 }
 
 // run calls a function and replies what it returns.
-func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, proto *lua.FunctionProto, args ...lua.LValue) (r Result) {
+func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, args ...lua.LValue) (r Result) {
 	L := e.L
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2

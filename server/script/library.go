@@ -250,7 +250,7 @@ func (e *Engine) Call(h Host, f *Function, keys, args [][]byte, out *resp.Writer
 		out.Error(resp.Error("ERR " + err.Error()))
 		return Result{Failed: true}
 	}
-	return e.run(h, f.Name, out, fn, f.Library.proto, e.list(keys), e.list(args))
+	return e.run(h, f.Name, out, fn, e.list(keys), e.list(args))
 }
 
 // instance is the engine's own copy of a function.

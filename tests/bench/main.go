@@ -74,7 +74,7 @@ func bench() error {
 		return err
 	}
 	if *list {
-		for _, r := range allRows(&s) {
+		for _, r := range allRows() {
 			fmt.Println(r.name)
 		}
 		return nil
@@ -181,7 +181,7 @@ type row struct {
 // measureAll goes through the rows. A row that fails is reported, and the others go on.
 func measureAll(s *settings, named bool, t *table) error {
 	failed := 0
-	for _, r := range allRows(s) {
+	for _, r := range allRows() {
 		if !s.run.MatchString(r.name) || r.slow && !s.all && !named {
 			continue
 		}
@@ -201,7 +201,7 @@ func measureAll(s *settings, named bool, t *table) error {
 	return nil
 }
 
-func allRows(s *settings) []row {
+func allRows() []row {
 	var rows []row
 	rows = append(rows, speedRows()...)
 	rows = append(rows, redisBenchmarkRows()...)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -258,7 +260,7 @@ func speedRows() []row {
 		t.expect("setex", atLeast("SET EX / SET", 0.85))
 		return nil
 	}})
-	return append(rows, scriptRows()...)
+	return slices.Concat(rows, scriptRows(), programRows())
 }
 
 // unixSocket is the name of the socket in a server's folder.
@@ -283,6 +285,55 @@ func unixRows() []row {
 	return rows
 }
 
+// programs are scripts as applications have them: two that ask for little, and one that computes.
+var programs = []struct{ name, text string }{
+	{"release-a-lock", "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"},
+	{"limit-a-rate", "local n = redis.call('incr', KEYS[2]) if n == 1 then redis.call('expire', KEYS[2], 60) end return n <= tonumber(ARGV[2]) and 1 or 0"},
+	{"compute", `local parts, sum = {}, 0
+for word in string.gmatch(ARGV[3], '[^,]+') do parts[#parts + 1] = word end
+for i, word in ipairs(parts) do
+	local name, n = word:match('^(%a+):(%d+)$')
+	if name and tonumber(n) % 2 == 0 then sum = sum + tonumber(n) else parts[i] = string.upper(word) end
+end
+local job = cjson.decode('{"id":1,"tags":["a","b"],"left":{"tries":3}}')
+for i = 1, 50 do job.left.tries = job.left.tries + i end
+job.sum = sum
+return {table.concat(parts, ','), cjson.encode(job)}`},
+}
+
+// programRows run them.
+func programRows() []row {
+	var rows []row
+	for _, program := range programs {
+		sum := sha1.Sum([]byte(program.text))
+		sha := hex.EncodeToString(sum[:])
+		w := &speed{
+			section: "Scripts as applications have them", row: "script/" + program.name, fleet: speedFleet, pipeline: 16, data: speedFleet,
+			fill: fillSpeed, fixed: true,
+			prepare: func(s *peer.Server, _ int) error { return ask(s, "SCRIPT", "LOAD", program.text) },
+			request: func(b []byte, _ peer.Protocol, r *rand.Rand) []byte {
+				key := string(randomKey(r, speedKeys))
+				return words(b, "EVALSHA", sha, "2", key, "rate:"+key[len(key)-4:], "no value of a key", "1000", "ab:12,cd:7,ef:100,x,gh:41")
+			},
+		}
+		rows = append(rows, row{name: w.row, measure: w.measure})
+	}
+	return rows
+}
+
+// ask sends one command, which has to be taken.
+func ask(s *peer.Server, args ...string) error {
+	c, err := wire.Dial(s.Addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if v, err := c.Do(args...); err != nil || v.IsError() {
+		return fmt.Errorf("%s: %v %v", args[0], v, err)
+	}
+	return nil
+}
+
 // scriptRows are a script and a function of one GET each, next to what the GET alone costs.
 func scriptRows() []row {
 	const script, library = "return redis.call('get', KEYS[1])",
@@ -290,17 +341,7 @@ func scriptRows() []row {
 	sum := sha1.Sum([]byte(script))
 	sha := hex.EncodeToString(sum[:])
 	prepare := func(s *peer.Server, _ int) error {
-		c, err := wire.Dial(s.Addr)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		for _, args := range [][]string{{"SCRIPT", "LOAD", script}, {"FUNCTION", "LOAD", "REPLACE", library}} {
-			if v, err := c.Do(args...); err != nil || v.IsError() {
-				return fmt.Errorf("%s: %v %v", args[0], v, err)
-			}
-		}
-		return nil
+		return errors.Join(ask(s, "SCRIPT", "LOAD", script), ask(s, "FUNCTION", "LOAD", "REPLACE", library))
 	}
 	var rows []row
 	for _, op := range [][]string{{"EVALSHA", sha}, {"FCALL", "get"}} {

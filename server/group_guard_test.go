@@ -17,7 +17,19 @@ func TestRefusalsWaitForNobody(t *testing.T) {
 			t.Errorf("a script that writes is answered %v", v)
 		}
 		c.want("ping", "PONG")
+		c.want("wait 1 20", 0)
+		c.want("waitaof 0 1 20", []any{int64(0), int64(0)})
 	}
+}
+
+// TestWaitCountsWhileRepliesWait: what WAIT and WAITAOF answer is a count, which waits for no replica when their time is over.
+func TestWaitCountsWhileRepliesWait(t *testing.T) {
+	ts := startServer(t, "--write-safety", "sync 1")
+	c := ts.silentReplica("1", "sync")
+	ts.dial().send("set k v") // which no replica confirms
+	eventually(t, "the write", func() bool { return ts.guard.written.Load() > 0 && ts.holdsReplies() })
+	c.want("wait 2 20", 1) // who has written nothing: there is one replica
+	c.want("waitaof 0 2 20", []any{int64(0), int64(0)})
 }
 
 // Replies that wait for a replica leave when the server's mode becomes another one, and when the server becomes a replica their

@@ -187,6 +187,9 @@ func infoCommandstats(w *infoWriter) {
 	}
 }
 
+// fieldName makes what a client may have chosen a part of a field's name, as Redis does.
+var fieldName = strings.NewReplacer("#", "_", ":", "_", "\r", "_", "\n", "_")
+
 func infoErrorstats(w *infoWriter) {
 	st := &w.srv.stats
 	st.mu.Lock()
@@ -197,7 +200,7 @@ func infoErrorstats(w *infoWriter) {
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
-		w.text("errorstat_"+code, "count="+strconv.FormatUint(st.errors[code], 10))
+		w.text("errorstat_"+fieldName.Replace(code), "count="+strconv.FormatUint(st.errors[code], 10))
 	}
 }
 

@@ -131,6 +131,13 @@ func TestErrorCodesAreBounded(t *testing.T) {
 	c.wantErrors(2*maxErrorCodes+2, "CODE0 2", "ERR 1", fmt.Sprintf("%s %d", otherErrors, maxErrorCodes))
 }
 
+// TestErrorCodesAreNames: a code that a client has made up ends no name of a field.
+func TestErrorCodesAreNames(t *testing.T) {
+	c := startServer(t).dial()
+	c.do("debug", "error", "A:B#C=D text")
+	c.wantErrors(1, "A_B_C=D 1")
+}
+
 // The server's own codes are known, so that scripts which make up theirs do not hide them.
 func TestOwnErrorCodes(t *testing.T) {
 	files, err := filepath.Glob("resp/*.go")

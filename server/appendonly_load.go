@@ -362,7 +362,7 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 	for told := from; ; {
 		it, err := r.Next()
 		if err == io.EOF {
-			return ld.re.flush()
+			return ld.refused(ld.re.flush(), path)
 		}
 		if err != nil {
 			return fmt.Errorf("the append only file has changed since it was looked through: %w", err)
@@ -373,11 +373,7 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 		}
 		ld.place.command(it.Argv, len(it.Raw))
 		if err := ld.re.do(it.Argv, it.Raw); err != nil {
-			var unknown unknownInLog
-			if errors.As(err, &unknown) {
-				return damaged("Unknown command '%s' reading the append only file %s", string(unknown), filepath.Base(path))
-			}
-			return err
+			return ld.refused(err, path)
 		}
 		if it.At-told >= 1<<20 {
 			told = it.At
@@ -386,6 +382,22 @@ func (ld *logLoader) run(path string, from int64, res persistence.ScanResult) er
 			}
 		}
 	}
+}
+
+// refused words why a file cannot be replayed to its end.
+func (ld *logLoader) refused(err error, path string) error {
+	name := filepath.Base(path)
+	var unknown unknownInLog
+	var stray strayDatabase
+	switch {
+	case errors.As(err, &unknown):
+		return damaged("Unknown command '%s' reading the append only file %s", string(unknown), name)
+	case errors.As(err, &stray):
+		return damaged("The append only file %s was written by a server with more than %d databases: it selects '%s'", name, ld.srv.ks.Databases(), string(stray))
+	case errors.Is(err, errReplayMemory):
+		return damaged("Out of memory reading the append only file %s", name)
+	}
+	return err
 }
 
 // unknownInLog is a command that this server does not have.

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +39,16 @@ type replay struct {
 	db      int
 	delay   time.Duration // after each command, for tests
 	errors  atomic.Int64
+	full    atomic.Bool // the system has refused memory for a command: what follows makes no sense
 }
+
+// errReplayMemory ends a replay: with what does not fit left out, the next rewrite would be of less than the log has.
+var errReplayMemory = errors.New("out of memory")
+
+// strayDatabase is a database that a log names and that is not there: what is of it belongs nowhere.
+type strayDatabase string
+
+func (d strayDatabase) Error() string { return "there is no database " + string(d) }
 
 const (
 	replayBytes   = 32 << 10
@@ -121,6 +132,9 @@ func (r *replay) reselect() { r.db = 0 }
 
 // do does one command. The arguments need not stay.
 func (r *replay) do(argv [][]byte, raw []byte) error {
+	if r.full.Load() {
+		return errReplayMemory
+	}
 	row, _ := r.srv.table.Find(argv)
 	if row == nil || row.Run == nil {
 		return unknownInLog(argv[0])
@@ -129,11 +143,11 @@ func (r *replay) do(argv [][]byte, raw []byte) error {
 	case "multi", "exec":
 		return nil
 	case "select":
-		if n, err := strconv.Atoi(string(argv[min(1, len(argv)-1)])); err == nil && n >= 0 && n < r.srv.ks.Databases() {
-			r.db = n
-			return nil
+		n, err := strconv.Atoi(string(argv[min(1, len(argv)-1)]))
+		if err != nil || n < 0 || n >= r.srv.ks.Databases() {
+			return strayDatabase(argv[min(1, len(argv)-1)])
 		}
-		r.failed(row, argv, resp.ErrDBIndex)
+		r.db = n
 		return nil
 	}
 	if !row.ArityOK(len(argv)) {
@@ -230,7 +244,7 @@ func (r *replay) send(shard int) {
 	r.workers[shard%len(r.workers)].in <- p
 }
 
-// flush waits until everything has been done.
+// flush waits until everything has been done. The error is that it could not.
 func (r *replay) flush() error {
 	for i, p := range r.packs {
 		if p != nil {
@@ -238,6 +252,9 @@ func (r *replay) flush() error {
 		}
 	}
 	r.pending.Wait()
+	if r.full.Load() {
+		return errReplayMemory
+	}
 	return nil
 }
 
@@ -294,6 +311,9 @@ func (w *replayer) run(r *replay, row *command.Row, argv [][]byte, db int) {
 
 // failed notes a command that replies an error: it did the same when it was logged, or the data is not what it was then.
 func (r *replay) failed(row *command.Row, argv [][]byte, e resp.Error) {
+	if strings.HasPrefix(string(e), "OOM ") { // of a script, too; maxmemory does not count here
+		r.full.Store(true)
+	}
 	if r.errors.Add(1) <= 10 {
 		key := ""
 		if row.Single > 0 && row.Single < len(argv) {

@@ -155,6 +155,9 @@ type Server struct {
 // processors is how many this process may use, by its affinity and its control group, before a server takes its share.
 var processors = runtime.GOMAXPROCS(0)
 
+// shardBytes is the memory that a shard may take, for tests of what comes when the system gives no more; 0: as much as it can name.
+var shardBytes int64
+
 // Check finds mistakes in a configuration that only who knows the commands can see: in rename-command, and in the rules of
 // users. New finds them, too, but by then there is a log, and the process may be in the background.
 func Check(conf *config.Store) error {
@@ -216,6 +219,7 @@ func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) 
 		Hash:      func(key []byte) uint64 { return maphash.Bytes(seed, key) },
 		Seed:      rand.Uint64(),
 		HugePages: !conf.DisableTHP.Get(),
+		MaxBytes:  shardBytes,
 	})
 	if err != nil {
 		return nil, err

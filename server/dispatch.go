@@ -353,6 +353,9 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 		if c.Reply.ErrCount-errs != uint32(ex.noted-noted) { // an error of its own, not one of a queued command
 			n.failed++
 			ex.noteError(c.Reply.LastErr)
+			if c.Obey && strings.HasPrefix(string(c.Reply.LastErr), "OOM ") { // maxmemory does not count here
+				ex.starved = true
+			}
 		}
 	}
 	if c.WantEffects {

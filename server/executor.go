@@ -48,6 +48,7 @@ type executor struct {
 
 	inTransaction bool
 	full          bool         // there was no room when the request that runs was let in
+	starved       bool         // the system had no memory for something that has to be done
 	queued        []queued     // what the transaction has left behind the command that runs
 	ended         *transaction // whose room the next MULTI takes; nil if there is none
 	inWorld       bool

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -303,6 +302,9 @@ func (w *replayer) run(r *replay, row *command.Row, argv [][]byte, db int) {
 	c.Client, c.Reply, c.MayBlock, c.Again = w.s, &w.reply, false, false
 	ex.run(row, argv, nil)
 	ex.unit.reset()
+	if ex.starved {
+		r.full.Store(true)
+	}
 	if c.Failed() {
 		r.failed(row, argv, w.reply.LastErr)
 	}
@@ -311,9 +313,6 @@ func (w *replayer) run(r *replay, row *command.Row, argv [][]byte, db int) {
 
 // failed notes a command that replies an error: it did the same when it was logged, or the data is not what it was then.
 func (r *replay) failed(row *command.Row, argv [][]byte, e resp.Error) {
-	if strings.HasPrefix(string(e), "OOM ") { // of a script, too; maxmemory does not count here
-		r.full.Store(true)
-	}
 	if r.errors.Add(1) <= 10 {
 		key := ""
 		if row.Single > 0 && row.Single < len(argv) {

@@ -45,7 +45,8 @@ type link struct {
 	// Of the snapshot that is coming, in bytes; total -1 if it is not known.
 	total, read atomic.Int64
 
-	cut atomic.Bool // the connection broke in the midst of the snapshot
+	cut     atomic.Bool  // the connection broke in the midst of the snapshot
+	starved atomic.Int32 // why the loop has closed the connection: what became of a request for which there was no memory
 
 	mu sync.Mutex
 	nc net.Conn // what is open
@@ -141,6 +142,10 @@ func (l *link) run() {
 		case <-srv.stopping: // nobody hears of the end of another client
 			return
 		default:
+		}
+		if how := l.starved.Swap(notStarved); how != notStarved {
+			l.afterStarving(how)
+			continue
 		}
 		if err == errLinkLost { // it was up: try again at once
 			srv.log.Info("Reconnecting to MASTER " + l.addr.String())

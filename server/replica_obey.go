@@ -1,8 +1,12 @@
 package server
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
+	"larder/replication"
+	"larder/server/command"
 	"larder/server/resp"
 )
 
@@ -11,7 +15,7 @@ import (
 // together; a transaction's do when it is over.
 func (ex *executor) obey(s *session, rq *request) {
 	l, row := s.link, rq.row
-	if l.dead.Load() {
+	if l.dead.Load() || l.starved.Load() != notStarved {
 		s.close()
 		return
 	}
@@ -29,6 +33,7 @@ func (ex *executor) obey(s *session, rq *request) {
 	out := s.out()
 	mark, errs := out.Mark(), out.ErrCount
 	l.raw = s.conn.In.Sent(&rq.Request)
+	ex.starved = false
 	getAck := false
 	v, c := ex.view, &ex.ctx
 	v.AllLive, c.Obey = true, true
@@ -46,7 +51,9 @@ func (ex *executor) obey(s *session, rq *request) {
 	}
 	v.AllLive, c.Obey = false, false
 	ex.obeyed(s)
-	if out.ErrCount != errs {
+	if l.starved.Load() != notStarved {
+		s.close()
+	} else if out.ErrCount != errs {
 		ex.disobeyed(s, rq, out.LastErr)
 	}
 	out.Truncate(mark)
@@ -63,6 +70,10 @@ func (ex *executor) obeyed(s *session) {
 	}
 	raw := l.raw
 	l.raw = nil
+	if ex.starved {
+		l.starve(s.lastRow)
+		return
+	}
 	if s.multi != nil {
 		l.held = append(l.held, raw...)
 		return
@@ -78,6 +89,43 @@ func (ex *executor) obeyed(s *session) {
 	r.mu.Unlock()
 	if l.held = l.held[:0]; cap(l.held) > unitKept {
 		l.held = nil
+	}
+}
+
+// What became of a request for which the system gave no memory.
+const (
+	notStarved  = iota
+	starved     // nothing of it was done
+	starvedHalf // some of it may have been
+)
+
+// starve ends the link at a request for which there is no memory: it is no part of this server's position, which nobody is to
+// rely on to have it, and is asked for again later.
+func (l *link) starve(row *command.Row) {
+	how := int32(starved)
+	if row.Name == "exec" || row.Counted > 0 {
+		how = starvedHalf
+	}
+	l.starved.Store(how)
+}
+
+// afterStarving waits until it is time to ask again for a request for which there was no memory. If some of it was done the data
+// are nobody's history any more.
+func (l *link) afterStarving(how int32) {
+	srv := l.srv
+	srv.log.Warn("MASTER <-> REPLICA sync: the system gives no memory for what the primary sends. It is asked for that again.")
+	if how == starvedHalf {
+		srv.inWorldDo(func(*executor) {
+			if !l.dead.Load() {
+				srv.repl.setHistory(replication.NewHistory(newRunID()))
+				srv.dropPeers()
+			}
+		})
+	}
+	select {
+	case <-l.ctx.Done():
+	case <-l.srv.stopping:
+	case <-time.After(srv.retryLink()):
 	}
 }
 

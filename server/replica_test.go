@@ -608,3 +608,44 @@ func TestBlockedOnReplicaSeesNewData(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// TestReplicaWithoutMemory: what the system gives a replica no memory for is not taken for done: the position stays in front of it,
+// and it is done when there is memory, once.
+func TestReplicaWithoutMemory(t *testing.T) {
+	defer func() { shardBytes = 0; retryEvery = time.Second }()
+	retryEvery = 10 * time.Millisecond
+	a := startServer(t, "--shards", "1", "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "100mb")
+	shardBytes = 32 << 20
+	b := startServer(t, "--shards", "1", "--replica-read-only", "no")
+	b.follow(a)
+	ca, cb := a.dial(), b.dial()
+	large := strings.Repeat("v", 4<<20)
+	const refusal = "the system gives no memory for what the primary sends"
+	for _, together := range []bool{false, true} {
+		for i := range 5 { // the replica's own
+			cb.do("set", fmt.Sprint("own", i), large)
+		}
+		told := b.logged(refusal)
+		if together {
+			ca.want("multi", "OK")
+		}
+		for i := range 3 {
+			ca.do("incr", "n")
+			ca.do("set", fmt.Sprint("key", i), large)
+		}
+		if together {
+			ca.do("exec") // half done, so that all of it is sent again: what is the replica's own makes room
+		}
+		eventually(t, "the refusal", func() bool { return b.logged(refusal) > told })
+		if !together {
+			if got := cb.info("replication", "master_repl_offset"); got == ca.info("replication", "master_repl_offset") {
+				t.Errorf("the replica says that it has everything, up to %s", got)
+			}
+			cb.want("del own0 own1 own2 own3 own4", 5)
+		}
+		same(t, a, b)
+		ca.want("del n key0 key1 key2", 4)
+		same(t, a, b)
+		cb.want("debug check", "OK")
+	}
+}

@@ -151,7 +151,7 @@ func (ex *executor) shardsOf(keys [][]byte) (set keyspace.Set) {
 // instead.
 func (ex *executor) admitScript(r *scriptRun) resp.Error {
 	srv := ex.srv
-	if srv.ks.MaxMemory() > 0 {
+	if srv.ks.MaxMemory() > 0 && !r.obey {
 		if ex.inTransaction { // as it was for EXEC: what is refused for want of room is all of it
 			r.oom = ex.full
 		} else {
@@ -164,7 +164,7 @@ func (ex *executor) admitScript(r *scriptRun) resp.Error {
 		}
 		return ""
 	}
-	if r.oom && !r.obey && r.flags&(script.AllowOOM|script.NoWrites) == 0 {
+	if r.oom && r.flags&(script.AllowOOM|script.NoWrites) == 0 {
 		return resp.ErrOOM
 	}
 	if srv.stale() && r.flags&script.AllowStale == 0 {

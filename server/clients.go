@@ -172,6 +172,7 @@ func (srv *Server) Tick(l *netloop.Loop) {
 	ex.checkOutputs()
 	ex.handIn()
 	ex.weighClients()
+	ex.forgetLibraries()
 	if limit := srv.clientLimit(); limit > 0 {
 		ex.evictClients(limit)
 	}

@@ -22,9 +22,30 @@ type functions struct {
 
 	mu     sync.Mutex // held by who uses the engine in which libraries run that keep a state: taken before any shard
 	shared *script.Engine
+	swept  atomic.Pointer[script.Libraries] // the set by which the shared engine has forgotten libraries last
 
 	trying sync.Mutex // held by who uses the engine in which texts are tried: nothing else is taken meanwhile
 	loader *script.Engine
+}
+
+// forgetLibraries has the engines forget what they have loaded of libraries that are gone. The loop's tick calls it: nothing runs in
+// the loop's own engine.
+func (ex *executor) forgetLibraries() {
+	f, sg := &ex.srv.functions, &ex.scripting
+	set := f.set.Load()
+	if set != sg.swept {
+		sg.swept = set
+		if sg.engine != nil {
+			sg.engine.ForgetLibraries(set)
+		}
+	}
+	if set != f.swept.Load() && f.mu.TryLock() {
+		defer f.mu.Unlock()
+		f.swept.Store(set)
+		if f.shared != nil {
+			f.shared.ForgetLibraries(set)
+		}
+	}
 }
 
 // freedLater is how many functions are so few that freeing them counts as done at once.

@@ -129,6 +129,7 @@ type scripting struct {
 	evicted uint64                   // the cache's count when what is known was forgotten last
 	known   map[string]*cachedScript // by SHA as clients write it
 	run     *scriptRun               // that runs now
+	swept   *script.Libraries        // the set by which the engine has forgotten libraries last
 }
 
 // scriptNamed finds a script by the name that a client gives it, nil if there is none.

@@ -304,11 +304,6 @@ func (a *Arena) Bytes(r Ref, n int) []byte {
 	return unsafe.Slice((*byte)(a.Ptr(r)), n)
 }
 
-// RefOf is the ref of an allocation by its bytes, as Bytes has returned them.
-func (a *Arena) RefOf(b []byte) Ref {
-	return Ref((uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(a.base)) / granule)
-}
-
 // Ptr is the address of r, for structs of plain integers.
 func (a *Arena) Ptr(r Ref) unsafe.Pointer { return unsafe.Add(a.base, uintptr(r)*granule) }
 

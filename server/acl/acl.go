@@ -85,9 +85,6 @@ func (u *User) On() bool { return u.on }
 // NoPass tells whether any password will do.
 func (u *User) NoPass() bool { return u.nopass }
 
-// SkipSanitize tells whether the user's RESTORE payloads are trusted.
-func (u *User) SkipSanitize() bool { return u.skipSanitize }
-
 // settle brings up to date what follows from the rules.
 func (u *User) settle() {
 	u.free = slices.ContainsFunc(u.selectors, func(s *selector) bool {

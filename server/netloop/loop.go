@@ -81,9 +81,6 @@ func (l *Loop) TickBefore(t time.Time) {
 	}
 }
 
-// PoolKept is the memory in bytes that the loop keeps ready for buffers.
-func (l *Loop) PoolKept() int { return l.pool.Kept() }
-
 // admit gives the connection its slot and shows it to the Handler.
 func (l *Loop) admit(c *Conn) {
 	if n := len(l.free); n > 0 {

@@ -114,9 +114,6 @@ func (r *Reader) Owned() int {
 	return 0
 }
 
-// Partial says whether the beginning of an unfinished request is held.
-func (r *Reader) Partial() bool { return r.scan != 0 || r.Buffered() != 0 }
-
 // Parsed is how many of the buffered bytes have been looked at: they belong to arguments of the unfinished request that
 // are there as a whole, or to the lines before them.
 func (r *Reader) Parsed() int { return r.scan }

@@ -1,8 +1,6 @@
 package script
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -443,15 +441,4 @@ func collectgarbage(L *lua.LState) int {
 		L.ArgError(1, "invalid option '"+what+"'")
 	}
 	return 1
-}
-
-// Globals lists the names of what scripts find, sorted.
-func (e *Engine) Globals() []string {
-	names := map[string]bool{}
-	each(e.globals, func(k, _ lua.LValue) {
-		if s, ok := k.(lua.LString); ok && !isHelper(string(s)) {
-			names[string(s)] = true
-		}
-	})
-	return slices.Sorted(maps.Keys(names))
 }

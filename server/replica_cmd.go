@@ -100,7 +100,7 @@ func replconf(c *command.Ctx) {
 			s.caps.port = int(a.IntIn(-1<<31, 1<<31-1, resp.ErrNotInteger))
 		case isWord(name, "IP-ADDRESS"):
 			ip := a.Bytes()
-			if len(ip) > 46 {
+			if len(ip) > 255 { // it may be a name
 				c.Fail(resp.Error(fmt.Sprintf("ERR REPLCONF ip-address provided by replica instance is too long: %d bytes", len(ip))))
 				return
 			}

@@ -215,3 +215,16 @@ func TestAbortedSnapshot(t *testing.T) {
 	b.follow(ts)
 	same(t, ts, b)
 }
+
+// TestAnnouncedName: what a replica announces may be a name, as long as names are.
+func TestAnnouncedName(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	name := strings.Repeat("replica.", 31) + "example"
+	b := startServer(t, "--replica-announce-ip", name)
+	b.follow(a)
+	if got := a.dial().info("replication", "slave0"); !strings.HasPrefix(got, "ip="+name+",") {
+		t.Errorf("the replica is %s", got)
+	}
+	c := a.dial()
+	c.want("replconf ip-address "+name+"x", replyError("ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes"))
+}

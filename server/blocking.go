@@ -233,6 +233,7 @@ func (ex *executor) waited(s *session, w *waiter, write func(w *waiter)) {
 	s.wait = nil
 	s.takeInbox() // what it was told while it waited comes before
 	s.reply(func(*resp.Writer) { write(w) })
+	ex.srv.endAckWait(s) // an error may have been the reply to WAIT: no acknowledgement is to end what the client waits for next
 	ex.resume(s)
 }
 
@@ -331,6 +332,7 @@ func (s *session) served(w *waiter, ends journalEnds) {
 	s.wrote(ends)
 	s.saw()
 	s.wait = nil
+	s.srv.endAckWait(s)
 	s.ex.deadline.remove(w)
 }
 

@@ -60,3 +60,25 @@ func TestWaitAOFAfterAnotherPrimary(t *testing.T) {
 	rc.want("config set rdb-key-save-delay 0", "OK")
 	eventually(t, "the replica's disk again", func() bool { return fmt.Sprint(c.do("waitaof 0 1 100")) == "[0 1]" })
 }
+
+// TestNoAcknowledgementEndsAnotherWaiting: a client whose WAIT has ended with an error, and that is blocked on a key since, does
+// not hear from replicas any more.
+func TestNoAcknowledgementEndsAnotherWaiting(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	c, o := a.dial(), a.dial()
+	id := fmt.Sprint(c.do("client id"))
+	c.send("wait 1 0")
+	eventually(t, "the client waits", func() bool { return o.number("clients", "blocked_clients") == 1 })
+	o.want("client unblock "+id+" error", 1)
+	if e := c.read(); e != replyError("UNBLOCKED client unblocked via CLIENT UNBLOCK") {
+		t.Fatal(e)
+	}
+	c.send("blpop list 0")
+	eventually(t, "the client is blocked", func() bool { return o.number("clients", "blocked_clients") == 1 })
+	startServer(t).follow(a)
+	eventually(t, "an acknowledgement", func() bool { return fmt.Sprint(o.do("wait 1 10")) == "1" })
+	o.want("rpush list x", 1)
+	if got := c.read(); fmt.Sprint(got) != "[list x]" {
+		t.Errorf("BLPOP has answered %v", got)
+	}
+}

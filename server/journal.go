@@ -298,7 +298,10 @@ func (ex *executor) releaseApart() {
 
 // wrote notes how far the log and the replicas have to be until they have what the client has written.
 func (s *session) wrote(ends journalEnds) {
-	s.logEnd, s.feedEnd = max(s.logEnd, ends.log), max(s.feedEnd, ends.feed)
+	s.logEnd = max(s.logEnd, ends.log)
+	if ends.feed != 0 { // the later one, also where the position is a lower one: that of another primary's data, which were taken over
+		s.feedEnd = ends.feed
+	}
 	if ends.log != 0 && s.ex.loop != nil {
 		s.holdsBack()
 	}

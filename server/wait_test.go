@@ -82,3 +82,19 @@ func TestNoAcknowledgementEndsAnotherWaiting(t *testing.T) {
 		t.Errorf("BLPOP has answered %v", got)
 	}
 }
+
+// TestWaitAfterAnotherPrimary: a client that has written to a server which took over another one's data since, at a lower position,
+// waits for what it has written last, and not until the old position comes again.
+func TestWaitAfterAnotherPrimary(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	b := startServer(t, "--repl-diskless-sync-delay", "0")
+	r := startServer(t)
+	c := a.dial()
+	r.follow(a)
+	c.want("set k "+strings.Repeat("v", 100_000), "OK")
+	a.follow(b)
+	a.dial().want("replicaof no one", "OK")
+	eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+	c.want("set k w", "OK")
+	c.want("wait 1 5000", 1)
+}

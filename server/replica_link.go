@@ -349,12 +349,7 @@ func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 // dial connects to another server of the kind, by TLS if secure is set. Where it cannot start from bind-source-addr, which may be
 // of the other family or not this machine's at the moment, it starts from where the system likes.
 func (srv *Server) dial(ctx context.Context, addr string, secure bool) (net.Conn, error) {
-	var d net.Dialer
-	if from := srv.conf.BindSourceAddr.Get(); from != "" {
-		if a, err := net.ResolveIPAddr("ip", from); err == nil {
-			d.LocalAddr = &net.TCPAddr{IP: a.IP, Zone: a.Zone}
-		}
-	}
+	d := net.Dialer{LocalAddr: srv.linkSource(ctx)}
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if d.LocalAddr != nil && cannotStart(err) {
 		nc, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
@@ -363,6 +358,21 @@ func (srv *Server) dial(ctx context.Context, addr string, secure bool) (net.Conn
 		return nil, err
 	}
 	return srv.secureLink(ctx, nc, secure)
+}
+
+// linkSource is bind-source-addr, nil if there is none or its name is not found at once.
+func (srv *Server) linkSource(ctx context.Context) net.Addr {
+	from := srv.conf.BindSourceAddr.Get()
+	if from == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupIPAddr(ctx, from)
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	return &net.TCPAddr{IP: found[0].IP, Zone: found[0].Zone}
 }
 
 // cannotStart tells whether a connection failed because of the address that it was to start from.

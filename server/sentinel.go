@@ -71,7 +71,9 @@ const (
 
 // startSentinel serves the port at the addresses, those of the directive bind. Where the first fails, it does.
 func startSentinel(s *sentinel, addrs []string) error {
+	s.mu.Lock() // the group may have news already
 	s.conns = map[*sentinelConn]bool{}
+	s.mu.Unlock()
 	s.ctx, s.end = context.WithCancel(context.Background())
 	for _, a := range addrs {
 		optional := strings.HasPrefix(a, "-")

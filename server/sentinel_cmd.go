@@ -116,10 +116,12 @@ func (c *sentinelConn) simple(w *resp.Writer, name string, args []string) {
 // sentinelCommands is what the port knows.
 var sentinelCommands = []string{"auth", "client", "command", "group", "hello", "info", "ping", "psubscribe", "punsubscribe", "quit", "reset", "role", "sentinel", "subscribe", "unsubscribe"}
 
+// login lets the client in if the password is right. One that is wrong takes no right away that is there.
 func (c *sentinelConn) login(password string) bool {
 	want := c.s.password()
-	c.authed = want == "" || sha256.Sum256([]byte(password)) == sha256.Sum256([]byte(want))
-	return c.authed
+	right := want == "" || sha256.Sum256([]byte(password)) == sha256.Sum256([]byte(want))
+	c.authed = c.authed || right
+	return right
 }
 
 func (c *sentinelConn) hello(w *resp.Writer, args []string) {

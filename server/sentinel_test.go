@@ -204,6 +204,23 @@ func TestSentinelReset(t *testing.T) {
 	want("SUBSCRIBE more", "*3 $9 subscribe $4 more :1")
 }
 
+// TestSentinelWrongPassword: it opens nothing, and closes nothing either.
+func TestSentinelWrongPassword(t *testing.T) {
+	nc := sentinelPort(t, "secret").dial(t)
+	in := bufio.NewReader(nc)
+	for _, step := range [][2]string{
+		{"PING", "-NOAUTH Authentication required."}, {"AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled."},
+		{"PING", "-NOAUTH Authentication required."}, {"AUTH secret", "+OK"}, {"PING", "+PONG"},
+		{"AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled."}, {"PING", "+PONG"},
+		{"RESET", "+RESET"}, {"PING", "-NOAUTH Authentication required."},
+	} {
+		fmt.Fprintf(nc, "%s\r\n", step[0])
+		if line, err := readLine(in); err != nil || line != step[1] {
+			t.Fatalf("%s: %q, %v, not %q", step[0], line, err, step[1])
+		}
+	}
+}
+
 // TestSentinelListening: who listens in the old protocol gets what can be told from a reply, as from Redis; in the new one it
 // may say anything.
 func TestSentinelListening(t *testing.T) {

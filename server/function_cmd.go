@@ -41,6 +41,7 @@ func (ex *executor) forgetLibraries() {
 	}
 	if set != f.swept.Load() && f.mu.TryLock() {
 		defer f.mu.Unlock()
+		set = f.set.Load() // what has run in the shared engine since the look above is in this one, and its state stays
 		f.swept.Store(set)
 		if f.shared != nil {
 			f.shared.ForgetLibraries(set)

@@ -185,6 +185,11 @@ func (ex *executor) guardTurn() {
 	asked, led := ex.leadsAsked, ex.leadsNow
 	ex.leadsAsked = false
 	if srv.repl.replica.Load() {
+		for _, c := range ex.turnOf { // see endUnsure
+			if s := c.User.(*session); s != nil {
+				s.guarded = false
+			}
+		}
 		for _, s := range ex.wroteFeed {
 			s.wroteFeed = false
 		}
@@ -371,6 +376,7 @@ func (ex *executor) releaseFeed() {
 // truth is never known here: their clients are closed, as those of a primary that has lost its lease. The world is stopped.
 func (srv *Server) endFeedHolds(by *executor) {
 	for _, ex := range srv.executors {
+		ex.endUnsure(by)
 		if len(ex.feedHeld) == 0 {
 			continue
 		}
@@ -379,6 +385,34 @@ func (srv *Server) endFeedHolds(by *executor) {
 			by.condemn(s)
 		}
 		ex.post(func() {}) // in a turn it leaves
+	}
+}
+
+// endUnsure is endFeedHolds for what the executor has answered in a turn that is not over: it is by's own, or has given way to by.
+// When it ends there is nobody to ask any more.
+func (ex *executor) endUnsure(by *executor) {
+	srv := ex.srv
+	if !srv.guard.on.Load() {
+		return
+	}
+	lost := (ex.leadsAsked && ex.leadsNow || len(ex.wroteFeed) > 0) && !srv.leads()
+	end := srv.guard.written.Load()
+	look := func(s *session) {
+		if s == nil || s.condemned.Load() || s.link != nil || s.peer != nil || s.conn.Pending() == 0 {
+			return
+		}
+		mode := s.safetyMode()
+		if lost || mode.Kind == config.SafetySync && !srv.replicasHave(end, mode.Replicas) {
+			by.condemn(s)
+		}
+	}
+	for _, c := range ex.turnOf {
+		if s := c.User.(*session); s != nil && s.guarded {
+			look(s)
+		}
+	}
+	for _, s := range slices.Clone(ex.wroteFeed) {
+		look(s)
 	}
 }
 

@@ -1,6 +1,10 @@
 package server
 
-import "testing"
+import (
+	"io"
+	"testing"
+	"time"
+)
 
 // A member of a group that has not come together refuses what it cannot promise, and says so: the refusal waits for no replica.
 func TestRefusalsWaitForNobody(t *testing.T) {
@@ -74,6 +78,24 @@ func TestHeldRepliesComeToAnEnd(t *testing.T) {
 		end()
 		close(goOn)
 		eventually(t, "the end of holding", func() bool { return held(0) })
+	}
+}
+
+// TestTurnThatEndsAsReplica: what a turn has answered before the server becomes a replica in its midst does not leave unless the
+// replicas have it: the write is about to be lost.
+func TestTurnThatEndsAsReplica(t *testing.T) {
+	ts := startServer(t, "--write-safety", "sync 1", "--repl-diskless-sync-delay", "0")
+	ts.silentReplica("1", "psync ? -1")
+	c := ts.dial()
+	if _, err := io.WriteString(c.nc, "SET k v\r\nREPLICAOF 127.0.0.1 1\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.nc.SetReadDeadline(time.Now().Add(patience))
+	if got, err := c.parse(); err == nil {
+		t.Errorf("who cannot know whether the write counts got %v", got)
+	}
+	if role := ts.dial().info("replication", "role"); role != "slave" {
+		t.Error("the server is", role)
 	}
 }
 

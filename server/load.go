@@ -54,6 +54,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	o.Replace = replace
 	if v.Held() == 0 { // the start, not DEBUG RELOAD
 		o.Lapsed = srv.noteLapsed
+		o.KeepExpired = srv.group.Load() != nil // the primary that is found says when they go, in the history that this is a part of
 		srv.readsFile()
 		defer srv.readsNothing()
 	}

@@ -174,3 +174,26 @@ func TestRestingMemberKeepsItsPosition(t *testing.T) {
 		t.Errorf("the position has moved by %d", now-at)
 	}
 }
+
+// TestRestingMemberKeepsExpiredKeys: a member of a group that was away while keys came to the end of their time goes on from the
+// position of its snapshot. Whoever is the primary says when they go.
+func TestRestingMemberKeepsExpiredKeys(t *testing.T) {
+	dir := t.TempDir()
+	a, b := startServer(t, "--dir", dir, "--repl-diskless-sync-delay", "0"), startServer(t)
+	b.follow(a)
+	c := a.dial()
+	c.want("debug set-active-expire 0", "OK")
+	c.want("set k v px 200", "OK")
+	at := c.number("replication", "master_repl_offset")
+	c.want("save", "OK")
+	if now := c.number("replication", "master_repl_offset"); now != at {
+		t.Skip("something else was said meanwhile")
+	}
+	eventually(t, "its time is over", func() bool { return b.dial().do("get k") == nil })
+	b.stop()
+	a.stop()
+	a = startServer(t, "--dir", dir, "--failover-group", "main", "--failover-listen", "127.0.0.1:0", "--failover-peers", "127.0.0.1:1 127.0.0.1:2")
+	if now := a.repl.offset(); now != at {
+		t.Errorf("the position has moved by %d", now-at)
+	}
+}

@@ -89,11 +89,13 @@ func (srv *Server) joinOrBegin(ex *executor, p *peer) {
 	r.mu.Unlock()
 	if t != nil {
 		// The others wait for a file: the stream since its beginning is there for everybody.
-		if t.mark == "" && t.stream.End() == 0 && t.fits(p) && !t.ended.Load() {
+		if t.mark == "" && t.fits(p) {
 			r.mu.Lock()
-			if reader := r.backlog.Load().Reader(t.at); reader != nil && r.transfer == t && !p.ended.Load() {
-				t.peers = append(append([]*peer(nil), t.peers...), p)
-				srv.enlist(ex, t, p, reader)
+			if t.stream.End() == 0 && r.transfer == t && !p.ended.Load() { // begins may come at any time until mu is held
+				if reader := r.backlog.Load().Reader(t.at); reader != nil {
+					t.peers = append(append([]*peer(nil), t.peers...), p)
+					srv.enlist(ex, t, p, reader)
+				}
 			}
 			r.mu.Unlock()
 		}
@@ -311,16 +313,21 @@ func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
 	if t.job != nil { // another snapshot may begin
 		srv.saver.job.CompareAndSwap(t.job, nil)
 	}
-	r := &srv.repl
+	t.begins(fmt.Appendf(nil, "$%d\r\n", info.Size()))
+	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+	return err
+}
+
+// begins sends the head of a file. From here on nobody can join.
+func (t *transfer) begins(head []byte) {
+	r := &t.srv.repl
 	r.mu.Lock()
-	t.stream.Append(fmt.Appendf(nil, "$%d\r\n", info.Size())) // from here on nobody can join
+	t.stream.Append(head)
 	for _, p := range t.peers {
 		p.phase.CompareAndSwap(peerWaitEnd, peerSending)
 	}
 	r.mu.Unlock()
 	t.wake()
-	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{f}, make([]byte, 256<<10))
-	return err
 }
 
 // namelessFile writes the snapshot to a file that lives as long as it is open.

@@ -55,7 +55,8 @@ func redirectTo(a config.Address) resp.Error {
 func (g *guard) update(srv *Server) {
 	advance(&g.written, srv.repl.offset()) // while it was off nobody counted
 	g.on.Store(srv.group.Load() != nil || srv.conf.WriteSafety.Get().Kind != config.SafetyAsync || g.modes.Load() > 0)
-	g.poke(srv) // replies that have waited may not have to any more
+	advance(&g.written, srv.repl.offset()) // nor between the two lines above: a write is appended first, and then counted
+	g.poke(srv)                            // replies that have waited may not have to any more
 	select {
 	case g.wake <- struct{}{}:
 	default:

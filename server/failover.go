@@ -243,6 +243,8 @@ func (srv *Server) failoverLinkFailed(l *link, err error) {
 func (srv *Server) takeOver(ex *executor, id string) resp.Error {
 	r := &srv.repl
 	switch {
+	case srv.group.Load() != nil: // it would be nobody's replica then, and no primary either
+		return "ERR PSYNC FAILOVER can't be sent to a member of a failover group, which says who is the primary."
 	case !r.replica.Load():
 		return "ERR PSYNC FAILOVER can't be sent to a master."
 	case !strings.EqualFold(id, r.history.Load().ID):

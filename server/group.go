@@ -206,6 +206,9 @@ func (g *group) Reign(epoch uint64, replID string, start int64) (ok bool) {
 			srv.guard.sure[1].Store(srv.repl.offset()) // what nobody was told of among that the one before has, too
 		} else {
 			srv.renameHistory(replID)
+			if g.reigning.Load() == 0 { // what it was started with may be on no replica, and nobody is to be told of it before
+				advance(&srv.guard.written, srv.repl.offset())
+			}
 		}
 		if srv.repl.backlog.Load() == nil {
 			srv.startBacklog(srv.repl.offset())

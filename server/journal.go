@@ -275,7 +275,11 @@ func (ex *executor) commitAs(whole bool) (ends journalEnds) {
 	if ex.current != nil {
 		from = ex.current.link
 	}
-	ends = ex.srv.journal.commit(ex.unit.ops, ex.mute, whole, from)
+	mute := ex.mute
+	if ex.srv.resting() { // what it publishes, and the like, is no part of the history that others go on with: see say
+		mute |= command.ToReplicas
+	}
+	ends = ex.srv.journal.commit(ex.unit.ops, mute, whole, from)
 	ex.unit.reset()
 	if ex.current != nil && ex.srv.guard.on.Load() { // not what expires or is evicted, which everybody finds out by himself
 		advance(&ex.srv.guard.written, ends.feed)

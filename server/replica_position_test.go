@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,6 +173,57 @@ func TestRestingMemberKeepsItsPosition(t *testing.T) {
 	eventually(t, "the request", func() bool { return c.info("commandstats", "cmdstat_get") != "" })
 	if now := c.number("replication", "master_repl_offset"); now != at {
 		t.Errorf("the position has moved by %d", now-at)
+	}
+}
+
+// TestRestingMemberSaysNothing: what it publishes and counts is told to nobody else, and no key leaves it for want of memory.
+func TestRestingMemberSaysNothing(t *testing.T) {
+	dir := t.TempDir()
+	options := []string{"--dir", dir, "--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--event-loops", "1"}
+	a := startServer(t, options...)
+	b := startServer(t)
+	b.follow(a)
+	c := a.dial()
+	c.want("pfadd h a b c", 1)
+	for i := range 200 {
+		c.do("set", fmt.Sprint("k", i), strings.Repeat("x", 10000))
+	}
+	c.want("wait 1 0", 1)
+	b.stop()
+	a.stop()
+
+	a = startServer(t, append(options, "--failover-group", "main", "--failover-listen", "127.0.0.1:0",
+		"--failover-peers", "127.0.0.1:1 127.0.0.1:2")...)
+	c = a.dial()
+	at := c.number("replication", "master_repl_offset")
+	if at == 0 {
+		t.Fatal("the position is lost")
+	}
+	c.want("config set maxmemory-policy allkeys-lru maxmemory 1mb", "OK")
+	for _, request := range []string{"publish c m", "spublish c m", "pfcount h", "ping", "set k0 v"} {
+		c.do(strings.Fields(request)...)
+	}
+	c.do("eval", "return redis.call('publish', 'c', 'm')", "0")
+	for _, request := range []string{"multi", "publish c m", "exec"} {
+		c.do(strings.Fields(request)...)
+	}
+	for range 3 {
+		spent := a.stats.house_ns.Load()
+		eventually(t, "a round of the janitor", func() bool { return a.stats.house_ns.Load() > spent })
+	}
+	if now := c.number("replication", "master_repl_offset"); now != at {
+		t.Errorf("the position has moved by %d", now-at)
+	}
+	c.want("dbsize", 201)
+
+	if e := a.takeOver(nil, a.repl.history.Load().ID); !strings.Contains(string(e), "failover group") {
+		t.Errorf("PSYNC FAILOVER is answered %q", e)
+	}
+	if !a.group.Load().Reign(1, newRunID(), 0) {
+		t.Fatal("it does not become the primary")
+	}
+	if have := a.guard.written.Load(); have < at {
+		t.Errorf("it tells at once of what replicas may not have, from %d to %d", have, at)
 	}
 }
 

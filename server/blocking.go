@@ -158,9 +158,9 @@ func (ex *executor) tryServe(w *waiter) bool {
 	served := refused || !c.Wait.Set
 	c.Wait.Set, c.Again = false, false
 	v.DB, c.Reply, c.Client, v.NoTouch = db, reply, client, noTouch
+	ends := ex.commit() // while it is the waiter's: what is done for it counts as written at once, see guard
 	told := ex.own
 	ex.current, ex.own = current, own
-	ends := ex.commit()
 	if served {
 		if !refused {
 			ex.took(w.s, w.row, w.argv, time.Since(start))

@@ -221,18 +221,29 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	before := ex.srv.worlds.Load()
 	ex.settleOthers(false)
 	if !ex.stopWorldUnless(ex.asides.giveUp) {
-		ex.reject(s, row, ex.srv.busyOr())
+		ex.refuseBusy(s, row, rq)
 		return
 	}
 	defer ex.startWorld()
 	ex.view.Strayed = ex.strayed
 	defer func() { ex.view.Strayed = nil }()
 	switch {
-	case s.condemned.Load():
+	case s.condemned.Load() || s.link != nil && s.link.dead.Load(): // meanwhile
+		s.forgoes()
 	case ex.srv.worlds.Load() != before+1 && s.link == nil && ex.overtaken(s, row, rq):
 	default:
 		ex.perform(s, row, rq)
 	}
+}
+
+// refuseBusy answers a request that would have to wait for a slow script. What a primary sends is never refused: it comes again.
+func (ex *executor) refuseBusy(s *session, row *command.Row, rq *request) {
+	if s.link != nil {
+		s.forgoes()
+		ex.park(s, rq)
+		return
+	}
+	ex.reject(s, row, ex.srv.busyOr())
 }
 
 // overtaken asks the gates once more: while the request waited for the world to stop, somebody else's command may have closed
@@ -268,7 +279,7 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	ex.catchUp(start)
 	mark, before := c.Reply.Mark(), c.Reply.Len()
 	if set != 0 && !v.TakeUnless(set, ex.asides.giveUp) {
-		ex.reject(s, row, ex.srv.busyOr())
+		ex.refuseBusy(s, row, rq)
 		return
 	}
 	ex.hasShards()

@@ -1,14 +1,17 @@
 package server
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
-
 	"larder/server/config"
 )
 
@@ -118,5 +121,58 @@ func TestLinkStartsFromWhereItCan(t *testing.T) {
 		b := startServer(t, "--bind-source-addr", from)
 		b.follow(a)
 		b.stop()
+	}
+}
+
+// TestSlowScriptLosesNothing: what a primary sends while a script keeps its replica busy is done when the script has ended. It was
+// refused like a client's, and counted as done.
+func TestSlowScriptLosesNothing(t *testing.T) {
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	b := startServer(t, "--event-loops", "2", "--busy-reply-threshold", "3600000")
+	b.follow(a)
+	c := a.dial()
+	c.want("set k0 old", "OK")
+	c.want("wait 1 0", 1)
+	scripting, killer := b.dialAt(0), b.dialAt(1)
+	for i, sent := range [][]string{{"set k0 new"}, {"set k1 v", "flushall", "set k2 v"}} {
+		b.slowFrom("3600000")
+		scripting.send("eval", endless, "1", "k0")
+		eventually(t, "the script", func() bool { return b.running(0) != nil })
+		b.slowFrom("1")
+		eventually(t, "the script to be slow", func() bool { return isError(killer.do("get x"), "BUSY ") })
+		for _, request := range sent {
+			c.want(request, "OK")
+		}
+		c.want("wait 1 100", 0)
+		killer.want("script kill", "OK")
+		if v := scripting.read(); !isError(v, "ERR Script killed by user") {
+			t.Fatal(i, v)
+		}
+		same(t, a, b)
+	}
+}
+
+// TestErrorsAreNoPartOfTheStream: a replica whose acknowledgement is refused is closed, and not told in the midst of the stream.
+func TestErrorsAreNoPartOfTheStream(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0")
+	c := ts.dial()
+	for _, bad := range []string{"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n", "*1\r\n$x\r\n"} {
+		r := ts.dial()
+		r.want("replconf listening-port 1", "OK")
+		r.send("psync ? -1")
+		eventually(t, "the replica", func() bool { return strings.Contains(c.info("replication", "slave0"), "state=online") })
+		c.want("acl setuser default -replconf", "OK")
+		if _, err := r.nc.Write([]byte(bad)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.nc.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(r.nc)
+		if errors.Is(err, os.ErrDeadlineExceeded) || bytes.Contains(said, []byte("-NOPERM")) || bytes.Contains(said, []byte("-ERR")) {
+			t.Errorf("it is told %q, %v", said, err)
+		}
+		c.want("acl setuser default +replconf", "OK")
+		eventually(t, "the replica is gone", func() bool { return c.info("replication", "connected_slaves") == "0" })
 	}
 }

@@ -62,6 +62,13 @@ func (ex *executor) obey(s *session, rq *request) {
 	}
 }
 
+// forgoes is for a request of a primary that does not run now: it is no part of the position.
+func (s *session) forgoes() {
+	if s.link != nil {
+		s.link.raw = nil
+	}
+}
+
 // obeyed takes note that the request has been done. It is called before its shards are given back; later calls do nothing.
 func (ex *executor) obeyed(s *session) {
 	l, r := s.link, &ex.srv.repl

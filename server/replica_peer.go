@@ -140,7 +140,12 @@ func (p *peer) feed() {
 // an answer is none, and is closed.
 func (ex *executor) hearPeer(s *session, rq *request) {
 	if row := rq.row; row != nil && row.Name == "replconf" && len(rq.Args) > 1 && isWord(rq.Args[1], "ACK") {
-		ex.dispatchClient(s, rq) // it has no answer, but may let the stream go on
+		errs := s.out().ErrCount
+		ex.dispatchClient(s, rq)      // it has no answer, but may let the stream go on
+		if s.out().ErrCount != errs { // an error would stand in the midst of the stream, and nothing behind it may be sent
+			ex.srv.log.Warn("Replica generated a reply to command 'replconf', disconnecting it: " + s.info(ex.nanos))
+			s.close()
+		}
 		return
 	}
 	out := s.out()

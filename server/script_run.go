@@ -89,16 +89,20 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	}
 	sg := &ex.scripting
 	own := !ex.inTransaction
+	giveUp := ex.asides.giveUp
+	if r.obey { // what a primary sends, or a log has, is not refused: who would end the slow script is served aside meanwhile
+		giveUp = nil
+	}
 	if own {
 		if r.shared {
-			if !lockUnless(&srv.functions.mu, ex.view.Waits, ex.asides.giveUp) {
+			if !lockUnless(&srv.functions.mu, ex.view.Waits, giveUp) {
 				c.Fail(srv.busyOr())
 				return
 			}
 			defer srv.functions.mu.Unlock()
 		}
 		if !r.declared {
-			if !lockUnless(&srv.stray, ex.view.Waits, ex.asides.giveUp) {
+			if !lockUnless(&srv.stray, ex.view.Waits, giveUp) {
 				c.Fail(srv.busyOr())
 				return
 			}
@@ -108,7 +112,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 		if r.debugged {
 			shards = srv.ks.All()
 		}
-		if !v.TakeUnless(shards, ex.asides.giveUp) {
+		if !v.TakeUnless(shards, giveUp) {
 			c.Fail(srv.busyOr())
 			return
 		}

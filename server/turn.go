@@ -289,6 +289,11 @@ func (ex *executor) protocolError(s *session, e resp.Error) {
 		return
 	}
 	s.tellFault(e)
+	if s.peer != nil { // what it is sent is the stream, and nothing else
+		ex.noteError(e)
+		s.close()
+		return
+	}
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	ex.depart(s)

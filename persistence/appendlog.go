@@ -428,7 +428,7 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 	for _, c := range chunks {
 		size += len(c.data) + logLine
 	}
-	for err := l.makeReady(f, size, l.always()); err != nil; err = f.dropRoom(l.always()) {
+	for err := l.makeReady(f, size, l.always()); err != nil; err = l.endRoom(f, l.always()) {
 		if f.dropped.Load() {
 			break
 		}
@@ -439,7 +439,7 @@ func (l *AppendLog) writeFile(f *LogFile, chunks []*logChunk) bool {
 	at := f.size
 	for i, c := range chunks {
 		plain := c.data
-		if f.finish(c, at, i == len(chunks)-1); c.big && f.seal != nil {
+		if f.finish(c, at); c.big && f.seal != nil {
 			l.opt.Big.Put(plain)
 			c.big = false
 		}
@@ -510,15 +510,15 @@ func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
 func (l *AppendLog) rest() {
 	f := l.writing
 	if f.batched && time.Since(f.moved) >= l.opt.Every {
-		f.dropRoom(false)
+		l.endRoom(f, false)
 	}
 	if f.seal != nil || f.since == 0 || time.Since(f.moved) < sumIdle || l.failing.Load() {
 		return
 	}
-	since, crc := f.since, f.crc
+	since, crc, said := f.since, f.crc, f.said
 	out := f.sum(nil, f.size)
 	if l.writeAll(f, &out) != nil {
-		f.since, f.crc = since, crc // somebody who has more to write will tell
+		f.since, f.crc, f.said = since, crc, said // somebody who has more to write will tell
 		return
 	}
 	l.size.Store(f.size)
@@ -528,7 +528,7 @@ func (l *AppendLog) rest() {
 // leave closes the file that is being written: it gets nothing more.
 func (l *AppendLog) leave() {
 	f := l.writing
-	f.dropRoom(false)
+	f.dropRoom()
 	l.syncs.Lock()
 	if err := f.f.Sync(); err == nil {
 		l.noteSynced(f, f.size)
@@ -557,7 +557,7 @@ func (l *AppendLog) finish(whole bool) {
 		out := f.sum(nil, f.size)
 		l.writeAll(f, &out)
 	}
-	f.dropRoom(false)
+	f.dropRoom()
 	f.f.Sync()
 	f.f.Close()
 	l.mu.Lock()

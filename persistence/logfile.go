@@ -19,7 +19,8 @@ type LogFile struct {
 	moved time.Time // when since last changed
 
 	room    int64 // where the file ends, if that is behind size: see logroom.go
-	batched bool  // the last checksum line says that batches follow
+	batched bool  // batches are announced, and each ends with a checksum line that says so
+	said    bool  // the last checksum line says that batches follow, also when they do not any more
 
 	mu      sync.Mutex
 	synced  int64       // what the disk is known to have
@@ -55,7 +56,9 @@ func CreateLogFile(disk Disk, path string, key *Key) (*LogFile, error) {
 	return lf, nil
 }
 
-// OpenLogFile opens a file that Scan has read to its end, to append to it. A sealed file is never appended to.
+// OpenLogFile opens a file that Scan has read to its end, to append to it. A sealed file is never appended to. What stands
+// behind a line that says that batches follow gets its own line here: else it would be cut off together with the first
+// batch, if the power goes in the midst of that.
 func OpenLogFile(disk Disk, path string, tail Tail) (*LogFile, error) {
 	f, err := disk.OpenFile(path, os.O_WRONLY, 0o644)
 	if err != nil {
@@ -71,19 +74,41 @@ func OpenLogFile(disk Disk, path string, tail Tail) (*LogFile, error) {
 	if err == nil {
 		err = f.Sync()
 	}
+	lf := &LogFile{f: f, size: tail.End, since: tail.Since, crc: tail.CRC, said: tail.Batches, synced: tail.End, moved: time.Now()}
+	if err == nil && lf.said && lf.since > 0 {
+		err = lf.endBatches()
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return &LogFile{f: f, size: tail.End, since: tail.Since, crc: tail.CRC, synced: tail.End, moved: time.Now()}, nil
+	return lf, nil
+}
+
+// endBatches writes a line that does not say that batches follow, and waits for the disk. Without space for it the file stays
+// as it is: a full disk keeps no server from its start.
+func (f *LogFile) endBatches() error {
+	since, crc, said := f.since, f.crc, f.said
+	line := f.sum(nil, f.size)
+	if _, err := f.f.WriteAt(line, f.size); err != nil {
+		f.since, f.crc, f.said = since, crc, said
+		return f.f.Truncate(f.size)
+	}
+	f.size += int64(len(line))
+	if err := f.f.Sync(); err != nil {
+		return err
+	}
+	f.synced = f.size
+	return nil
 }
 
 // Close closes a file that no log has been given.
 func (f *LogFile) Close() error { return f.f.Close() }
 
-// finish makes of a chunk what is written at a place of the file: sealed, or with a checksum line where one is due. ends: no
-// other chunk of its batch follows.
-func (f *LogFile) finish(c *logChunk, at int64, ends bool) {
+// finish makes of a chunk what is written at a place of the file: sealed, or with a checksum line where one is due. Behind a
+// line that says that batches follow that is every chunk: the syncer may come between two of a batch, and what it has
+// waited for is acknowledged. The first line after the batches is written together with what it is about, for the same reason.
+func (f *LogFile) finish(c *logChunk, at int64) {
 	if f.seal != nil {
 		c.data = f.seal.frames(nil, c.data)
 		return
@@ -91,7 +116,7 @@ func (f *LogFile) finish(c *logChunk, at int64, ends bool) {
 	f.since += int64(len(c.data))
 	f.crc = crc32.Update(f.crc, castagnoli, c.data)
 	f.moved = time.Now()
-	if f.since >= sumEvery || f.since > 0 && (c.last || f.batched && ends) {
+	if f.since >= sumEvery || f.since > 0 && (c.last || f.batched || f.said) {
 		c.data = f.sum(c.data, at)
 	}
 }
@@ -101,7 +126,7 @@ func (f *LogFile) sum(p []byte, at int64) []byte {
 	f.mu.Lock()
 	l := sumLine{bytes: f.since, crc: f.crc, synced: f.synced, batches: f.batched}
 	f.mu.Unlock()
-	f.since, f.crc = 0, 0
+	f.since, f.crc, f.said = 0, 0, f.batched
 	n := len(p)
 	if p = l.append(p); f.batched && badRoom(at+int64(len(p)), f.room) {
 		l.longer = true

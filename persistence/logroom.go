@@ -22,7 +22,9 @@ import (
 // When the power goes in the midst of a batch, any of its sectors may have come to the disk, and the others are still
 // room, also before bytes that look whole. So each batch ends with a checksum line as long as batches are announced, and
 // counts as a whole or not at all: Scan goes back to the last line that fits if what follows it lacks sectors or its own
-// line, and no later line knows that the disk had it; see scan.brokenBatch.
+// line, and no later line knows that the disk had it; see scan.brokenBatch. The line behind the first units that are
+// written when batches are announced no more, also after a start, has no plus, and is written with them: until then the
+// last line of the file still says that batches follow, and whatever has no line of its own could be cut off.
 //
 // Tried: to have the system reserve the blocks (fallocate), which saves half of it: that a block is in use has to be noted,
 // too. To keep the room as zeros, which no redis-server would load.
@@ -65,12 +67,12 @@ func (l *AppendLog) makeReady(f *LogFile, n int, always bool) error {
 		}
 		l.pace = pace{} // not again for a while
 	}
-	return f.dropRoom(always)
+	return l.endRoom(f, always)
 }
 
 // announce says that batches follow, and makes the first room. When it returns nil, the disk has both.
 func (l *AppendLog) announce(f *LogFile) error {
-	since, crc := f.since, f.crc
+	since, crc, said := f.since, f.crc, f.said
 	f.batched = true
 	line := f.sum(nil, f.size)
 	end := f.size + int64(len(line))
@@ -87,7 +89,7 @@ func (l *AppendLog) announce(f *LogFile) error {
 		}
 	}
 	if err != nil {
-		f.batched, f.since, f.crc = false, since, crc
+		f.batched, f.since, f.crc, f.said = false, since, crc, said
 		return err
 	}
 	f.size = end
@@ -124,16 +126,32 @@ func (f *LogFile) writeRoom(at, end int64) error {
 // the last one would be the end of line alone, which it does not take for an annotation.
 func badRoom(from, to int64) bool { return to > from && (to-1-from)%noteLine == 0 }
 
-// dropRoom makes the file end where what was written ends. After that batches are not told from each other, unless they
-// still are announced.
-func (f *LogFile) dropRoom(announced bool) error {
+// endRoom makes the file end where what was written ends. After that batches are not told from each other, unless they
+// still are announced, or the disk does not take the new end: room that came back when the power goes, behind a line that
+// announces nothing, would be no torn batch, but damage.
+func (l *AppendLog) endRoom(f *LogFile, announced bool) error {
+	if err := f.dropRoom(); err != nil || announced || !f.batched {
+		return err
+	}
+	l.syncs.Lock()
+	defer l.syncs.Unlock()
+	if err := f.f.Sync(); err != nil {
+		l.doubt(f, f.size)
+		return nil
+	}
+	l.noteSynced(f, f.size)
+	f.batched = false
+	return nil
+}
+
+// dropRoom makes the file end where what was written ends.
+func (f *LogFile) dropRoom() error {
 	if f.room > f.size {
 		if err := f.f.Truncate(f.size); err != nil {
 			return err
 		}
 	}
 	f.room = 0
-	f.batched = f.batched && announced
 	return nil
 }
 

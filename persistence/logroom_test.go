@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -210,6 +211,135 @@ func TestWrittenBehindRoom(t *testing.T) {
 	}
 }
 
+// TestBatchesFollowNoMore: what is written when batches are announced no more is not cut off with an end that is torn, though the
+// last line before says that batches follow.
+func TestBatchesFollowNoMore(t *testing.T) {
+	tear := func(t *testing.T, b []byte, commands int64) {
+		t.Helper()
+		res, err := scanBytes(t, append(bytes.Clone(b), make([]byte, 600)...), nil)
+		if err != nil || res.Torn != TornZeros || res.Commands != commands || res.End != int64(len(b)) {
+			t.Errorf("of %d bytes: %+v, %v", len(b), res, err)
+		}
+	}
+	reopen := func(t *testing.T, w *logWorld, b []byte) *LogFile {
+		t.Helper()
+		if err := os.WriteFile(w.path("left"), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, res := w.read("left")
+		f, err := OpenLogFile(w.disk, w.path("left"), res.Tail)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	t.Run("policy", func(t *testing.T) {
+		w := roomWorld(t, LogOptions{})
+		w.log.SetPolicy(SyncEverysec)
+		for i := range int64(3) {
+			w.put("SET", "a", "1")
+			tear(t, w.bytes("1"), 2+i)
+		}
+	})
+	t.Run("start", func(t *testing.T) {
+		room := roomWorld(t, LogOptions{}).bytes("1")
+		w := newLogWorld(t, LogOptions{Policy: SyncAlways}, nil)
+		w.log.Switch(reopen(t, w, room))
+		for i := range int64(3) {
+			w.put("SET", "a", "1")
+			tear(t, w.bytes("left"), 2+i)
+		}
+	})
+	other := func(t *testing.T) (w *logWorld, b []byte) { // another server has written on
+		w = roomWorld(t, LogOptions{})
+		_, res := w.read("1")
+		return w, append(w.bytes("1")[:res.End:res.End], unit("SET", "other", "1")...)
+	}
+	t.Run("start behind others", func(t *testing.T) {
+		w, b := other(t)
+		reopen(t, w, b).Close()
+		tear(t, w.bytes("left"), 2)
+	})
+	t.Run("start on a full disk", func(t *testing.T) {
+		w, b := other(t)
+		w.disk.space = int64(len(b)) + 5
+		f := reopen(t, w, b)
+		if left := w.bytes("left"); !bytes.Equal(left, b) {
+			t.Errorf("%d bytes became %d", len(b), len(left))
+		}
+		w.disk.space = 0
+		w.log.SetPolicy(SyncEverysec)
+		w.log.Switch(f)
+		w.put("SET", "a", "1")
+		tear(t, w.bytes("left"), 3)
+	})
+	t.Run("refused", func(t *testing.T) { // the first line after the batches fails, and is cut off
+		w := roomWorld(t, LogOptions{})
+		w.log.SetPolicy(SyncEverysec)
+		_, before := w.read("1")
+		w.disk.mu.Lock()
+		w.disk.space = before.End + 20
+		w.disk.mu.Unlock()
+		w.log.Append(unit("SET", "a", "1"))
+		w.log.Kick()
+		eventually(t, "the fault", w.log.Failing)
+		w.disk.mu.Lock()
+		w.disk.space = 0
+		w.disk.mu.Unlock()
+		w.put("SET", "b", "1")
+		tear(t, w.bytes("1"), 3)
+	})
+}
+
+// TestRoomEndsBeforeBatchesDo: as long as the disk may still have room behind the commands, batches are announced.
+func TestRoomEndsBeforeBatchesDo(t *testing.T) {
+	var ops []string
+	fail := error(nil)
+	w := roomWorld(t, LogOptions{})
+	w.disk.set(func(op, _ string) error { // the disk's mutex is held
+		if ops = append(ops, op); op == "sync" {
+			return fail
+		}
+		return nil
+	})
+	first := func(what string, n int) {
+		t.Helper()
+		w.disk.mu.Lock()
+		fail, ops = nil, nil
+		if what == "refused" {
+			fail = syscall.EIO
+		}
+		w.disk.mu.Unlock()
+		w.log.Append(unit("SET", what, "1"))
+		w.log.Kick()
+		end := w.log.End()
+		eventually(t, "the write", func() bool { return w.log.Written() >= end })
+		w.disk.mu.Lock()
+		got := strings.Join(ops, " ")
+		w.disk.mu.Unlock()
+		if want := []string{"truncate sync write", "sync write", "write"}[n]; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, not %s", what, got, want)
+		}
+		if b := w.bytes("1"); bytes.HasSuffix(b, []byte("+\r\n")) != (what == "refused") {
+			t.Errorf("%s: the file ends with %q", what, b[len(b)-20:])
+		}
+	}
+	w.log.SetPolicy(SyncEverysec)
+	first("refused", 0)
+	first("taken", 1)
+	first("later", 2)
+}
+
+// TestEachChunkHasALine: who waits for the disk in the midst of a batch may be told that a part of it is there.
+func TestEachChunkHasALine(t *testing.T) {
+	w := roomWorld(t, LogOptions{})
+	w.log.Append(unit("SET", "a", "1"))
+	w.put("SET", "b", strings.Repeat("x", chunkMax))
+	if n := bytes.Count(w.bytes("1"), []byte("+\r\n")); n != 4 {
+		t.Errorf("%d lines say that batches follow", n)
+	}
+}
+
 // TestRoomOnFullDisk: without space there is no room, and as long as batches fit nobody is told of a fault.
 func TestRoomOnFullDisk(t *testing.T) {
 	w := roomWorld(t, LogOptions{})
@@ -299,7 +429,11 @@ func TestRoomPowerLoss(t *testing.T) {
 			} else if f, err = OpenLogFile(w.disk, path, w.reopen(&all, &torn)); err != nil {
 				t.Fatal(err)
 			}
-			log := NewAppendLog(f, LogOptions{Policy: SyncAlways, RoomAfter: 1, Retry: time.Millisecond})
+			after := 1
+			if life%2 == 1 {
+				after = math.MaxInt // the life before has announced batches, this one has none
+			}
+			log := NewAppendLog(f, LogOptions{Policy: SyncAlways, RoomAfter: after, Retry: time.Millisecond})
 			first := len(all)
 			var ends []int64
 			add := func() {

@@ -18,6 +18,8 @@ type Tail struct {
 	Since int64  // bytes since the last checksum line
 	CRC   uint32 // of those
 	Room  int64  // bytes behind End that are room for more, which is no fault; 0 if something else is there
+
+	Batches bool // that line says that batches follow
 }
 
 // ScanResult is what Scan has found.
@@ -209,7 +211,7 @@ func (s *scan) run() error {
 }
 
 func (s *scan) good(end int64) {
-	s.res.Tail = Tail{End: end, Since: s.since, CRC: s.crc}
+	s.res.Tail = Tail{End: end, Since: s.since, CRC: s.crc, Batches: s.batch}
 	if s.sealed != nil {
 		s.sealed.passed(end)
 	}

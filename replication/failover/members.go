@@ -245,8 +245,7 @@ func (n *Node) takeover(id string) error {
 	if op == nil {
 		return errors.New("there is a primary; use a planned switch")
 	}
-	n.perform(Task{Propose: op, Term: term})
-	return nil
+	return n.decide(op, term) // whoever has asked for it has to know whether there is a primary now
 }
 
 // Switch hands over to a member, "" for the most advanced replica, without a write being lost or refused. It returns

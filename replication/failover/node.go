@@ -550,22 +550,7 @@ func (n *Node) coordinate() {
 
 func (n *Node) perform(task Task) {
 	if op := task.Propose; op != nil {
-		n.all.Go(func() {
-			err := n.propose(*op, task.Term)
-			n.mu.Lock()
-			n.coord.Proposed(Now(), task.Term, err != nil) // lead begins anew then
-			s := n.state
-			n.mu.Unlock()
-			if err != nil {
-				n.o.Warn("Failover: a decision was not agreed on: " + err.Error())
-				return
-			}
-			if op.Crown != nil {
-				n.o.Log(fmt.Sprintf("Failover: %s is named primary, epoch %d", s.Primary, s.Epoch))
-				n.spread(s)
-			}
-			poke(n.tick)
-		})
+		n.all.Go(func() { _ = n.decide(op, task.Term) }) // what went wrong is in the log, and lead begins anew
 	}
 	for _, id := range task.Poll {
 		n.all.Go(func() {
@@ -584,6 +569,25 @@ func (n *Node) perform(task Task) {
 			_ = n.passOn(id) // it is tried again
 		})
 	}
+}
+
+// decide has the members agree on something, and tells those whom it is about.
+func (n *Node) decide(op *Op, term uint64) error {
+	err := n.propose(*op, term)
+	n.mu.Lock()
+	n.coord.Proposed(Now(), term, err != nil) // lead begins anew then
+	s := n.state
+	n.mu.Unlock()
+	if err != nil {
+		n.o.Warn("Failover: a decision was not agreed on: " + err.Error())
+		return err
+	}
+	if op.Crown != nil {
+		n.o.Log(fmt.Sprintf("Failover: %s is named primary, epoch %d", s.Primary, s.Epoch))
+		n.spread(s)
+	}
+	poke(n.tick)
+	return nil
 }
 
 func (n *Node) pollOf(id string) (Report, error) {

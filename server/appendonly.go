@@ -71,6 +71,10 @@ type appendOnly struct {
 	ending  atomic.Pointer[endingLog] // a log that was switched off and is being closed
 	refused error                     // why CONFIG SET cannot switch the log on; of who changes the configuration
 
+	// relieved is why the disk did not take the log that relieveLog has given up, until there is another one. A replica goes on without;
+	// one that has become a primary since acknowledges nothing before.
+	relieved atomic.Pointer[string]
+
 	awaits bool // data that could not be loaded has taken the place of what the folder has; see pauseLog
 
 	salvaged bool // damage has kept a part of what the files have from being loaded; of the start
@@ -144,6 +148,9 @@ func errnoText(no syscall.Errno) string {
 // logFault is why the log cannot be written, "" if it can.
 func (srv *Server) logFault() string {
 	l := srv.aof.log.Load()
+	if why := srv.aof.relieved.Load(); why != nil && l == nil && !srv.repl.replica.Load() {
+		return *why
+	}
 	if l == nil || !l.Failing() {
 		return ""
 	}

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// TestReplicaOnFullDisk: a replica whose disk is full follows its primary, without keeping all that the disk does not take, and
-// has a log again when there is room.
-func TestReplicaOnFullDisk(t *testing.T) {
-	disk, dir := newBadDisk(t), t.TempDir()
-	primary := startServer(t, "--repl-diskless-sync-delay", "0")
-	options := []string{"--dir", dir, "--appendonly", "yes", "--save", ""}
-	replica := startServer(t, options...)
+// fullDisk is a replica of primary whose disk has become full, and which has given its log up.
+func fullDisk(t *testing.T) (disk *badDisk, primary, replica *testServer, options []string) {
+	dir := t.TempDir()
+	disk = newBadDisk(t)
+	primary = startServer(t, "--repl-diskless-sync-delay", "0")
+	options = []string{"--dir", dir, "--appendonly", "yes", "--save", ""}
+	replica = startServer(t, options...)
 	replica.follow(primary)
 	p, r := primary.dial(), replica.dial()
 	eventually(t, "the replica's log", func() bool {
@@ -34,6 +34,14 @@ func TestReplicaOnFullDisk(t *testing.T) {
 		l := replica.aof.log.Load()
 		return replica.logged("begins anew") > 0 && (l == nil || l.Pending() <= logCrowdedAbove)
 	})
+	return disk, primary, replica, options
+}
+
+// TestReplicaOnFullDisk: a replica whose disk is full follows its primary, without keeping all that the disk does not take, and
+// has a log again when there is room.
+func TestReplicaOnFullDisk(t *testing.T) {
+	disk, primary, replica, options := fullDisk(t)
+	p, r := primary.dial(), replica.dial()
 	disk.set(nil)
 	eventually(t, "a log again", func() bool {
 		replica.aof.failures.Store(0) // else it is tried a minute later
@@ -46,4 +54,20 @@ func TestReplicaOnFullDisk(t *testing.T) {
 	if got := digest(startServer(t, options...).dial()); got != want {
 		t.Error("the data differs")
 	}
+}
+
+// TestPrimaryWithoutItsLog: one that becomes a primary then acknowledges nothing until the disk takes what it has.
+func TestPrimaryWithoutItsLog(t *testing.T) {
+	disk, _, replica, _ := fullDisk(t)
+	r := replica.dial()
+	r.want("replicaof no one", "OK")
+	if v := r.do("set k v"); !isError(v, "MISCONF ") {
+		t.Errorf("a write is answered %v", v)
+	}
+	disk.set(nil)
+	eventually(t, "a log again", func() bool {
+		replica.aof.failures.Store(0) // else it is tried a minute later
+		return replica.aof.state.Load() == logOn
+	})
+	r.want("set k v", "OK")
 }

@@ -92,6 +92,7 @@ func (srv *Server) stopLog() *task {
 	a.acked.Store(0) // the next log may be of another history, where these would be anything
 	a.ackNext.Store(0)
 	a.ackEnd.Store(0)
+	a.relieved.Store(nil)
 	a.mu.Lock()
 	a.state.Store(logOff)
 	a.scheduled.Store(false)
@@ -161,7 +162,9 @@ func (srv *Server) relieveLog(ex *executor) {
 	srv.inWorldOf(ex, func() {
 		if over() {
 			srv.log.Warn("The disk does not take what the primary sends. The AOF begins anew when it does.")
+			why := srv.logFault()
 			srv.restartLog()
+			srv.aof.relieved.Store(&why)
 		}
 	})
 }

@@ -169,6 +169,9 @@ func (srv *Server) becomePrimary(id string) {
 	r.link.Store(nil)
 	r.replica.Store(false)
 	srv.setServeExpired()
+	if srv.aof.relieved.Load() != nil { // writes wait for a base: it is tried soon, however often it has failed
+		srv.aof.failures.Store(0)
+	}
 	srv.adoptReplicaOf("no one")
 	if b := r.backlog.Load(); b != nil {
 		srv.journal.attach(command.ToReplicas, backlogSink{b})

@@ -188,6 +188,10 @@ func (ex *executor) carried(s *session, row *command.Row, m *migration, e resp.E
 		ex.srv.moves.pause(ex.srv, pause)
 	}
 	if more {
+		if len(ex.own) > 0 { // the reply that it would follow is still to come, and others get theirs before
+			s.deliver(ex, ex.own)
+			ex.own = ex.own[:0]
+		}
 		ex.carry(s, row, m)
 		return
 	}

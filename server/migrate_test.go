@@ -191,6 +191,32 @@ func TestMigrateChanges(t *testing.T) {
 	c.want("dbsize", 0)
 }
 
+// What a round has removed is told to the client that moves and tracks it, and to nobody else of its loop.
+func TestMigrateTellsItsClient(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	m := startMoveTarget(t)
+	c, other := ts.dial(), ts.dial()
+	c.want("mset a 1 b 1", "OK")
+	c.do("hello 3")
+	c.want("client tracking on", "OK")
+	c.want("get a", "1")
+	c.send("migrate", "127.0.0.1", m.port, "", "0", "60000", "keys", "a", "b")
+	m.asked(t, "SELECT 0")
+	other.want("incr b", 2) // goes again
+	for range 3 {
+		m.answers <- "+OK\r\n"
+	}
+	m.asked(t, "RESTORE a", "RESTORE b", "RESTORE b REPLACE")
+	other.want("ping", "PONG")
+	if got := fmt.Sprint(c.read()); got != "[invalidate [a]]" {
+		t.Errorf("the client is told %s", got)
+	}
+	m.answers <- "+OK\r\n"
+	if got := c.read(); got != "OK" {
+		t.Error(got)
+	}
+}
+
 // A target that says nothing costs the client that asked its time, and nobody else. The keys stay.
 func TestMigrateSilence(t *testing.T) {
 	ts := startServer(t)

@@ -355,9 +355,6 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 		ex.show(ex.current, row, argv)
 	}
 	ex.view.Settle()
-	if s := ex.current; s != nil && s.tracks != nil && !row.Has(spec.NoMandatoryKeys) { // what a script reads counts, not what it declares
-		ex.remember(s, row, argv)
-	}
 	if !c.Wait.Set { // else it is counted when it is over
 		n := ex.note(row)
 		n.calls++
@@ -374,6 +371,10 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	}
 	if len(ex.view.Events) > 0 {
 		ex.after()
+	}
+	// After that: a key that the command has found expired is told of as it was known before, and now it is known to be gone.
+	if s := ex.current; s != nil && s.tracks != nil && !row.Has(spec.NoMandatoryKeys) { // what a script reads counts, not what it declares
+		ex.remember(s, row, argv)
 	}
 	if row.Name == "flushall" && !c.Failed() && ex.mute == 0 {
 		ex.srv.flushedAll(ex)

@@ -50,3 +50,34 @@ func TestBrokenRedirection(t *testing.T) {
 		c.want("del k", 1)
 	}
 }
+
+// TestExpiredKeyIsTracked: who reads a key whose time is over is told when it is there again, and not of its own finding it expired.
+func TestExpiredKeyIsTracked(t *testing.T) {
+	ts := startServer(t)
+	writes := ts.dial()
+	writes.want("debug set-active-expire 0", "OK")
+	expired := func() {
+		t.Helper()
+		writes.want("set k v px 1", "OK")
+		at := ts.steady()
+		eventually(t, "the end of its time", func() bool { return ts.steady() > at+2 })
+	}
+	read, told, redirects := ts.dial(), ts.dial(), ts.dial()
+	read.do("hello 3")
+	told.do("hello 3")
+	read.want("client tracking on", "OK")
+	redirects.want(fmt.Sprint("client tracking on redirect ", told.do("client id")), "OK")
+	for _, c := range []*testClient{read, redirects} {
+		expired()
+		c.want("get k", nil)
+		c.want("ping", "PONG")
+		writes.want("set k w", "OK")
+		hears := read
+		if c == redirects {
+			hears = told
+		}
+		if got := fmt.Sprint(hears.read()); got != "[invalidate [k]]" {
+			t.Errorf("the client is told %s", got)
+		}
+	}
+}

@@ -197,6 +197,22 @@ func TestCommandlogOfLargeOnes(t *testing.T) {
 	c.want("commandlog len large-reply", 7) // and the request itself is not yet there
 }
 
+// A command that waits is logged once, when it is over.
+func TestCommandlogOfWaiting(t *testing.T) {
+	ts := startServer(t)
+	c, b := ts.dial(), ts.dial()
+	key := strings.Repeat("k", 100)
+	c.want("config set commandlog-request-larger-than 100", "OK")
+	b.send("blpop", key, "0")
+	eventually(t, "blocking", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	c.want("commandlog len large-request", 0)
+	c.want("rpush "+key+" x", 1)
+	b.read()
+	if got, want := c.logged("large-request"), []string{"130 blpop " + key + " 0", "130 rpush " + key + " x"}; !slices.Equal(got, want) {
+		t.Errorf("the large requests are %q", got)
+	}
+}
+
 // The slow log is the same by both names, and so are its directives.
 func TestCommandlogSlow(t *testing.T) {
 	c := startServer(t, "--commandlog-execution-slower-than", "0", "--commandlog-slow-execution-max-len", "7").dial()

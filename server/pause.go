@@ -41,7 +41,14 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 
 // mustWait is pausedFor that looks closely at scripts, which may be known not to write.
 func (ex *executor) mustWait(s *session, row *command.Row, argv [][]byte) bool {
-	return ex.pausedFor(s, row) && (ex.srv.pause.all.Load() || !ex.onlyReads(s, row, argv))
+	return ex.pausedFor(s, row) && (ex.pausesAll() || !ex.onlyReads(s, row, argv))
+}
+
+// pausesAll tells whether there is a pause for every command. What an earlier one was for does not count, whatever else is
+// waited for now.
+func (ex *executor) pausesAll() bool {
+	p := &ex.srv.pause
+	return p.all.Load() && p.active(ex.steady())
 }
 
 // mayWrite tells whether a request may change something, or send something to replicas.

@@ -28,6 +28,24 @@ func TestPausedWritesLetReadingScriptsGo(t *testing.T) {
 	}
 }
 
+// An earlier pause of all commands does not keep scripts that only read from running while writes wait for something else.
+func TestReadingScriptsAfterAPause(t *testing.T) {
+	ts := startServer(t)
+	c, reads, writes := ts.dial(), ts.dial(), ts.dial()
+	c.want("client pause 1 all", "OK")
+	c.want("ping", "PONG")
+	ts.moves.pause(ts.Server, true)
+	writes.send("set k v")
+	eventually(t, "the write's waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	if got := reads.do("eval", "#!lua flags=no-writes\nreturn 12", "0"); got != int64(12) {
+		t.Errorf("the script answers %v", got)
+	}
+	ts.moves.pause(ts.Server, false)
+	if got := writes.read(); got != "OK" {
+		t.Errorf("SET answers %v", got)
+	}
+}
+
 // A replica that is paused takes what its primary sends, and obeys it later.
 func TestPausedReplica(t *testing.T) {
 	primary := startServer(t)

@@ -20,6 +20,9 @@ func (ex *executor) dispatch(s *session, rq *request) {
 	default:
 		ex.dispatchClient(s, rq)
 	}
+	if s.paused && s.link == nil { // it is put back, and counted when it comes again
+		s.commands--
+	}
 	if s.copy != nil {
 		if ex.view.Copies = nil; !s.paused { // it has run, or was refused
 			ex.endCopy(s)

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -128,6 +130,26 @@ func TestPausedPipeline(t *testing.T) {
 		if v := c.read(); v != want {
 			t.Errorf("request %d: %v, want %v", i+2, v, want)
 		}
+	}
+}
+
+// TestPausedIsCountedOnce: a request that has to wait is one command of the client's, however often it is tried.
+func TestPausedIsCountedOnce(t *testing.T) {
+	ts := startServer(t)
+	c, writes := ts.dial(), ts.dial()
+	list := fmt.Sprint("client list id ", writes.do("client id"))
+	counted := func(n int) bool { return strings.Contains(c.text(list), fmt.Sprintf(" tot-cmds=%d\n", n)) }
+	eventually(t, "the first command's end", func() bool { return counted(1) })
+	c.want("client pause 600000 write", "OK")
+	writes.send("set k v")
+	eventually(t, "the waiting", func() bool { return c.number("clients", "blocked_clients") == 1 })
+	if !counted(1) {
+		t.Errorf("while it waits: %s", c.text(list))
+	}
+	c.want("client unpause", "OK")
+	writes.read()
+	if !counted(2) {
+		t.Errorf("after that: %s", c.text(list))
 	}
 }
 

@@ -244,6 +244,7 @@ func (ex *executor) refuseBusy(s *session, row *command.Row, rq *request) {
 	if s.link != nil {
 		s.forgoes()
 		ex.park(s, rq)
+		s.commands-- // it is counted when it comes again
 		return
 	}
 	ex.reject(s, row, ex.srv.busyOr())

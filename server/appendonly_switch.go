@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 
 	"go.uber.org/zap"
@@ -162,7 +163,7 @@ func (srv *Server) relieveLog(ex *executor) {
 	srv.inWorldOf(ex, func() {
 		if over() {
 			srv.log.Warn("The disk does not take what the primary sends. The AOF begins anew when it does.")
-			why := srv.logFault()
+			why := cmp.Or(srv.logFault(), "the log was given up") // the disk may take it again since
 			srv.restartLog()
 			srv.aof.relieved.Store(&why)
 		}

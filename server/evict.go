@@ -145,9 +145,10 @@ func (ex *executor) buryStep() {
 }
 
 // dataStays tells whether nothing leaves for want of memory, and nothing is refused for it: a replica is what its primary is; a
-// member of a group that rests goes on from the position that its data has, see say; what is being loaded is not what it will be, and to what is left of a value that went in the midst of it the rest would be added;
-// clients are paused so that the data stands still: what they have sent is asked again when the pause is over; and a script that
-// keeps the server busy has some of the shards, for which who wants to end it must not wait.
+// member of a group that rests goes on from the position that its data has, see say; what is being loaded is not what it will
+// be, and to what is left of a value that went in the midst of it the rest would be added; clients are paused so that the data
+// stands still: what they have sent is asked again when the pause is over; and a script that keeps the server busy has some of
+// the shards, for which who wants to end it must not wait.
 func (ex *executor) dataStays() bool {
 	srv := ex.srv
 	return srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get() || srv.resting() || srv.loading.Load() || srv.isBusy() ||

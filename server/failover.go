@@ -97,7 +97,7 @@ func failoverCmd(c *command.Ctx) {
 		c.Fail(resp.ErrFailoverNone)
 		return
 	case abort:
-		srv.abortFailover(s.ex, "Failover manually aborted")
+		srv.abortFailover("Failover manually aborted")
 		c.Reply.OK()
 		return
 	case srv.failing():
@@ -170,7 +170,7 @@ func (srv *Server) failoverCron(ex *executor) {
 			f.state.Store(failoverHanding)
 			srv.becomeReplica(ex, to, true)
 		case over:
-			srv.abortFailover(ex, "Replica never caught up before timeout")
+			srv.abortFailover("Replica never caught up before timeout")
 		}
 	})
 }
@@ -201,7 +201,7 @@ func (srv *Server) inWorldOf(ex *executor, fn func()) {
 }
 
 // abortFailover ends a failover that has not come to its end. The world is stopped, all shards are held.
-func (srv *Server) abortFailover(ex *executor, why string) {
+func (srv *Server) abortFailover(why string) {
 	srv.log.Info("Aborting failover: " + why)
 	if srv.handingOver() {
 		srv.becomePrimary(newRunID())
@@ -233,14 +233,14 @@ func (srv *Server) failoverLinkFailed(l *link, err error) {
 	}
 	srv.inWorldDo(func(ex *executor) {
 		if srv.handingOver() && srv.repl.link.Load() == l {
-			srv.abortFailover(ex, "Failover target rejected psync request")
+			srv.abortFailover("Failover target rejected psync request")
 		}
 	})
 }
 
 // takeOver makes this server, a replica, the primary of its primary, which has asked for it and has the history id. The
 // world is stopped, all shards are held.
-func (srv *Server) takeOver(ex *executor, id string) resp.Error {
+func (srv *Server) takeOver(id string) resp.Error {
 	r := &srv.repl
 	switch {
 	case srv.group.Load() != nil: // it would be nobody's replica then, and no primary either

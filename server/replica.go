@@ -158,8 +158,7 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 }
 
 // becomePrimary ends what becomeReplica began: the server goes on by itself with the data that it has, as a history of its
-// own under the name id. The world is
-// stopped, all shards are held.
+// own under the name id. The world is stopped, all shards are held.
 func (srv *Server) becomePrimary(id string) {
 	r := &srv.repl
 	if !r.replica.Load() {

@@ -34,7 +34,7 @@ func psync(c *command.Ctx) {
 		return
 	}
 	if takeOver {
-		if e := srv.takeOver(s.ex, id); e != "" {
+		if e := srv.takeOver(id); e != "" {
 			c.Fail(e)
 			return
 		}

@@ -52,11 +52,14 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 	st.begin(began, size)
 	o := srv.loadOptions(began)
 	o.Replace = replace
+	// A replica's primary says when they go, in the history that this is a part of, and so does the one that a group finds.
+	o.KeepExpired = srv.conf.ReplicaOf.Get().Host != "" || srv.group.Load() != nil
 	if v.Held() == 0 { // the start, not DEBUG RELOAD
 		o.Lapsed = srv.noteLapsed
-		o.KeepExpired = srv.group.Load() != nil // the primary that is found says when they go, in the history that this is a part of
 		srv.readsFile()
 		defer srv.readsNothing()
+	} else if !replace && srv.journal.active.Load() != 0 { // who has the rest from the journal has to hear of their end, too
+		o.KeepExpired = true
 	}
 	_, err = srv.loadRDB(in, size, v, o)
 	return err

@@ -64,7 +64,7 @@ func (r *replicas) noteSaved(name, value string) {
 // before its keys.
 func (srv *Server) noteLapsed(db int, key []byte) {
 	p := &srv.repl.saved
-	if p.id == "" || srv.conf.ReplicaOf.Get().Host != "" {
+	if p.id == "" {
 		return
 	}
 	if p.lapsed == nil {

@@ -147,6 +147,57 @@ func TestRestartWithExpiredKeys(t *testing.T) {
 	}
 }
 
+// TestRestartWithProlongedKey restarts a replica without a log, whose snapshot has a key that is over by then, and that its primary
+// has given more time meanwhile.
+func TestRestartWithProlongedKey(t *testing.T) {
+	dir := t.TempDir()
+	a := startServer(t, "--repl-diskless-sync-delay", "0")
+	host, port, _ := strings.Cut(a.addr, ":")
+	options := []string{"--dir", dir, "--replicaof", host + " " + port}
+	b := startServer(t, options...)
+	c := a.dial()
+	up := func() bool { return b.dial().info("replication", "master_link_status") == "up" }
+	eventually(t, "the link", up)
+	c.want("debug set-active-expire 0", "OK")
+	c.want("set long v px 300", "OK")
+	c.want("set short v px 300", "OK")
+	c.want("wait 1 0", int64(1))
+	b.dial().want("save", "OK")
+	b.stop()
+	c.want("persist long", int64(1))
+	eventually(t, "the time of the other one is over", func() bool { return c.do("pttl short") == int64(-2) })
+	b = startServer(t, options...)
+	eventually(t, "the link again", up)
+	c.want("debug set-active-expire 1", "OK")
+	c.want("wait 1 0", int64(1))
+	eventually(t, "the other one is gone", func() bool { return c.do("dbsize") == int64(1) })
+	c.want("wait 1 0", int64(1))
+	same(t, a, b)
+	if n := c.number("stats", "sync_full"); n != 1 {
+		t.Errorf("%d snapshots were sent", n)
+	}
+}
+
+// TestReloadWithExpiredKeys loads the data of a server again, when keys are over that its replica has.
+func TestReloadWithExpiredKeys(t *testing.T) {
+	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	b.follow(a)
+	c, r := a.dial(), b.dial()
+	c.want("debug set-active-expire 0", "OK")
+	c.want("set k v px 50", "OK")
+	c.want("set long v px 50", "OK")
+	c.want("wait 1 0", int64(1))
+	eventually(t, "their time is over", func() bool { return r.do("get long") == nil })
+	r.want("debug reload", "OK")
+	c.want("debug reload", "OK")
+	c.want("debug set-active-expire 1", "OK")
+	eventually(t, "they are gone", func() bool { return c.do("dbsize") == int64(0) && r.do("dbsize") == int64(0) })
+	if n := c.number("stats", "expired_keys"); n != 2 {
+		t.Errorf("the primary says that %d keys have expired", n)
+	}
+	same(t, a, b)
+}
+
 // TestRestingMemberKeepsItsPosition: a member of a group that was killed and is back, and not told yet who the primary is, goes
 // on later from the position that its disk has. Clients that ask it meanwhile must not move that.
 func TestRestingMemberKeepsItsPosition(t *testing.T) {

@@ -278,8 +278,12 @@ func (c *chain) happens() {
 			stop()
 			c.settle()
 		}
-		note("DEBUG RELOAD of %s", one.server.Addr)
-		one.do("DEBUG", "RELOAD")
+		again := "RELOAD"
+		if one.log && c.rnd.IntN(2) == 0 {
+			again = "LOADAOF"
+		}
+		note("DEBUG %s of %s", again, one.server.Addr)
+		one.do("DEBUG", again)
 		history = false
 	case 8, 9:
 		at := c.rnd.IntN(3)
@@ -362,7 +366,7 @@ func (c *chain) write(rnd *rand.Rand) []string {
 		"ZADD z:" + k + " " + n + " m" + n, "ZPOPMIN z:" + k, "HSET h:" + k + " f" + n + " v" + n, "HINCRBYFLOAT h:" + k + " float 0.1", "XADD x:" + k + " MAXLEN ~ 50 * f " + n,
 		"XGROUP CREATE x:" + k + " g 0 MKSTREAM", "XREADGROUP GROUP g c" + n + " COUNT 3 STREAMS x:" + k + " >", "XAUTOCLAIM x:" + k + " g other 0 0 COUNT 2", "XACK x:" + k + " g 1-1",
 		"RENAME h:" + k + " h:" + n, "COPY z:" + k + " z:copy REPLACE", "COPY large:hash:other large:hash REPLACE", "PEXPIRE l:" + k + " " + itoa(1+rnd.IntN(300)), "UNLINK x:" + k,
-		"PFADD p:" + k + " " + n, "SETRANGE b:" + k + " " + n + " x", "EVAL return{redis.call('incr',KEYS[1]),redis.call('spop',KEYS[2])} 2 n:" + k + " t:" + k, "MULTI", "EXEC", "DISCARD", "SWAPDB 0 1", "SELECT " + itoa(rnd.IntN(3)),
+		"PERSIST s:" + k, "PERSIST l:" + k, "PFADD p:" + k + " " + n, "SETRANGE b:" + k + " " + n + " x", "EVAL return{redis.call('incr',KEYS[1]),redis.call('spop',KEYS[2])} 2 n:" + k + " t:" + k, "MULTI", "EXEC", "DISCARD", "SWAPDB 0 1", "SELECT " + itoa(rnd.IntN(3)),
 		"COPY large:zset:other large:zset REPLACE", "SORT large:list:other LIMIT 0 10 ALPHA STORE l:sorted", "MOVE s:" + k + " 1",
 	}
 	if !c.mixed {
@@ -381,6 +385,10 @@ func (c *chain) swap() {
 func (c *chain) restart(at int, note func(string, ...any)) (history bool) {
 	n := c.nodes[at]
 	n.sent = n.snapshots()
+	away := at > 0 && c.rnd.IntN(2) == 0 // while keys that it has come to the end of their time
+	if away {
+		c.shortLived()
+	}
 	if gently := c.rnd.IntN(2) == 0; gently || at == 0 {
 		note("%d, %s, is restarted, with log: %v", at, n.server.Addr, n.log)
 		if err := n.conn.Send("SHUTDOWN", "SAVE"); err != nil {
@@ -393,6 +401,9 @@ func (c *chain) restart(at int, note func(string, ...any)) (history bool) {
 		n.server.Kill()
 	}
 	n.conn.Close()
+	if away {
+		c.prolong()
+	}
 	n.start(c.mixed, c.above(at))
 	for i := at + 1; i < 3; i++ {
 		if c.above(i) == n {
@@ -400,6 +411,23 @@ func (c *chain) restart(at int, note func(string, ...any)) (history bool) {
 		}
 	}
 	return history
+}
+
+// shortLived sets keys that live for some milliseconds, and sees to it that a replica has them.
+func (c *chain) shortLived() {
+	for _, args := range []string{"SET prolonged 1 PX 300", "RPUSH prolonged:list 1", "PEXPIRE prolonged:list 300", "SET over 1 PX 300", "WAIT 1 1000"} {
+		if _, err := c.nodes[0].conn.Do(strings.Fields(args)...); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// prolong gives some of them more time, and waits until that of the others is over.
+func (c *chain) prolong() {
+	primary := c.nodes[0]
+	primary.do("PERSIST", "prolonged")
+	primary.do("EXPIRE", "prolonged:list", "100")
+	waitFor(c.t, "the end of a time", func() bool { return primary.do("PTTL", "over").String() == "-2" })
 }
 
 // large makes collections that are copied, renamed and removed in steps.

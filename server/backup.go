@@ -89,12 +89,12 @@ func (srv *Server) followBackups(ex *executor) {
 	b.next_s.Store(b.next.Unix())
 	ex.handIn()
 	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
-	job := persistence.Begin(srv.ks, srv.snapshotOptions())
+	job, dir := persistence.Begin(srv.ks, srv.snapshotOptions()), srv.backupDir()
 	b.job.Store(job)
 	srv.saver.job.Store(job)
 	srv.log.Info("Backup started")
 	srv.saver.background.Go(func() {
-		path, size, err := srv.writeBackup(job, now)
+		path, size, err := srv.writeBackup(job, dir, now)
 		if !b.job.CompareAndSwap(job, nil) {
 			return
 		}
@@ -115,8 +115,7 @@ func (srv *Server) followBackups(ex *executor) {
 func (srv *Server) backupDir() string { return srv.conf.Path(srv.conf.BackupDir.Get()) }
 
 // writeBackup writes a backup, reads it back and gives it its name.
-func (srv *Server) writeBackup(job *persistence.Job, began time.Time) (path string, size int64, err error) {
-	dir := srv.backupDir()
+func (srv *Server) writeBackup(job *persistence.Job, dir string, began time.Time) (path string, size int64, err error) {
 	if err = srv.disk.Mkdir(dir); err != nil {
 		job.Abort()
 		job.Run(nil)
@@ -158,7 +157,8 @@ func (srv *Server) dropOldBackups(newest string) {
 	if keep == 0 {
 		return
 	}
-	entries, err := os.ReadDir(srv.backupDir()) // the folder's name may be anything, no pattern that has to match
+	dir := filepath.Dir(newest)
+	entries, err := os.ReadDir(dir) // the folder's name may be anything, no pattern that has to match
 	if err != nil {
 		srv.log.Warn("Can't list the old backups: "+reason(err), zap.Error(err))
 		return
@@ -185,7 +185,7 @@ func (srv *Server) dropOldBackups(newest string) {
 		return strings.Compare(a, b)
 	})
 	for _, name := range names[:len(names)-keep] {
-		name = filepath.Join(srv.backupDir(), name)
+		name = filepath.Join(dir, name)
 		if err := srv.disk.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			srv.log.Warn("Can't remove the old backup: "+reason(err), zap.Error(err))
 			continue

@@ -31,6 +31,7 @@ type transfer struct {
 	at     int64
 	mark   string // "" with a known length
 	kept   bool   // the file takes the place of the last snapshot, too
+	path   string // which is here
 	moment int64  // see snapshots.moments
 	peers  []*peer
 	over   atomic.Bool   // all is in the stream
@@ -197,7 +198,7 @@ func (srv *Server) beginTransfer(ex *executor) {
 	}
 	diskless := srv.diskless(first)
 	r.mu.Lock()
-	t.job, t.moment = job, srv.saver.moments.Add(1)
+	t.job, t.path, t.moment = job, srv.snapshotPath(), srv.saver.moments.Add(1)
 	t.kept = !diskless && job != nil && len(srv.conf.Save.Get()) > 0 && srv.keys.Current() == nil
 	t.deserted() // they may all have left by now
 	r.mu.Unlock()
@@ -349,7 +350,7 @@ func (t *transfer) namelessFile(o persistence.SnapshotOptions) (*os.File, error)
 // what they would write.
 func (t *transfer) keptFile() (*os.File, error) {
 	var f *os.File
-	err := t.srv.runJob(t.job, t.moment, func(path string) (err error) {
+	err := t.srv.runJob(t.job, t.path, t.moment, func(path string) (err error) {
 		f, err = os.Open(path)
 		return err
 	})

@@ -83,7 +83,7 @@ func (srv *Server) save(ex *executor) error {
 	st.saves.Add(1)
 	srv.noteTry()
 	dirty := srv.dirty.Load()
-	err := srv.placeSnapshot(st.moments.Add(1), func(out io.Writer) error {
+	err := srv.placeSnapshot(srv.snapshotPath(), st.moments.Add(1), func(out io.Writer) error {
 		_, err := persistence.WriteStopped(out, srv.ks, srv.snapshotOptions())
 		return err
 	})
@@ -95,9 +95,9 @@ func (srv *Server) save(ex *executor) error {
 	return nil
 }
 
-// placeSnapshot has write make the file of a snapshot of a moment, unless there is one of a later moment.
-func (srv *Server) placeSnapshot(moment int64, write func(out io.Writer) error) error {
-	st, path := &srv.saver, srv.snapshotPath()
+// placeSnapshot has write make the file at path of a snapshot of a moment, unless there is one of a later moment.
+func (srv *Server) placeSnapshot(path string, moment int64, write func(out io.Writer) error) error {
+	st := &srv.saver
 	st.place.Lock()
 	defer st.place.Unlock()
 	if moment < st.placed {
@@ -142,11 +142,11 @@ func (srv *Server) bgsave(ex *executor) {
 	job := persistence.Begin(srv.ks, srv.snapshotOptions())
 	st.job.Store(job)
 	srv.noteChanges()
-	moment := st.moments.Add(1)
+	moment, path := st.moments.Add(1), srv.snapshotPath() // CONFIG SET may change it before the other goroutine runs
 	srv.log.Info("Background saving started")
 	st.background.Go(func() {
 		began := time.Now()
-		err := srv.runJob(job, moment, nil)
+		err := srv.runJob(job, path, moment, nil)
 		st.took_ms.Store(time.Since(began).Milliseconds())
 		st.lastAhead.Store(job.Ahead())
 		srv.jobEnded(job, err)
@@ -159,9 +159,10 @@ const (
 	backlogLeast = 16 << 20
 )
 
-// runJob writes the file of a job that was begun at a moment. Before it gets its place, named is told where it is, unless it is nil.
-func (srv *Server) runJob(job *persistence.Job, moment int64, named func(path string) error) error {
-	st, path := &srv.saver, srv.snapshotPath()
+// runJob writes the file of a job that was begun at a moment. Before it gets its place at path, named is told where it is, unless
+// it is nil.
+func (srv *Server) runJob(job *persistence.Job, path string, moment int64, named func(temp string) error) error {
+	st := &srv.saver
 	temp := filepath.Join(filepath.Dir(path), srv.tempBackground())
 	f, err := persistence.CreateFile(srv.disk, temp, srv.conf.RDBSaveIncrementalFsync.Get())
 	if err != nil {
@@ -250,7 +251,7 @@ func (srv *Server) flushedAll(ex *executor) {
 	st := &srv.saver
 	st.saves.Add(1)
 	srv.noteTry()
-	moment, dirty := st.moments.Add(1), srv.dirty.Load()
+	path, moment, dirty := srv.snapshotPath(), st.moments.Add(1), srv.dirty.Load()
 	var b bytes.Buffer
 	if _, err := persistence.WriteStopped(&b, srv.ks, srv.snapshotOptions()); err != nil {
 		srv.log.Warn("Write error while saving DB to the disk", zap.Error(err))
@@ -258,7 +259,7 @@ func (srv *Server) flushedAll(ex *executor) {
 	}
 	srv.dirty.Add(-dirty) // FLUSHALL, too: no change is left to be saved
 	ex.current.await(srv.leaveToDisk(func() {
-		err := srv.placeSnapshot(moment, func(out io.Writer) error {
+		err := srv.placeSnapshot(path, moment, func(out io.Writer) error {
 			_, err := out.Write(b.Bytes())
 			return err
 		})

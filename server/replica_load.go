@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -55,17 +54,15 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	empty, member := srv.empty(), srv.group.Load() != nil
 	aside := how == config.DisklessLoadSwapDB || empty && member
 	direct := aside || empty || how == config.DisklessLoadFlush && !member
-	var file *os.File
 	if !direct {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to disk")
-		if file, err = l.store(src); err != nil {
+		stored, err := l.store(src)
+		if err != nil {
 			return err
 		}
-		defer file.Close()
-		if h.Size < 0 {
-			h.Size = body.Bytes()
-		}
-		src = &progressReader{r: file, l: l, nc: nc, whole: true}
+		defer stored.file.Close()
+		h.Size = stored.size
+		src = &progressReader{r: stored.in, l: l, nc: nc, whole: true}
 	} else {
 		srv.log.Info("MASTER <-> REPLICA sync: receiving the snapshot to parser")
 	}
@@ -84,21 +81,12 @@ func (l *link) takeSnapshot(nc net.Conn, in *bufio.Reader, out replication.Outco
 	return nil
 }
 
-// store writes the snapshot to a file without a name and returns it, to be read from its beginning.
-func (l *link) store(src io.Reader) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(l.srv.snapshotPath()), "temp-sync-*.rdb")
-	if err != nil {
-		return nil, err
-	}
-	os.Remove(f.Name())
-	if _, err = io.CopyBuffer(struct{ io.Writer }{f}, src, make([]byte, 256<<10)); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+// store writes the snapshot to a file, to be read from its beginning.
+func (l *link) store(src io.Reader) (*passage, error) {
+	return l.srv.newPassage("temp-sync-*.rdb", func(out io.Writer) error {
+		_, err := io.CopyBuffer(struct{ io.Writer }{out}, src, make([]byte, 256<<10))
+		return err
+	})
 }
 
 // progressReader counts what is read of a snapshot, ends when the link does, and lets the primary know that this side is

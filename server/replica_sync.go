@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -293,29 +292,20 @@ func (t *transfer) straight(o persistence.SnapshotOptions) error {
 // overDisk writes the snapshot to a file, which it then sends.
 func (t *transfer) overDisk(o persistence.SnapshotOptions) error {
 	srv := t.srv
-	var f *os.File
-	var err error
+	write := t.namelessFile
 	if t.kept {
-		f, err = t.keptFile()
-	} else {
-		f, err = t.namelessFile(o)
+		write = t.keptFile
 	}
+	p, err := write(o)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return err
-	}
+	defer p.file.Close()
 	if t.job != nil { // another snapshot may begin
 		srv.saver.job.CompareAndSwap(t.job, nil)
 	}
-	t.begins(fmt.Appendf(nil, "$%d\r\n", info.Size()))
-	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+	t.begins(fmt.Appendf(nil, "$%d\r\n", p.size))
+	_, err = io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{p.in}, make([]byte, 256<<10))
 	return err
 }
 
@@ -332,35 +322,31 @@ func (t *transfer) begins(head []byte) {
 }
 
 // namelessFile writes the snapshot to a file that lives as long as it is open.
-func (t *transfer) namelessFile(o persistence.SnapshotOptions) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(t.srv.snapshotPath()), "temp-repl-*.rdb")
-	if err != nil {
-		t.giveUp()
-		return nil, err
-	}
-	os.Remove(f.Name())
-	if err := t.write(f, o); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+func (t *transfer) namelessFile(o persistence.SnapshotOptions) (*passage, error) {
+	return t.srv.newPassage("temp-repl-*.rdb", func(out io.Writer) error { return t.write(out, o) })
 }
 
 // keptFile writes the snapshot to the file of the last one: with save points, what goes to the disk anyway is as good as
 // what they would write.
-func (t *transfer) keptFile() (*os.File, error) {
-	var f *os.File
-	err := t.srv.runJob(t.job, t.path, t.moment, func(path string) (err error) {
-		f, err = os.Open(path)
+func (t *transfer) keptFile(persistence.SnapshotOptions) (*passage, error) {
+	p := &passage{}
+	err := t.srv.runJob(t.job, t.path, t.moment, func(temp string) (err error) {
+		p.file, err = os.Open(temp)
 		return err
 	})
 	if !errors.Is(err, persistence.ErrAborted) {
 		t.srv.jobEnded(t.job, err)
 	}
-	if err != nil && f != nil {
-		f.Close()
+	if err == nil {
+		var info os.FileInfo
+		if info, err = p.file.Stat(); err == nil {
+			p.in, p.size = p.file, info.Size()
+		}
 	}
-	return f, err
+	if err != nil && p.file != nil {
+		p.file.Close()
+	}
+	return p, err
 }
 
 // giveUp ends the job that nobody is going to run.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"larder/persistence"
 )
@@ -68,4 +69,47 @@ func (srv *Server) openSealed(path string) (f *os.File, in io.Reader, size int64
 		return nil, nil, 0, err
 	}
 	return f, in, size, nil
+}
+
+// A passage is a file without a name, which lives as long as it is open: a snapshot on its way to replicas, or from the primary.
+// It is encrypted as the others are if there is a key: that its name is gone does not make the disk forget what stood there.
+type passage struct {
+	file *os.File
+	in   io.Reader // what is in it
+	size int64     // of that
+}
+
+// newPassage has fill write a file in the folder of snapshots, under a name that is given up at once. fill is called in any case.
+func (srv *Server) newPassage(name string, fill func(out io.Writer) error) (*passage, error) {
+	f, err := os.CreateTemp(filepath.Dir(srv.snapshotPath()), name)
+	if err != nil {
+		_ = fill(failedWriter{err}) // which can only tell the same
+		return nil, err
+	}
+	os.Remove(f.Name())
+	p := &passage{file: f, in: f}
+	err = srv.sealed(f, func(out io.Writer) error { return fill(&countingWriter{out, &p.size}) })
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err == nil && srv.keys.Current() != nil {
+		p.in, err = persistence.OpenSealed(f, srv.keys)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// countingWriter counts what is written.
+type countingWriter struct {
+	io.Writer
+	n *int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	*c.n += int64(n)
+	return n, err
 }

@@ -393,17 +393,29 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 		e = resp.WrongArgs(row.Name)
 	case !s.authed && !row.Has(spec.NoAuth) && !srv.openToAll():
 		e = resp.ErrNoAuth
+	case s.multi != nil && row.Has(spec.NoMulti):
+		e = resp.ErrNoMulti
 	case s.user != nil && !s.user.Free():
 		e = ex.checkAccess(s, row, rq.Args)
 	}
-	if e == "" && srv.loading.Load() && !row.Has(spec.Loading) {
+	queues := s.multi != nil && !runsInMulti(row)
+	switch {
+	case e != "":
+	case s.restricted() && !allowedWhileSubscribed(row):
+		e = resp.NotAllowedInSubscriber(row.Name)
+	case srv.loading.Load() && !row.Has(spec.Loading):
 		e = resp.ErrLoading
-	}
-	if e == "" && (!row.Has(spec.AllowBusy) || !ex.runsAside(s, row)) {
+	case !row.Has(spec.AllowBusy) || !queues && !runsAside(row):
 		e = srv.busyOr()
 	}
 	if e != "" {
 		ex.rejectBusy(s, row, e)
+		return
+	}
+	if queues {
+		if ex.enqueueClients(s, row, rq.Args) {
+			s.skipped()
+		}
 		return
 	}
 	if row.Name == "shutdown" {
@@ -424,22 +436,19 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 }
 
 // runsAside tells whether a command that a busy server allows needs nothing that is in use.
-func (ex *executor) runsAside(s *session, row *command.Row) bool {
+func runsAside(row *command.Row) bool {
 	switch row.Name {
-	case "auth", "hello", "quit", "multi", "script|kill", "function|kill", "function|stats", "shutdown":
+	case "auth", "hello", "quit", "multi", "discard", "unwatch", "script|kill", "function|kill", "function|stats", "shutdown":
 		return true
-	case "discard", "unwatch":
-		return len(s.watched) == 0
 	}
 	return false
 }
 
-// rejectBusy is reject without what needs shards: the keys that an EXEC has watched stay watched.
+// rejectBusy is reject for who is served aside.
 func (ex *executor) rejectBusy(s *session, row *command.Row, e resp.Error) {
 	ex.note(row).rejected++
 	if row.Name == "exec" {
-		s.multi = nil
-		e = resp.ExecAbortBecause(e)
+		e = ex.abort(s, e)
 	}
 	s.failTransaction()
 	s.reply(func(w *resp.Writer) { w.Error(e) })

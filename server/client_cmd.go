@@ -220,7 +220,7 @@ func (s *session) describe(line []byte, nanos int64) []byte {
 	number(" resp=", int64(s.protocol))
 	text(" lib-name=", s.libName)
 	text(" lib-ver=", s.libVer)
-	number(" watch=", int64(len(s.watched)))
+	number(" watch=", int64(s.watches()))
 	number(" tot-net-in=", int64(s.conn.BytesIn))
 	number(" tot-net-out=", int64(s.conn.BytesOut))
 	number(" tot-cmds=", int64(s.processed()))
@@ -281,7 +281,7 @@ func (s *session) flags() string {
 		add(t.broken.Load(), 'R')
 		add(t.bcast, 'B')
 	}
-	add(s.dirty.Load(), 'd')
+	add(s.isDirty(), 'd')
 	add(s.conn.Closing(), 'c')
 	add(s.conn.Listener != nil && s.conn.Listener.Network == "unix", 'U')
 	add(s.noEvict, 'e')

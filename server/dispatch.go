@@ -52,6 +52,10 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 		ex.shutdownIfBusy(s, rq)
 		return
 	}
+	if s.voided && (row.Name == "watch" || row.Name == "exec") && !ex.unwatchSoon(s) {
+		ex.reject(s, row, ex.srv.busyOr())
+		return
+	}
 	if ex.mustWait(s, row, argv) || row.Locks == command.World && ex.takesOverEarly(s, row, argv) {
 		ex.park(s, rq)
 		return
@@ -61,12 +65,9 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 			ex.reject(s, row, e)
 			return
 		}
-		s.enqueue(row, argv)
-		if s.multi.size() > int(ex.srv.conf.ClientQueryBufferLimit.Get()) {
-			ex.overflow(s)
-			return
+		if ex.enqueueClients(s, row, argv) {
+			ex.afterReply(s)
 		}
-		ex.afterReply(s)
 		return
 	}
 	if ex.awaitsCopy(s, row, rq) {
@@ -94,7 +95,7 @@ func (ex *executor) gates(s *session, row *command.Row, argv [][]byte) resp.Erro
 		return resp.ErrNoAuth
 	}
 	if s.multi != nil && row.Has(spec.NoMulti) {
-		return "ERR Command not allowed inside a transaction"
+		return resp.ErrNoMulti
 	}
 	if u := s.user; u != nil && !u.Free() {
 		if e := ex.checkAccess(s, row, argv); e != "" {
@@ -179,17 +180,24 @@ func (ex *executor) reject(s *session, row *command.Row, e resp.Error) {
 	if row != nil {
 		ex.note(row).rejected++
 	}
-	if row != nil && row.Name == "exec" { // nothing that was queued will run
-		s.multi = nil
-		ex.unwatchAll(s)
-		if !strings.HasPrefix(string(e), "REDIRECT ") {
-			e = resp.ExecAbortBecause(resp.Error(strings.TrimPrefix(string(e), "ERR ")))
-		}
+	if row != nil && row.Name == "exec" {
+		e = ex.abort(s, e)
 	}
 	s.failTransaction()
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
 	ex.afterReply(s)
+}
+
+// abort ends the transaction of a client whose EXEC meets a gate's error: nothing that was queued will run. It returns what the
+// client is told.
+func (ex *executor) abort(s *session, e resp.Error) resp.Error {
+	s.multi = nil
+	ex.unwatchSoon(s)
+	if strings.HasPrefix(string(e), "REDIRECT ") {
+		return e
+	}
+	return resp.ExecAbortBecause(resp.Error(strings.TrimPrefix(string(e), "ERR ")))
 }
 
 // unknown replies to a request that is no command.

@@ -48,6 +48,16 @@ func (s *session) enqueue(row *command.Row, argv [][]byte) {
 	s.reply(func(w *resp.Writer) { w.Simple("QUEUED") })
 }
 
+// enqueueClients is enqueue for what clients send. It is false if this one has queued more than it may have sent: then it is closed.
+func (ex *executor) enqueueClients(s *session, row *command.Row, argv [][]byte) bool {
+	s.enqueue(row, argv)
+	if s.multi.size() > int(ex.srv.conf.ClientQueryBufferLimit.Get()) {
+		ex.overflow(s)
+		return false
+	}
+	return true
+}
+
 // keep copies arguments, which are slices of the read buffer. Where there is no room for them behind the others there is new
 // room: what was kept before stays where it is.
 func (t *transaction) keep(argv [][]byte) [][]byte {
@@ -116,7 +126,7 @@ func discard(c *command.Ctx) {
 		return
 	}
 	s.multi = nil
-	s.ex.unwatchAll(s)
+	s.ex.unwatchSoon(s)
 	c.Reply.OK()
 }
 
@@ -131,7 +141,7 @@ func exec(c *command.Ctx) {
 		return
 	case t.failed:
 		s.multi = nil
-		ex.unwatchAll(s)
+		ex.unwatchSoon(s)
 		c.Fail(resp.ErrExecAbort)
 		return
 	}

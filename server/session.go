@@ -50,6 +50,7 @@ type session struct {
 
 	multi   *transaction // not nil between MULTI and EXEC
 	watched []*watchedKey
+	voided  bool        // these are watched no more, and go once their shards can be had; see unwatchSoon
 	dirty   atomic.Bool // a watched key has changed; set by whoever changes it, under its shard
 
 	peer *peer    // not nil once the client is a replica

@@ -55,7 +55,7 @@ type watchedKey struct {
 // unwatch forgets all watched keys.
 func unwatch(c *command.Ctx) {
 	s := c.Client.(*session)
-	s.ex.unwatchAll(s)
+	s.ex.unwatchSoon(s)
 	c.Reply.OK()
 }
 
@@ -66,6 +66,32 @@ func (s *session) watchedSet() (set keyspace.Set) {
 		set |= 1 << ks.ShardOf(ks.Hash([]byte(w.key)))
 	}
 	return set
+}
+
+// watches is how many keys the client watches.
+func (s *session) watches() int {
+	if s.voided {
+		return 0
+	}
+	return len(s.watched)
+}
+
+// isDirty tells whether the client's next EXEC fails because of a key that it watches.
+func (s *session) isDirty() bool { return s.dirty.Load() && !s.voided }
+
+// unwatchSoon is unwatchAll for a client that is told so and goes on: a script that keeps the server busy, and has the keys' shards,
+// is not waited for. What is left then goes before the client watches, or executes, anything again. It is true if nothing is left.
+func (ex *executor) unwatchSoon(s *session) bool {
+	switch {
+	case len(s.watched) == 0 || ex.view.Held() != 0 && !ex.asides.on:
+		ex.unwatchAll(s)
+	case ex.asides.on || !ex.view.TakeUnless(s.watchedSet(), ex.asides.giveUp):
+		s.voided = true
+	default:
+		s.unwatchHeld()
+		ex.view.Release()
+	}
+	return !s.voided
 }
 
 // unwatchAll forgets the session's watched keys. Who calls it holds all shards, or none.
@@ -100,7 +126,7 @@ func (s *session) unwatchHeld() {
 	if len(s.watched) > 0 {
 		s.srv.stats.watching.Add(-1)
 	}
-	s.watched = nil
+	s.watched, s.voided = nil, false
 	s.dirty.Store(false)
 }
 

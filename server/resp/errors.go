@@ -101,6 +101,7 @@ const (
 	ErrNoReplicas     Error = "NOREPLICAS Not enough good replicas to write."
 	ErrExecAbort      Error = "EXECABORT Transaction discarded because of previous errors."
 	ErrNestedMulti    Error = "ERR MULTI calls can not be nested"
+	ErrNoMulti        Error = "ERR Command not allowed inside a transaction"
 	ErrExecNoMulti    Error = "ERR EXEC without MULTI"
 	ErrDiscardNoMulti Error = "ERR DISCARD without MULTI"
 	ErrWatchInMulti   Error = "ERR WATCH inside MULTI is not allowed"

@@ -5,6 +5,7 @@ import (
 
 	"larder/datatypes"
 	"larder/datatypes/arena"
+	"larder/datatypes/invariant"
 	"larder/datatypes/table"
 	"larder/eviction"
 )
@@ -626,6 +627,10 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 	}
 	copy(b[off:], key)
 	it := item{sh: sh, d: d, e: e, h: head{flags: flags, keyOff: off, keyLen: len(key), valLen: valLen}}
+	if invariant.Enabled {
+		_, twice := d.t.Find(h, key)
+		invariant.Check(!twice, "the key %q is made though it is there", key)
+	}
 	it.slot = d.t.Insert(h, e, at_ms)
 	d.gen++
 	if !again {

@@ -72,8 +72,8 @@ const loadBatch = 256 << 10
 // each of 256 packs that are on their way.
 func Load(src io.Reader, size int64, v *keyspace.View, o LoadOptions) (res LoadResult, err error) {
 	l := &loader{placer: placer{r: codec.NewReader(src, size), v: v, ks: v.Keyspace(), o: &o}, mine: v.Held() == 0}
-	from, noTouch := v.DB, v.NoTouch
-	v.DB, v.NoTouch = 0, true
+	from, noTouch, live := v.DB, v.NoTouch, v.AllLive
+	v.DB, v.NoTouch, v.AllLive = 0, true, true // what is there is there, though its time may be over: else it would be there twice
 	switch {
 	case l.mine && o.Workers > 1 && o.KeyDelay == 0:
 		err = l.runWithCrew()
@@ -84,7 +84,7 @@ func Load(src io.Reader, size int64, v *keyspace.View, o LoadOptions) (res LoadR
 	default:
 		err = l.run()
 	}
-	v.DB, v.NoTouch = from, noTouch
+	v.DB, v.NoTouch, v.AllLive = from, noTouch, live
 	l.res.Bytes = l.r.Pos()
 	if err != nil {
 		err = fmt.Errorf("%w (at byte %d)", err, l.res.Bytes)

@@ -201,6 +201,9 @@ func debugPopulate(c *command.Ctx, _ *Server) {
 	}
 	var key, val []byte
 	ks := c.Keyspace()
+	hides := c.ServeExpired
+	c.ServeExpired = false // a key whose time is over cannot be made anew beside the old one
+	defer func() { c.ServeExpired = hides }()
 	for n := range count {
 		key = strconv.AppendInt(append(append(key[:0], prefix...), ':'), n, 10)
 		if c.Has(key) {

@@ -355,14 +355,14 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	ex.listen()
 	ex.unit.keep()
 	c.Begin(row, argv)
-	local := ex.view.ServeExpired && row.Has(spec.Write) && ex.writesLocally()
+	itself := ex.view.ServeExpired && row.Has(spec.Write) && ex.writesItself()
 	if row.Has(spec.Write) && !ex.reserve(row, argv) {
 		c.Fail(resp.ErrOOM)
 	} else {
 		row.Run(c)
 	}
-	if local {
-		ex.wroteLocally(row, argv)
+	if itself {
+		ex.wroteItself(row, argv)
 	}
 	if ex.current != nil && !c.Again && ex.srv.monitors.count.Load() > 0 && !row.Has(spec.SkipMonitor) { // else it shows itself
 		ex.show(ex.current, row, argv)

@@ -113,7 +113,7 @@ func (j *janitor) clean(start, latest time.Time) time.Time {
 		j.srv.relieveLog(ex)
 	}
 	j.srv.replicationCron(ex)
-	if len(ex.ready) > 0 {
+	if ex.ready = append(ex.ready, j.srv.pause.left(ex.steady())...); len(ex.ready) > 0 {
 		ex.serveBlocked()
 	}
 	if busy {

@@ -2,7 +2,9 @@ package server
 
 import (
 	"bytes"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +18,40 @@ import (
 type pauseState struct {
 	until_ms atomic.Int64 // 0: no pause
 	all      atomic.Bool  // every command waits, not only writes
+
+	mu    sync.Mutex
+	ready map[dbKey]struct{} // keys whose waiters could have been served but for the pause
 }
 
 // active tells whether there is a pause at now_ms of the steady clock.
 func (p *pauseState) active(now_ms int64) bool { return p.until_ms.Load() > now_ms }
+
+// holds tells whether a client that is blocked on a key is not to be served: what it waits for has come together with the pause.
+func (p *pauseState) holds(w *waiter, now_ms int64) bool {
+	return p.active(now_ms) && (p.all.Load() || w.row.Has(spec.Write) || w.row.Has(spec.MayReplicate))
+}
+
+// leave notes a key whose waiters are to be served when the pause is over.
+func (p *pauseState) leave(k dbKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ready == nil {
+		p.ready = map[dbKey]struct{}{}
+	}
+	p.ready[k] = struct{}{}
+}
+
+// left gives the keys that were noted, if there is no pause any more.
+func (p *pauseState) left(now_ms int64) []dbKey {
+	if p.active(now_ms) {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keys := slices.Collect(maps.Keys(p.ready))
+	p.ready = nil
+	return keys
+}
 
 // pausedFor tells whether a request has to wait.
 func (ex *executor) pausedFor(s *session, row *command.Row) bool {
@@ -163,6 +195,7 @@ func clientUnpause(c *command.Ctx) {
 	s := c.Client.(*session)
 	srv := s.srv
 	srv.pause.until_ms.Store(0)
+	s.ex.ready = append(s.ex.ready, srv.pause.left(s.ex.steady())...)
 	loops := slices.DeleteFunc(slices.Clone(srv.executors), func(ex *executor) bool { return len(ex.parked) == 0 })
 	srv.unparkAll()
 	if len(loops) == 0 || !c.MayBlock {

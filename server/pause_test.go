@@ -227,3 +227,73 @@ func TestExpiredKeyIsWatchedOnAReplica(t *testing.T) {
 		r.want("exec", []any{nil, size})
 	}
 }
+
+// TestBlockedClientsArePaused: what a transaction with CLIENT PAUSE gives to clients that wait for it they get when the pause is
+// over, but for those who only read.
+func TestBlockedClientsArePaused(t *testing.T) {
+	for _, ends := range []string{"client unpause", "ping"} { // the latter lets it end by itself
+		ts := startServer(t)
+		c, takes, reads := ts.dial(), ts.dial(), ts.dial()
+		takes.send("blmove list to left right 0")
+		reads.send("xread block 0 streams stream $")
+		eventually(t, "two waiting clients", func() bool { return c.number("clients", "blocked_clients") == 2 })
+		pause := "client pause 600000 write"
+		if ends == "ping" {
+			pause = "client pause 500 write"
+		}
+		for _, request := range []string{"multi", "rpush to old", "rpush list new", "xadd stream 1-1 f v", pause, "llen list"} {
+			c.do(strings.Fields(request)...)
+		}
+		if got := c.list("exec"); len(got) != 5 {
+			t.Fatalf("EXEC answers %v", got)
+		}
+		if got := reads.read(); fmt.Sprint(got) != "[[stream [[1-1 [f v]]]]]" {
+			t.Errorf("XREAD answers %v", got)
+		}
+		if ends != "ping" {
+			if got := c.do("llen list"); got != int64(1) {
+				t.Errorf("the list has %v elements in the pause", got)
+			}
+		}
+		c.do(strings.Fields(ends)...)
+		if got := takes.read(); got != "new" {
+			t.Errorf("BLMOVE answers %v", got)
+		}
+		if got := c.list("lrange to 0 -1"); fmt.Sprint(got) != "[old new]" {
+			t.Errorf("the list is %v", got)
+		}
+	}
+}
+
+// TestExpiredKeyIsMadeAnewWhereItStays: a key whose time is over is hidden in a pause, and on a replica; who makes one of its name all
+// the same has it once.
+func TestExpiredKeyIsMadeAnewWhereItStays(t *testing.T) {
+	primary, replica := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	p, r := primary.dial(), replica.dial()
+	p.want("debug set-active-expire 0", "OK")
+	replica.follow(primary)
+	p.want("set key:0 v px 1", "OK")
+	end := p.number("replication", "master_repl_offset")
+	eventually(t, "the key", func() bool { return r.number("replication", "slave_repl_offset") >= end })
+	eventually(t, "the end of its time", func() bool { return r.do("exists key:0") == int64(0) })
+	r.want("save", "OK")
+	r.want("debug reload noflush merge nosave", "OK")
+	r.want("dbsize", int64(1))
+	r.want("debug populate 1", "OK")
+	r.want("dbsize", int64(1))
+	r.want("get key:0", "value:0")
+
+	p.want("multi", "OK")
+	p.want("client pause 600000 write", "QUEUED")
+	p.want("set key:0 w", "QUEUED")
+	p.want("exec", []any{"OK", "OK"})
+	p.want("client unpause", "OK")
+	p.want("dbsize", int64(1))
+	p.want("set key:1 v px 1", "OK")
+	p.want("client pause 600000 write", "OK")
+	eventually(t, "the end of its time", func() bool { return p.do("exists key:1") == int64(0) })
+	p.want("debug populate 2", "OK")
+	p.want("dbsize", int64(2))
+	p.want("client unpause", "OK")
+	p.want("get key:1", "value:1")
+}

@@ -10,20 +10,29 @@ import (
 // A replica that is not read-only lets clients change its data. What they write is its own: its primary and its replicas
 // never hear of it, and nobody but the replica itself can remove such a key when its time is over.
 
-// writesLocally tells whether the command that is about to run is a client's write on a replica. For that the key that
-// it finds expired is gone, as on a primary.
-func (ex *executor) writesLocally() bool {
-	if !ex.srv.repl.replica.Load() || ex.ctx.Obey {
+// writesItself tells whether the command that is about to run is a client's write where expired keys stay: on a replica, or, for
+// what a pause does not hold up, on a primary. For that the key that it finds expired is gone, not only hidden: it could not be made
+// anew beside the old one.
+func (ex *executor) writesItself() bool {
+	if ex.ctx.Obey {
 		return false
 	}
 	ex.view.ServeExpired = false
 	return true
 }
 
-// wroteLocally follows it: keys with a time are remembered. The shards are held.
+// wroteItself follows it. The shards are held.
+func (ex *executor) wroteItself(row *command.Row, argv [][]byte) {
+	ex.view.Settle()
+	if ex.srv.repl.replica.Load() {
+		ex.wroteLocally(row, argv)
+	}
+	ex.setServeExpired()
+}
+
+// wroteLocally remembers what a client's command has given a time on a replica.
 func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
 	v, r := ex.view, &ex.srv.repl
-	v.Settle()
 	note := func(key []byte, _ spec.KeyFlags) {
 		if in, ok := v.Stat(key); ok && in.Expire_ms != 0 {
 			r.mu.Lock()
@@ -44,7 +53,6 @@ func (ex *executor) wroteLocally(row *command.Row, argv [][]byte) {
 		})
 		v.DB = db
 	}
-	ex.setServeExpired()
 }
 
 // otherDatabase is the one that a command with database db selected has put its key into, -1 if there is none.

@@ -135,6 +135,11 @@ func (ex *executor) serveKey(k dbKey) {
 		if w == nil {
 			return
 		}
+		if ex.srv.pause.holds(w, ex.steady()) {
+			ex.srv.pause.leave(k)
+			last = w
+			continue
+		}
 		ex.view.Take(ex.locksOfWaiter(w) | own)
 		if !w.done && !w.s.conn.Gone() {
 			ex.tryServe(w)

@@ -127,10 +127,11 @@ func (ex *executor) beforeFlush(sh *keyspace.Shard, db, other int) {
 			continue
 		}
 		key := []byte(k.key)
+		lapsed := sh.Lapsed(db, key, ex.now)
 		changes := sh.Has(db, key, ex.now) || other >= 0 && sh.Has(other, key, ex.now)
 		stale := other >= 0 && sh.Lapsed(other, key, ex.now)
 		for _, w := range list {
-			if changes {
+			if changes || lapsed && !w.stale { // the latter: it was there when it was watched
 				w.s.dirty.Store(true)
 			}
 			w.stale = stale

@@ -242,3 +242,33 @@ func TestRoomOfTransactions(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchedKeyExpiresBeforeAFlush: a key whose time came after it was watched has changed, also if its database is gone before
+// anybody has found that out.
+func TestWatchedKeyExpiresBeforeAFlush(t *testing.T) {
+	for _, change := range []string{"flushall", "flushdb", "swapdb 0 1"} {
+		for _, there := range []bool{true, false} { // when it is watched
+			ts := startServer(t)
+			c, watches := ts.dial(), ts.dial()
+			c.want("debug set-active-expire 0", "OK")
+			c.want("set k v ex 3600", "OK")
+			if !there {
+				c.want("client pause 600000 write", "OK") // it stays, and is none to who watches it
+				ts.clockStep_ms.Add(2 * time.Hour.Milliseconds())
+			}
+			watches.want("watch k", "OK")
+			if there {
+				ts.clockStep_ms.Add(2 * time.Hour.Milliseconds())
+			} else {
+				c.want("client unpause", "OK")
+			}
+			c.want("dbsize", int64(1))
+			c.want(change, "OK")
+			watches.want("multi", "OK")
+			watches.want("ping", "QUEUED")
+			if got := watches.do("exec"); (got == nil) != there {
+				t.Errorf("%s, there when it was watched: %v: EXEC answers %v", change, there, got)
+			}
+		}
+	}
+}

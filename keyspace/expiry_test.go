@@ -306,3 +306,31 @@ func TestEvents(t *testing.T) {
 		}
 	}
 }
+
+// TestExpiryOfFieldsIsNoUse: a hash does not count as used because some of its fields are swept away.
+func TestExpiryOfFieldsIsNoUse(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	key := []byte("h")
+	w.hold(0, func(v *View) {
+		x, _ := v.EditHash(key)
+		x.Set([]byte("stays"), []byte("v"), v.Now)
+		x.SetWithExpire([]byte("goes"), []byte("v"), v.Now+10_000, v.Now)
+	})
+	before := uint32(0)
+	w.hold(0, func(v *View) {
+		in, _ := v.Stat(key)
+		before = in.Access
+	})
+	w.v.Now += 20_000
+	if n := w.sweepAll(); n != 1 {
+		t.Fatalf("%d fields were swept", n)
+	}
+	w.hold(0, func(v *View) {
+		if in, _ := v.Stat(key); in.Access != before {
+			t.Errorf("the access word is %x, and was %x", in.Access, before)
+		}
+		if idle := v.Clock().Idle(before, v.Now); idle != 20 {
+			t.Errorf("idle for %d s", idle)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"larder/datatypes"
 	"larder/datatypes/arena"
 	"larder/datatypes/table"
 )
@@ -123,12 +124,11 @@ func (v *View) ExpireDueFields(key []byte, budget int, fn func(name []byte)) (n 
 	if v.isCopied(key) {
 		return 0, false
 	}
-	x, st := v.EditHash(key)
-	if st != Found {
+	h := v.trim(key)
+	if h == nil {
 		return 0, false
 	}
-	h := v.handles[v.used-1]
-	n, more = x.DeleteExpired(v.Now, max(1, budget), fn)
+	n, more = h.hash.DeleteExpired(v.Now, max(1, budget), fn)
 	v.fieldsExpired(h, n)
 	return n, more
 }
@@ -140,20 +140,32 @@ func (v *View) ExpireFields(key []byte, names [][]byte, step int, fn func(name [
 	if v.isCopied(key) {
 		return
 	}
-	x, st := v.EditHash(key)
-	if st != Found {
+	h := v.trim(key)
+	if h == nil {
 		return
 	}
-	h := v.handles[v.used-1]
 	n := 0
 	for i := 0; i < len(names); i += step {
-		if at, ok := x.ExpireAt(names[i], 0); ok && at != 0 && v.expired(at) {
+		if at, ok := h.hash.ExpireAt(names[i], 0); ok && at != 0 && v.expired(at) {
 			fn(names[i])
-			x.Del(names[i], 0)
+			h.hash.Del(names[i], 0)
 			n++
 		}
 	}
 	v.fieldsExpired(h, n)
+}
+
+// trim opens the hash at key for the removal of fields whose time is over, which is no use of the key. It is nil if there is none.
+func (v *View) trim(key []byte) *Handle {
+	h := v.nextHandle()
+	if !v.seek(&h.it, key) || h.it.h.typ() != datatypes.TypeHash {
+		return nil
+	}
+	h.it.before()
+	v.used++
+	h.bind(v, key, datatypes.TypeHash, true, true)
+	h.hash.Bind(h.Env(), h)
+	return h
 }
 
 // fieldsExpired notes that n fields of the hash are gone because their time was over.

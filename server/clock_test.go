@@ -82,3 +82,21 @@ func TestClockIsSetAhead(t *testing.T) {
 		t.Errorf("%d rewrites", n)
 	}
 }
+
+// TestClockIsSetBackForTheJanitor: when the time of day goes back by an hour, the janitor does not wait for the next key whose time is
+// over within that hour, but looks after everything as often as before.
+func TestClockIsSetBackForTheJanitor(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	ts.clockStep_ms.Add(-time.Hour.Milliseconds())
+	c.want("set k v ex 1800", "OK")
+	for range 20 { // the first rounds are those in which it hears of the key
+		spent := ts.stats.house_ns.Load()
+		eventually(t, "a round of the janitor", func() bool { return ts.stats.house_ns.Load() > spent })
+	}
+	c.want("set k v px 1", "OK")
+	eventually(t, "the end of the key", func() bool { return c.do("dbsize") == int64(0) })
+	ts.clockStep_ms.Add(2 * time.Hour.Milliseconds())
+	c.want("set k v px 1", "OK")
+	eventually(t, "the end of the key", func() bool { return c.do("dbsize") == int64(0) })
+}

@@ -222,11 +222,14 @@ func (ex *executor) startWorld() {
 // something has taken long.
 func (ex *executor) setTime() {
 	t := time.Now()
-	ex.now = t.UnixMilli() + ex.srv.clockStep_ms.Load()
+	ex.now = ex.srv.timeOfDay_ms(t)
 	ex.nanos = int64(t.Sub(ex.srv.started))
 	ex.view.Now = ex.now
 	ex.follow()
 }
+
+// timeOfDay_ms is a moment on the clock that times of keys are told by, in Unix milliseconds.
+func (srv *Server) timeOfDay_ms(t time.Time) int64 { return t.UnixMilli() + srv.clockStep_ms.Load() }
 
 // catchUp reads the clock again, between two commands, if at that age it is long ago: what has come in one turn with a command that
 // takes long is later than that, and so is what it sets to expire.

@@ -131,18 +131,24 @@ func (j *janitor) nextSweep(latest time.Time) time.Time {
 		return latest
 	}
 	now := time.Now()
-	j.srv.ks.WakeAt(latest.UnixMilli())
-	due, next_ms := j.srv.ks.Due(now.UnixMilli())
-	if next := time.UnixMilli(next_ms); due == 0 && !next.Before(latest) {
+	now_ms := j.srv.timeOfDay_ms(now)
+	// The steady clock says how long it is until latest. The time of day in latest itself is counted from the start of the server, and has
+	// nothing to do with that of now if the clock was set since.
+	latest_ms := now_ms + latest.Sub(now).Milliseconds()
+	j.srv.ks.WakeAt(latest_ms)
+	due, next_ms := j.srv.ks.Due(now_ms)
+	if due == 0 && next_ms >= latest_ms {
 		return latest
-	} else if soon := now.Add(sweepEvery); due != 0 || next.Before(soon) {
-		next_ms = soon.UnixMilli()
+	}
+	soon_ms := now_ms + sweepEvery.Milliseconds()
+	if next_ms = max(next_ms, soon_ms); due != 0 {
+		next_ms = soon_ms
 	}
 	j.srv.ks.WakeAt(next_ms)
-	if next := time.UnixMilli(next_ms); next.Before(latest) {
-		return next
+	if next_ms >= latest_ms {
+		return latest
 	}
-	return latest
+	return now.Add(time.Duration(next_ms-now_ms) * time.Millisecond)
 }
 
 // expire removes what is due, from each shard in turn, for one stretch. It tells whether there is more.

@@ -116,7 +116,10 @@ func (srv *Server) backupDir() string { return srv.conf.Path(srv.conf.BackupDir.
 
 // writeBackup writes a backup, reads it back and gives it its name.
 func (srv *Server) writeBackup(job *persistence.Job, dir string, began time.Time) (path string, size int64, err error) {
-	if err = srv.disk.Mkdir(dir); err != nil {
+	if err = srv.disk.Mkdir(dir); err == nil {
+		err = srv.disk.SyncDir(filepath.Dir(dir)) // a folder that is lost with the power takes its backups along
+	}
+	if err != nil {
 		job.Abort()
 		job.Run(nil)
 		return "", 0, err
@@ -194,12 +197,19 @@ func (srv *Server) dropOldBackups(newest string) {
 	}
 }
 
-// abortBackup ends a backup at the end of the server. All shards are held.
+// abortBackup ends a backup when the server may end, or its data are exchanged. If it goes on, the backup is made as soon as that is
+// possible, not with the next one. The world is stopped, all shards are held.
 func (srv *Server) abortBackup() {
-	if job := srv.backup.job.Swap(nil); job != nil {
-		srv.saver.job.CompareAndSwap(job, nil)
-		job.End()
+	b := &srv.backup
+	job := b.job.Swap(nil)
+	if job == nil {
+		return
 	}
+	srv.log.Warn("There is a backup in progress. It is ended.")
+	srv.saver.job.CompareAndSwap(job, nil)
+	job.End()
+	b.next = time.Now()
+	b.next_s.Store(b.next.Unix())
 }
 
 func infoBackups(w *infoWriter) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -80,4 +81,46 @@ func TestBackupsInAnyFolder(t *testing.T) {
 	ts := startServer(t, "--dir", dir, "--backup-retention", "1", "--backup-schedule", "@every 1s")
 	removed := func() int { return ts.logged("Old backup removed") }
 	eventually(t, "the removal of old backups", func() bool { return removed() >= 2 })
+}
+
+// TestBackupIsMadeAgain: a backup that a shutdown has ended, which could not be, is made afterwards; it is not left for another day.
+func TestBackupIsMadeAgain(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	ts := startServer(t, "--dir", dir, "--backup-schedule", "@every 100h", "--rdb-key-save-delay", forLong)
+	c := ts.dial()
+	c.want("set k v", "OK")
+	ts.inWorldDo(func(*executor) { ts.backup.next = time.Now() })
+	ts.nudgeReplication()
+	eventually(t, "the backup", func() bool { return ts.backup.job.Load() != nil })
+	disk.set(func(op, name string) error {
+		if name == filepath.Join(dir, tempSnapshot()) {
+			return syscall.EIO
+		}
+		return nil
+	})
+	c.want("shutdown save", replyError("ERR Errors trying to SHUTDOWN. Check logs."))
+	disk.set(nil)
+	c.want("config set rdb-key-save-delay 0", "OK")
+	ts.nudgeReplication()
+	eventually(t, "the next one", func() bool { return ts.logged("Backup written and verified") == 1 })
+	if ts.logged("Backup started") != 2 {
+		t.Error("it was not ended")
+	}
+}
+
+// TestBackupsOutlivePower: before a backup has its name, the disk knows of the folder that it is in.
+func TestBackupsOutlivePower(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	known, early := false, false
+	disk.set(func(op, name string) error {
+		known = known || op == "syncdir" && name == dir
+		early = early || op == "rename" && !known
+		return nil
+	})
+	ts := startServer(t, "--dir", dir, "--backup-schedule", "@every 1s")
+	eventually(t, "a backup", func() bool { return ts.logged("Backup written and verified") > 0 })
+	disk.set(nil)
+	if early {
+		t.Error("the disk does not know of the folder")
+	}
 }

@@ -506,25 +506,6 @@ func (l *AppendLog) writeAll(f *LogFile, out *[]byte) error {
 	return nil
 }
 
-// rest follows a moment without anything to write: the last bytes get their checksum line, too.
-func (l *AppendLog) rest() {
-	f := l.writing
-	if f.batched && time.Since(f.moved) >= l.opt.Every {
-		l.endRoom(f, false)
-	}
-	if f.seal != nil || f.since == 0 || time.Since(f.moved) < sumIdle || l.failing.Load() {
-		return
-	}
-	since, crc, said := f.since, f.crc, f.said
-	out := f.sum(nil, f.size)
-	if l.writeAll(f, &out) != nil {
-		f.since, f.crc, f.said = since, crc, said // somebody who has more to write will tell
-		return
-	}
-	l.size.Store(f.size)
-	signal(l.syncWake)
-}
-
 // leave closes the file that is being written: it gets nothing more.
 func (l *AppendLog) leave() {
 	f := l.writing
@@ -553,7 +534,7 @@ func (l *AppendLog) leave() {
 // checksum would be one of bytes that are not there.
 func (l *AppendLog) finish(whole bool) {
 	f := l.writing
-	if whole && f.seal == nil && f.since > 0 {
+	if whole && f.seal == nil && f.since > 0 && l.endLine(f) == nil {
 		out := f.sum(nil, f.size)
 		l.writeAll(f, &out)
 	}

@@ -17,6 +17,7 @@ type LogFile struct {
 	since int64 // bytes since the last checksum line, and their checksum
 	crc   uint32
 	moved time.Time // when since last changed
+	owed  []byte    // of a checksum line whose beginning stands at the end, and does not go
 
 	room    int64 // where the file ends, if that is behind size: see logroom.go
 	batched bool  // batches are announced, and each ends with a checksum line that says so

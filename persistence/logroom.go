@@ -54,6 +54,9 @@ func (p *pace) steady(now time.Time, after int) bool {
 
 // makeReady has the file ready for n bytes, under SyncAlways if always. An error is one of writing.
 func (l *AppendLog) makeReady(f *LogFile, n int, always bool) error {
+	if err := l.endLine(f); err != nil {
+		return err
+	}
 	switch {
 	case f.seal != nil:
 		return nil
@@ -130,6 +133,9 @@ func badRoom(from, to int64) bool { return to > from && (to-1-from)%noteLine == 
 // still are announced, or the disk does not take the new end: room that came back when the power goes, behind a line that
 // announces nothing, would be no torn batch, but damage.
 func (l *AppendLog) endRoom(f *LogFile, announced bool) error {
+	if err := l.endLine(f); err != nil {
+		return err
+	}
 	if err := f.dropRoom(); err != nil || announced || !f.batched {
 		return err
 	}
@@ -142,6 +148,41 @@ func (l *AppendLog) endRoom(f *LogFile, announced bool) error {
 	l.noteSynced(f, f.size)
 	f.batched = false
 	return nil
+}
+
+// rest follows a moment without anything to write: the last bytes get their checksum line, too.
+func (l *AppendLog) rest() {
+	f := l.writing
+	if f.batched && time.Since(f.moved) >= l.opt.Every {
+		l.endRoom(f, false)
+	}
+	if f.seal != nil || f.since == 0 || time.Since(f.moved) < sumIdle || l.failing.Load() {
+		return
+	}
+	since, crc, said, at := f.since, f.crc, f.said, f.size
+	out := f.sum(nil, at)
+	if l.writeAll(f, &out) != nil { // somebody who has more to write will tell
+		if f.size > at {
+			f.owed = out
+		} else {
+			f.since, f.crc, f.said = since, crc, said
+		}
+		return
+	}
+	l.size.Store(f.size)
+	signal(l.syncWake)
+}
+
+// endLine writes what is owed: a command behind half of a line would be lost in it.
+func (l *AppendLog) endLine(f *LogFile) error {
+	if len(f.owed) == 0 {
+		return nil
+	}
+	err := l.writeAll(f, &f.owed)
+	if err == nil {
+		f.owed = nil
+	}
+	return err
 }
 
 // dropRoom makes the file end where what was written ends.

@@ -506,3 +506,37 @@ func (w *logWorld) reopen(all *[]string, torn *int) Tail {
 	}
 	return res.Tail
 }
+
+// TestLineThatIsCut: the checksum line that a log at rest gets comes through by half, and what did cannot be cut off: the next command
+// does not stand behind half of a line.
+func TestLineThatIsCut(t *testing.T) {
+	w := newLogWorld(t, LogOptions{}, nil)
+	f := w.file("2")
+	l := newAppendLog(f, LogOptions{Policy: SyncNo, Retry: time.Millisecond})
+	write := func(words ...string) {
+		l.Append(unit(words...))
+		batch := l.queue
+		l.queue, l.units = nil, 0
+		l.writeBatch(batch)
+	}
+	write("SET", "a", "1")
+	f.moved = time.Now().Add(-sumIdle)
+	w.disk.short = true
+	w.disk.set(func(op, _ string) error {
+		if op == "write" || op == "truncate" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	before := f.size
+	l.rest()
+	if f.size == before {
+		t.Fatal("nothing of the line has come through")
+	}
+	w.disk.set(nil)
+	write("SET", "b", "2")
+	l.finish(true)
+	if list, res := w.read("2"); len(list) != 2 || res.Torn != NotTorn || res.Sums != 2 {
+		t.Errorf("the file has %q, %+v", list, res)
+	}
+}

@@ -231,6 +231,25 @@ func (m *Manifest) free(seq *int64, name func(seq int64) string) LogName {
 	}
 }
 
+// Doubting is the manifest when it is not known whether another one, made of it, has taken its place: what that one names besides is
+// history. So nothing else gets these names, and the files go when the next manifest has its place, whichever was there before.
+func (m *Manifest) Doubting(next *Manifest) *Manifest {
+	c := m.Clone()
+	known := func(f LogName) bool {
+		return c.Base != nil && c.Base.Name == f.Name || slices.ContainsFunc(slices.Concat(c.History, c.Incr), func(old LogName) bool { return old.Name == f.Name })
+	}
+	files := next.Incr
+	if next.Base != nil {
+		files = append([]LogName{*next.Base}, files...)
+	}
+	for _, f := range files {
+		if !known(f) {
+			c.History = append([]LogName{f}, c.History...)
+		}
+	}
+	return c
+}
+
 // Retire makes history of all files of commands whose numbers are below first.
 func (m *Manifest) Retire(first int64) {
 	var kept []LogName

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,66 @@ func TestStartThatIsNotNamed(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(folder, "temp-*")); len(left) > 0 {
 		t.Errorf("files are left: %v", left)
 	}
+}
+
+// TestBaseThatMayBeNamed: the disk says neither that the first manifest of a log has its place nor that it has not. What it names keeps
+// its content: the next rewrite writes to other files, and a crash in its midst leaves a base with the commands that belong to it.
+func TestBaseThatMayBeNamed(t *testing.T) {
+	disk := newBadDisk(t)
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "appendonlydir")
+	manifest, aside := filepath.Join(folder, "appendonly.aof.manifest"), filepath.Join(dir, "aside")
+	ts := startServer(t, "--dir", dir, "--save", "", "--appendfsync", "always")
+	c := ts.dial()
+	c.want("incr n", int64(1))
+	placed := false
+	disk.set(func(op, name string) error {
+		placed = placed || op == "rename" && name == manifest
+		if op != "syncdir" || !placed {
+			return nil
+		}
+		if os.Rename(manifest, aside) == nil { // it cannot be read either
+			os.Mkdir(manifest, 0o755)
+		}
+		return syscall.EIO
+	})
+	c.want("config set appendonly yes", "OK")
+	eventually(t, "the fault", func() bool { return ts.aof.failed.Load() && ts.saver.job.Load() == nil })
+	c.want("incr n", int64(2)) // is written behind the base that may be named
+	if err := ts.aof.log.Load().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	copied := ""
+	disk.set(func(op, name string) error {
+		if op == "remove" && strings.HasSuffix(name, ".incr.aof") && ts.aof.rewriting.Load() != nil && copied == "" {
+			copied = t.TempDir() // what kill -9 leaves when the next base has its name
+			if err := errors.Join(os.Remove(manifest), os.CopyFS(copied, os.DirFS(dir)), os.Rename(aside, manifest),
+				os.Rename(filepath.Join(copied, "aside"), filepath.Join(copied, "appendonlydir", filepath.Base(manifest)))); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	eventually(t, "the log", func() bool {
+		ts.aof.failures.Store(0)
+		return ts.aof.state.Load() == logOn && ts.saver.job.Load() == nil
+	})
+	disk.set(nil)
+	startServer(t, "--dir", copied, "--appendonly", "yes").dial().want("get n", "2")
+	if files := folderOf(folder); strings.Count(files, "base") != 1 || strings.Count(files, "incr") != 1 {
+		t.Errorf("the folder has %s", files)
+	}
+	ts.stop()
+	startServer(t, "--dir", dir, "--appendonly", "yes").dial().want("get n", "2")
+}
+
+// folderOf is the names of the files in a folder.
+func folderOf(dir string) string {
+	list, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for i, path := range list {
+		list[i] = filepath.Base(path)
+	}
+	return strings.Join(list, " ")
 }
 
 // TestSealOnFullDisk: a snapshot whose file takes not even the head of what is encrypted ends, and the next one can begin.

@@ -210,7 +210,8 @@ func (srv *Server) writeBase(w rewriting) error {
 			}
 			srv.disk.Remove(srv.logPath(base))
 			return err
-		case maybe: // then the files of both stay where they are
+		case maybe: // then the files of both stay where they are, until a manifest has its place that names them as history
+			a.setManifest(a.manifest.Doubting(m))
 			return err
 		}
 	}

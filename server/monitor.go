@@ -25,10 +25,10 @@ func monitor(c *command.Ctx) {
 		c.Fail(resp.ErrMonitorBlocking)
 		return
 	}
-	c.Reply.OK()
-	if s.monitor {
+	if s.monitor { // it has been told, and is told no more
 		return
 	}
+	c.Reply.OK()
 	s.monitor = true
 	m := &s.srv.monitors
 	m.mu.Lock()

@@ -245,7 +245,7 @@ func (srv *Server) inWorldDo(fn func(ex *executor)) {
 // replicaGates are the gates about primaries and replicas, for clients.
 func (ex *executor) replicaGates(s *session, row *command.Row) resp.Error {
 	r := &ex.srv.repl
-	if s.peer != nil && (row.Has(spec.Write) || row.Has(spec.ReadOnly)) {
+	if (s.peer != nil || s.monitor) && (row.Has(spec.Write) || row.Has(spec.ReadOnly) || row.Has(spec.MayReplicate)) {
 		return resp.ErrReplicaKeyspace
 	}
 	replica, least := r.replica.Load(), ex.srv.conf.MinReplicasToWrite.Get()

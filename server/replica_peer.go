@@ -242,8 +242,13 @@ func (srv *Server) checkPeerOutput(p *peer, now_ms int64) {
 // replica either before that says so.
 const onNoDisk = -1
 
-// addPeer makes the session a replica. The world is stopped.
+// addPeer makes the session a replica. The world is stopped. What else the client has wished to be told would stand in the midst of
+// the stream.
 func (srv *Server) addPeer(s *session, phase uint32) *peer {
+	s.ex.unsubscribeAll(s)
+	s.ex.stopTracking(s)
+	s.setProto(2) // one of RESP3 hears of what others read, if they have named it
+	s.replyOff, s.replySkip = false, 0
 	p := &peer{s: s, caps: s.caps}
 	p.ackedDisk.Store(onNoDisk)
 	p.phase.Store(phase)

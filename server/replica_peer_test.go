@@ -51,6 +51,71 @@ func TestPeerGetsNoReply(t *testing.T) {
 	}
 }
 
+// A client that is told of what others do becomes a replica: it is told no more of that, since it would be taken for the stream.
+func TestPeerGetsNoMessage(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0", "--event-loops", "2")
+	c := ts.dial()
+	c.want("set redirected v", "OK")
+	other := ts.dial()
+	other.send("psync ? -1")
+	eventually(t, "a history", func() bool { return c.number("replication", "repl_backlog_active") == 1 })
+	from := itoa(c.number("replication", "master_repl_offset") + 1)
+	for loop := range 2 {
+		for _, begin := range []string{"sync", "psync ? -1", "psync " + c.info("replication", "master_replid") + " " + from} {
+			r := ts.dialAt(loop)
+			r.list("hello 3")
+			r.want("client tracking on bcast", "OK")
+			r.list("subscribe news")
+			follows := ts.dial()
+			follows.list("hello 3")
+			follows.want("client tracking on redirect "+itoa(r.do("client id").(int64)), "OK")
+			follows.want("get redirected", "v")
+			r.send(begin)
+			eventually(t, "the replica", func() bool { return c.number("replication", "connected_slaves") == 2 })
+			c.want("set redirected v", "OK")
+			c.want("publish news word", 0)
+			c.want("set last "+strings.Repeat("z", 100), "OK")
+			r.nc.SetReadDeadline(time.Now().Add(patience))
+			got := ""
+			for !strings.HasSuffix(got, strings.Repeat("z", 100)+"\r\n") {
+				line, err := r.r.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += line
+			}
+			if strings.Contains(got, "invalidate") || strings.Contains(got, ">3") {
+				t.Errorf("%s: %q", begin, got)
+			}
+			r.nc.Close()
+			follows.nc.Close()
+			eventually(t, "its end", func() bool { return c.number("replication", "connected_slaves") == 1 })
+		}
+	}
+}
+
+// To a monitor that asks for a stream nothing is said, nor has it to do with keys.
+func TestMonitorIsNoPeer(t *testing.T) {
+	ts := startServer(t, "--repl-diskless-sync-delay", "0")
+	m, c := ts.dial(), ts.dial()
+	m.want("monitor", "OK")
+	for _, request := range []string{"psync ? -1", "sync", "monitor"} {
+		m.send(request)
+	}
+	for _, request := range []string{"get k", "set k v", "publish news word", "eval return 0"} {
+		m.want(request, replyError("ERR Replica can't interact with the keyspace"))
+	}
+	c.want("ping seen", "seen")
+	if line := m.read().(string); !strings.HasSuffix(line, `"ping" "seen"`) {
+		t.Error(line)
+	}
+	m.want("reset", "RESET")
+	m.want("get k", nil)
+	if n := c.number("replication", "connected_slaves"); n != 0 {
+		t.Error(n, "replicas")
+	}
+}
+
 // TestGoodReplicas asks for replicas that are late, then for those that there are: the next write goes by it.
 func TestGoodReplicas(t *testing.T) {
 	a, b := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)

@@ -30,7 +30,7 @@ func psync(c *command.Ctx) {
 		}
 		takeOver = true
 	}
-	if s.peer != nil || !a.Done() {
+	if s.peer != nil || s.monitor || !a.Done() { // to Redis a monitor is a replica already
 		return
 	}
 	if takeOver {
@@ -79,7 +79,7 @@ var (
 // syncOld makes a replica of a client that knows nothing but snapshots.
 func syncOld(c *command.Ctx) {
 	s := c.Client.(*session)
-	if s.peer != nil {
+	if s.peer != nil || s.monitor {
 		return
 	}
 	if e := s.srv.mayFeed(s, false); e != "" {
@@ -92,6 +92,7 @@ func syncOld(c *command.Ctx) {
 
 // mayFeed tells why the client cannot be a replica now.
 func (srv *Server) mayFeed(s *session, partial bool) resp.Error {
+	s.takeInbox() // a message, too, is output that it has not got
 	r := &srv.repl
 	switch l := r.link.Load(); {
 	case srv.failing() && !partial:

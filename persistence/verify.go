@@ -26,6 +26,7 @@ type SnapshotReport struct {
 	Volatile  int64    // keys that expire
 	Over      int64    // of those, before now
 	Types     [datatypes.TypeStream + 1]TypeReport
+	Written   int // version of what Repair has written
 }
 
 // TypeReport counts the keys of one type.
@@ -90,6 +91,10 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 	if old, err = setAside(path); err != nil {
 		return rep, "", err
 	}
+	rep.Written = codec.Version70
+	if rep.Written < rep.Version && rep.Version <= codec.Version74 {
+		rep.Written = rep.Version
+	}
 	err = WriteFile(disk, path, "temp-repair.rdb", false, func(f *File) error {
 		so := SnapshotOptions{Checksum: true, Created: time.Now(), Functions: rep.Functions}
 		for _, a := range rep.Aux { // the position is not that of a part: who went on from there would never get the rest
@@ -97,10 +102,7 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 				so.Aux = append(so.Aux, a)
 			}
 		}
-		so.Options = codec.Options{Version: codec.Version70, Compress: true}
-		if so.Version < rep.Version && rep.Version <= codec.Version74 {
-			so.Version = rep.Version
-		}
+		so.Options = codec.Options{Version: rep.Written, Compress: true}
 		if !rep.Sealed {
 			_, err := WriteStopped(f, ks, so)
 			return err
@@ -114,7 +116,18 @@ func Repair(disk Disk, path string, o VerifyOptions) (rep SnapshotReport, old st
 		}
 		return err
 	})
+	if err != nil && sameFile(path, old) { // it stays as it is, and needs no second name
+		disk.Remove(old)
+		old = ""
+	}
 	return rep, old, err
+}
+
+// sameFile tells whether two names are of one file.
+func sameFile(a, b string) bool {
+	one, err := os.Lstat(a)
+	other, e := os.Lstat(b)
+	return err == nil && e == nil && os.SameFile(one, other)
 }
 
 // setAside gives a file that is going to be replaced another name, by which it is found then.

@@ -81,6 +81,9 @@ func TestRepair(t *testing.T) {
 				break
 			}
 		}
+		if list, _ := filepath.Glob(path + ".damaged-*"); len(list) != 1 {
+			t.Errorf("what it was is %v", list)
+		}
 		rep, err := Verify(path, o)
 		if err != nil || rep.Keys == 0 || rep.Keys >= keys || rep.Sealed != (keyring != nil) {
 			t.Errorf("%d keys, sealed %v: %v", rep.Keys, rep.Sealed, err)

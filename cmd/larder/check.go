@@ -104,7 +104,9 @@ func checkRDB(o *checkOptions, path string) error {
 	}
 	fmt.Fprintf(o.out, "%s is damaged: %v\n", path, err)
 	if !o.fix {
-		fmt.Fprintln(o.out, "With --fix the keys before the damage can be kept.")
+		if rep.Version > 0 {
+			fmt.Fprintln(o.out, "With --fix the keys before the damage can be kept.")
+		}
 		return exitCode(1)
 	}
 	rep, old, err := persistence.Repair(persistence.OS, path, vo)
@@ -113,6 +115,9 @@ func checkRDB(o *checkOptions, path string) error {
 		return fmt.Errorf("%s cannot be repaired: %w", path, err)
 	}
 	fmt.Fprintf(o.out, "%s has the %d keys before the damage now; what it was is %s.\n", path, rep.Keys, old)
+	if rep.Written != rep.Version {
+		fmt.Fprintf(o.out, "It is of RDB version %d now: version %d is read here, and not written.\n", rep.Written, rep.Version)
+	}
 	return nil
 }
 
@@ -165,9 +170,14 @@ func checkAOF(o *checkOptions, path string) error {
 	bad := error(nil)
 	for i, name := range names {
 		promised := i == 0 && m.Base != nil && strings.HasSuffix(name, ".rdb")
-		if err := o.logFile(filepath.Join(filepath.Dir(path), name), promised, i == len(names)-1); err != nil {
-			bad = err
+		err := o.logFile(filepath.Join(filepath.Dir(path), name), promised, i == len(names)-1)
+		if err == nil {
+			continue
 		}
+		if code := exitCode(0); !errors.As(err, &code) { // it has not been said yet
+			fmt.Fprintln(o.out, err)
+		}
+		bad = exitCode(1)
 	}
 	if bad == nil {
 		fmt.Fprintf(o.out, "All files of %s are whole.\n", path)
@@ -336,7 +346,10 @@ func keepRest(path string, from int64) (string, error) {
 		return "", err
 	}
 	_, err = io.Copy(out, in)
-	return to, errors.Join(err, out.Sync(), out.Close())
+	if err = errors.Join(err, out.Sync(), out.Close(), persistence.OS.SyncDir(filepath.Dir(to))); err != nil {
+		os.Remove(to) // it would keep the next try from its place
+	}
+	return to, err
 }
 
 func moment(unix_s int64) string {

@@ -125,3 +125,37 @@ func TestCheckAOFInTheMidst(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckAOFMissingFile: a file that is not there is named, whatever is wrong with those behind it.
+func TestCheckAOFMissingFile(t *testing.T) {
+	dir := t.TempDir()
+	manifest := filepath.Join(dir, "log.manifest")
+	os.WriteFile(manifest, []byte("file 1.base.rdb seq 1 type b\nfile 1.incr seq 1 type i\n"), 0o644)
+	os.WriteFile(filepath.Join(dir, "1.incr"), []byte("*1\r\n$4\r\nPI"), 0o644)
+	out, errOut, code := once(t, program(t, "larder", "check", "aof", manifest))
+	if code != 1 || !strings.Contains(out, "1.base.rdb: no such file or directory") || !strings.Contains(out, "1.incr is not complete") {
+		t.Errorf("code %d\n%s%s", code, out, errOut)
+	}
+}
+
+// TestCheckRDBPromises: the repair of a snapshot is offered where there is one, and says of which version its file is.
+func TestCheckRDBPromises(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"":                        {"", "cannot be repaired"},
+		"XEDIS0009\xff":           {"", "cannot be repaired"},
+		"REDIS0009\x00":           {"With --fix", "of RDB version 10 now: version 9 is read here"},
+		"VALKEY080\x00\x01a\x01b": {"With --fix", "of RDB version 10 now: version 80 is read here"},
+		"REDIS0011\x00\x01a\x01b": {"With --fix", "has the 1 keys before the damage now"},
+	} {
+		path := filepath.Join(t.TempDir(), "dump.rdb")
+		os.WriteFile(path, []byte(text), 0o644)
+		out, errOut, code := once(t, program(t, "larder", "check", "rdb", path))
+		if code != 1 || strings.Contains(out, "With --fix") != (want[0] != "") {
+			t.Errorf("%q: code %d\n%s%s", text, code, out, errOut)
+		}
+		out, errOut, _ = once(t, program(t, "larder", "check", "rdb", "--fix", path))
+		if !strings.Contains(out+errOut, want[1]) {
+			t.Errorf("%q:\n%s%s", text, out, errOut)
+		}
+	}
+}

@@ -49,7 +49,7 @@ type replicas struct {
 	wantAcks atomic.Bool             // somebody waits to hear from the replicas what they have
 	asked    atomic.Int64            // the end of the stream after replicas were last asked how far they are
 	waits    []*ackWait              // clients in WAIT and WAITAOF
-	local    map[dbKey]struct{}      // keys with a time that clients have written to a replica
+	local    localKeys
 
 	alone_ms int64 // when the last replica was gone, on the steady clock; of the janitor
 	cron_ms  int64 // when the cron last ran in full; of the janitor

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"larder/persistence"
 	"larder/replication"
 	"larder/server/config"
 	"larder/server/netloop"
@@ -166,10 +167,20 @@ func (l *link) run() {
 		if l.cut.Load() { // the primary is there, or was a moment ago: it has begun to send
 			continue
 		}
-		select {
-		case <-l.ctx.Done():
-		case <-time.After(srv.retryLink()):
+		if errors.As(err, new(persistence.DatabaseError)) { // the next one will say the same
+			l.rests(retryBeyond)
+			continue
 		}
+		l.rests(srv.retryLink())
+	}
+}
+
+// rests waits until it is time for the next attempt.
+func (l *link) rests(wait time.Duration) {
+	select {
+	case <-l.ctx.Done():
+	case <-l.srv.stopping:
+	case <-time.After(wait):
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,6 +25,11 @@ func (ex *executor) obey(s *session, rq *request) {
 		return
 	}
 	if row != nil && row.Run != nil && row.ArityOK(len(rq.Args)) && (s.multi == nil || runsInMulti(row)) && ex.awaitsCopy(s, row, rq) {
+		return
+	}
+	if row != nil && ex.isBeyond(s, row, rq.Args) {
+		l.starved.Store(beyond)
+		s.close()
 		return
 	}
 	s.lastUsed = ex.nanos
@@ -99,12 +105,33 @@ func (ex *executor) obeyed(s *session) {
 	}
 }
 
-// What became of a request for which the system gave no memory.
+// isBeyond tells whether a primary's request names a database that this server has not. What follows would be done in another one.
+func (ex *executor) isBeyond(s *session, row *command.Row, argv [][]byte) bool {
+	n := ex.srv.ks.Databases()
+	not := func(arg []byte) bool {
+		db, err := strconv.Atoi(string(arg))
+		return err == nil && db >= n
+	}
+	switch {
+	case row.Name == "select" && len(argv) == 2:
+		return not(argv[1])
+	case row.Name == "swapdb" && len(argv) == 3:
+		return not(argv[1]) || not(argv[2])
+	}
+	return otherDatabase(row, argv, s.db) >= n
+}
+
+// What became of a request for which the system gave no memory, or that cannot be done here.
 const (
 	notStarved  = iota
 	starved     // nothing of it was done
 	starvedHalf // some of it may have been
+	beyond      // nothing was done: it names a database that is not here
 )
+
+// retryBeyond is how long a link waits whose primary has more databases than this server: that will hardly change, but a snapshot
+// may come with every attempt.
+var retryBeyond = time.Minute
 
 // starve ends the link at a request for which there is no memory: it is no part of this server's position, which nobody is to
 // rely on to have it, and is asked for again later.
@@ -120,6 +147,12 @@ func (l *link) starve(row *command.Row) {
 // are nobody's history any more.
 func (l *link) afterStarving(how int32) {
 	srv := l.srv
+	if how == beyond {
+		srv.log.Error("MASTER <-> REPLICA sync: the primary uses a database that this server has not: here are only " +
+			itoa(int64(srv.ks.Databases())) + ". Nothing more can be taken over until 'databases' is set as it is there, and this server started again.")
+		l.rests(retryBeyond)
+		return
+	}
 	srv.log.Warn("MASTER <-> REPLICA sync: the system gives no memory for what the primary sends. It is asked for that again.")
 	if how == starvedHalf {
 		srv.inWorldDo(func(*executor) {
@@ -130,11 +163,7 @@ func (l *link) afterStarving(how int32) {
 			}
 		})
 	}
-	select {
-	case <-l.ctx.Done():
-	case <-l.srv.stopping:
-	case <-time.After(srv.retryLink()):
-	}
+	l.rests(srv.retryLink())
 }
 
 // disobeyed notes that something which the primary has done could not be done here: the data differ.

@@ -204,6 +204,12 @@ func TestDesertedSnapshot(t *testing.T) {
 	}
 	gone(two[1], 0)
 	eventually(t, "the end of the snapshot", func() bool { return c.number("persistence", "rdb_bgsave_in_progress") == 0 })
+	eventually(t, "the log says so", func() bool {
+		return ts.logged("The snapshot for replicas was given up: the last of them is gone.") == 1
+	})
+	if ts.logged("SYNC failed") != 0 {
+		t.Error("the log says that something has failed")
+	}
 
 	if got := c.do("config", "set", "save", "3600 1"); got != "OK" {
 		t.Fatal(got)

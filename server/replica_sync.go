@@ -243,19 +243,23 @@ func (t *transfer) run(o persistence.SnapshotOptions) {
 	r := &srv.repl
 	r.mu.Lock()
 	r.transfer = nil
-	peers := t.peers
+	peers := slices.DeleteFunc(slices.Clone(t.peers), func(p *peer) bool { return p.ended.Load() })
 	r.mu.Unlock()
-	if err == nil {
+	switch {
+	case err == nil:
 		t.over.Store(true)
 		t.wake()
-	} else {
+	case len(peers) == 0 && (errors.Is(err, errNobody) || errors.Is(err, persistence.ErrAborted)): // nothing has failed
+		t.ended.Store(true)
+		if t.mark == "" {
+			srv.log.Info("The snapshot for replicas was given up: the last of them is gone.")
+		}
+	default:
 		t.ended.Store(true)
 		srv.log.Warn("SYNC failed. BGSAVE child returned an error", zap.Error(err))
 		for _, p := range peers {
-			if p.of == t && !p.ended.Load() {
-				p.s.conn.Kill(netloop.ErrKilled)
-				srv.endPeer(p)
-			}
+			p.s.conn.Kill(netloop.ErrKilled)
+			srv.endPeer(p)
 		}
 	}
 	srv.nudgeReplication()

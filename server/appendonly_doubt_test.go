@@ -94,6 +94,22 @@ func TestStartThatIsNotNamed(t *testing.T) {
 	}
 }
 
+// TestLateFailure: a start of the log that has failed, and is noted late, does not take the file from the next one.
+func TestLateFailure(t *testing.T) {
+	dir := t.TempDir()
+	ts := startServer(t, "--dir", dir, "--save", "", "--rdb-key-save-delay", forLong)
+	c := ts.dial()
+	c.want("set k v", "OK")
+	c.want("config set appendonly yes", "OK")
+	eventually(t, "the start", func() bool { return ts.aof.rewriting.Load() != nil })
+	ts.rewriteFailed() // of the one before
+	if _, err := os.Stat(ts.logPath(ts.tempIncr())); err != nil {
+		t.Error(err)
+	}
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "the log", func() bool { return ts.aof.state.Load() == logOn })
+}
+
 // TestBaseThatMayBeNamed: the disk says neither that the first manifest of a log has its place nor that it has not. What it names keeps
 // its content: the next rewrite writes to other files, and a crash in its midst leaves a base with the commands that belong to it.
 func TestBaseThatMayBeNamed(t *testing.T) {

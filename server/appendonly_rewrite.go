@@ -141,7 +141,7 @@ func (srv *Server) rewriteFailed() {
 	if starting && temp { // until then the log goes on without a name
 		a.folder.Lock()
 		defer a.folder.Unlock()
-		srv.dropTempIncr(srv.logDir(), false)
+		srv.dropTempIncr(srv.logDir(), a.rewriting.Load() != nil) // the next one may have begun meanwhile
 	}
 }
 

@@ -69,7 +69,7 @@ func (srv *Server) loadSnapshot(v *keyspace.View, replace bool) error {
 func (srv *Server) loadOptions(began time.Time) persistence.LoadOptions {
 	st, skipped := &srv.saver.loaded, 0
 	return persistence.LoadOptions{
-		Now_ms:   began.UnixMilli(),
+		Now_ms:   srv.timeOfDay_ms(began),
 		Checksum: srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		Aux:      srv.noteAux,
 		Shown:    srv.shownKey,

@@ -300,7 +300,7 @@ func (l *link) load(src io.Reader, size int64, v *keyspace.View, whole bool) (db
 	st.begin(began, max(0, size))
 	libraries = &script.Libraries{}
 	res, err := persistence.Load(src, size, v, persistence.LoadOptions{
-		Now_ms:      began.UnixMilli(),
+		Now_ms:      srv.timeOfDay_ms(began),
 		Checksum:    srv.conf.RDBChecksum.Get() && !srv.skipChecksums.Load(),
 		KeepExpired: true,
 		Shown:       srv.shownKey,

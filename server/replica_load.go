@@ -169,9 +169,9 @@ func (l *link) loadInstead(src *progressReader, size int64, out replication.Outc
 		if dead = l.dead.Load(); dead {
 			return
 		}
-		done = srv.replacing()
 		srv.log.Info("MASTER <-> REPLICA sync: Flushing old data")
-		srv.beginLoading()
+		srv.beginLoading() // before, so that nobody takes the old position for that of what is to come
+		done = srv.replacing()
 		srv.putInPlace(ex, fresh)
 		srv.functions.set.Store(&script.Libraries{})
 		srv.adopt(out)
@@ -223,6 +223,9 @@ func (srv *Server) forgetHalf(fresh *keyspace.Keyspace) {
 		srv.repl.setHistory(replication.NewHistory(newRunID())) // nobody has what we have: nothing
 		srv.backlogAt(0, 0)
 		srv.dropBacklog()
+		if g := srv.group.Load(); g != nil { // it has none of those any more with which it was started
+			g.keys.Store(0)
+		}
 	})
 	if fresh != nil {
 		fresh.Close()

@@ -157,8 +157,8 @@ func (l *link) afterStarving(how int32) {
 	if how == starvedHalf {
 		srv.inWorldDo(func(*executor) {
 			if !l.dead.Load() {
-				srv.replacing() // in a group it counts as one that has lost what it had, until it has caught up
 				srv.repl.setHistory(replication.NewHistory(newRunID()))
+				srv.replacing() // in a group it counts as one that has lost what it had, until it has caught up
 				srv.dropPeers()
 			}
 		})

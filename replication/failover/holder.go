@@ -21,6 +21,7 @@ type Holder struct {
 	targetOf uint64
 	askedAt  uint64 // the last round that was begun before the data was given up
 	proven   uint64 // the latest epoch whose lease somebody has shown to this process
+	given    uint64 // how often the data was given up
 }
 
 type round struct {
@@ -94,8 +95,12 @@ func (h *Holder) Shown(epoch uint64) { h.proven = max(h.proven, epoch) }
 func (h *Holder) Replacing() (intact bool) {
 	intact = h.intact
 	h.intact, h.target, h.askedAt = false, -1, h.next
+	h.given++
 	return intact
 }
+
+// Given tells how often Replacing was called: what was found out before the last time is not about the data that is here.
+func (h *Holder) Given() uint64 { return h.given }
 
 // Replaced says that a proven primary's data is here as a whole, which has all that this node ever confirmed.
 func (h *Holder) Replaced(intact bool) { h.intact = h.intact || intact }

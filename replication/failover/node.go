@@ -355,6 +355,9 @@ func (n *Node) look() {
 // ownReport is what this member has to say.
 func (n *Node) ownReport() Report {
 	r := Report{Member: Member{ID: n.o.ID}}
+	n.mu.Lock()
+	given := n.hold.Given()
+	n.mu.Unlock()
 	if n.o.Local != nil {
 		n.o.Local.Report(&r)
 		r.Member.Data = true
@@ -364,7 +367,9 @@ func (n *Node) ownReport() Report {
 	r.Member.ID, r.Member.Boot = n.o.ID, n.store.boot
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if p := &r.Position; n.o.Local != nil && !p.Loading {
+	if p := &r.Position; n.o.Local != nil && n.hold.Given() != given { // it is the position of what was there before
+		p.Loading = true
+	} else if n.o.Local != nil && !p.Loading {
 		n.hold.CaughtUp(n.state.lineage(*p), p.Offset)
 		p.Intact = n.hold.Intact()
 	}

@@ -118,6 +118,9 @@ func (srv *Server) backupDir() string { return srv.conf.Path(srv.conf.BackupDir.
 func (srv *Server) writeBackup(job *persistence.Job, dir string, began time.Time) (path string, size int64, err error) {
 	if err = srv.disk.Mkdir(dir); err == nil {
 		err = srv.disk.SyncDir(filepath.Dir(dir)) // a folder that is lost with the power takes its backups along
+		if errors.Is(err, os.ErrPermission) {     // it was not made here: this user may not even look into the one above
+			err = nil
+		}
 	}
 	if err != nil {
 		job.Abort()

@@ -124,3 +124,16 @@ func TestBackupsOutlivePower(t *testing.T) {
 		t.Error("the disk does not know of the folder")
 	}
 }
+
+// TestBackupsUnderAFolderOfOthers: the folder above the one for backups need not be one that this user may read.
+func TestBackupsUnderAFolderOfOthers(t *testing.T) {
+	disk, dir := newBadDisk(t), t.TempDir()
+	disk.set(func(op, name string) error {
+		if op == "syncdir" && name == dir {
+			return &os.PathError{Op: "open", Path: dir, Err: syscall.EACCES}
+		}
+		return nil
+	})
+	ts := startServer(t, "--backup-dir", filepath.Join(dir, "backups"), "--backup-schedule", "@every 1s")
+	eventually(t, "a backup", func() bool { return ts.logged("Backup written and verified") > 0 })
+}

@@ -170,7 +170,7 @@ func checkAOF(o *checkOptions, path string) error {
 	bad := error(nil)
 	for i, name := range names {
 		promised := i == 0 && m.Base != nil && strings.HasSuffix(name, ".rdb")
-		err := o.logFile(filepath.Join(filepath.Dir(path), name), promised, i == len(names)-1)
+		err := o.logFile(filepath.Join(filepath.Dir(path), name), promised, !o.anyBehind(path, names[i+1:]))
 		if err == nil {
 			continue
 		}
@@ -183,6 +183,18 @@ func checkAOF(o *checkOptions, path string) error {
 		fmt.Fprintf(o.out, "All files of %s are whole.\n", path)
 	}
 	return bad
+}
+
+// anyBehind tells whether the files that a manifest names behind another one have a command, or are not whole. What follows them is
+// empty after a crash in the beginning of a rewrite: the server cuts the torn file before it, as if that were the last one.
+func (o *checkOptions) anyBehind(manifest string, names []string) bool {
+	for _, name := range names {
+		res, err := persistence.Scan(filepath.Join(filepath.Dir(manifest), name), persistence.ScanOptions{Keys: o.keys})
+		if err != nil || res.Torn != persistence.NotTorn || res.Content > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // isManifest tells whether a file is one, by its name or, as redis-check-aof does it, by what its first line begins with.

@@ -93,7 +93,7 @@ func TestCheckAOFMoment(t *testing.T) {
 }
 
 // TestCheckAOFInTheMidst: a damaged file that others build upon is not cut, for the server would load those over the gap; the
-// last one is. A manifest is one whatever its name.
+// last one is, and one behind which there is nothing. A manifest is one whatever its name.
 func TestCheckAOFInTheMidst(t *testing.T) {
 	const whole = "*1\r\n$4\r\nPING\r\n"
 	const torn = whole + "*1\r\n$4\r\nPI"
@@ -105,6 +105,7 @@ func TestCheckAOFInTheMidst(t *testing.T) {
 	}{
 		{torn, whole, 1, "so it is not cut", [2]string{torn, whole}},
 		{whole, torn, 0, "was cut at byte 14", [2]string{whole, whole}},
+		{torn, "", 0, "was cut at byte 14", [2]string{whole, ""}},
 	} {
 		dir := t.TempDir()
 		for name, text := range map[string]string{

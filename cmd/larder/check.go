@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,7 +136,7 @@ func (o *checkOptions) report(path string, rep *persistence.SnapshotReport) {
 	}
 	fmt.Fprintln(o.out)
 	for _, a := range rep.Aux {
-		fmt.Fprintf(o.out, "  %s: %s\n", a.Name, a.Value)
+		fmt.Fprintf(o.out, "  %s: %s\n", printed(a.Name), printed(a.Value))
 	}
 	fmt.Fprintf(o.out, "  %d keys, %d of them expire, %d are over; %d libraries of functions\n", rep.Keys, rep.Volatile, rep.Over, len(rep.Functions))
 	for t, r := range rep.Types {
@@ -366,6 +367,14 @@ func keepRest(path string, from int64) (string, error) {
 
 func moment(unix_s int64) string {
 	return fmt.Sprintf("%s (%d)", time.Unix(unix_s, 0).Format(time.DateTime), unix_s)
+}
+
+// printed is a text of a file as it can be shown: whoever has made the file writes nothing to the terminal but what stands in a line.
+func printed(s string) string {
+	if q := strconv.Quote(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
 }
 
 // size is a number of bytes for people.

@@ -160,3 +160,13 @@ func TestCheckRDBPromises(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckShowsWhatItReads: what a file says of itself is shown as that, and says nothing of the check.
+func TestCheckShowsWhatItReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dump.rdb")
+	os.WriteFile(path, []byte("REDIS0011\xfa\x01a\x0d\x1b[2J\nis whole\xfa\x03ver\x038.0\xff\x00\x00\x00\x00\x00\x00\x00\x00"), 0o644)
+	out, errOut, code := once(t, program(t, "larder", "check", "rdb", path))
+	if code != 0 || strings.Contains(out, "\x1b") || !strings.Contains(out, `a: "\x1b[2J\nis whole"`) || !strings.Contains(out, "  ver: 8.0\n") {
+		t.Errorf("code %d\n%s%s", code, out, errOut)
+	}
+}

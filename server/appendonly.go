@@ -50,7 +50,7 @@ type appendOnly struct {
 	preparing atomic.Int32                    // next is being made, or about to be used, by so many
 	prepared  atomic.Bool                     // next is there
 	rewriting atomic.Pointer[persistence.Job] // the rewrite's, which is also the saver's
-	began_ms  atomic.Int64
+	began_ms  atomic.Int64                    // on the steady clock
 	took_s    atomic.Int64
 	lastAhead atomic.Int64 // Job.Ahead of the last rewrite
 

@@ -72,7 +72,7 @@ func (srv *Server) rewrite(ex *executor) bool {
 	a.rewriting.Store(job)
 	srv.saver.job.Store(job)
 	srv.saver.backlogMax.Store(max(backlogLeast, srv.usedMemory()/backlogPart))
-	a.began_ms.Store(time.Now().UnixMilli())
+	a.began_ms.Store(srv.steady())
 	a.rewrites.Add(1)
 	w := rewriting{job: job, options: o, log: a.log.Load(), temp: a.temp, first: math.MaxInt64, dir: srv.logDir()}
 	if w.log != nil && srv.conf.NoAppendfsyncOnRewrite.Get() {
@@ -113,7 +113,7 @@ func (srv *Server) runRewrite(w rewriting) {
 	}
 	srv.saver.job.CompareAndSwap(job, nil)
 	a.lastAhead.Store(job.Ahead())
-	a.took_s.Store((time.Now().UnixMilli() - a.began_ms.Load() + 500) / 1000)
+	a.took_s.Store((srv.steady() - a.began_ms.Load() + 500) / 1000)
 	if err != nil {
 		if !errors.Is(err, persistence.ErrAborted) {
 			srv.log.Warn("Background AOF rewrite terminated with error: "+reason(err), zap.Error(err))

@@ -100,3 +100,26 @@ func TestClockIsSetBackForTheJanitor(t *testing.T) {
 	c.want("set k v px 1", "OK")
 	eventually(t, "the end of the key", func() bool { return c.do("dbsize") == int64(0) })
 }
+
+// TestClockIsSetBackInARewrite: a rewrite that began at a later time of day is under way all the same.
+func TestClockIsSetBackInARewrite(t *testing.T) {
+	ts := startServer(t, "--appendonly", "yes", "--rdb-key-save-delay", forLong)
+	c := ts.dial()
+	c.want("mset a 1 b 2", "OK")
+	c.do("bgrewriteaof")
+	ts.clockStep_ms.Add(-time.Hour.Milliseconds())
+	st := c.fields("persistence")
+	if st["aof_rewrite_in_progress"] != "1" || strings.HasPrefix(st["aof_current_rewrite_time_sec"], "-") {
+		t.Errorf("in progress: %s, for %s s", st["aof_rewrite_in_progress"], st["aof_current_rewrite_time_sec"])
+	}
+	c.want("config set rdb-key-save-delay 0", "OK")
+	eventually(t, "its end", func() bool { return c.number("persistence", "aof_rewrite_in_progress") == 0 })
+	if took := c.number("persistence", "aof_last_rewrite_time_sec"); took < 0 {
+		t.Errorf("it has taken %d s", took)
+	}
+	c.want("bgsave", "Background saving started")
+	ts.clockStep_ms.Add(-time.Hour.Milliseconds())
+	if n := c.number("persistence", "rdb_current_bgsave_time_sec"); n < -1 {
+		t.Errorf("the snapshot has taken %d s", n)
+	}
+}

@@ -18,7 +18,7 @@ func infoPersistence(w *infoWriter) {
 	w.zeros("current_cow_size_age")
 	job := w.srv.saving()
 	if job != nil {
-		current = (time.Now().UnixMilli() - st.lastTry.Load()) / 1000
+		current = int64((w.srv.age() - time.Duration(st.triedAt.Load())) / time.Second)
 	}
 	w.fixed("current_fork_perc", 100*float64(keys)/float64(max(1, total)), 2)
 	w.int("current_save_keys_processed", keys)
@@ -39,7 +39,7 @@ func infoPersistence(w *infoWriter) {
 	w.int("rdb_last_load_keys_loaded", st.loaded.keys.Load())
 	a, rewriting := &w.srv.aof, int64(-1)
 	if a.rewriting.Load() != nil {
-		rewriting = (time.Now().UnixMilli() - a.began_ms.Load()) / 1000
+		rewriting = (w.srv.steady() - a.began_ms.Load()) / 1000
 	}
 	l := a.log.Load()
 	w.flag("aof_enabled", a.state.Load() != logOff)
@@ -78,7 +78,7 @@ func infoLoading(w *infoWriter, st *loadState) {
 	perc, eta := 0.0, int64(1)
 	if total > 0 && read > 0 {
 		perc = 100 * float64(read) / float64(total)
-		passed := time.Now().UnixMilli() - began
+		passed := max(0, time.Now().UnixMilli()-began)
 		eta = int64(float64(passed) / 1000 * float64(total-read) / float64(read))
 	}
 	w.int("loading_start_time", began/1000)

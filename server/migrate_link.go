@@ -43,7 +43,8 @@ type moveLink struct {
 	in      *bufio.Reader
 	db      int64 // that is selected there, -1 if not known
 	timeout time.Duration
-	last    atomic.Int64 // Unix nanoseconds, when bytes went either way
+	opened  time.Time
+	last    atomic.Int64 // how long after that bytes went either way: the time of day may be set
 	timer   *time.Timer  // ends it while it is idle
 }
 
@@ -106,7 +107,7 @@ func (srv *Server) openMove(to migrateTarget, timeout time.Duration) (*moveLink,
 	} else if err != nil { // Redis connects in the background, and finds out when it writes
 		return nil, errMigrateWrite
 	}
-	l := &moveLink{Conn: nc, db: -1}
+	l := &moveLink{Conn: nc, db: -1, opened: time.Now()}
 	l.in = bufio.NewReader(timedLink{l})
 	if !srv.moves.add(l) {
 		return nil, errMigrateConnect
@@ -209,7 +210,7 @@ func (m *moves) end() {
 // send sends the keys that are ready, and reads the replies meanwhile. heard tells whether the target has answered anything.
 func (l *moveLink) send(m *migration) (e resp.Error, heard bool) {
 	auth, sel := m.to.auth, l.db != m.to.db // passwords change
-	l.last.Store(time.Now().UnixNano())
+	l.moved()
 	type answer struct {
 		err   error
 		heard bool
@@ -331,6 +332,12 @@ func (w requestWriter) bulk(b []byte) {
 	w.WriteString("\r\n")
 }
 
+// moved notes that bytes went either way.
+func (l *moveLink) moved() { l.last.Store(int64(time.Since(l.opened))) }
+
+// until is when the other end will have been silent for too long.
+func (l *moveLink) until() time.Time { return l.opened.Add(time.Duration(l.last.Load()) + l.timeout) }
+
 // timedLink is a link whose other end has to take or say something once in its timeout.
 type timedLink struct{ l *moveLink }
 
@@ -343,20 +350,20 @@ func (t timedLink) Write(p []byte) (n int, err error) {
 		var k int
 		k, err = t.l.Conn.Write(p[n:min(len(p), n+moveChunk)])
 		n += k
-		t.l.last.Store(time.Now().UnixNano())
+		t.l.moved()
 	}
 	return n, err
 }
 
 func (t timedLink) Read(p []byte) (int, error) {
 	for {
-		until := time.Unix(0, t.l.last.Load()).Add(t.l.timeout)
+		until := t.l.until()
 		t.l.SetReadDeadline(until)
 		n, err := t.l.Conn.Read(p)
 		switch {
 		case n > 0:
-			t.l.last.Store(time.Now().UnixNano())
-		case errors.Is(err, os.ErrDeadlineExceeded) && time.Unix(0, t.l.last.Load()).Add(t.l.timeout).After(until):
+			t.l.moved()
+		case errors.Is(err, os.ErrDeadlineExceeded) && t.l.until().After(until):
 			continue
 		}
 		return n, err

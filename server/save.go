@@ -21,9 +21,8 @@ import (
 // snapshots is what the server knows of its snapshots. INFO reads it.
 type snapshots struct {
 	lastSave  atomic.Int64 // Unix seconds of the last one that succeeded, or of the start
-	lastTry   atomic.Int64 // Unix milliseconds when the last one was begun
-	savedAt   atomic.Int64 // lastSave and lastTry on the clock of executor.nanos: save points do not go by one that may be set
-	triedAt   atomic.Int64
+	savedAt   atomic.Int64 // lastSave on the clock of executor.nanos: save points do not go by one that may be set
+	triedAt   atomic.Int64 // when the last one was begun, on that clock
 	took_ms   atomic.Int64 // how long the last one in the background took, -1 for none
 	failed    atomic.Bool  // the last one in the background did
 	saves     atomic.Uint64
@@ -124,9 +123,7 @@ func (srv *Server) saved(dirty int64) {
 
 // noteTry notes that a snapshot is begun.
 func (srv *Server) noteTry() {
-	now := time.Now()
-	srv.saver.lastTry.Store(now.UnixMilli())
-	srv.saver.triedAt.Store(int64(now.Sub(srv.started)))
+	srv.saver.triedAt.Store(int64(srv.age()))
 }
 
 // bgsave begins a snapshot that is written in the background. The caller holds all shards: it is a snapshot of this

@@ -12,11 +12,13 @@ import (
 // closing is a shutdown that waits for replicas: a primary with replicas that have not everything yet lets its clients'
 // writes wait, for shutdown-timeout at most, and ends as soon as they have.
 type closing struct {
-	until_ms atomic.Int64 // 0: there is none
-	mu       sync.Mutex
-	how      config.Shutdown
-	waiting  []*session // clients that have said SHUTDOWN
-	some     atomic.Bool
+	until_ms  atomic.Int64 // 0: there is none
+	mu        sync.Mutex
+	how       config.Shutdown
+	waiting   []*session // clients that have said SHUTDOWN
+	some      atomic.Bool
+	handing   int           // shutdowns that begin with a planned switch of the group
+	calledOff chan struct{} // closed when these are called off
 }
 
 // signals is what signals have asked for that has not begun: while DEBUG PAUSE-CRON is on, nothing does.
@@ -119,6 +121,31 @@ func (c *closing) wait(s *session) {
 	s.srv.stats.blocked.Add(1)
 }
 
+// beginHanding notes that a shutdown begins with a planned switch. What it returns is closed when that is called off.
+func (c *closing) beginHanding() (calledOff <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handing++; c.handing == 1 {
+		c.calledOff = make(chan struct{})
+	}
+	return c.calledOff
+}
+
+// endHanding follows it, when nobody can call it off any more. It is true if somebody has.
+func (c *closing) endHanding(calledOff <-chan struct{}) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calledOff == calledOff {
+		c.handing--
+	}
+	select {
+	case <-calledOff:
+		return true
+	default:
+		return false
+	}
+}
+
 // awaitClosing makes a client wait whose SHUTDOWN goes on elsewhere.
 func (srv *Server) awaitClosing(s *session) {
 	c := &srv.repl.closing
@@ -182,6 +209,10 @@ func (srv *Server) stayOpen() bool {
 	waiting := c.waiting
 	c.waiting = nil
 	was := c.until_ms.Swap(0) != 0
+	if c.handing > 0 {
+		close(c.calledOff)
+		c.handing, c.calledOff, was = 0, nil, true
+	}
 	c.mu.Unlock()
 	for _, s := range waiting {
 		srv.stats.blocked.Add(-1)

@@ -52,6 +52,12 @@ func (srv *Server) failoverPaused() bool {
 	return srv.failing() || srv.repl.closing.until_ms.Load() != 0 || srv.moves.pausing.Load() > 0
 }
 
+// parksWrites tells whether clients' writes are parked for that.
+func (srv *Server) parksWrites(now_ms int64) bool {
+	g := srv.group.Load()
+	return srv.failoverPaused() && (g == nil || !g.leftAlone(now_ms))
+}
+
 func failoverCmd(c *command.Ctx) {
 	s := c.Client.(*session)
 	srv, a := s.srv, &c.Args

@@ -31,7 +31,8 @@ type group struct {
 	loaded   atomic.Bool  // the data of the start is there
 	keys     atomic.Int64 // that it had
 	reigning atomic.Uint64
-	draining atomic.Bool // writes wait for a planned switch
+	draining atomic.Bool  // writes wait for a planned switch
+	drained  atomic.Int64 // until when, on the steady clock, once the heir has everything; 0: it has not
 	state    atomic.Pointer[quorum.State]
 	ended    atomic.Bool
 
@@ -296,10 +297,18 @@ func (g *group) sendAway(ex *executor) {
 
 // endDrain lets writes go on that wait for a switch. The world is stopped.
 func (g *group) endDrain() {
+	g.drained.Store(0)
 	if g.draining.Swap(false) {
 		g.srv.setServeExpired()
 		g.srv.unparkAll()
 	}
+}
+
+// leftAlone tells whether the heir has everything and has not become the primary for long: the majority is gone that would say so.
+// Writes do not wait for that any more. They are refused, since this server has given its lease up; else all stays as it is.
+func (g *group) leftAlone(now_ms int64) bool {
+	until := g.drained.Load()
+	return until != 0 && now_ms > until
 }
 
 // drainAsk is how often a replica that is to take over is asked how far it is.
@@ -318,6 +327,7 @@ func (g *group) Drain(ctx context.Context, heir quorum.Member) bool {
 	for {
 		if there, has := srv.peerHas(heir, srv.repl.offset()); there {
 			if has && !srv.holdsReplies() { // what was done is also said
+				g.drained.Store(srv.steady() + max(g.profile.Lease, time.Second).Milliseconds())
 				return true
 			}
 			srv.guard.poke(srv)
@@ -423,14 +433,18 @@ func (srv *Server) handsOver(how config.Shutdown) bool {
 }
 
 // handOver lets another member be primary before this one ends, so that no write is lost and none has to wait for the end
-// of the lease. If nobody can take over this server ends all the same.
-func (srv *Server) handOver(how config.Shutdown) {
-	if !srv.handsOver(how) {
-		return
-	}
+// of the lease. If nobody can take over this server ends all the same, unless the shutdown is called off.
+func (srv *Server) handOver(calledOff <-chan struct{}) {
 	g := srv.group.Load()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(srv.conf.ShutdownTimeout.Get())*time.Second)
 	defer cancel()
+	go func() {
+		select {
+		case <-calledOff:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	t := time.NewTicker(g.profile.Interval / 4)
 	defer t.Stop()
 	for patience := time.After(2 * g.profile.Lease); ; {
@@ -444,6 +458,11 @@ func (srv *Server) handOver(how config.Shutdown) {
 			continue
 		case <-patience:
 		case <-ctx.Done():
+		}
+		select {
+		case <-calledOff:
+			return
+		default:
 		}
 		srv.log.Warn("Failover: no other member takes over before the shutdown: " + err.Error())
 		return

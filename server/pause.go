@@ -62,7 +62,7 @@ func (ex *executor) pausedFor(s *session, row *command.Row) bool {
 	if s.peer != nil {
 		return false
 	}
-	if ex.srv.failoverPaused() && s.link == nil && s.mayWrite(row) || ex.srv.handingOver() && s.wantsPrimary(row) {
+	if ex.srv.parksWrites(ex.steady()) && s.link == nil && s.mayWrite(row) || ex.srv.handingOver() && s.wantsPrimary(row) {
 		return true
 	}
 	if p.until_ms.Load() == 0 || !p.active(ex.steady()) {
@@ -119,7 +119,7 @@ func (ex *executor) unpark() {
 		ex.tickAt(until)
 		return
 	}
-	if ex.srv.crowded() || ex.srv.failoverPaused() {
+	if ex.srv.crowded() || ex.srv.parksWrites(ex.steady()) {
 		ex.tickAt(ex.steady() + crowdedWait_ms)
 		return
 	}

@@ -361,7 +361,11 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 		return
 	}
 	srv.endDebugging()
-	srv.handOver(how)
+	var calledOff <-chan struct{}
+	if srv.handsOver(how) {
+		calledOff = srv.repl.closing.beginHanding()
+		srv.handOver(calledOff)
+	}
 	ex := srv.janitor
 	ex.enter()
 	defer ex.leave()
@@ -370,6 +374,9 @@ func (srv *Server) Shutdown(how config.Shutdown) {
 	}
 	ex.stopWorld()
 	defer ex.startWorld()
+	if calledOff != nil && srv.repl.closing.endHanding(calledOff) {
+		return
+	}
 	ex.setTime()
 	ex.view.Take(srv.ks.All())
 	defer ex.view.Release()

@@ -71,7 +71,7 @@ func shutdown(c *command.Ctx) {
 	s := c.Client.(*session)
 	if s.srv.handsOver(how) {
 		s.srv.awaitClosing(s)
-		go s.srv.Shutdown(how)
+		go s.srv.shutdownUnless(s.srv.repl.closing.beginHanding(), how)
 		return
 	}
 	if s.srv.closeLater(s.ex, how, s) {

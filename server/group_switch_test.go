@@ -38,23 +38,27 @@ func TestShutdownIsCalledOffInAGroup(t *testing.T) {
 	}
 	c, s, other := p.dial(), p.dial(), p.dial()
 	c.want("set k v", "OK")
-	for _, by := range []string{"client", "signal"} {
-		if by == "client" {
-			s.send("shutdown")
-		} else {
+	for _, by := range []string{"client", "signal", "client", "hasty client"} {
+		if by == "signal" {
 			p.ShutdownBySignal(0)
+		} else {
+			s.send("shutdown")
 		}
-		eventually(t, "the beginning of the switch", func() bool { return p.group.Load().draining.Load() })
+		if by == "hasty client" {
+			eventually(t, "the beginning of the shutdown", func() bool { return p.stats.blocked.Load() == 1 })
+		} else {
+			eventually(t, "the beginning of the switch", func() bool { return p.group.Load().draining.Load() })
+		}
 		other.want("shutdown abort", "OK")
-		if by == "client" {
+		if by != "signal" {
 			if v := s.read(); !isError(v, "ERR Errors trying to SHUTDOWN") {
 				t.Fatal(v)
 			}
 		}
 		eventually(t, "the end of the shutdown", func() bool { return !p.InShutdown() && !p.group.Load().draining.Load() })
 		other.want("shutdown abort", replyError("ERR No shutdown in progress."))
+		other.want("ping", "PONG")
 	}
-	other.want("ping", "PONG")
 }
 
 // The heir of a planned switch has everything, and the majority goes that would name it: writes that wait are refused.

@@ -357,13 +357,20 @@ func (srv *Server) Ready() <-chan struct{} { return srv.ready }
 // Shutdown ends the server as SHUTDOWN does: it writes the last snapshot if the save points or how ask for one, then Run
 // returns. If the snapshot cannot be written, and how does not insist, the server goes on.
 func (srv *Server) Shutdown(how config.Shutdown) {
+	if srv.handsOver(how) {
+		srv.shutdownUnless(srv.repl.closing.beginHanding(), how)
+	} else {
+		srv.shutdownUnless(nil, how)
+	}
+}
+
+// shutdownUnless is Shutdown, which begins with a planned switch if there is something by which that can be called off.
+func (srv *Server) shutdownUnless(calledOff <-chan struct{}, how config.Shutdown) {
 	if srv.ended.Load() {
 		return
 	}
 	srv.endDebugging()
-	var calledOff <-chan struct{}
-	if srv.handsOver(how) {
-		calledOff = srv.repl.closing.beginHanding()
+	if calledOff != nil {
 		srv.handOver(calledOff)
 	}
 	ex := srv.janitor

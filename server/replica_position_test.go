@@ -159,8 +159,8 @@ func TestRestartWithProlongedKey(t *testing.T) {
 	up := func() bool { return b.dial().info("replication", "master_link_status") == "up" }
 	eventually(t, "the link", up)
 	c.want("debug set-active-expire 0", "OK")
-	c.want("set long v px 300", "OK")
-	c.want("set short v px 300", "OK")
+	c.want("set long v px 2000", "OK") // time to restart in, on a busy machine
+	c.want("set short v px 2000", "OK")
 	c.want("wait 1 0", int64(1))
 	b.dial().want("save", "OK")
 	b.stop()

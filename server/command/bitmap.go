@@ -4,14 +4,13 @@ import (
 	"math"
 
 	"larder/datatypes"
-	"larder/keyspace"
 	"larder/server/resp"
 )
 
 // Bit n of a string is bit 7-n%8 of byte n/8: the bits are counted from the most significant one of the first byte. A
 // string ends with infinitely many bits that are 0.
 
-// bitOffset reads a bit's place: 0 to proto-max-bulk-len*8-1. With width > 0 the form #n is allowed, which is the place
+// bitOffset reads a bit's place, in a string that may be mostString long. With width > 0 the form #n is allowed, which is the place
 // of the n-th integer of that width.
 func (c *Ctx) bitOffset(width int) int64 {
 	a := &c.Args
@@ -29,7 +28,7 @@ func (c *Ctx) bitOffset(width int) int64 {
 			n *= int64(width)
 		}
 	}
-	if !ok || n < 0 || n>>3 >= min(c.Conf.MaxBulk, keyspace.MaxValue) {
+	if !ok || n < 0 || n>>3 >= c.mostString() {
 		a.Wrong(resp.ErrBitOffset)
 		return 0
 	}

@@ -443,9 +443,18 @@ func incrbyfloat(c *Ctx) {
 	c.Reply.Bulk(text)
 }
 
-// tooLong replies the error of a string that would pass proto-max-bulk-len.
+// mostString is how many bytes a string may be made long: those of proto-max-bulk-len for a client. What the primary or the
+// log says was within the limit where it was first done, which may have been another.
+func (c *Ctx) mostString() int64 {
+	if c.Obey {
+		return keyspace.MaxValue
+	}
+	return min(c.Conf.MaxBulk, keyspace.MaxValue)
+}
+
+// tooLong replies the error of a string that would become longer than it may.
 func (c *Ctx) tooLong(size int64) bool {
-	if size <= min(c.Conf.MaxBulk, keyspace.MaxValue) {
+	if size <= c.mostString() {
 		return false
 	}
 	c.Fail(resp.ErrStringTooBig)

@@ -250,19 +250,20 @@ func functionStats(c *command.Ctx) {
 	w := c.Reply
 	w.Map(2)
 	w.BulkString("running_script")
-	if run == nil {
-		w.Null()
-	} else {
+	told := run != nil && run.words.tell(func(argv [][]byte) {
 		w.Map(3)
 		w.BulkString("name")
 		w.BulkString(run.name)
 		w.BulkString("command")
-		w.Array(len(run.args))
-		for _, a := range run.args {
+		w.Array(len(argv))
+		for _, a := range argv {
 			w.Bulk(a)
 		}
 		w.BulkString("duration_ms")
 		w.Int((srv.age() - run.start).Milliseconds())
+	})
+	if !told {
+		w.Null()
 	}
 	libraries, count := srv.functions.set.Load().Count()
 	w.BulkString("engines")

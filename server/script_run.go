@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,7 @@ type scriptRun struct {
 	engine *script.Engine
 	start  time.Duration // by the server's age
 	began  time.Time     // the same by the wall's clock, once the script has asked for it
-	args   [][]byte
+	words  requestWords
 	oom    bool // there was no room when it began
 	obey   bool
 	to     command.Target // where its effects go
@@ -46,6 +47,29 @@ type scriptRun struct {
 	alone  bool        // it has become slow while the world has to stand still
 
 	slow atomic.Int32 // notSlow, then slow once it has taken longer than busy-reply-threshold, then settled
+}
+
+// requestWords are the words of the request that runs a script. They stand where the loop reads requests, and may be told on other
+// loops until the script ends.
+type requestWords struct {
+	mu   sync.Mutex // held by who sets, forgets or tells them: never by a script
+	argv [][]byte   // nil: it has ended
+}
+
+func (w *requestWords) set(argv [][]byte) {
+	w.mu.Lock()
+	w.argv = argv
+	w.mu.Unlock()
+}
+
+// tell lets word tell them. It is false if the script has ended.
+func (w *requestWords) tell(word func(argv [][]byte)) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.argv != nil {
+		word(w.argv)
+	}
+	return w.argv != nil
 }
 
 // A script that is slow keeps the server busy until it is settled, by its end or because it is killed: from then on it can
@@ -81,7 +105,8 @@ type scriptHost executor
 // runScript runs a script with the shards of its keys held, and more of them as it goes on.
 func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn func(*script.Engine, *scriptRun) script.Result) {
 	srv, s, v := ex.srv, c.Client.(*session), ex.view
-	r.s, r.args, r.obey = s, c.Args.All(), c.Obey
+	r.s, r.obey = s, c.Obey
+	r.words.set(c.Args.All())
 	r.to = command.ToLog | command.ToReplicas
 	if e := ex.admitScript(r); e != "" {
 		c.Fail(e)
@@ -126,6 +151,7 @@ func (ex *executor) runScript(c *command.Ctx, r *scriptRun, keys [][]byte, fn fu
 	r.engine = ex.engineFor(r)
 	ex.running.Store(r)
 	res := fn(r.engine, r)
+	r.words.set(nil)
 	ex.running.Store(nil)
 	sg.run = nil
 	srv.scriptEnded(r)

@@ -449,23 +449,38 @@ func (srv *Server) handOver(calledOff <-chan struct{}) {
 	defer t.Stop()
 	for patience := time.After(2 * g.profile.Lease); ; {
 		to, err := g.node.Switch(ctx, "")
+		if now := g.node.State().Primary; err != nil && now != "" && now != g.id { // whoever it is: a second switch might come back to this one
+			to, err = now, nil
+		}
 		if err == nil {
 			srv.log.Info("Failover: " + to + " takes over before the shutdown")
 			return
 		}
 		select {
-		case <-t.C: // the coordinator may be new and have heard of nobody yet
-			continue
-		case <-patience:
-		case <-ctx.Done():
-		}
-		select {
 		case <-calledOff:
+			g.callOff()
 			return
 		default:
 		}
+		select {
+		case <-t.C: // the coordinator may be new and have heard of nobody yet
+			if ctx.Err() == nil {
+				continue
+			}
+		case <-patience:
+		case <-ctx.Done():
+		}
 		srv.log.Warn("Failover: no other member takes over before the shutdown: " + err.Error())
 		return
+	}
+}
+
+// callOff ends a planned switch. Where the coordinator is elsewhere it does not know that nobody waits for it any more.
+func (g *group) callOff() {
+	ctx, cancel := context.WithTimeout(context.Background(), g.profile.Lease)
+	defer cancel()
+	if err := g.node.CallOff(ctx); err != nil {
+		g.srv.log.Warn("Failover: the planned switch could not be called off: " + err.Error())
 	}
 }
 

@@ -37,6 +37,7 @@ type Coordinator struct {
 
 	wish      string // a planned switch to this member
 	wishOf    uint64
+	wishAt    Moment // when it was wished, which tells it from others
 	wishUntil Moment
 
 	passedOn Moment // when we last tried to give the lead away
@@ -47,6 +48,7 @@ type Coordinator struct {
 
 	reluctant uint64 // the epoch of a primary of replica-priority 0, which is to hand over; 0 if there is none
 	eased     Moment // when that was last tried
+	easings   int    // how often that was
 }
 
 // NewCoordinator makes the coordinator of a member. newID makes the replication ID of an epoch.
@@ -111,7 +113,7 @@ func (c *Coordinator) Heard(now Moment, term uint64, s *State, r Report) (a Answ
 	c.granted = now
 	a.Granted = s.Epoch
 	if c.wish != "" && c.wishOf == s.Epoch && now < c.wishUntil {
-		a.Heir = c.wish
+		a.Heir, a.Wish = c.wish, c.wishAt
 	}
 	return a
 }
@@ -256,7 +258,7 @@ func (c *Coordinator) Switch(now, until Moment, s *State, to string) string {
 	var best *Report
 	for _, m := range s.DataNodes() {
 		r, ok := c.reports[m.ID]
-		if !ok || m.ID == s.Primary || to != "" && m.ID != to || now-c.heard[m.ID] > s.Lease || r.Member.Priority == 0 && to == "" {
+		if !ok || m.ID == s.Primary || to != "" && m.ID != to || now-c.heard[m.ID] > s.Lease || r.Member.Priority == 0 && to == "" || r.Position.Loading {
 			continue
 		}
 		if best == nil || s.ahead(&r, best, to) {
@@ -267,24 +269,34 @@ func (c *Coordinator) Switch(now, until Moment, s *State, to string) string {
 		return ""
 	}
 	c.wish, c.wishOf, c.wishUntil = best.Member.ID, s.Epoch, until
+	c.wishAt = max(now, c.wishAt+1)
 	return c.wish
 }
 
 // ease has a primary that was named against its replica-priority hand over as soon as somebody else can.
 func (c *Coordinator) ease(now Moment, s *State) {
-	if c.reluctant != s.Epoch || s.Epoch == 0 || c.wish != "" && now < c.wishUntil || c.eased != 0 && now < c.eased+passOnEvery {
+	if c.reluctant != s.Epoch || s.Epoch == 0 || c.wish != "" && now < c.wishUntil || c.eased != 0 && now < c.eased+passOnEvery<<min(c.easings, mostEasings) {
 		return
 	}
 	if c.Switch(now, now+passOnEvery, s, "") != "" {
 		c.eased = now
+		c.easings++
 	}
 }
 
-// Wish is the planned switch that is under way, "" if there is none.
-func (c *Coordinator) Wish() string { return c.wish }
+// mostEasings is how often the time between two tries to relieve a reluctant primary is doubled: writes wait while it tries to hand
+// over to somebody who does not catch up.
+const mostEasings = 4
 
-// EndSwitch drops the wish.
-func (c *Coordinator) EndSwitch() { c.wish = "" }
+// Wished tells the wish of the last Switch from others.
+func (c *Coordinator) Wished() Moment { return c.wishAt }
+
+// EndSwitch drops a wish, unless there is another one by now. 0 is any.
+func (c *Coordinator) EndSwitch(wished Moment) {
+	if wished == 0 || c.wishAt == wished {
+		c.wish = ""
+	}
+}
 
 // passOnEvery is how often the coordinator tries to pass the lead on.
 const passOnEvery = 5 * time.Second

@@ -178,6 +178,11 @@ func (n *Node) administerNow(ctx context.Context, o adminOrder) (string, error) 
 		return "", n.outcome(n.raft.RemoveServer(raft.ServerID(o.ID), 0, 5*time.Second))
 	case "switch":
 		return n.switchTo(ctx, o.ID)
+	case "stay":
+		n.mu.Lock()
+		n.coord.EndSwitch(0)
+		n.mu.Unlock()
+		return "", nil
 	case "takeover":
 		return o.ID, n.takeover(o.ID)
 	}
@@ -194,6 +199,7 @@ func (n *Node) switchTo(ctx context.Context, to string) (string, error) {
 		return to, nil
 	}
 	heir := n.coord.Switch(Now(), Now()+patience, n.state, to)
+	wished := n.coord.Wished()
 	n.mu.Unlock()
 	if heir == "" {
 		return "", errNobody
@@ -216,9 +222,9 @@ func (n *Node) switchTo(ctx context.Context, to string) (string, error) {
 			return "", errNoLeader
 		case <-ctx.Done():
 			n.mu.Lock()
-			n.coord.EndSwitch()
+			n.coord.EndSwitch(wished)
 			n.mu.Unlock()
-			select { // the primary has to hear of it: the same wish at once would be the one that it has given up
+			select { // the primary has to hear of it: if it is of an earlier version, the same wish at once is the one that it has given up
 			case <-n.ctx.Done():
 			case <-time.After(2 * n.o.Profile.Interval):
 			}
@@ -252,6 +258,12 @@ func (n *Node) takeover(id string) error {
 // who is primary then.
 func (n *Node) Switch(ctx context.Context, to string) (string, error) {
 	return n.order(ctx, adminOrder{"switch", to})
+}
+
+// CallOff ends a switch that is under way: the primary stays, unless it has given its lease up by now.
+func (n *Node) CallOff(ctx context.Context) error {
+	_, err := n.order(ctx, adminOrder{"stay", ""})
+	return err
 }
 
 // Add makes somebody a member; Remove ends that. A member that is started with peers that have a group adds itself.

@@ -41,6 +41,7 @@ type Answer struct {
 	Lease   time.Duration
 	Copies  int    // what the coordinator will go by in this epoch
 	Heir    string // the coordinator wishes the primary to hand over to this member
+	Wish    Moment `json:",omitempty"` // which wish that is: another one of the same member is to be tried again
 	State   *State `json:",omitempty"` // the coordinator's, if the asker may have missed something
 
 	Epoch  uint64 // of which From is primary, with a lease, or 0

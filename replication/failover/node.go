@@ -92,8 +92,10 @@ type Node struct {
 	coord   *Coordinator
 	heard   map[string]Moment // when a member last answered or reported
 	away    map[string]bool   // who has not answered for long
+	asking  map[string]int    // how many reports are on their way to a member
 	heir    string            // that the lease of this epoch is being handed over to
-	heirWas string            // a wish of this epoch that was given up; not tried again until it changes
+	heirWas string            // the heir of a wish of this epoch that was given up; not tried again until it changes
+	wish    wish              // that of heir, or else of heirWas
 	endHand func()            // ends the handing over that waits for the heir, nil if none does
 
 	began  Moment
@@ -112,7 +114,7 @@ type Node struct {
 // Start makes a member of a group and begins. The group is founded when all members are there for the first time.
 func Start(o Options, ln net.Listener) (*Node, error) {
 	n := &Node{
-		o: o, began: Now(), state: &State{}, heard: map[string]Moment{}, away: map[string]bool{},
+		o: o, began: Now(), state: &State{}, heard: map[string]Moment{}, away: map[string]bool{}, asking: map[string]int{},
 		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
 		over: make(chan struct{}), runs: make(chan struct{}),
 	}
@@ -420,10 +422,11 @@ func (n *Node) report() {
 		r := n.ownReport()
 		n.answered(round, n.answer(r, voters))
 		for _, id := range voters {
-			if id == n.o.ID {
+			if id == n.o.ID || !n.asks(id) {
 				continue
 			}
 			n.all.Go(func() {
+				defer n.asked(id)
 				reply, err := n.port.ask(id, envelope{Report: &r}, n.o.Profile.Call)
 				if err != nil || reply.Answer == nil {
 					n.port.drop(id)
@@ -435,6 +438,29 @@ func (n *Node) report() {
 	}
 }
 
+// mostAsked is how many reports may be on their way to a member that has not answered: each has a connection of its own.
+const mostAsked = 8
+
+// asks notes that a report goes to a member. It is false if enough are on their way.
+func (n *Node) asks(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.asking[id] >= mostAsked {
+		return false
+	}
+	n.asking[id]++
+	return true
+}
+
+// asked follows it.
+func (n *Node) asked(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.asking[id]--; n.asking[id] == 0 {
+		delete(n.asking, id)
+	}
+}
+
 // answer is the Answer to a Report.
 func (n *Node) answer(r Report, voters []string) Answer {
 	n.mu.Lock()
@@ -443,7 +469,7 @@ func (n *Node) answer(r Report, voters []string) Answer {
 	n.heard[r.Member.ID] = now
 	if r.Holds {
 		n.hold.Shown(r.Epoch)
-		if n.o.Local != nil && n.hold.Asks() {
+		if n.o.Local != nil && n.hold.Asks() && r.Member.ID != n.o.ID { // who is about to become primary asks nobody
 			poke(n.now)
 		}
 	}
@@ -475,12 +501,7 @@ func (n *Node) answered(round uint64, a Answer) {
 	n.hold.Answered(round, a)
 	n.publish()
 	if a.Leading && a.Granted != 0 && a.Granted == n.hold.Epoch() && !n.hold.Released() {
-		if a.Heir == "" {
-			n.heirWas = ""
-		} else if n.heir == "" && a.Heir != n.heirWas {
-			n.heir = a.Heir
-			poke(n.roles)
-		}
+		n.wished(round, a)
 	}
 	if !held && n.hold.Until() > now { // be it for the first time or after a lapse: follow may have looked before
 		poke(n.roles)

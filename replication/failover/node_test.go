@@ -26,6 +26,8 @@ type fakeData struct {
 	of     string // its ID
 	busy   int    // how often it cannot become primary
 	stuck  int    // how often its heir does not catch up
+
+	reigning func() // called when it is to become primary; nil does nothing
 }
 
 func (f *fakeData) Report(r *Report) {
@@ -50,6 +52,9 @@ func (f *fakeData) Report(r *Report) {
 }
 
 func (f *fakeData) Reign(epoch uint64, replID string, _ int64) bool {
+	if f.reigning != nil {
+		f.reigning()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.busy > 0 {
@@ -308,6 +313,38 @@ func TestDeclines(t *testing.T) {
 	}
 }
 
+// TestBecomingPrimaryIsQuiet: a node that was restarted, and takes long to become primary, goes on reporting once in an Interval.
+func TestBecomingPrimaryIsQuiet(t *testing.T) {
+	g := newTestGroup(t, 2, 1)
+	g.primary()
+	for _, id := range g.ids {
+		g.stop(id)
+	}
+	who, goOn := make(chan string, 2), make(chan struct{})
+	for id, f := range g.data {
+		f.reigning = func() {
+			who <- id
+			<-goOn
+		}
+	}
+	for _, id := range g.ids {
+		g.start(id, nil)
+	}
+	n := g.nodes[<-who]
+	rounds := func() uint64 {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.hold.Begin(Now())
+	}
+	before := rounds()
+	<-time.NewTimer(g.profile.Interval).C // what is counted are the reports in that time
+	if k := rounds() - before; k > 50 {
+		t.Errorf("%d reports in an interval", k)
+	}
+	close(goOn)
+	g.primary()
+}
+
 // TestMembersComeAndGo: a third data node joins by naming one that is there, and leaves again.
 func TestMembersComeAndGo(t *testing.T) {
 	g := newTestGroup(t, 2, 1)
@@ -431,66 +468,6 @@ func TestLateLeaseBeginsReign(t *testing.T) {
 	}
 	if told(Now(), time.Minute) {
 		t.Error("a lease that goes on is no news")
-	}
-}
-
-// TestWishEndsWithItsEpoch: what a coordinator wished of an earlier reign is nothing to the next one.
-func TestWishEndsWithItsEpoch(t *testing.T) {
-	n := &Node{
-		state: &State{}, store: &store{boot: 1}, hold: NewHolder("a", 1), heard: map[string]Moment{},
-		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
-	}
-	granted := func(epoch uint64, heir string) {
-		n.answered(n.hold.Begin(Now()), Answer{From: "a", Leading: true, Granted: epoch, Term: 1, Voters: []string{"a"}, Lease: time.Minute, Heir: heir})
-	}
-	n.learn(&State{Index: 1, Primary: "a", Boot: 1, Epoch: 1})
-	granted(1, "b")
-	if n.heir != "b" {
-		t.Fatalf("the heir is %q", n.heir)
-	}
-	n.learn(&State{Index: 2, Primary: "c", Boot: 1, Epoch: 2})
-	n.learn(&State{Index: 3, Primary: "a", Boot: 1, Epoch: 3})
-	granted(3, "")
-	if n.heir != "" {
-		t.Errorf("it is to hand over to %s, which nobody wishes any more", n.heir)
-	}
-}
-
-// stuckDrain is a data node whose heir never has everything.
-type stuckDrain struct {
-	*fakeData
-	begun chan struct{}
-}
-
-func (d stuckDrain) Drain(ctx context.Context, _ Member) bool {
-	close(d.begun)
-	<-ctx.Done()
-	return false
-}
-
-// TestHandingOverEndsWithItsEpoch: who waits for an heir while somebody else has been named primary follows that one at once.
-func TestHandingOverEndsWithItsEpoch(t *testing.T) {
-	local := stuckDrain{&fakeData{t: t}, make(chan struct{})}
-	n := &Node{
-		o: Options{Local: local, Profile: profileOf(time.Hour), Warn: func(s string) { t.Error(s) }}, ctx: t.Context(),
-		state: &State{}, store: &store{boot: 1}, hold: NewHolder("a", 1), heard: map[string]Moment{},
-		roles: make(chan struct{}, 1), now: make(chan struct{}, 1), tick: make(chan struct{}, 1),
-	}
-	n.learn(&State{Index: 1, Primary: "a", Boot: 1, Epoch: 1})
-	over := make(chan struct{})
-	go func() {
-		n.drain(1, Member{ID: "b"})
-		close(over)
-	}()
-	<-local.begun
-	n.learn(&State{Index: 2, Primary: "c", Boot: 1, Epoch: 2})
-	select {
-	case <-over:
-	case <-time.After(patience):
-		t.Fatal("it waits for the heir still")
-	}
-	if n.hold.Released() || n.heirWas != "" {
-		t.Error("it has given up what it does not have")
 	}
 }
 

@@ -236,7 +236,7 @@ type poll struct{}
 
 // adminOrder is something that a person wants of the coordinator.
 type adminOrder struct {
-	What string // "add", "remove", "switch", "takeover"
+	What string // "add", "remove", "switch", "stay", "takeover"
 	ID   string
 }
 

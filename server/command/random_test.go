@@ -31,3 +31,31 @@ func TestAllRandomItems(t *testing.T) {
 		}
 	}
 }
+
+// A hash may have no field to draw, however many are asked for: it is missing, or its fields are over and still there. That is
+// known after the first part.
+func TestRandomItemsOfNothing(t *testing.T) {
+	l := newLab(t)
+	parts := 0
+	l.c.random(8*randomAtOnce, false, func(int) { parts++ })
+	if parts != 1 {
+		t.Fatalf("nothing was made in %d parts", parts)
+	}
+	l.c.MostReply, l.c.CutOff = 1<<10, func(int) { t.Error("cut off") }
+	l.want("*0", "HRANDFIELD", "none", -9223372036854775807)
+	l.want("*0", "SRANDMEMBER", "none", -9223372036854775807)
+	l.want("*0", "ZRANDMEMBER", "none", -9223372036854775807)
+	for _, size := range []int{7, 700} {
+		l.do("DEL", "h")
+		for i := range size {
+			l.do("HSET", "h", i, "v")
+			l.do("HPEXPIRE", "h", 10, "FIELDS", 1, i)
+		}
+		l.c.Now += 11
+		l.c.ServeExpired = true // a replica leaves them to its primary
+		l.want(fmt.Sprintf(":%d", size), "HLEN", "h")
+		l.want("*0", "HRANDFIELD", "h", -9223372036854775807)
+		l.want("*0", "HRANDFIELD", "h", -4611686018427387903, "WITHVALUES")
+		l.c.ServeExpired = false
+	}
+}

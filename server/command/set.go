@@ -264,10 +264,14 @@ const maxRandom = 1 << 24
 // randomAtOnce is how many of them are made before it is looked whether there are too many bytes.
 const randomAtOnce = 1 << 14
 
-// random makes n random items in parts by one, which is called with the number for each part.
+// random makes n random items in parts by one, which is called with the number for each part. A part that makes none is the
+// last: there is nothing to draw from.
 func (c *Ctx) random(n int, distinct bool, one func(n int)) {
 	for !distinct && n > randomAtOnce && !c.Overfull() {
-		one(randomAtOnce)
+		before := c.Reply.Len()
+		if one(randomAtOnce); c.Reply.Len() == before {
+			return
+		}
 		n -= randomAtOnce
 	}
 	if !c.Overfull() {

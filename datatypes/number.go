@@ -9,10 +9,12 @@ package datatypes
 //	the two halves of a stream ID       ParseUint   as strtoull: "010" and "+10" too
 //	score, GEO, ZINCRBY                 ParseFloat  "1e3", ".5", "inf", "0x1p-2" yes, "nan", "1 ", "1e999" no
 //	INCRBYFLOAT, HINCRBYFLOAT           ParseLong   the same syntax, 64 bits of mantissa
+//	what SORT compares                  ParseFloatInRange  also " 1", "" and "1\x00", "1e-320" no
 //
 // No function here allocates for numbers of ordinary length.
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"unsafe"
@@ -255,4 +257,58 @@ func ParseFloatLoose(b []byte) (float64, bool) {
 	}
 	f, _ := strconv.ParseFloat(string(s), 64) // out of range: ±infinity, or zero
 	return f, true
+}
+
+// ParseFloatInRange is ParseFloatLoose for those who ask C's strtod whether a number was out of range: what overflows is
+// refused, and what is rounded to zero or to a double that lacks digits, a subnormal one.
+func ParseFloatInRange(b []byte) (float64, bool) {
+	f, ok := ParseFloatLoose(b)
+	size := math.Abs(f)
+	if !ok || size >= minNormal && size <= math.MaxFloat64 {
+		return f, ok
+	}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if b = bytes.TrimLeftFunc(b, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) }); len(b) == 0 {
+		return f, ok
+	}
+	s, form := scanFloat(b)
+	switch {
+	case size > math.MaxFloat64:
+		return f, form == floatInf // else it has overflowed
+	case size == 0:
+		return f, zeroMantissa(s, form)
+	}
+	// A text that is rounded to f has the same digits only if it is f: ten times f, or twice f, is another double.
+	exact := strconv.AppendFloat(nil, size, 'e', 766, 64) // no double has more digits
+	if form == floatHex {
+		exact = strconv.AppendFloat(nil, size, 'x', -1, 64)
+	}
+	return f, bytes.Equal(significant(s, form), significant(exact, form))
+}
+
+// minNormal is the smallest double that has all its digits.
+const minNormal = 0x1p-1022
+
+// significant is the digits of a number, or the bits of a hexadecimal one, without zeros at either end.
+func significant(s []byte, form floatForm) []byte {
+	s = bytes.TrimLeft(s, "+-")
+	var digits []byte
+	if form == floatHex {
+		s = s[len("0x"):]
+	}
+	for _, c := range s {
+		switch lower := c | 0x20; {
+		case c == '.':
+		case form == floatDecimal && lower != 'e':
+			digits = append(digits, c)
+		case form == floatHex && lower != 'p':
+			nibble, _ := strconv.ParseUint(string(c), 16, 4)
+			digits = append(digits, '0'|byte(nibble>>3), '0'|byte(nibble>>2&1), '0'|byte(nibble>>1&1), '0'|byte(nibble&1))
+		default:
+			return bytes.Trim(digits, "0")
+		}
+	}
+	return bytes.Trim(digits, "0")
 }

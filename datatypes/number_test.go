@@ -242,3 +242,29 @@ func TestParseShortDecimals(t *testing.T) {
 		}
 	}
 }
+
+// What strtod calls out of range, as SORT asks it, according to glibc.
+func TestParseFloatInRange(t *testing.T) {
+	half := "0." + fmt.Sprintf("%0400d", 0) // zeros in front of digits and behind them are none
+	for _, c := range []struct {
+		text string
+		ok   bool
+	}{
+		{"", true}, {" 5", true}, {"\t\n-7.25", true}, {"1e308", true}, {"inf", true}, {" -infinity", true}, {"nan", false}, {"x", false},
+		{"1e400", false}, {"-1e400", false}, {" 1e309", false}, {"0x1p1024", false}, {"1e400\x00", false}, {"inf\x00x", true},
+		{"0", true}, {"-0", true}, {"0e-999", true}, {"0x0p-9999", true}, {"1e-400", false}, {"-1e-400", false}, {"0x1p-1075", false},
+		{"4.9e-324", false}, {"1e-320", false}, {"2.2e-308", false}, {"0x1.8p-1074", false}, {"0x1.00000000000001p-1023", false},
+		{"0x1p-1074", true}, {"-0x1p-1074", true}, {"0x0.0010P-1062", true}, {"0x0.fffffffffffffp-1022", true}, {"0x0.ffffffffffffe8p-1022", false},
+		{"2.2250738585072014e-308", true}, {"2.225073858507200e-308", false}, {"0x1p-1022", true},
+		{"0x1.00000000000001p-1022", true}, {strconv.FormatFloat(0x1p-1074, 'f', 1074, 64), true}, {strconv.FormatFloat(0x1p-1074, 'f', 1074, 64) + "000", true},
+		{strconv.FormatFloat(0x1p-1074, 'f', 1074, 64) + "0001", false}, {half + "5e401", true}, {half + "5e81", false}, {strconv.FormatFloat(0x3p-1060, 'e', 800, 64), true},
+	} {
+		f, ok := ParseFloatInRange([]byte(c.text))
+		if ok != c.ok {
+			t.Errorf("%q is in range: %v", c.text, ok)
+		}
+		if loose, _ := ParseFloatLoose([]byte(c.text)); ok && f != loose {
+			t.Errorf("%q is %v, and %v in range", c.text, loose, f)
+		}
+	}
+}

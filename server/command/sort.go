@@ -146,7 +146,7 @@ func (s *sorting) order(c *Ctx, items [][]byte) (window [][]byte, ok bool) {
 		case !found:
 			most = numberRank(0)
 		default:
-			f, ok := datatypes.ParseFloatLoose(val)
+			f, ok := datatypes.ParseFloatInRange(val)
 			if !ok || math.IsNaN(f) {
 				c.Fail(resp.ErrSortScores)
 				return nil, false

@@ -96,3 +96,19 @@ func TestSortModel(t *testing.T) {
 		}
 	}
 }
+
+// A number that no double is near to is none to SORT, wherever it stands.
+func TestSortOfNumbersOutOfRange(t *testing.T) {
+	const none = "-ERR One or more scores can't be converted into double"
+	l := newLab(t)
+	for _, n := range []string{"1e400", "-1e400", "1e-400", "1e-320", "0x1p1024"} {
+		l.do("DEL", "l")
+		l.do("RPUSH", "l", n, "1")
+		l.want(none, "SORT", "l")
+		l.do("SET", "w_1", n)
+		l.want(none, "SORT", "l", "BY", "w_*")
+	}
+	l.do("DEL", "l")
+	l.do("RPUSH", "l", "inf", "1e308", "0e-400", "-inf", " 7")
+	l.want("*5 $4 -inf $6 0e-400 $2  7 $5 1e308 $3 inf", "SORT", "l")
+}

@@ -452,7 +452,9 @@ func (g *geoSearch) keep(c *Ctx, found []geoFound, event string) {
 		}
 	}
 	r.store(c, g.store, event)
-	c.Dirty += max(0, len(found)-1) // each member counts as a change
+	if !c.Failed() {
+		c.Dirty += max(0, len(found)-1) // each member counts as a change
+	}
 }
 
 func init() {

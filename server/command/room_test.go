@@ -10,6 +10,7 @@ import (
 // key stays.
 func TestResultsWithoutMemory(t *testing.T) {
 	l := newLabOf(t, 8<<20)
+	l.c.WantEffects = true
 	const members = 40_000 // of 40 bytes: more than the step that is reserved at a time, and than the arena keeps for itself
 	words := []any{"ZADD", "z"}
 	geo := []any{"GEOADD", "g"}
@@ -51,11 +52,15 @@ func TestResultsWithoutMemory(t *testing.T) {
 			{"ZDIFFSTORE", key, 2, "z", "none"},
 			{"ZRANGESTORE", key, "z", 0, -1},
 			{"GEOSEARCHSTORE", key, "g", "FROMLONLAT", 0, 0, "BYRADIUS", 1000, "km"},
+			{"GEORADIUS", "g", 0, 0, 1000, "km", "STORE", key},
 			{"SUNIONSTORE", key, "s", "none"},
 			{"SORT", "s", "ALPHA", "STORE", key},
 		} {
 			if got := l.do(request...); !strings.HasPrefix(got, "-OOM") {
 				t.Errorf("%v in shard %d: %.60q", request, shard, got)
+			}
+			if len(l.effects) > 0 {
+				t.Errorf("%v in shard %d has done nothing, and its effect is %.60q", request, shard, l.effects)
 			}
 			if got := l.do("GET", key); got != "$6 before" {
 				t.Errorf("after %v there is %.60q", request, got)

@@ -13,7 +13,7 @@ import (
 // sorting is what SORT and SORT_RO were asked for.
 type sorting struct {
 	by       []byte // pattern of the keys whose values are compared; nil: the elements themselves
-	unsorted bool   // BY something without a star: the order stays
+	unsorted bool   // there was a BY something without a star: the order stays
 	gets     [][]byte
 	desc     bool
 	alpha    bool
@@ -47,8 +47,9 @@ func (c *Ctx) sortBy(mayStore bool) {
 			s.store = a.Bytes()
 		case a.IsWith("BY", 1):
 			s.by = a.Bytes()
-			s.unsorted = bytes.IndexByte(s.by, '*') < 0
-			if !s.unsorted && c.ReadsAll != nil && !c.ReadsAll() {
+			if bytes.IndexByte(s.by, '*') < 0 {
+				s.unsorted = true // for good, whatever BY follows
+			} else if c.ReadsAll != nil && !c.ReadsAll() {
 				a.Wrong(resp.ErrSortByDenied)
 			}
 		case a.IsWith("GET", 1):

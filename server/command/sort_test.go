@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"larder/server/resp"
 )
 
 // SORT against a list that is sorted as the manual says, with many equal and few different elements, all windows and both
@@ -111,4 +113,21 @@ func TestSortOfNumbersOutOfRange(t *testing.T) {
 	l.do("DEL", "l")
 	l.do("RPUSH", "l", "inf", "1e308", "0e-400", "-inf", " 7")
 	l.want("*5 $4 -inf $6 0e-400 $2  7 $5 1e308 $3 inf", "SORT", "l")
+}
+
+// Once BY has named something without a star the order stays, whatever another BY names: which is read all the same, so far as
+// the client's rights go.
+func TestSortByTwice(t *testing.T) {
+	l := newLab(t)
+	l.do("RPUSH", "l", 3, 1, 2)
+	l.do("MSET", "w_1", 3, "w_2", 2, "w_3", 1, "v_1", "x")
+	const kept = "*3 $1 3 $1 1 $1 2"
+	l.want(kept, "SORT", "l", "BY", "nosort", "BY", "w_*")
+	l.want(kept, "SORT", "l", "BY", "w_*", "BY", "nosort")
+	l.want(kept, "SORT", "l", "BY", "nosort", "BY", "v_*")
+	l.want("*3 $1 3 $1 2 $1 1", "SORT", "l", "BY", "v_*", "BY", "w_*")
+	l.c.ReadsAll = func() bool { return false }
+	l.want("-"+string(resp.ErrSortByDenied), "SORT", "l", "BY", "nosort", "BY", "w_*")
+	l.want("-"+string(resp.ErrSortByDenied), "SORT", "l", "BY", "w_*", "BY", "nosort")
+	l.want(kept, "SORT", "l", "BY", "nosort", "BY", "other")
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"math"
 	"strconv"
 
 	"larder/datatypes"
@@ -371,10 +370,7 @@ func hrandfield(c *Ctx) {
 	}
 	n, distinct := a.randomCount()
 	withValues := a.Is("WITHVALUES")
-	if withValues && n > math.MaxInt/2 {
-		a.Wrong(resp.ErrOutOfRange)
-	}
-	if !a.Done() {
+	if !a.doneRandom(n, distinct, withValues) {
 		return
 	}
 	h, ok := c.ReadHash(key)

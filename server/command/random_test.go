@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -58,4 +59,26 @@ func TestRandomItemsOfNothing(t *testing.T) {
 		l.want("*0", "HRANDFIELD", "h", -4611686018427387903, "WITHVALUES")
 		l.c.ServeExpired = false
 	}
+}
+
+// A word too many is a syntax error, whatever the count is, so long as it is one.
+func TestRandomItemsAndAWordTooMany(t *testing.T) {
+	l := newLab(t)
+	const wrong = "-ERR syntax error"
+	for _, c := range []struct {
+		command, items string
+	}{{"HRANDFIELD", "WITHVALUES"}, {"ZRANDMEMBER", "WITHSCORES"}} {
+		for _, n := range []any{1, 9223372036854775807, -9223372036854775807, -maxRandom - 1} {
+			l.want(wrong, c.command, "k", n, c.items, "x")
+			l.want(wrong, c.command, "k", n, "x")
+		}
+		for _, n := range []any{9223372036854775807, -9223372036854775807, -maxRandom - 1} {
+			l.want("-ERR value is out of range", c.command, "k", n, c.items)
+		}
+		l.want("-ERR value is out of range", c.command, "k", -maxRandom-1)
+		l.want("-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807", c.command, "k", math.MinInt64, "x")
+		l.want("-ERR value is not an integer or out of range", c.command, "k", "n", c.items, "x")
+	}
+	l.want(wrong, "SRANDMEMBER", "k", "n", "x")
+	l.want("-ERR value is out of range", "SRANDMEMBER", "k", -maxRandom-1)
 }

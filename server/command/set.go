@@ -286,14 +286,24 @@ func (a *Args) randomCount() (n int, distinct bool) {
 	case a.Bad():
 	case count == math.MinInt64:
 		a.Wrong(resp.ErrCountRange)
-	case count < -maxRandom && a.c.mostReply() == 0:
-		a.Wrong(resp.ErrOutOfRange)
 	case count < 0:
 		return int(-count), false
 	default:
 		return int(count), true
 	}
 	return 0, true
+}
+
+// doneRandom is Done behind such a count. That it asks for too many items is told only of a request that is well-formed. Pairs
+// count twice.
+func (a *Args) doneRandom(n int, distinct, pairs bool) bool {
+	if a.More() {
+		a.Syntax()
+	}
+	if pairs && n > math.MaxInt/2 || !distinct && n > maxRandom && a.c.mostReply() == 0 {
+		a.Wrong(resp.ErrOutOfRange)
+	}
+	return a.Done()
 }
 
 func srandmember(c *Ctx) {
@@ -316,7 +326,7 @@ func srandmember(c *Ctx) {
 		c.Fail(resp.ErrSyntax)
 		return
 	}
-	if !a.Done() {
+	if !a.doneRandom(n, distinct, false) {
 		return
 	}
 	s, ok := c.ReadSet(key)

@@ -402,35 +402,26 @@ func zrandmember(c *Ctx) {
 		}
 		return
 	}
-	count := a.Int()
-	if count == math.MinInt64 {
-		a.Wrong(resp.ErrCountRange)
-	}
+	n, distinct := a.randomCount()
 	withScores := a.Is("WITHSCORES")
-	if count < -maxRandom && c.mostReply() == 0 || withScores && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
-		a.Wrong(resp.ErrOutOfRange)
-	}
-	if !a.Done() {
+	if !a.doneRandom(n, distinct, withScores) {
 		return
 	}
 	z, ok := c.ReadZSet(key)
 	if !ok {
 		return
 	}
-	n, distinct := count, true
-	if count < 0 {
-		n, distinct = -count, false
-	} else {
-		n = min(n, int64(z.Len()))
+	if distinct {
+		n = min(n, z.Len())
 	}
 	if z.Len() == 0 || n == 0 {
 		c.Reply.Array(0)
 		return
 	}
 	if withScores && c.Reply.Proto == 2 {
-		c.Reply.Array(int(2 * n))
+		c.Reply.Array(2 * n)
 	} else {
-		c.Reply.Array(int(n))
+		c.Reply.Array(n)
 	}
 	item := func(member []byte, score float64) {
 		if withScores && c.Reply.Proto == 3 {
@@ -441,7 +432,7 @@ func zrandmember(c *Ctx) {
 			c.Reply.Double(score)
 		}
 	}
-	c.random(int(n), distinct, func(n int) { z.RandomN(n, distinct, item) })
+	c.random(n, distinct, func(n int) { z.RandomN(n, distinct, item) })
 }
 
 func zscan(c *Ctx) {

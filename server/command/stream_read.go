@@ -102,7 +102,7 @@ func (r *reading) parse(c *Ctx) {
 		switch {
 		case a.IsWith("BLOCK", 1):
 			if c.Script {
-				a.Wrong(resp.NoBlockInScript(c.Row.Name))
+				a.Wrong(resp.NoBlockInScript(string(a.At(0))))
 			}
 			r.block = true
 			r.deadline_ms = c.blockArg()

@@ -369,3 +369,12 @@ func TestStreamAllocates(t *testing.T) {
 		}
 	}
 }
+
+// That a script may not block is told with the command's name as the script has spelled it.
+func TestBlockInScript(t *testing.T) {
+	l := newLab(t)
+	l.c.Script = true
+	l.want("-ERR XrEad command is not allowed with BLOCK option from scripts", "XrEad", "BLOCK", 0, "STREAMS", "s", "$")
+	l.want("-ERR XREADGROUP command is not allowed with BLOCK option from scripts",
+		"XREADGROUP", "GROUP", "g", "bob", "BLOCK", 0, "STREAMS", "s", ">")
+}

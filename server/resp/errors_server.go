@@ -87,7 +87,7 @@ const (
 	ErrClusterDown Error = "CLUSTERDOWN The cluster is down"
 )
 
-// NoBlockInScript is the reply to XREAD and XREADGROUP with BLOCK in a script.
+// NoBlockInScript is the reply to XREAD and XREADGROUP with BLOCK in a script; name is the command as the script spells it.
 func NoBlockInScript(name string) Error {
 	return Error("ERR " + name + " command is not allowed with BLOCK option from scripts")
 }

@@ -382,11 +382,10 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 	srv, row := ex.srv, rq.row
 	s.lastUsed = ex.nanos
 	s.commands++
-	if row == nil {
+	if s.lastRow = row; row == nil {
 		ex.unknown(s, rq)
 		return
 	}
-	s.lastRow = row
 	e := resp.Error("")
 	switch {
 	case !row.ArityOK(len(rq.Args)) || row.Run == nil:
@@ -414,7 +413,7 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 	}
 	if queues {
 		if ex.enqueueClients(s, row, rq.Args) {
-			s.skipped()
+			s.answered()
 		}
 		return
 	}
@@ -432,7 +431,7 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 	c.Begin(row, rq.Args)
 	s.reply(func(*resp.Writer) { row.Run(c) })
 	ex.note(row).calls++
-	s.skipped()
+	s.answered()
 }
 
 // runsAside tells whether a command that a busy server allows needs nothing that is in use.
@@ -453,7 +452,7 @@ func (ex *executor) rejectBusy(s *session, row *command.Row, e resp.Error) {
 	s.failTransaction()
 	s.reply(func(w *resp.Writer) { w.Error(e) })
 	ex.noteError(e)
-	s.skipped()
+	s.answered()
 }
 
 // shutdownIfBusy is SHUTDOWN while a script runs: it must say NOSAVE.

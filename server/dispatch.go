@@ -35,11 +35,10 @@ func (ex *executor) dispatchClient(s *session, rq *request) {
 	argv, row := rq.Args, rq.row
 	s.lastUsed = ex.nanos
 	s.commands++
-	if row == nil {
+	if s.lastRow = row; row == nil {
 		ex.unknown(s, rq)
 		return
 	}
-	s.lastRow = row
 	if e := ex.gates(s, row, argv); e != "" {
 		if e == resp.ErrLoading && ex.srv.loadsBriefly(ex.steady()) {
 			ex.parkForLoading(s, rq)
@@ -421,7 +420,7 @@ func allowedWhileSubscribed(row *command.Row) bool {
 	return false
 }
 
-// afterReply is what follows a command's reply: CLIENT REPLY SKIP counts down, unless the reply is still to come.
+// afterReply is what follows a command's reply, or comes in its place if the reply is still to come.
 func (ex *executor) afterReply(s *session) {
 	if len(ex.own) > 0 {
 		s.out().Raw(ex.own)
@@ -433,10 +432,7 @@ func (ex *executor) afterReply(s *session) {
 // replied is afterReply but for what the executor's command tells its own client.
 func (ex *executor) replied(s *session) {
 	if !s.conn.Suspended() {
-		s.skipped()
+		s.answered()
 	}
 	ex.checkOutput(s)
-	if s.caching != cachingUnsaid && s.commands > s.cachingAt && s.multi == nil {
-		s.caching = cachingUnsaid
-	}
 }

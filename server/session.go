@@ -33,11 +33,10 @@ type session struct {
 	protocol int // 2 or 3
 	sub      subscriptions
 
-	tracks    *tracks // not nil while CLIENT TRACKING is on
-	caching   caching
-	cachingAt uint64    // number of the command that said so
-	user      *acl.User // nil: nobody's rules hold, as for what a primary sends
-	noted     noted
+	tracks  *tracks // not nil while CLIENT TRACKING is on
+	caching caching
+	user    *acl.User // nil: nobody's rules hold, as for what a primary sends
+	noted   noted
 
 	noTouch, noEvict bool
 	replyOff         bool // CLIENT REPLY OFF
@@ -119,10 +118,14 @@ func (s *session) reply(write func(w *resp.Writer)) {
 // it is the client's own loop that asks.
 func (s *session) blocked() bool { return s.wait != nil && !s.wait.done }
 
-// skipped counts CLIENT REPLY SKIP down after a reply.
-func (s *session) skipped() {
+// answered is what follows every reply: CLIENT REPLY SKIP counts down, and what CLIENT CACHING said about the next command has
+// held for that one. Other CLIENT commands may stand between, and a transaction is one command.
+func (s *session) answered() {
 	if s.replySkip > 0 {
 		s.replySkip--
+	}
+	if s.caching != cachingUnsaid && s.multi == nil && !isClientCommand(s.lastRow) {
+		s.caching = cachingUnsaid
 	}
 }
 

@@ -402,8 +402,12 @@ func clientCaching(c *command.Ctx) {
 		c.Fail(resp.ErrSyntax)
 		return
 	}
-	s.cachingAt = s.commands
 	c.Reply.OK()
+}
+
+// isClientCommand tells whether a command, nil for an unknown one, is one of CLIENT's.
+func isClientCommand(row *command.Row) bool {
+	return row != nil && row.Container != nil && row.Container.Name == "client"
 }
 
 func clientGetredir(c *command.Ctx) {

@@ -268,12 +268,15 @@ func (ex *executor) lookAside() {
 	}
 	a.on = true
 	now, nanos, current, own, viewNow := ex.now, ex.nanos, ex.current, ex.own, ex.view.Now
+	inTransaction, noted := ex.inTransaction, ex.noted
 	ex.current, ex.own = nil, nil // what the command has told its own client follows its reply, and nobody else's
+	ex.inTransaction = false      // nor are others in its client's transaction
 	if !a.left {
 		a.left = ex.leaveTurn(a.serving)
 	}
 	ex.loop.Aside(func(c *netloop.Conn) { ex.serveAside(c) })
 	ex.now, ex.nanos, ex.current, ex.own, ex.view.Now = now, nanos, current, own, viewNow
+	ex.inTransaction, ex.noted = inTransaction, noted
 	a.on, a.last = false, time.Now()
 }
 
@@ -429,8 +432,16 @@ func (ex *executor) dispatchBusy(s *session, rq *request) {
 	c.Client, c.Reply, c.Conf, c.MayBlock, c.Now = s, s.out(), ex.ctx.Conf, false, ex.now
 	c.View.DB = s.db
 	c.Begin(row, rq.Args)
-	s.reply(func(*resp.Writer) { row.Run(c) })
-	ex.note(row).calls++
+	s.reply(func(w *resp.Writer) {
+		errs := w.ErrCount
+		row.Run(c)
+		n := ex.note(row)
+		n.calls++
+		if w.ErrCount != errs {
+			n.failed++
+			ex.noteError(w.LastErr)
+		}
+	})
 	s.answered()
 }
 
@@ -463,7 +474,7 @@ func (ex *executor) shutdownIfBusy(s *session, rq *request) {
 			return
 		}
 	}
-	ex.rejectBusy(s, rq.row, ex.srv.busyError())
+	ex.rejectBusy(s, rq.row, ex.srv.busyOr()) // also if the script has ended just now
 }
 
 // lockUnless takes a lock, or gives up when giveUp says so while it is waited for. waits, which may be nil, is called

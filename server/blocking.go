@@ -146,7 +146,7 @@ func (ex *executor) tryServe(w *waiter) bool {
 	out := &ex.served
 	out.Empty()
 	out.Proto = w.s.protocol
-	v.DB, c.Reply, c.Client = w.db, out, w.s
+	v.DB, v.NoTouch, c.Reply, c.Client = w.db, w.s.noTouch, out, w.s
 	c.MayBlock, c.Again = true, true
 	current, own := ex.current, ex.own
 	ex.current, ex.own = w.s, nil // what the command tells its own client follows the reply

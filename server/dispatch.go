@@ -313,12 +313,12 @@ func (ex *executor) perform(s *session, row *command.Row, rq *request) {
 	}
 	ex.current = nil
 	ex.catchUp(ex.stopTimer(s, row, rq.Args, start, timed))
+	if s.silent() && !subscribes(row) { // before it waits: what it is told then is no reply
+		s.out().Truncate(mark)
+	}
 	waits := c.Wait.Set // its next look, at once, leaves nothing of that
 	if waits {
 		ex.block(s, row, rq.Args)
-	}
-	if s.silent() && !subscribes(row) {
-		s.out().Truncate(mark)
 	}
 	if !waits { // else it is logged when it is over
 		ex.logLarge(s, row, rq.Args, rq.Size(), c.Reply.Len()-before)

@@ -218,14 +218,9 @@ func (ex *executor) unknown(s *session, rq *request) {
 // call stops the world if the request needs that, and runs it.
 func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	if row.Locks != command.World && !(row.Name == "exec" && s.multi != nil && s.multi.world) && !ex.renamesFar(s, row, rq.Args) {
-		if row.Choose != nil && row.Name == "info" {
-			ex.settleOthers(true) // it tells what all clients are doing, too
-		} else if row.Has(spec.PubSub) && s.link == nil {
-			if ex.settleListeners(row, rq.Args); s.condemned.Load() { // meanwhile
-				return
-			}
+		if s.link != nil || ex.settleBefore(s, row, rq) {
+			ex.perform(s, row, rq)
 		}
-		ex.perform(s, row, rq)
 		return
 	}
 	before := ex.srv.worlds.Load()
@@ -244,6 +239,21 @@ func (ex *executor) call(s *session, row *command.Row, rq *request) {
 	default:
 		ex.perform(s, row, rq)
 	}
+}
+
+// settleBefore waits for other loops if a request of a client is about what they do. It is false if the request does not run now:
+// what the gates and a pause are asked about may have changed meanwhile.
+func (ex *executor) settleBefore(s *session, row *command.Row, rq *request) bool {
+	before := ex.srv.worlds.Load()
+	switch {
+	case row.Choose != nil && row.Name == "info": // it tells what all clients are doing, too
+		ex.settleOthers(true)
+	case row.Has(spec.PubSub):
+		ex.settleListeners(row, rq.Args)
+	default:
+		return true
+	}
+	return !s.condemned.Load() && (ex.srv.worlds.Load() == before || !ex.overtaken(s, row, rq))
 }
 
 // refuseBusy answers a request that would have to wait for a slow script. What a primary sends is never refused: it comes again.

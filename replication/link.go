@@ -82,7 +82,12 @@ var (
 	ErrRefused = errors.New("the primary has refused")
 	// ErrNoFailover is a replica that has not become a primary as it was asked to.
 	ErrNoFailover = errors.New("the replica has not taken over")
+	// ErrTakenOver is a replica that is a primary already when it is asked to become one.
+	ErrTakenOver = fmt.Errorf("%w: it is a primary", ErrNoFailover)
 )
+
+// Asked tells whether PSYNC was sent, and not answered so far.
+func (l *Link) Asked() bool { return l.step == stepSync }
 
 // NewLink begins a conversation.
 func NewLink(o LinkOptions) *Link { return &Link{opt: o} }
@@ -187,6 +192,8 @@ func (l *Link) answer(line string) (send []byte, err error) {
 			return nil, refused("PSYNC", line)
 		}
 		l.outcome, l.step = Outcome{ID: id, At: l.opt.At}, stepDone
+	case l.opt.Failover && strings.Contains(line, "can't be sent to a master"):
+		return nil, fmt.Errorf("%w: %s", ErrTakenOver, line)
 	case l.opt.Failover:
 		return nil, fmt.Errorf("%w: %s", ErrNoFailover, line)
 	case hasAnyPrefix(line, "-NOMASTERLINK", "-LOADING"):

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"math"
 	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
+	"larder/replication"
 	"larder/server/command"
 	"larder/server/config"
 	"larder/server/resp"
@@ -232,9 +234,15 @@ func (srv *Server) failoverAccepted(l *link) {
 	})
 }
 
-// failoverLinkFailed follows a failure of a link that was made for a failover.
+// failoverLinkFailed follows a failure of a link that was made for a failover. A target that is a primary by now is one because it was
+// asked before, if the answer to that is what got lost: this server follows it.
 func (srv *Server) failoverLinkFailed(l *link, err error) {
 	if !failoverRefused(err) {
+		return
+	}
+	if l.unsure && errors.Is(err, replication.ErrTakenOver) {
+		l.handOver.Store(false)
+		srv.failoverAccepted(l)
 		return
 	}
 	srv.inWorldDo(func(ex *executor) {

@@ -67,3 +67,43 @@ func TestFailoverWordsInAnyOrder(t *testing.T) {
 		c.want(request, want)
 	}
 }
+
+// TestFailoverWhoseAnswerIsLost: the target of a failover has become a primary, and the link breaks before it has said so. This server
+// follows it, rather than be a primary, too, because it is told that the other one is one.
+func TestFailoverWhoseAnswerIsLost(t *testing.T) {
+	ts := startServer(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	c := ts.silentReplica(port, "sync")
+	c.want("failover to 127.0.0.1 "+port+" force timeout 1", "OK")
+	for i := range 3 { // the server comes thrice
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		in, said := bufio.NewReader(nc), ""
+		for line := ""; !strings.HasSuffix(said, "PSYNC\r\n"); said += line {
+			if line, err = in.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			if line == "PING\r\n" || line == "REPLCONF\r\n" {
+				io.WriteString(nc, "+OK\r\n")
+			}
+		}
+		if takesOver := strings.HasPrefix(said[strings.LastIndex(said, "*"):], "*4"); takesOver != (i < 2) {
+			t.Fatalf("request %d: it is to take over: %v", i, takesOver)
+		}
+		if i == 1 {
+			io.WriteString(nc, "-ERR PSYNC FAILOVER can't be sent to a master.\r\n")
+		}
+		nc.Close()
+	}
+	if got := c.info("replication", "role"); got != "slave" {
+		t.Errorf("it is a %s", got)
+	}
+}

@@ -204,7 +204,7 @@ func (g *group) Reign(epoch uint64, replID string, start int64) (ok bool) {
 		}
 		if srv.repl.replica.Load() {
 			srv.becomePrimary(replID)
-			srv.guard.sure[1].Store(srv.repl.offset()) // what nobody was told of among that the one before has, too
+			srv.guard.sure[1].Store(start) // what nobody was told of among that the one before has, too; what came after the poll may be here alone
 		} else {
 			srv.renameHistory(replID)
 			if g.reigning.Load() == 0 { // what it was started with may be on no replica, and nobody is to be told of it before

@@ -28,6 +28,7 @@ type link struct {
 	srv      *Server
 	addr     config.Address
 	handOver atomic.Bool // the other side has to become a primary by the first PSYNC
+	unsure   bool        // it was asked to, and the link broke before the answer
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -268,6 +269,9 @@ func (l *link) converse(nc net.Conn, in *bufio.Reader) (out replication.Outcome,
 	l.setState(replication.StateHandshake)
 	conv := replication.NewLink(o)
 	send := conv.Hello()
+	defer func() {
+		l.unsure = l.unsure || o.Failover && err != nil && conv.Asked() && !errors.Is(err, replication.ErrNoFailover)
+	}()
 	for {
 		if len(send) > 0 {
 			nc.SetWriteDeadline(time.Now().Add(time.Duration(conf.ReplTimeout.Get()) * time.Second))

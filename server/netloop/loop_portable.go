@@ -277,6 +277,10 @@ func (c *Conn) sendable() int {
 func (c *Conn) write(me int) {
 	l, s := c.loop, c.side
 	for !s.writing && c.state&(stClosed|stClosing) == 0 {
+		if l.serveAside != nil && c.state&(stReady|stSuspended) != 0 {
+			c.touch() // a reply is being made in what would leave, and marks places there: its turn's end looks after it
+			return
+		}
 		n := c.sendable()
 		if n == 0 {
 			return
@@ -305,7 +309,7 @@ func (c *Conn) write(me int) {
 		}
 		c.touch()
 		if l.serveAside != nil {
-			continue // the turn that takes long looks after the rest when it ends
+			continue // the turn that takes long looks after the loop's other connections when it ends
 		}
 		l.now = time.Now()
 		l.endPortable(c)

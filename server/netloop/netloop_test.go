@@ -128,6 +128,31 @@ func TestWriteAllThenRead(t *testing.T) {
 	})
 }
 
+// What a command that takes long has written so far is not sent: the command may take it back. Somebody may just have been
+// writing an earlier reply to its client.
+func TestUnfinishedReplyStays(t *testing.T) {
+	each(t, func(o *Options) { o.Loops = 1 }, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		theirs, ours := net.Pipe() // a write to it returns when it is read
+		e.Serve(theirs, nil)
+		c := &client{ours, t, newReader(ours)}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		conn := s.conn(c.id())
+		const size = 300000
+		c.send(fmt.Sprintf("BIG %d\r\n", size))
+		c.send("LONG\r\n") // to the one who reads while the other one writes
+		wait(t, "the long command", s.longRuns.Load)
+		c.want(string(s.big[:size]))
+		wait(t, "the end of writing", func() bool {
+			conn.loop.mu.Lock()
+			defer conn.loop.mu.Unlock()
+			return conn.BytesOut > size
+		})
+		s.longEnds.Store(true)
+		c.want("+DONE")
+	})
+}
+
 func TestHalfClosed(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		for range 5 {

@@ -31,6 +31,7 @@ import (
 //	DRAIN n            n bytes, and +DRAINED when they are gone
 //	TICK n             asks for a Tick in n milliseconds
 //	TELL id            when this connection closes, the other one gets +GONE
+//	LONG               +DROPPED, which it takes back when the test ends the command, and +DONE
 type testServer struct {
 	t       *testing.T
 	lim     resp.Limits
@@ -45,6 +46,7 @@ type testServer struct {
 	onTick                                      func(l *Loop) // of the only loop that has one
 	big                                         []byte
 	given                                       chan net.Conn // detached connections that the test takes
+	longRuns, longEnds                          atomic.Bool   // of LONG
 }
 
 // loopState is what the server keeps per loop; inside says that a method of the Handler runs, works that the loop is
@@ -242,6 +244,14 @@ func (s *testServer) run(c *Conn, args [][]byte) {
 			return
 		}
 		go echo(nc)
+	case "LONG":
+		mark := c.Out().Mark()
+		c.Out().Simple("DROPPED")
+		for s.longRuns.Store(true); !s.longEnds.Load(); {
+			c.Loop().Aside(func(*Conn) {})
+		}
+		c.Out().Truncate(mark)
+		c.Out().Simple("DONE")
 	case "TELL":
 		c.User.(*connState).tell = s.conn(int64(n))
 		c.Out().OK()

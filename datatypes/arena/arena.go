@@ -50,6 +50,10 @@
 // and made writable chunk by chunk ahead of the frontier. When the system refuses, Reserve returns false; it does so a
 // little early, because the Go runtime needs some memory, too, and dies when it is refused.
 //
+// Reserve refuses earlier still: it leaves the last pages alone, 1/32 of the arena, and the last 32 MiB where the system
+// counts. They are for allocations that nobody reserved for, or not enough. Alloc takes them when there is nothing else, so that
+// the command in progress can end; from then on Reserve refuses everything until as much is free again.
+//
 // Builds with -race or the tag heaparena, and systems without mmap, keep all of it in one Go slice of 64 MiB, where the race
 // detector and checkptr can look at it. Builds with the tag invariant fill what is freed with 0xdb, notice when it
 // is written to or freed twice, and know the size that each allocation was asked for.
@@ -97,9 +101,11 @@ type Arena struct {
 	large int64 // live large allocations
 
 	maxPages  uint32        // page numbers are below it
+	lastPages uint32        // so many of them are not for Reserve
 	committed uint32        // pages below it can be touched, the one page after it too
 	frontier  atomic.Uint32 // Readable reads it without the shard being held
 	tight     bool          // address space is short: cut slabs as short as possible
+	last      bool          // an allocation takes what it can get, the last pages too
 	evac      evacuation
 	squeezes  uint32             // calls of Squeeze
 	stuck     [classCount]uint32 // the call that could not empty a slab of the class
@@ -165,6 +171,7 @@ func New(o Options) (*Arena, error) {
 // shard read them, whatever it has.
 func newArena(mem memory) *Arena {
 	a := &Arena{mem: mem, base: mem.base(), pages: mem.records(), maxPages: mem.pageCount()}
+	a.lastPages = a.maxPages / lastShare
 	if !a.commit(1) {
 		return nil
 	}
@@ -195,16 +202,27 @@ func (a *Arena) link(first uint32, slot uint16) *uint16 {
 
 // Alloc takes size bytes with undefined content, O(1). When RoundUp(size) is a multiple of 64 they start on a cache
 // line. Up to 4096 bytes after the end can be read (not written) without a fault.
-// It panics with ErrOutOfMemory if the arena cannot grow, which it can after a successful Reserve.
+// After a successful Reserve the arena can grow. Without, it panics with ErrOutOfMemory when even the last pages are used up.
 func (a *Arena) Alloc(size int) Ref {
 	r := a.alloc(size)
+	if r == 0 {
+		r = a.allocLast(size)
+	}
+	return r
+}
+
+// allocLast is Alloc where nothing is left but the last pages.
+func (a *Arena) allocLast(size int) Ref {
+	a.last = true
+	r := a.alloc(size)
+	a.last = false
 	if r == 0 {
 		panic(ErrOutOfMemory)
 	}
 	return r
 }
 
-// alloc is Alloc, but returns 0 if the arena cannot grow.
+// alloc is Alloc, but returns 0 if the arena cannot grow without its last pages.
 func (a *Arena) alloc(size int) Ref {
 	if uint(size) > maxSmall {
 		return a.allocLarge(size)

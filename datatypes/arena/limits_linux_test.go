@@ -36,6 +36,22 @@ func TestLimitedChild(t *testing.T) {
 	if err := a.Check(); err != nil {
 		t.Fatal(err)
 	}
+	if a.mem.chunked { // somebody who did not reserve is served, and nobody else until there is room
+		var taken [lastMemory / 2 / 4000]Ref
+		for i := range taken {
+			taken[i] = a.Alloc(4000)
+			clear(a.Bytes(taken[i], 4000))
+		}
+		if a.Reserve(0) {
+			t.Fatal("the last memory was taken, and Reserve knows nothing of it")
+		}
+		for _, r := range taken {
+			a.Free(r, 4000)
+		}
+		if !a.Reserve(40_000) {
+			t.Fatal("there is room again, and Reserve refuses")
+		}
+	}
 	if more, err := New(Options{}); err == nil { // or there is not enough for another one
 		more.Peek(0)
 		more.Close()

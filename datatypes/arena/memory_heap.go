@@ -26,9 +26,11 @@ func reserve(maxBytes int64, _ bool, _ reserveMode) (memory, error) {
 	return memory{pages: make([]uint64, max((count+1)*words, 16*words)), recs: make([]page, count+1)}, nil
 }
 
-func (m *memory) close()                  { *m = memory{} }
-func (m *memory) base() unsafe.Pointer    { return unsafe.Pointer(&m.pages[0]) }
-func (m *memory) records() unsafe.Pointer { return unsafe.Pointer(&m.recs[0]) }
-func (m *memory) pageCount() uint32       { return uint32(len(m.recs) - 1) }
-func (m *memory) commit(uint32) uint32    { return uint32(len(m.recs)) }
-func (m *memory) release(uint32, uint32)  {}
+func (m *memory) close()                     { *m = memory{} }
+func (m *memory) base() unsafe.Pointer       { return unsafe.Pointer(&m.pages[0]) }
+func (m *memory) records() unsafe.Pointer    { return unsafe.Pointer(&m.recs[0]) }
+func (m *memory) pageCount() uint32          { return uint32(len(m.recs) - 1) }
+func (m *memory) commit(uint32, bool) uint32 { return uint32(len(m.recs)) }
+func (m *memory) spent() bool                { return false }
+func (m *memory) regain() bool               { return true }
+func (m *memory) release(uint32, uint32)     {}

@@ -4,6 +4,7 @@ package arena
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,11 @@ const (
 	// An arena never takes the last that the system grants: the Go runtime does not survive being refused.
 	addressHeadroom = 256 << 20 // address space that must be left after a reservation
 	memoryHeadroom  = 32 << 20  // writable memory that must be left after committing
+	lastMemory      = 32 << 20  // and as much again, unless an allocation would fail otherwise
 )
+
+// lastTaken is set when an arena was given of the last memory, which is there once for all arenas of the process.
+var lastTaken atomic.Bool
 
 // granted tells whether the system would grant so much more.
 func granted(bytes uintptr, prot int) bool {
@@ -123,12 +128,15 @@ func (m *memory) slice(first, n uint32) []byte {
 }
 
 // commit gives access to the pages below n and their records, and to some more if the system lets us. It returns below
-// which page there is access now.
-func (m *memory) commit(n uint32) uint32 {
+// which page there is access now. last says that the last memory may be taken.
+func (m *memory) commit(n uint32, last bool) uint32 {
 	if !m.chunked {
 		return m.count + 1
 	}
-	more := min(max(n/8, 64<<10>>pageShift), 16<<20>>pageShift)
+	more, left := min(max(n/8, 64<<10>>pageShift), 16<<20>>pageShift), uintptr(memoryHeadroom+lastMemory)
+	if last {
+		more, left = 0, memoryHeadroom
+	}
 	for _, target := range [2]uint32{min(n+more, m.count+1), n} {
 		recs := (uintptr(target)*unsafe.Sizeof(page{}) + pageBytes - 1) &^ (pageBytes - 1)
 		if recs > m.recCommitted {
@@ -140,15 +148,30 @@ func (m *memory) commit(n uint32) uint32 {
 		}
 		if target > m.committed {
 			bytes := uintptr(target-m.committed) << pageShift
-			if !granted(bytes+memoryHeadroom, unix.PROT_READ|unix.PROT_WRITE) ||
+			if !granted(bytes+left, unix.PROT_READ|unix.PROT_WRITE) ||
 				unix.Mprotect(m.slice(m.committed, target-m.committed), unix.PROT_READ|unix.PROT_WRITE) != nil {
 				continue
 			}
 			m.committed = target
+			if last {
+				lastTaken.Store(true)
+			}
 		}
 		break
 	}
 	return m.committed
+}
+
+// spent tells whether the last memory was touched.
+func (m *memory) spent() bool { return m.chunked && lastTaken.Load() }
+
+// regain tells whether the system would give the last memory again, and if so all arenas may go on.
+func (m *memory) regain() bool {
+	if !granted(memoryHeadroom+lastMemory, unix.PROT_READ|unix.PROT_WRITE) {
+		return false
+	}
+	lastTaken.Store(false)
+	return true
 }
 
 // release gives the memory of n pages from first on back to the system. They can still be touched, with undefined content.

@@ -8,6 +8,13 @@ const (
 	roomyPages    = reserveAllocs * maxSlabPages
 )
 
+// lastShare says which part of an arena the last pages are, for which see the package's comment.
+const lastShare = 32
+
+// ownLastPages is how many pages an arena has to have free beyond what is reserved after some arena has taken of the last that
+// the system gives. What an arena has got from the system it keeps, so it may be that the others never have so much again.
+const ownLastPages = 1 << 20 >> pageShift
+
 // runs are the free runs of one kind, in lists by length: one list for each length below 16 pages, then four per
 // doubling.
 type runs struct {
@@ -141,7 +148,7 @@ func (a *Arena) takeRun(n uint32) uint32 {
 				return f
 			}
 		}
-		if f := a.frontier.Load(); n <= a.maxPages-f && a.commit(f+n) {
+		if f := a.frontier.Load(); n <= a.ahead() && a.commit(f+n) {
 			a.frontier.Store(f + n)
 			return f
 		}
@@ -160,12 +167,21 @@ func (a *Arena) splitRun(first, n uint32) {
 	}
 }
 
+// ahead is how many pages the frontier may move on.
+func (a *Arena) ahead() uint32 {
+	most, f := a.maxPages, a.frontier.Load()
+	if !a.last {
+		most -= a.lastPages
+	}
+	return most - min(f, most)
+}
+
 // commit makes sure that the pages below n, and one more that may be read, can be touched.
 func (a *Arena) commit(n uint32) bool {
 	if n < a.committed {
 		return true
 	}
-	c := a.mem.commit(n + 1)
+	c := a.mem.commit(n+1, a.last)
 	if c <= n {
 		return false
 	}
@@ -174,13 +190,11 @@ func (a *Arena) commit(n uint32) bool {
 }
 
 // Reserve makes sure that up to 16 allocations of n bytes together (before rounding) can be made without Alloc
-// panicking. False means that there is not so much room in one piece, or that the system gives no more memory.
-// O(1) unless memory is short.
+// panicking. False means that there is not so much room in one piece, that the system gives no more memory, or that the last
+// pages were touched. O(1) unless memory is short.
 func (a *Arena) Reserve(n int) bool {
 	need := uint64(n)>>pageShift + reserveAllocs + 1
-	f := a.frontier.Load()
-	room := uint64(a.maxPages - f)
-	if need+roomyPages <= room && a.commit(f+uint32(need)+roomyPages) {
+	if need+roomyPages <= uint64(a.ahead()) && !a.mem.spent() && a.commit(a.frontier.Load()+uint32(need)+roomyPages) {
 		a.tight = false
 		return true
 	}
@@ -193,12 +207,15 @@ func (a *Arena) reserveTight(need uint64) bool {
 		return false
 	}
 	n := uint32(need)
+	if !a.spares(n) {
+		return false
+	}
 	if a.findRun(&a.dirty, n+roomyPages, false) != 0 || a.findRun(&a.clean, n+roomyPages, false) != 0 {
 		a.tight = false
 		return true
 	}
 	for _, trimmed := range [2]bool{false, true} {
-		if f := a.frontier.Load(); n <= a.maxPages-f && a.commit(f+n) ||
+		if n <= a.ahead() && a.commit(a.frontier.Load()+n) ||
 			a.findRun(&a.dirty, n, true) != 0 || a.findRun(&a.clean, n, true) != 0 {
 			return true
 		}
@@ -207,6 +224,16 @@ func (a *Arena) reserveTight(need uint64) bool {
 		}
 	}
 	return false
+}
+
+// spares tells whether n pages can be taken and as many are still free as are not for Reserve. Unless the last pages
+// were touched it is what there is at the end of the arena.
+func (a *Arena) spares(n uint32) bool {
+	free, f := uint64(a.dirty.pages)+uint64(a.clean.pages), a.frontier.Load()
+	if a.mem.spent() && !a.mem.regain() {
+		return free+uint64(a.committed-min(f+1, a.committed)) >= uint64(n)+ownLastPages
+	}
+	return free+uint64(a.maxPages-f) >= uint64(n)+uint64(a.lastPages)
 }
 
 // allocLarge takes an allocation of whole pages, 0 if there is no room.
@@ -253,7 +280,7 @@ func (a *Arena) resizeLarge(first, n uint32) bool {
 		a.markLarge(first, n)
 		a.freeRun(first+n, have-n, kindDirty)
 	case end == a.frontier.Load():
-		if n > a.maxPages-first || !a.commit(first+n) {
+		if n-have > a.ahead() || !a.commit(first+n) {
 			return false
 		}
 		a.frontier.Store(first + n)

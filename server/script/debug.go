@@ -163,14 +163,15 @@ func (e *Engine) watch(L *lua.LState) {
 	L.SetContext(&stepClock{clock: (*clock)(e), d: e.debug, L: L})
 }
 
-// frameFields are where the interpreter keeps what it does not tell: which instruction a function has come to, and how
-// deep in the stack it stands.
-var frameFields = func() (f struct{ frame, pc, depth []int }) {
+// frameFields are where the interpreter keeps what it does not tell: which instruction a function has come to, how
+// deep in the stack it stands, and how many functions have ended in its place.
+var frameFields = func() (f struct{ frame, pc, depth, tails []int }) {
 	d := reflect.TypeFor[lua.Debug]()
 	frame, _ := d.FieldByName("frame")
 	pc, _ := frame.Type.Elem().FieldByName("Pc")
 	depth, _ := frame.Type.Elem().FieldByName("Idx")
-	f.frame, f.pc, f.depth = frame.Index, pc.Index, depth.Index
+	tails, _ := frame.Type.Elem().FieldByName("TailCall")
+	f.frame, f.pc, f.depth, f.tails = frame.Index, pc.Index, depth.Index, tails.Index
 	return f
 }()
 
@@ -295,6 +296,11 @@ func (e *Engine) showError(text string) {
 	if e.shows() {
 		e.debug.say("<error> " + text)
 	}
+}
+
+// endedBefore is how many functions have ended with the call of another one where a frame is now.
+func endedBefore(f *lua.Debug) int {
+	return int(reflect.ValueOf(f).Elem().FieldByIndex(frameFields.frame).Elem().FieldByIndex(frameFields.tails).Int())
 }
 
 // showCommand shows a command that is about to run.

@@ -13,9 +13,8 @@ import (
 
 const readOnlyText = "Attempt to modify a readonly table"
 
-// kept are the basic functions that scripts have; all others go.
-var kept = strings.Fields(`assert collectgarbage error getfenv getmetatable ipairs load loadstring newproxy next pairs pcall
-	rawequal rawget rawset select setfenv setmetatable tonumber tostring type unpack xpcall`)
+// kept are the interpreter's own basic functions that scripts have: they see their arguments and nothing else.
+var kept = []string{"rawequal", "type"}
 
 // furnish fills a new state.
 func (e *Engine) furnish() {
@@ -34,7 +33,7 @@ func (e *Engine) furnish() {
 	for name, fn := range map[string]lua.LGFunction{
 		"tostring": tostring, "tonumber": tonumber, "pcall": e.pcall, "xpcall": e.xpcall, "next": e.next, "rawget": e.rawget,
 		"rawset": e.rawset, "getmetatable": e.getmetatable, "setmetatable": e.setmetatable, "loadstring": e.loadstring,
-		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv,
+		"load": e.load, "unpack": e.unpack, "gcinfo": gcinfo, "collectgarbage": collectgarbage, "setfenv": e.setfenv, "getfenv": e.getfenv, "newproxy": newproxy,
 		"error": e.errorOf, "select": selectArguments, "assert": assert, asText: e.text, asNumber: asLimit, idle: e.idle,
 	} {
 		g.RawSetString(name, L.NewFunction(fn))
@@ -49,7 +48,12 @@ func (e *Engine) furnish() {
 		L.Push(lua.LNil)
 		return 3
 	}))
-	str := opened.RawGetString("string").(*lua.LTable)
+	library := func(name string) *lua.LTable { // with the interpreter's own functions, which it puts into other tables, too
+		t := L.NewTable()
+		each(opened.RawGetString(name).(*lua.LTable), t.RawSet)
+		return t
+	}
+	str := library("string")
 	for name, fn := range map[string]lua.LGFunction{
 		"find": e.find, "match": e.match, "gmatch": e.gmatch, "gfind": e.gmatch, "gsub": e.gsub, "char": e.char,
 		"format": e.format, "rep": e.rep, "byte": byteOf, "sub": sub, "len": length, "lower": lower, "upper": upper, "reverse": reverse,
@@ -61,9 +65,9 @@ func (e *Engine) furnish() {
 	strings := L.NewTable() // the metatable
 	strings.RawSetString("__index", str)
 	L.SetMetatable(lua.LString(""), strings)
-	tab := opened.RawGetString("table").(*lua.LTable)
+	tab := library("table")
 	e.guardTableLibrary(tab)
-	math := opened.RawGetString("math").(*lua.LTable)
+	math := library("math")
 	for _, name := range []string{"max", "min"} {
 		of := math.RawGetString(name).(*lua.LFunction).GFunction
 		math.RawSetString(name, L.NewFunction(func(L *lua.LState) int {
@@ -77,7 +81,7 @@ func (e *Engine) furnish() {
 	math.RawSetString("ldexp", L.NewFunction(ldexp))
 	math.RawSetString("random", L.NewFunction(e.mathRandom))
 	math.RawSetString("randomseed", L.NewFunction(e.mathRandomseed))
-	co := opened.RawGetString("coroutine").(*lua.LTable)
+	co := library("coroutine")
 	e.coroutines(co)
 	os := L.NewTable()
 	os.RawSetString("clock", L.NewFunction(osClock))
@@ -101,9 +105,17 @@ func (e *Engine) furnish() {
 	g.Metatable = mt
 	e.missing = mt
 	e.loadEnv = e.libraryGlobals(redis)
-	for _, fn := range g2functions(g) {
-		fn.Env = e.env
+	for _, t := range e.locked {
+		each(t, func(_, v lua.LValue) {
+			if fn, ok := v.(*lua.LFunction); ok {
+				fn.Env = e.env
+			}
+		})
 	}
+	// The interpreter's globals have files and the real libraries in them. Nothing looks there any more: for whoever came that far
+	// there is nothing.
+	L.G.Global, L.G.Registry, L.Env = e.env, L.NewTable(), e.env
+	each(opened, func(k, _ lua.LValue) { opened.RawSet(k, lua.LNil) })
 }
 
 // compiledHeader is what the compiled text of Lua 5.1 begins with on a machine of 64 bits, by its lundump.c: version 5.1, little endian,
@@ -126,16 +138,6 @@ func osClock(L *lua.LState) int {
 }
 
 var began = time.Now()
-
-// g2functions are all functions in a table.
-func g2functions(t *lua.LTable) (list []*lua.LFunction) {
-	each(t, func(_, v lua.LValue) {
-		if fn, ok := v.(*lua.LFunction); ok {
-			list = append(list, fn)
-		}
-	})
-	return list
-}
 
 // lock makes the table through which scripts see t.
 func (e *Engine) lock(t *lua.LTable) *lua.LTable {
@@ -252,34 +254,6 @@ func (e *Engine) setmetatable(L *lua.LState) int {
 	}
 	L.SetMetatable(t, L.Get(2))
 	L.SetTop(1)
-	return 1
-}
-
-// setfenv changes the globals of a function of the script's own.
-func (e *Engine) setfenv(L *lua.LState) int {
-	env := L.CheckTable(2)
-	var fn *lua.LFunction
-	switch v := L.Get(1).(type) {
-	case *lua.LFunction:
-		fn = v
-	case lua.LNumber:
-		d, ok := L.GetStack(int(v))
-		if !ok || v < 1 {
-			L.ArgError(1, "invalid level")
-		}
-		f, _ := L.GetInfo("f", d, lua.LNil)
-		fn, _ = f.(*lua.LFunction)
-	}
-	if fn == nil || fn.IsG {
-		L.RaiseError("'setfenv' cannot change environment of given object")
-		return 0
-	}
-	real := e.real(env)
-	for _, name := range helpers {
-		real.RawSetString(name, e.globals.RawGetString(name))
-	}
-	fn.Env = env
-	L.Push(fn)
 	return 1
 }
 

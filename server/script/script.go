@@ -7,6 +7,7 @@
 //	declared.go  whether a script can only touch the keys that its caller declares
 //	engine.go    Engine: a Lua state with Redis's environment; running
 //	sandbox.go   tables that cannot be changed, and the basic functions that have to know of them
+//	environments.go    the globals of functions
 //	threads.go   protected calls and coroutines
 //	errors.go    errors in Lua's words; names.go: what Lua calls the value that is wrong
 //	redis.go     the table redis: call, pcall, log and the rest

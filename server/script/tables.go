@@ -29,6 +29,9 @@ func (e *Engine) guardTableLibrary(t *lua.LTable) {
 	t.RawSetString("foreach", e.L.NewFunction(func(L *lua.LState) int {
 		t, fn := e.real(L.CheckTable(1)), L.CheckFunction(2)
 		for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+			if s, ok := k.(lua.LString); ok && isHelper(string(s)) {
+				continue
+			}
 			if callBack(L, fn, k, v) {
 				return 1
 			}

@@ -1,6 +1,10 @@
 package datatypes
 
-import "larder/datatypes/arena"
+import (
+	"math"
+
+	"larder/datatypes/arena"
+)
 
 // FreeStep gives back up to about budget allocations of the structure at root, which nothing names any more, and
 // tells whether all of it is gone. It is called again with the same root until it is.
@@ -18,4 +22,14 @@ func FreeStep(env *Env, t Type, root arena.Ref, budget int) (done bool) {
 		return freeSet(env, root, budget)
 	}
 	panic("assertion failed: no structure of type " + t.String())
+}
+
+// bury gives back the structure at root, which nothing names any more, in the way of the environment's owner.
+func (env *Env) bury(t Type, root arena.Ref) {
+	if env.Bury != nil {
+		env.Bury(t, root)
+		return
+	}
+	for !FreeStep(env, t, root, math.MaxInt) {
+	}
 }

@@ -53,13 +53,34 @@ type streamHead struct {
 	bytes      uint64   // all allocations of the stream, this one included, as the arena rounds them
 	nodes      idRoot   // of streamNode
 	groups     nameDir
-	dying      arena.Ref // groups that were destroyed and are not freed yet, the first of a chain
 	_          uint32
 	defrag     StreamID // where Defrag goes on within a tree
 	mark       uint64   // reserved for the snapshot's epoch
 }
 
 const streamHeadBytes = int(unsafe.Sizeof(streamHead{}))
+
+// tally counts what a stream's allocations take, and beside that what those of a group do if they are that group's.
+type tally struct {
+	all   *uint64
+	group *uint64 // nil for what is no group's
+}
+
+// took notes an allocation of n bytes, gave that it was freed.
+
+func (c tally) took(n int) {
+	*c.all += uint64(arena.RoundUp(n))
+	if c.group != nil {
+		*c.group += uint64(arena.RoundUp(n))
+	}
+}
+
+func (c tally) gave(n int) {
+	*c.all -= uint64(arena.RoundUp(n))
+	if c.group != nil {
+		*c.group -= uint64(arena.RoundUp(n))
+	}
+}
 
 // noStream is what a stream without bytes reads as. It is never written.
 var noStream streamHead
@@ -84,21 +105,16 @@ func (s *Stream) Create() {
 	setRoot(s.h, r)
 }
 
-// edit is the header of a stream that is about to be changed. Each change also frees a little of what destroyed groups
-// have left behind.
+// edit is the header of a stream that is about to be changed.
 func (s *Stream) edit() *streamHead {
 	s.Create()
-	h := s.head()
-	if h.dying != 0 {
-		freeDying(s.env.Arena, h, 8)
-	}
-	return h
+	return s.head()
 }
 
 func (s *Stream) nodes(h *streamHead) idTree { return streamNodes(s.env.Arena, h) }
 
 func streamNodes(a *arena.Arena, h *streamHead) idTree {
-	return idTree{a, &h.nodes, &h.bytes, int(unsafe.Sizeof(streamNode{}))}
+	return idTree{a, &h.nodes, tally{all: &h.bytes}, int(unsafe.Sizeof(streamNode{}))}
 }
 
 // Len is the number of entries. O(1).

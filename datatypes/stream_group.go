@@ -35,9 +35,10 @@ type streamGroup struct {
 	read      int64    // entries-read counter or EntriesReadUnknown
 	pending   idRoot   // of streamPending
 	consumers nameDir
-	next      arena.Ref // of the chain of destroyed groups
-	oldest_ms int64     // no pending entry was delivered before
-	lookFrom  StreamID  // where DeliveredBy goes on
+	_         uint32
+	bytes     uint64   // all allocations of the group, this one included, which the stream's header counts, too
+	oldest_ms int64    // no pending entry was delivered before
+	lookFrom  StreamID // where DeliveredBy goes on
 }
 
 type streamConsumer struct {
@@ -107,18 +108,18 @@ func (d *nameDir) find(a *arena.Arena, name []byte) (i int, ok bool) {
 	return lo, false
 }
 
-// insert puts r at the place i of the order and returns its slot. h counts the memory.
-func (d *nameDir) insert(a *arena.Arena, h *streamHead, i int, r arena.Ref) uint32 {
+// insert puts r at the place i of the order and returns its slot. c counts the memory.
+func (d *nameDir) insert(a *arena.Arena, c tally, i int, r arena.Ref) uint32 {
 	if d.n == d.room {
 		big := nameDir{n: d.n, room: max(2*d.room, 1)}
 		big.ref = a.Alloc(big.bytes())
-		h.bytes += uint64(arena.RoundUp(big.bytes()))
+		c.took(big.bytes())
 		copy(big.refs(a), d.refs(a))
 		slots := big.slots(a)
 		for k := copy(slots, d.slots(a)); k < len(slots); k++ {
 			slots[k] = uint32(k)
 		}
-		d.release(a, h)
+		d.release(a, c)
 		*d = big
 	}
 	slots := d.slots(a)
@@ -131,31 +132,31 @@ func (d *nameDir) insert(a *arena.Arena, h *streamHead, i int, r arena.Ref) uint
 }
 
 // remove takes the place i out of the order and frees its slot.
-func (d *nameDir) remove(a *arena.Arena, h *streamHead, i int) {
+func (d *nameDir) remove(a *arena.Arena, c tally, i int) {
 	slots := d.slots(a)
 	slot := slots[i]
 	copy(slots[i:d.n-1], slots[i+1:d.n])
 	d.n--
 	slots[d.n] = slot
 	if d.n == 0 {
-		d.release(a, h)
+		d.release(a, c)
 	}
 }
 
 // release frees the directory, but not what it names.
-func (d *nameDir) release(a *arena.Arena, h *streamHead) {
+func (d *nameDir) release(a *arena.Arena, c tally) {
 	if d.room > 0 {
 		a.Free(d.ref, d.bytes())
-		h.bytes -= uint64(arena.RoundUp(d.bytes()))
+		c.gave(d.bytes())
 	}
 	*d = nameDir{}
 }
 
 // newNamed allocates a structure of size bytes with its name behind it, and returns it undefined but for the name.
-func newNamed(a *arena.Arena, h *streamHead, size int, name []byte) arena.Ref {
+func newNamed(a *arena.Arena, c tally, size int, name []byte) arena.Ref {
 	n := size + len(name)
 	r := a.Alloc(n)
-	h.bytes += uint64(arena.RoundUp(n))
+	c.took(n)
 	*(*streamNamed)(a.Ptr(r)) = streamNamed{uint32(size), uint32(len(name))}
 	copy(a.Bytes(r, n)[size:], name)
 	return r
@@ -166,10 +167,10 @@ func namedBytes(a *arena.Arena, r arena.Ref) int {
 	return int(x.nameAt + x.nameLen)
 }
 
-func freeNamed(a *arena.Arena, h *streamHead, r arena.Ref) {
+func freeNamed(a *arena.Arena, c tally, r arena.Ref) {
 	n := namedBytes(a, r)
 	a.Free(r, n)
-	h.bytes -= uint64(arena.RoundUp(n))
+	c.gave(n)
 }
 
 // Groups.
@@ -201,16 +202,17 @@ func (s *Stream) CreateGroup(name []byte, last StreamID, entriesRead int64) (g S
 	if found {
 		return s.GroupAt(i), false
 	}
-	g = StreamGroup{s, newNamed(a, h, streamGroupBytes, name)}
+	g = StreamGroup{s, newNamed(a, h.tally(), streamGroupBytes, name)}
 	x := g.group()
 	named := x.streamNamed
 	*x = streamGroup{streamNamed: named, last: last, read: entriesRead}
-	h.groups.insert(a, h, i, g.ref)
+	x.bytes = uint64(arena.RoundUp(namedBytes(a, g.ref)))
+	h.groups.insert(a, h.tally(), i, g.ref)
 	return g, true
 }
 
 // DestroyGroup removes a group with all that belongs to it, and returns whether there was one. What it has in memory is
-// freed little by little, with the next changes of the stream.
+// no longer the stream's: it becomes a stream that has nothing but this group, and is buried.
 func (s *Stream) DestroyGroup(name []byte) bool {
 	if s.GroupCount() == 0 {
 		return false
@@ -222,11 +224,25 @@ func (s *Stream) DestroyGroup(name []byte) bool {
 		return false
 	}
 	g := s.GroupAt(i)
-	h.groups.remove(a, h, i)
-	g.group().next, h.dying = h.dying, g.ref
-	freeDying(a, h, 64)
+	h.groups.remove(a, h.tally(), i)
+	bytes := g.group().bytes
+	h.bytes -= bytes
+
+	root := a.Alloc(streamHeadBytes)
+	rest := (*streamHead)(a.Ptr(root))
+	*rest = streamHead{bytes: uint64(arena.RoundUp(streamHeadBytes)) + bytes}
+	rest.groups.insert(a, rest.tally(), 0, g.ref)
+	s.env.bury(TypeStream, root)
 	return true
 }
+
+// tally counts what is no group's.
+func (h *streamHead) tally() tally { return tally{all: &h.bytes} }
+
+// tally counts what is the group's.
+func (g StreamGroup) tally() tally { return g.group().tally(g.s.head()) }
+
+func (x *streamGroup) tally(h *streamHead) tally { return tally{&h.bytes, &x.bytes} }
 
 func (g StreamGroup) group() *streamGroup { return (*streamGroup)(g.s.env.Arena.Ptr(g.ref)) }
 
@@ -306,10 +322,10 @@ func (g StreamGroup) CreateConsumer(name []byte, now_ms int64) (c StreamConsumer
 	if found {
 		return g.ConsumerAt(i), false
 	}
-	r := newNamed(a, h, streamConsumerBytes, name)
+	r := newNamed(a, x.tally(h), streamConsumerBytes, name)
 	y := (*streamConsumer)(a.Ptr(r))
 	*y = streamConsumer{streamNamed: y.streamNamed, seen_ms: now_ms, active_ms: NeverActive}
-	return StreamConsumer{g, x.consumers.insert(a, h, i, r)}, true
+	return StreamConsumer{g, x.consumers.insert(a, x.tally(h), i, r)}, true
 }
 
 // DeleteConsumer removes a consumer with its pending entries, and returns how many those were. O(pending · log pending).
@@ -332,8 +348,8 @@ func (g StreamGroup) DeleteConsumer(name []byte) (pending int, ok bool) {
 		_, done = mine.freeStep(1<<20, nil)
 	}
 	r := c.ref()
-	x.consumers.remove(a, h, i)
-	freeNamed(a, h, r)
+	x.consumers.remove(a, x.tally(h), i)
+	freeNamed(a, x.tally(h), r)
 	return pending, true
 }
 

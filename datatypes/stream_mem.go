@@ -26,41 +26,36 @@ func freeStream(env *Env, root arena.Ref, budget int) (done bool) {
 	for h.groups.n > 0 {
 		i := int(h.groups.n) - 1
 		g := h.groups.refs(a)[h.groups.slots(a)[i]]
-		h.groups.remove(a, h, i)
-		(*streamGroup)(a.Ptr(g)).next, h.dying = h.dying, g
-	}
-	if freeDying(a, h, budget) {
-		a.Free(root, streamHeadBytes)
-		return true
-	}
-	return false
-}
-
-// freeDying frees about budget allocations of destroyed groups and returns whether none are left.
-func freeDying(a *arena.Arena, h *streamHead, budget int) (done bool) {
-	for h.dying != 0 {
-		g := (*streamGroup)(a.Ptr(h.dying))
-		for g.consumers.n > 0 {
-			i := int(g.consumers.n) - 1
-			r := g.consumers.refs(a)[g.consumers.slots(a)[i]]
-			t := idTree{a, &(*streamConsumer)(a.Ptr(r)).pending, &h.bytes, 0}
-			if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
-				return false
-			}
-			g.consumers.remove(a, h, i)
-			freeNamed(a, h, r)
-			budget--
-		}
-		t := idTree{a, &g.pending, &h.bytes, streamPendingBytes}
-		if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
+		if budget, done = freeGroup(a, h, g, budget); !done {
 			return false
 		}
-		r := h.dying
-		h.dying = g.next
-		freeNamed(a, h, r)
+		h.groups.remove(a, h.tally(), i)
+	}
+	a.Free(root, streamHeadBytes)
+	return true
+}
+
+// freeGroup frees about budget allocations of a group, itself at last. It returns what is left of the budget, and whether
+// all is gone.
+func freeGroup(a *arena.Arena, h *streamHead, group arena.Ref, budget int) (left int, done bool) {
+	g := (*streamGroup)(a.Ptr(group))
+	for g.consumers.n > 0 {
+		i := int(g.consumers.n) - 1
+		r := g.consumers.refs(a)[g.consumers.slots(a)[i]]
+		t := idTree{a, &(*streamConsumer)(a.Ptr(r)).pending, g.tally(h), 0}
+		if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
+			return 0, false
+		}
+		g.consumers.remove(a, g.tally(h), i)
+		freeNamed(a, g.tally(h), r)
 		budget--
 	}
-	return true
+	t := idTree{a, &g.pending, g.tally(h), streamPendingBytes}
+	if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
+		return 0, false
+	}
+	freeNamed(a, h.tally(), group)
+	return budget - 1, true
 }
 
 // Moving.
@@ -259,11 +254,18 @@ func (s *Stream) Check() error {
 		return err
 	}
 	for i := range s.GroupCount() {
-		if err := s.checkGroup(s.GroupAt(i), &size); err != nil {
+		g := s.GroupAt(i)
+		own := uint64(arena.RoundUp(namedBytes(a, g.ref)))
+		inside := own
+		if err := s.checkGroup(g, &inside); err != nil {
 			return err
 		}
+		if inside != g.group().bytes {
+			return fmt.Errorf("stream: group %q has %d bytes, it says %d", g.Name(), inside, g.group().bytes)
+		}
+		size += inside - own
 	}
-	if h.dying == 0 && size != h.bytes {
+	if size != h.bytes {
 		return fmt.Errorf("stream: %d bytes, the header says %d", size, h.bytes)
 	}
 	return nil

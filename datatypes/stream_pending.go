@@ -28,11 +28,11 @@ type Pending struct {
 }
 
 func (g StreamGroup) tree() idTree {
-	return idTree{g.s.env.Arena, &g.group().pending, &g.s.head().bytes, streamPendingBytes}
+	return idTree{g.s.env.Arena, &g.group().pending, g.tally(), streamPendingBytes}
 }
 
 func (c StreamConsumer) tree() idTree {
-	return idTree{c.g.s.env.Arena, &c.consumer().pending, &c.g.s.head().bytes, 0}
+	return idTree{c.g.s.env.Arena, &c.consumer().pending, c.g.tally(), 0}
 }
 
 // PendingCount is the number of the group's pending entries. O(1).

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"larder/datatypes/arena"
 	"larder/datatypes/listpack"
 )
 
@@ -38,21 +39,46 @@ type streamUnderTest struct {
 	deleted StreamID
 	added   uint64
 	groups  map[string]*groupModel
-	shared  bool // the arena has other values too
+	shared  bool        // the arena has other values too
+	graves  []arena.Ref // what destroyed groups have left, and is freed step by step
 }
 
 func newStreamUnderTest(t testing.TB, bytes, entries int) *streamUnderTest {
 	u := &streamUnderTest{t: t, env: listShard(t), h: &MemHolder{}, groups: map[string]*groupModel{}}
 	u.env.Limits.StreamNodeMaxBytes, u.env.Limits.StreamNodeMaxEntries = bytes, entries
 	u.s.Bind(u.env, u.h)
+	u.env.Bury = func(typ Type, root arena.Ref) {
+		if typ != TypeStream {
+			t.Errorf("a stream buries a %v", typ)
+		}
+		u.graves = append(u.graves, root)
+	}
 	t.Cleanup(func() {
 		u.check()
+		for len(u.graves) > 0 {
+			u.freeBuried(1000)
+		}
 		if u.h.Enc() == EncRoot {
 			for !freeStream(u.env, rootRef(u.h), 5) {
 			}
 		}
 	})
 	return u
+}
+
+// freeBuried goes on freeing what the first of the destroyed groups has left.
+func (u *streamUnderTest) freeBuried(budget int) {
+	if len(u.graves) > 0 && FreeStep(u.env, TypeStream, u.graves[0], budget) {
+		u.graves = u.graves[1:]
+	}
+}
+
+// buried is what the destroyed groups' remains say that they take.
+func (u *streamUnderTest) buried() (bytes int) {
+	for _, root := range u.graves {
+		bytes += int((*streamHead)(u.env.Arena.Ptr(root)).bytes)
+	}
+	return bytes
 }
 
 func (u *streamUnderTest) collect(start, end StreamID, backward bool, most int) (got []streamEntry) {
@@ -100,7 +126,7 @@ func (u *streamUnderTest) check() {
 		}
 		u.checkGroup(g, u.groups[name])
 	}
-	if b, s := u.s.Bytes(0), u.env.Arena.Stats(); !u.shared && (int64(b) < s.AskedBytes || int64(b) > s.AskedBytes+16*s.Allocs) {
+	if b, s := u.s.Bytes(0)+u.buried(), u.env.Arena.Stats(); !u.shared && (int64(b) < s.AskedBytes || int64(b) > s.AskedBytes+16*s.Allocs) {
 		u.t.Fatalf("Bytes %d, the arena says %d", b, s.AskedBytes)
 	}
 }
@@ -209,6 +235,9 @@ func (u *streamUnderTest) index(id StreamID) (int, bool) {
 }
 
 func (u *streamUnderTest) step(r *rand.Rand, size int) string {
+	if r.IntN(4) == 0 {
+		u.freeBuried(1 + r.IntN(20))
+	}
 	op := r.IntN(14)
 	if len(u.model) > size && op < 4 {
 		op = 4 + r.IntN(3)

@@ -54,8 +54,8 @@ const (
 type idTree struct {
 	a     *arena.Arena
 	root  *idRoot
-	bytes *uint64 // counts what the owner's allocations take
-	vsize int     // bytes of a value, a multiple of 4
+	count tally
+	vsize int // bytes of a value, a multiple of 4
 }
 
 // idPath is the way from the root to an ID: the nodes, and the place taken in each; node[depth] is the leaf. Inserting
@@ -98,12 +98,12 @@ func (t *idTree) valueAt(r arena.Ref, i int) unsafe.Pointer {
 }
 
 func (t *idTree) alloc(n int) arena.Ref {
-	*t.bytes += uint64(arena.RoundUp(n))
+	t.count.took(n)
 	return t.a.Alloc(n)
 }
 
 func (t *idTree) release(r arena.Ref, n int) {
-	*t.bytes -= uint64(arena.RoundUp(n))
+	t.count.gave(n)
 	t.a.Free(r, n)
 }
 

@@ -13,7 +13,7 @@ func TestIDTree(t *testing.T) {
 			env := listShard(t)
 			var root idRoot
 			var size uint64
-			tree := idTree{env.Arena, &root, &size, vsize}
+			tree := idTree{env.Arena, &root, tally{all: &size}, vsize}
 			r := rand.New(rand.NewPCG(1, uint64(len(order))))
 			model := map[StreamID]byte{}
 			check := func() {

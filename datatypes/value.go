@@ -81,6 +81,10 @@ type Env struct {
 	Limits *Limits                 // borders between compact and large encodings
 	Hash   func(key []byte) uint64 // keyed per process
 	Rand   *rand.PCG               // seeded by the owner, so that a run can be replayed
+
+	// Bury takes a structure that nothing names any more, part of a value that lives on, and has it freed by FreeStep, now
+	// or step by step. If it is nil that is done at once.
+	Bury func(t Type, root arena.Ref)
 }
 
 // Limits are the borders between a value's compact and its large encoding, by the names of Redis's configuration.

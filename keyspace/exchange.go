@@ -42,6 +42,7 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.env, b.env = b.env, a.env
 		a.env.Rand, b.env.Rand = b.env.Rand, a.env.Rand
 		a.env.Limits, b.env.Limits = b.env.Limits, a.env.Limits
+		a.env.Bury, b.env.Bury = b.env.Bury, a.env.Bury
 		a.dbs, b.dbs = b.dbs, a.dbs
 		a.made, b.made = b.made, a.made
 		a.grave, b.grave = b.grave, a.grave

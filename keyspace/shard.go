@@ -86,7 +86,7 @@ func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
 	for i := range s.dbs {
 		s.dbs[i].t = s.noTable()
 	}
-	s.env = datatypes.Env{Arena: a, Limits: ks.Limits, Hash: ks.hash, Rand: rnd}
+	s.env = datatypes.Env{Arena: a, Limits: ks.Limits, Hash: ks.hash, Rand: rnd, Bury: s.bury}
 	s.setDue(never)
 	return s
 }

@@ -11,12 +11,16 @@ import (
 // Check looks at the whole keyspace and says what is inconsistent. All shards are held, or nobody else is there. It
 // takes time and memory in proportion to the data: it is for tests and DEBUG.
 func (ks *Keyspace) Check() error {
-	used := ks.fixed()
+	used, shadow := ks.fixed(), int64(0)
 	for i, s := range ks.shards {
 		if err := s.Check(); err != nil {
 			return fmt.Errorf("shard %d: %w", i, err)
 		}
 		used += s.lastUsed
+		shadow += s.shadow
+	}
+	if sum := ks.shadow.Load(); sum != shadow {
+		return fmt.Errorf("%d bytes are a walk's, %d counted", shadow, sum)
 	}
 	if sum := ks.used.Load(); sum != used {
 		return fmt.Errorf("%d bytes in use, %d counted", used, sum)
@@ -46,6 +50,13 @@ func (s *Shard) Check() error {
 	}
 	if made != s.made {
 		return fmt.Errorf("%d databases have a table, counted were %d", made, s.made)
+	}
+	weight := int64(0)
+	for _, g := range s.grave {
+		weight += g.weight
+	}
+	if weight != s.shadow {
+		return fmt.Errorf("dropped tables weigh %d bytes, the shard says %d", weight, s.shadow)
 	}
 	if s.nextGrave() >= 0 && s.ks.Graves()&(1<<s.id) == 0 {
 		return fmt.Errorf("%d dropped values wait, and nobody knows", len(s.grave))

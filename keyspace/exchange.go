@@ -46,6 +46,7 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 		a.dbs, b.dbs = b.dbs, a.dbs
 		a.made, b.made = b.made, a.made
 		a.grave, b.grave = b.grave, a.grave
+		a.shadow, b.shadow = b.shadow, a.shadow
 		a.lastUsed, b.lastUsed = b.lastUsed, a.lastUsed
 		a.lastHeld, b.lastHeld = b.lastHeld, a.lastHeld
 		due := a.lastDue
@@ -69,6 +70,9 @@ func (ks *Keyspace) Exchange(o *Keyspace) {
 	used := ks.used.Load()
 	ks.used.Store(o.used.Load())
 	o.used.Store(used)
+	shadow := ks.shadow.Load()
+	ks.shadow.Store(o.shadow.Load())
+	o.shadow.Store(shadow)
 	held := ks.resident.Load()
 	ks.resident.Store(o.resident.Load())
 	o.resident.Store(held)

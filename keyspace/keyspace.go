@@ -72,6 +72,7 @@ type Keyspace struct {
 	walks       WalkID        // the last one that was begun
 	used        atomic.Int64  // of all shards; see Shard.noteUsed
 	graves      atomic.Uint64 // the Set of shards in which Bury has something to do
+	shadow      atomic.Int64  // of used, what is there only for a walk; see shadow.go
 	resident    atomic.Int64  // memory that the shards hold from the system
 
 	wakeAt atomic.Int64 // when the sweeper is going to look next, in Unix milliseconds
@@ -174,7 +175,7 @@ const (
 // databases take when they are empty. It may be called without holding a shard.
 func (ks *Keyspace) Used() int64 { return ks.used.Load() }
 
-// Graves are the shards that have dropped values whose memory Bury would give back now. It may be called without holding a
+// Graves are the shards that have dropped values whose memory Bury would give back, or weigh, now. It may be called without holding a
 // shard.
 func (ks *Keyspace) Graves() Set { return Set(ks.graves.Load()) }
 

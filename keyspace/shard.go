@@ -40,6 +40,7 @@ type Shard struct {
 	hot      eviction.Hot
 	big      big
 	walk     *walk // not nil while a snapshot is written
+	shadow   int64 // bytes of the dropped tables that are there only for the walk; see shadow.go
 
 	copied []*Copying // copies of values here that are being made and not stale; nil if there are none
 	making []*Copying // copies that have memory here; nil if there are none
@@ -79,6 +80,10 @@ type dropped struct {
 	table bool  // a whole database's table with all its entries
 	keys  int   // in that table; 1 for a value
 	part  *part // of a walk that still goes through the table
+
+	cursor  uint64 // of the table: what is before it has been weighed
+	weighed bool   // to its end
+	weight  int64  // how many bytes of the table are in the shard's shadow
 }
 
 func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
@@ -318,7 +323,7 @@ func (s *Shard) noteGrave() (more bool) {
 const freeAtOnce = 64
 
 // Bury frees up to budget allocations of dropped values and tells whether there is more to do. A table that a walk still
-// goes through waits until that is over.
+// goes through waits until that is over, and is only weighed.
 func (s *Shard) Bury(budget int) (more bool) {
 	for budget > 0 {
 		i := s.nextGrave()
@@ -326,7 +331,11 @@ func (s *Shard) Bury(budget int) (more bool) {
 			break
 		}
 		g := &s.grave[i]
-		done := false
+		if g.waits() {
+			budget -= max(freeAtOnce, s.weighGrave(g))
+			continue
+		}
+		done, had := false, s.arena.LiveBytes()
 		if g.table {
 			t := table.Open(s.arena, g.root, layout{}, s.ks.hash)
 			done = t.FreeStep(freeAtOnce, s.freeEntry)
@@ -334,6 +343,8 @@ func (s *Shard) Bury(budget int) (more bool) {
 			done = datatypes.FreeStep(&s.env, g.typ, g.root, freeAtOnce)
 		}
 		budget -= freeAtOnce
+		g = &s.grave[i] // large values of a table have come behind it
+		s.lift(g, had-s.arena.LiveBytes(), done)
 		if done {
 			s.Stats.LazyFreed += uint64(g.keys)
 		}
@@ -350,10 +361,10 @@ func (s *Shard) Bury(budget int) (more bool) {
 	return s.noteGrave()
 }
 
-// nextGrave is the first dropped value that may be freed, or -1.
+// nextGrave is the first dropped value that may be freed, or has to be weighed, or -1.
 func (s *Shard) nextGrave() int {
 	for i := range s.grave {
-		if p := s.grave[i].part; p == nil || p.done {
+		if g := &s.grave[i]; !g.waits() || !g.weighed {
 			return i
 		}
 	}

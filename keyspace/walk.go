@@ -85,6 +85,7 @@ func (s *Shard) EndWalk(id WalkID) {
 	for i := range s.dbs {
 		s.dbs[i].part = nil
 	}
+	s.tellOfGraves()
 }
 
 // WalkStep shows about that many entries of the shard, which is held, and tells whether there are more. There are none if
@@ -99,6 +100,7 @@ func (s *Shard) WalkStep(id WalkID, budget int) (more bool) {
 		budget -= p.step()
 		if p.done {
 			w.parts = w.parts[1:]
+			s.tellOfGraves()
 		}
 	}
 	return len(w.parts) > 0

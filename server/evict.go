@@ -43,7 +43,11 @@ func (srv *Server) dataOver() bool {
 }
 
 // countedMemory is what is compared with maxmemory before the process as a whole is.
-func (srv *Server) countedMemory() int64 { return srv.ks.Used() + srv.base + srv.countedClients() }
+func (srv *Server) countedMemory() int64 { return srv.countedData() + srv.base + srv.countedClients() }
+
+// countedData is what keys have to make room for, of what the arenas hold: not what only a snapshot still needs of a database that
+// was emptied, which in Redis is the child's.
+func (srv *Server) countedData() int64 { return srv.ks.Used() - srv.ks.Shadow() }
 
 // countedClients is what clients take, if that counts.
 func (srv *Server) countedClients() int64 {
@@ -72,13 +76,13 @@ const farPart = 128
 func (srv *Server) pressingMemory(limit int64) int64 {
 	used := srv.ks.Used()
 	extra := srv.ks.Resident() + srv.program.Load() - used
-	return used + srv.countedClients() + extra/1024*min(1024, (limit-smallLimit)/((largeLimit-smallLimit)/1024))
+	return used - srv.ks.Shadow() + srv.countedClients() + extra/1024*min(1024, (limit-smallLimit)/((largeLimit-smallLimit)/1024))
 }
 
 // blameClients writes to the log, once a minute at most, that keys go because of clients.
 func (srv *Server) blameClients(now_ms int64) {
 	clients := srv.countedClients()
-	if clients <= clientsSeen || srv.ks.Used()+srv.base > srv.ks.MaxMemory() {
+	if clients <= clientsSeen || srv.countedData()+srv.base > srv.ks.MaxMemory() {
 		return
 	}
 	srv.stats.evictedForClients.Add(1)

@@ -319,7 +319,7 @@ func clientKill(c *command.Ctx) {
 func (srv *Server) kill(f *filter) int {
 	n := 0
 	for _, s := range srv.clients.all() {
-		if s.conn.Closing() || !f.passes(s, f.self.ex.nanos) {
+		if s.conn.Doomed() || !f.passes(s, f.self.ex.nanos) {
 			continue
 		}
 		n++

@@ -34,7 +34,7 @@ const leastClientLimit = 128 << 10
 func (ex *executor) weigh(s *session) {
 	n, peer := int64(s.memory()), int64(0)
 	switch {
-	case s.conn.Closing():
+	case s.conn.Doomed(): // not who closes when it has its reply: that may wait for long
 		n = 0
 	case s.peer != nil:
 		n, peer = 0, n

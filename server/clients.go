@@ -97,6 +97,19 @@ func (srv *Server) refuse(c *netloop.Conn, e resp.Error) {
 	c.CloseAfterReply()
 }
 
+// Lingers has a client seen again that was to close at once and does not take its last replies: it has its memory and its
+// descriptor like any other, and has to be counted, found and evicted like any other.
+func (srv *Server) Lingers(c *netloop.Conn) {
+	s, _ := c.User.(*session)
+	switch {
+	case s == nil:
+	case s.condemned.Load():
+		s.close()
+	default:
+		srv.clients.add(s)
+	}
+}
+
 // Closed forgets the session of a connection that is gone.
 func (srv *Server) Closed(c *netloop.Conn, why error) {
 	s, _ := c.User.(*session)
@@ -137,10 +150,11 @@ func (ex *executor) forget(s *session) {
 	}
 }
 
-// depart takes a client that closes once it has its reply out of what others see: whoever has that reply may rely on it.
-// Keys that it watches stay watched until it has closed.
+// depart takes a client that closes once it has its reply out of what others see: whoever has that reply may rely on it. If it
+// does not take the reply others see it again; see Lingers. Keys that it watches stay watched until it has closed.
 func (ex *executor) depart(s *session) {
 	s.conn.CloseAfterReply()
+	s.leftAt = ex.steady()
 	ex.srv.clients.remove(s)
 	ex.unsubscribeAll(s)
 	ex.stopMonitor(s)

@@ -67,14 +67,23 @@ func (ex *executor) cutOff(owed int) {
 	}
 }
 
-// checkOutputs looks at the clients that are beyond their soft limit and say nothing.
+// checkOutputs looks at the clients that are beyond their soft limit and say nothing, and at those whose last reply waits for
+// somebody else: for the log, or for replicas.
 func (ex *executor) checkOutputs() {
 	ex.loop.Each(func(c *netloop.Conn) {
-		if s, _ := c.User.(*session); s != nil {
-			ex.checkOutput(s)
+		s, _ := c.User.(*session)
+		if s == nil {
+			return
+		}
+		ex.checkOutput(s)
+		if s.leftAt != 0 && ex.steady()-s.leftAt > lingers_ms {
+			ex.srv.Lingers(c)
 		}
 	})
 }
+
+// lingers_ms is how long a client that has departed may wait for its last reply until others see it again.
+const lingers_ms = 1000
 
 // cutOutput notes that a client is closed because of its output.
 func (srv *Server) cutOutput(s *session, pending int) {

@@ -82,6 +82,7 @@ type session struct {
 
 	moved     uint64       // how many bytes it had sent and got at movedAt; see closeIdle
 	movedAt   int64        // executor.nanos then
+	leftAt    int64        // when it was said to close after its reply, on the steady clock; see depart
 	softSince int64        // since when the output has passed the soft limit, on the steady clock; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
 	box       mailbox

@@ -60,6 +60,7 @@ const (
 	stLast            // closes when its output is gone
 	stEOF             // the client sends no more
 	stBrief           // is suspended by SuspendBriefly
+	stLingers         // Lingers has been called
 )
 
 func (c *Conn) is(s state) bool { return c.state&s != 0 }
@@ -104,6 +105,9 @@ func (c *Conn) Buffers() int {
 	out := c.out.Owned()
 	if out <= smallOutput { // lent for a turn
 		out = 0
+	}
+	if c.side != nil {
+		out += c.side.inFlight
 	}
 	return in + out
 }

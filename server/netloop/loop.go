@@ -220,11 +220,23 @@ func (l *Loop) settle(c *Conn) {
 			c.why = io.EOF
 		}
 	}
-	if c.is(stLast) && pending == 0 {
-		c.Close(c.why)
+	if c.is(stLast) {
+		if pending == 0 {
+			c.Close(c.why)
+		} else if c.is(stBlocked) {
+			c.lingers()
+		}
 	}
 	if c.state&stClosing == 0 {
 		l.watch(c)
+	}
+}
+
+// lingers tells the Handler, once, of a connection that closes and whose client does not take what it is owed.
+func (c *Conn) lingers() {
+	if c.state&(stLingers|stClosing|stClosed) == 0 {
+		c.state |= stLingers
+		c.loop.h.Lingers(c)
 	}
 }
 

@@ -316,11 +316,18 @@ func (c *Conn) write(me int) {
 	}
 }
 
-// relieve starts another reading goroutine when the one there is has been writing for long. That one goes on writing,
+// relieve looks at a connection to which somebody has been writing for long. It starts another reading goroutine if it is the
+// one there is. That one goes on writing,
 // and ends when there is nothing left to write, so that never two of them read.
 func (l *Loop) relieve(c *Conn) {
 	s := c.side
-	if !s.writing || !s.pumping || l.now.Sub(s.since) < l.eng.opt.TickEvery/2 {
+	if !s.writing || l.now.Sub(s.since) < l.eng.opt.TickEvery/2 {
+		return
+	}
+	if c.is(stLast) {
+		c.lingers()
+	}
+	if !s.pumping {
 		return
 	}
 	s.pumping = false

@@ -53,6 +53,9 @@ type Handler interface {
 	Woken(c *Conn)
 	// Tick is called every Options.TickEvery, and by the time that TickBefore has asked for.
 	Tick(l *Loop)
+	// Lingers is called once for a connection that closes after its reply, when its client does not take all of that: of an
+	// event loop at the end of the turn in which that is found, of a portable loop when it has written for about a tick.
+	Lingers(c *Conn)
 	// Closed is the last call about a connection; its output is lost from here on. why is nil when the Handler closed
 	// it, io.EOF when the client did, otherwise what went wrong.
 	Closed(c *Conn, why error)

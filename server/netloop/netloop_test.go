@@ -171,6 +171,39 @@ func TestHalfClosed(t *testing.T) {
 	})
 }
 
+// The handler is told of clients that do not take what a closing connection owes them, of no others, and of each once.
+func TestLingers(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		const size = 20_000_000 // more than the system takes
+		leave := []func(c *client){
+			func(c *client) { c.send("BYE\r\n") },
+			func(c *client) { c.send("NONSENSE\r\n"); c.Conn.(*net.TCPConn).CloseWrite() },
+		}
+		for i, how := range leave {
+			c := dial(t, "tcp", addr)
+			c.send(fmt.Sprintf("BIG %d\r\n", size))
+			how(c)
+			wait(t, "lingering", func() bool { return s.lingered.Load() == int64(i+1) })
+			if len(c.reply()) != size {
+				t.Error("not all of it came")
+			}
+			c.reply()
+			c.ends()
+			c.Close()
+		}
+		for range 20 {
+			c := dial(t, "tcp", addr)
+			c.send("PING\r\nBYE\r\n")
+			c.want("+PONG", "+OK")
+			c.ends()
+			c.Close()
+		}
+		if n := s.lingered.Load(); n != int64(len(leave)) && !e.opt.Portable { // a portable loop goes by how long it takes
+			t.Errorf("told of %d", n)
+		}
+	})
+}
+
 // Who is suspended briefly, and has closed its sending side, is served to the end; but not beyond a request that really waits.
 func TestHalfClosedForAMoment(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {

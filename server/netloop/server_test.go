@@ -38,6 +38,7 @@ type testServer struct {
 	perTurn atomic.Int64 // commands that a connection may run in a turn; 0 = all
 
 	opened, closed, ran, woken, ticks, turnEnds atomic.Int64
+	lingered                                    atomic.Int64
 	mostPending                                 atomic.Int64
 	mostReady                                   atomic.Int64
 	conns                                       sync.Map // ID -> *Conn
@@ -133,6 +134,11 @@ func (s *testServer) Tick(l *Loop) {
 	if s.onTick != nil {
 		s.onTick(l)
 	}
+}
+
+func (s *testServer) Lingers(c *Conn) {
+	defer s.enter(c.Loop()).leave()
+	s.lingered.Add(1)
 }
 
 func (s *testServer) Woken(c *Conn) {

@@ -193,25 +193,41 @@ func (srv *Server) Tick(l *netloop.Loop) {
 }
 
 // deliver gives a session bytes that somebody else's command has made for it: a message, an invalidation. Any
-// executor may call it for any session. The order of several from the same executor is kept.
+// executor may call it for any session. The order of several from the same executor is kept. Who is about to be closed gets
+// nothing more.
 func (s *session) deliver(from *executor, b []byte) {
-	if s == from.current { // what a command tells its own client comes after its reply
+	switch {
+	case s.overcome.Load():
+	case s == from.current: // what a command tells its own client comes after its reply
 		from.own = append(from.own, b...)
-		return
-	}
-	if from == s.ex {
+		if from == s.ex {
+			from.checkOwed(s, s.conn.Pending()+len(from.own))
+		}
+	case from != s.ex:
+		s.leave(b)
+	case !s.conn.Closing():
 		s.takeInbox()
 		s.conn.Out().Raw(b)
 		from.checkOutput(s)
 		from.noteTold(s)
-		return
 	}
-	s.box.mu.Lock()
-	s.box.bytes = append(s.box.bytes, b...)
-	s.box.some.Store(true)
-	n := len(s.box.bytes)
-	s.box.mu.Unlock()
-	if limit := s.srv.outputLimits.Load().Pubsub.Hard; limit > 0 && uint64(n) > limit {
+}
+
+// leave puts what another loop's command tells the client into its mailbox. Its own loop may come to it only when a script is
+// over: meanwhile it is owed no more than it may be.
+func (s *session) leave(b []byte) {
+	box := &s.box
+	box.mu.Lock()
+	box.bytes = append(box.bytes, b...)
+	n := len(box.bytes)
+	hard := s.hardLimitOf(s.listens.Load())
+	over := n > outputUnseen && hard > 0 && uint64(n) >= hard
+	if over {
+		box.bytes = nil
+	}
+	box.some.Store(true)
+	box.mu.Unlock()
+	if over {
 		s.srv.cutOutput(s, n)
 		s.conn.Kill(netloop.ErrKilled)
 		return
@@ -246,7 +262,7 @@ func (s *session) emptyInbox() (answered bool) {
 		answered = true
 		s.served(w, ends)
 	}
-	if len(bytes) > 0 {
+	if len(bytes) > 0 && !s.conn.Doomed() {
 		s.conn.Out().Raw(bytes)
 	}
 	return answered

@@ -433,11 +433,18 @@ func allowedWhileSubscribed(row *command.Row) bool {
 // afterReply is what follows a command's reply, or comes in its place if the reply is still to come.
 func (ex *executor) afterReply(s *session) {
 	if len(ex.own) > 0 {
-		s.out().Raw(ex.own)
-		ex.own = ex.own[:0]
+		if !s.conn.Doomed() {
+			s.out().Raw(ex.own)
+		}
+		if ex.own = ex.own[:0]; cap(ex.own) > ownKept {
+			ex.own = nil
+		}
 	}
 	ex.replied(s)
 }
+
+// ownKept is the size in bytes up to which the buffer of what a command tells its own client is kept for the next one.
+const ownKept = 64 << 10
 
 // replied is afterReply but for what the executor's command tells its own client.
 func (ex *executor) replied(s *session) {

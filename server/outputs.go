@@ -23,10 +23,21 @@ func (s *session) outputLimit() config.OutputLimit {
 	return l.Normal
 }
 
+// hardLimitOf is the hard limit for a client that is no replica and listens, or does not.
+func (s *session) hardLimitOf(listens bool) uint64 {
+	l := s.srv.outputLimits.Load()
+	if listens {
+		return l.Pubsub.Hard
+	}
+	return l.Normal.Hard
+}
+
 // checkOutput closes a client that owes too much output: at once beyond the hard limit of its class, after some time
 // beyond the soft one. Who has not said yet who it is may owe next to nothing.
-func (ex *executor) checkOutput(s *session) {
-	n := s.conn.Pending()
+func (ex *executor) checkOutput(s *session) { ex.checkOwed(s, s.conn.Pending()) }
+
+// checkOwed is checkOutput for a client that owes n bytes.
+func (ex *executor) checkOwed(s *session, n int) {
 	if n <= outputUnseen {
 		s.softSince = 0
 		return
@@ -85,8 +96,11 @@ func (ex *executor) checkOutputs() {
 // lingers_ms is how long a client that has departed may wait for its last reply until others see it again.
 const lingers_ms = 1000
 
-// cutOutput notes that a client is closed because of its output.
+// cutOutput notes that a client is closed because of its output, once.
 func (srv *Server) cutOutput(s *session, pending int) {
+	if s.overcome.Swap(true) {
+		return
+	}
 	srv.stats.outputKills.Add(1)
 	srv.log.Warn("Client scheduled to be closed ASAP for overcoming of output buffer limits.",
 		zap.Int64("id", s.id), zap.String("addr", s.conn.RemoteAddr()), zap.Int("pending_bytes", pending))

@@ -85,6 +85,8 @@ type session struct {
 	leftAt    int64        // when it was said to close after its reply, on the steady clock; see depart
 	softSince int64        // since when the output has passed the soft limit, on the steady clock; 0: it has not
 	pushProto atomic.Int32 // protocol, for other loops that have something to deliver
+	listens   atomic.Bool  // sub.any, for the same
+	overcome  atomic.Bool  // is closed because of what it is owed: it is told nothing more
 	box       mailbox
 }
 

@@ -87,6 +87,7 @@ func (s *session) subscribe(k *kind, name string) {
 	}
 	if !s.sub.any() {
 		s.srv.stats.subscribed.Add(1)
+		s.listens.Store(true)
 	}
 	(*names)[name] = struct{}{}
 	s.sub.bytes += nameCost + len(name)
@@ -102,6 +103,7 @@ func (s *session) unsubscribe(k *kind, name string) {
 		k.part(s.srv.hubs, name, s)
 		if !s.sub.any() {
 			s.srv.stats.subscribed.Add(-1)
+			s.listens.Store(false)
 		}
 	}
 }

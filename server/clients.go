@@ -69,6 +69,7 @@ func (srv *Server) Opened(c *netloop.Conn) {
 	c.User = s
 	n := srv.clients.add(s)
 	srv.stats.connections.Add(1)
+	srv.engine.ThinDoors()
 	if lc, ok := c.NetConn().(*linkConn); ok {
 		lc.link.opened(s)
 		return

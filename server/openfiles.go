@@ -57,6 +57,12 @@ func (srv *Server) fitMaxClients() error {
 	return srv.conf.Adopt("maxclients", strconv.FormatInt(room, 10))
 }
 
+// roomAtDoor is how many connections may be in the midst of their handshake: they have descriptors, and take the places of clients
+// that are still to come.
+func (srv *Server) roomAtDoor() int {
+	return int(srv.conf.MaxClients.Get()) - srv.clients.count()
+}
+
 // followMaxClients refuses a CONFIG SET maxclients that the system does not allow.
 func (srv *Server) followMaxClients() error {
 	asked := srv.conf.MaxClients.Get()

@@ -234,6 +234,7 @@ func build(conf *config.Store, log *zap.Logger, of *debugCopy) (*Server, error) 
 		TickEvery: tickEvery,
 		KeepAlive: time.Duration(conf.TCPKeepalive.Get()) * time.Second,
 		Portable:  of != nil,
+		AtDoor:    srv.roomAtDoor,
 	})
 	if err != nil {
 		ks.Close()

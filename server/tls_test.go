@@ -335,6 +335,33 @@ func TestTLSHalfOpen(t *testing.T) {
 	}
 }
 
+// Clients that connect and say nothing take no more descriptors than there are clients that may still come.
+func TestTLSHalfOpenAreCounted(t *testing.T) {
+	const most, silent = 5, 20
+	w := startTLS(t, "--maxclients", itoa(most))
+	closed := make(chan struct{}, silent)
+	for range silent {
+		nc, err := net.Dial("tcp", "127.0.0.1:"+w.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		go func() {
+			nc.Read(make([]byte, 1))
+			closed <- struct{}{}
+		}()
+	}
+	for range silent - most {
+		<-closed
+	}
+	for range most - 1 {
+		w.dial().want("ping", "PONG")
+		<-closed
+	}
+	w.dialTLS(w.conf(w.client)).want("ping", "PONG")
+	<-closed
+}
+
 // A link to another server goes over TLS when tls-replication says so, and only to whom the authority knows.
 func TestTLSLink(t *testing.T) {
 	w := startTLS(t, "--tls-replication", "yes")

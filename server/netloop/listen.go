@@ -27,7 +27,6 @@ type Listener struct {
 	path   string // to be removed when it closes
 	mu     sync.Mutex
 	closed bool
-	atDoor list.List // of net.Conn, the oldest first
 }
 
 // A Door prepares a connection that was accepted before anybody else sees it: the handshake of TLS. It runs on a goroutine
@@ -35,9 +34,60 @@ type Listener struct {
 // to bound the time that it waits for the client.
 type Door func(nc net.Conn) (net.Conn, error)
 
-// maxAtDoor is how many connections stand at a listener's door. When there are more, the one that has stood there for
-// longest is closed: clients that connect and then say nothing do not keep others out.
+// maxAtDoor is how many connections stand at the doors of all listeners, unless Options.AtDoor allows fewer. When there are
+// more, the one that has stood there for longest is closed: clients that connect and then say nothing do not keep others out.
 const maxAtDoor = 1024
+
+// doors are the connections that stand at the doors of an Engine's listeners.
+type doors struct {
+	mu   sync.Mutex
+	shut bool
+	list list.List // of net.Conn, the oldest first
+}
+
+// ThinDoors closes the oldest connections at the doors as far as there are more than Options.AtDoor allows by now. Any goroutine
+// may call it, also a Handler's method.
+func (e *Engine) ThinDoors() {
+	most := maxAtDoor
+	if e.opt.AtDoor != nil {
+		most = min(most, max(1, e.opt.AtDoor()))
+	}
+	e.doors.thin(most)
+}
+
+func (d *doors) thin(most int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.list.Len() > most {
+		el := d.list.Front()
+		d.list.Remove(el)
+		el.Value.(net.Conn).Close()
+	}
+}
+
+// close closes all, and whoever comes from now on.
+func (d *doors) close() {
+	d.mu.Lock()
+	d.shut = true
+	d.mu.Unlock()
+	d.thin(0)
+}
+
+// enter lets a connection stand at the door. It is nil when the Engine stops.
+func (d *doors) enter(nc net.Conn) *list.Element {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		return nil
+	}
+	return d.list.PushBack(nc)
+}
+
+func (d *doors) leave(el *list.Element) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.list.Remove(el) // does nothing for one that was closed
+}
 
 // ListenError says which address could not be listened at.
 type ListenError struct {
@@ -191,7 +241,7 @@ func (ln *Listener) start() error {
 	return nil
 }
 
-// Close stops accepting; connections that were accepted stay. Any goroutine may call it, also a Handler's method.
+// Close stops accepting; connections that were accepted stay, also those at the door. Any goroutine may call it, also a Handler's method.
 func (ln *Listener) Close() error {
 	ln.mu.Lock()
 	if ln.closed {
@@ -207,9 +257,6 @@ func (ln *Listener) Close() error {
 	}
 	if ln.path != "" {
 		os.Remove(ln.path)
-	}
-	for el := ln.atDoor.Front(); el != nil; el = el.Next() {
-		el.Value.(net.Conn).Close()
 	}
 	ln.mu.Unlock()
 	ln.eng.mu.Lock()
@@ -253,31 +300,23 @@ func (ln *Listener) acceptPortable() {
 
 // letIn takes a connection through the door.
 func (ln *Listener) letIn(nc net.Conn) {
-	ln.mu.Lock()
-	if ln.closed {
-		ln.mu.Unlock()
+	e := ln.eng
+	el := e.doors.enter(nc)
+	if el == nil {
 		nc.Close()
 		return
 	}
-	if ln.atDoor.Len() >= maxAtDoor {
-		el := ln.atDoor.Front()
-		ln.atDoor.Remove(el)
-		el.Value.(net.Conn).Close()
-	}
-	el := ln.atDoor.PushBack(nc)
-	ln.mu.Unlock()
-	ln.eng.running.Add(1)
+	e.ThinDoors()
+	e.running.Add(1)
 	go func() {
-		defer ln.eng.running.Done()
+		defer e.running.Done()
 		in, err := ln.door(nc)
-		ln.mu.Lock()
-		ln.atDoor.Remove(el)
-		ln.mu.Unlock()
+		e.doors.leave(el)
 		if err != nil {
 			nc.Close()
 			return
 		}
-		ln.eng.Serve(in, ln)
+		e.Serve(in, ln)
 	}()
 }
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -232,6 +233,43 @@ func certificate(t *testing.T) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// Connections at the door are no more than there is room for, the oldest go first, and a listener that closes leaves them.
+func TestDoor(t *testing.T) {
+	var room atomic.Int64
+	each(t, func(o *Options) { o.AtDoor = func() int { return int(room.Load()) } }, func(t *testing.T, s *testServer, e *Engine, addr string) {
+		room.Store(3)
+		lns, err := e.ListenTCPDoor([]string{"127.0.0.1"}, 0, "door", func(nc net.Conn) (net.Conn, error) {
+			_, err := nc.Read(make([]byte, 1))
+			return nc, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		atDoor := func() int {
+			e.doors.mu.Lock()
+			defer e.doors.mu.Unlock()
+			return e.doors.list.Len()
+		}
+		var all []*client
+		for i := range 8 {
+			c := dial(t, "tcp", lns[0].Addr)
+			defer c.Close()
+			all = append(all, c)
+			if i >= 3 {
+				all[i-3].ends()
+			}
+		}
+		wait(t, "the door", func() bool { return atDoor() == 3 })
+		room.Store(0) // somebody is let in all the same
+		e.ThinDoors()
+		all[5].ends()
+		all[6].ends()
+		lns[0].Close()
+		all[7].send("xPING\r\n")
+		all[7].want("+PONG")
+	})
 }
 
 // TestTooManyFiles lets accepting fail for want of descriptors, and then again not.

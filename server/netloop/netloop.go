@@ -71,6 +71,7 @@ type Options struct {
 	OutputPause int           // bytes of output that wait; beyond it a connection is not read: default 32 MiB
 	InputPause  int           // bytes of input that a suspended connection may send ahead: default 1 MiB
 	KeepAlive   time.Duration // idle time before TCP keepalive probes; 0 none
+	AtDoor      func() int    // how many connections may stand at the doors of listeners now, one at least; any goroutine calls it; nil: 1024
 }
 
 // Why connections close.
@@ -94,6 +95,7 @@ type Engine struct {
 	loops    []*Loop // what serves sockets
 	portable []*Loop // what serves net.Conns: the same ones when Options.Portable
 
+	doors        doors
 	acceptErrors atomic.Uint64
 	acceptError  atomic.Pointer[error] // the last of them
 	started      atomic.Bool
@@ -182,6 +184,7 @@ func (e *Engine) Stop(grace time.Duration) {
 	for _, ln := range open {
 		ln.Close()
 	}
+	e.doors.close()
 	if !started {
 		for _, l := range e.loops {
 			l.discard()

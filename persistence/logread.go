@@ -42,7 +42,7 @@ var (
 const (
 	logLine   = 128       // bytes of a line, with its end
 	noteLine  = 1023      // of an annotation: what redis-server takes
-	mostArgs  = 1 << 24   // of a command
+	mostArgs  = 1<<31 - 1 // of a command: what clients may send
 	logWindow = 256 << 10 // bytes that are read at once
 )
 

@@ -53,6 +53,19 @@ func TestLongUnit(t *testing.T) {
 	}
 }
 
+// A command of the log may have as many arguments as a client may send, and takes no room for those that do not come.
+func TestManyArguments(t *testing.T) {
+	var err error
+	head := "*2147483647\r\n$3\r\nDEL\r\n"
+	n := allocated(func() { _, err = NewLogReader(strings.NewReader(head), 0, int64(len(head))).Next() })
+	if err != errTorn || n > 1<<20 {
+		t.Errorf("%v, with %d bytes", err, n)
+	}
+	if _, err := NewLogReader(strings.NewReader("*2147483648\r\n"), 0, -1).Next(); err != errFormat {
+		t.Error(err)
+	}
+}
+
 // poisoned is memory that is spoiled when it is given back, and has to be given back as it was given.
 type poisoned struct {
 	mu   sync.Mutex

@@ -33,7 +33,7 @@ func TestHugeLengthsAreOnlyDeclared(t *testing.T) {
 	clients := make([]*testClient, 100)
 	for i := range clients {
 		clients[i] = ts.dial()
-		clients[i].raw([]string{"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc", "*1048576\r\n$3\r\nGET\r\n$1\r\nk\r\n"}[i%2])
+		clients[i].raw([]string{"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc", "*2147483647\r\n$3\r\nGET\r\n$1\r\nk\r\n"}[i%2])
 	}
 	admin := ts.dial()
 	eventually(t, "the requests have begun to arrive", func() bool {
@@ -43,7 +43,7 @@ func TestHugeLengthsAreOnlyDeclared(t *testing.T) {
 		t.Errorf("100 clients that declare much and send little take %d bytes", grown)
 	}
 	for _, c := range []struct{ request, want string }{
-		{"*1048577\r\n", "ERR Protocol error: invalid multibulk length"},
+		{"*2147483648\r\n", "ERR Protocol error: invalid multibulk length"},
 		{"*1\r\n$536870913\r\n", "ERR Protocol error: invalid bulk length"},
 		{"*1\r\n$-5\r\n", "ERR Protocol error: invalid bulk length"},
 		{"*99999999999999999999\r\n", "ERR Protocol error: invalid multibulk length"},
@@ -67,6 +67,16 @@ func TestHugeLengthsAreOnlyDeclared(t *testing.T) {
 			t.Errorf("before a log-in, %q is answered %v", c.request, got)
 		}
 		cl.wantClosed()
+	}
+}
+
+// A request may have more arguments than a million.
+func TestManyArguments(t *testing.T) {
+	c := startServer(t).dial()
+	const n = 1<<20 + 10
+	c.raw(fmt.Sprintf("*%d\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n", n+2) + strings.Repeat("$0\r\n\r\n", n))
+	if got := c.read(); got != int64(n) {
+		t.Error(got)
 	}
 }
 

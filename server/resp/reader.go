@@ -44,7 +44,7 @@ func (l *Limits) exceeds(size int64) bool { return l.MaxBuffered > 0 && size > i
 // Bounds that Redis fixes in its protocol.
 const (
 	DefaultMaxBulk     = 512 << 20
-	DefaultMaxArgs     = 1 << 20
+	DefaultMaxArgs     = mostArgs
 	DefaultMaxBuffered = 1 << 30
 	MaxLine            = 64 << 10 // an inline request, or the line before an argument
 	unauthMaxArgs      = 10

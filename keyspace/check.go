@@ -109,6 +109,9 @@ func (s *Shard) checkDB(i int) (bytes int, err error) {
 	case d.t.MinExpire() < s.due.Load():
 		return 0, fmt.Errorf("something is due at %d, the shard says %d", d.t.MinExpire(), s.due.Load())
 	}
+	if err := d.t.CheckMarks(func(e arena.Ref) bool { return expireOf(s.arena, e) != 0 }); err != nil {
+		return 0, err
+	}
 	return bytes, d.t.CheckExpiry(func(e arena.Ref) int64 {
 		it := item{sh: s, d: d, e: e, h: parse(s.arena, e)}
 		return it.due()

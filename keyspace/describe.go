@@ -94,7 +94,8 @@ func (s *Shard) SampleTTL(db int, rnd uint64, now_ms int64) (sum_ms int64, n int
 	}
 	// Where few keys have an expiry chance may miss them all.
 	var h table.Hand
-	if slot, e, ok := d.t.Next(&h, true); ok {
+	expiring := table.Marked{Is: func(e arena.Ref) bool { return expireOf(s.arena, e) != 0 }, Looks: looksMost}
+	if slot, e, ok := d.t.Next(&h, &expiring); ok {
 		add(slot, e)
 	}
 	return sum_ms, n

@@ -14,9 +14,10 @@ import (
 // Evict removes one key: the one that the policy of the keyspace lets go first, of one of the databases, of which the larger
 // are more likely. samples is how many candidates a policy that samples looks at. The view holds no shard before. If there
 // was a key to remove it holds the key's shard afterwards, so that the caller can tell who has to hear of it, and releases
-// it then; if not, or if GiveUp says that a shard is not to be waited for, Evict returns false and holds nothing.
+// it then; if not, or if GiveUp says that a shard is not to be waited for, Evict returns false and holds nothing. See Missed.
 func (v *View) Evict(samples int) bool {
 	ks, p := v.ks, v.ks.Policy
+	v.missed = false
 	if !p.Evicts() {
 		return false
 	}
@@ -29,8 +30,16 @@ func (v *View) Evict(samples int) bool {
 		return true
 	}
 	ks.CountKeys(v.Waits, v.GiveUp) // what is known of the databases may be old
-	return v.evictFromSome(samples)
+	if v.evictFromSome(samples) {
+		return true
+	}
+	v.missed = ks.someDB(0, p.Volatile) >= 0
+	return false
 }
+
+// Missed tells whether there are keys that may leave though the last Evict has removed none. It looks at a bounded number of keys, and
+// those that may leave can be few among very many: the next one goes on where it has come to.
+func (v *View) Missed() bool { return v.missed }
 
 // countEvery is after how many evictions the databases' keys are counted again.
 const countEvery = 1024
@@ -241,16 +250,46 @@ type choice struct {
 	list     []eviction.Candidate
 
 	stretches []stretch // of the databases
+
+	expiring table.Marked // keys with an expiry of their own, and how many may still be looked at to find some
+	far      int          // how often there may still be none near
 }
 
 var _ eviction.Source = (*choice)(nil)
 
 func (c *choice) begin(v *View, db int) {
 	c.v, c.db, c.volatile, c.shard, c.gaveUp = v, db, v.ks.Policy.Volatile, -1, false
+	if c.expiring.Is == nil {
+		c.expiring.Is = c.expires
+	}
+	c.expiring.Looks, c.far = looksMost, farMost
 }
 
+// What a choice may cost when there are few keys that may leave. Marks say in which segments of a table they are, so it takes more
+// only after many have lost their expiry, or gone, among many more hashes of which a field expires.
+const (
+	looksMost = 4096 // keys looked at that expire for their fields only
+	farMost   = 16   // stretches of a table without one
+)
+
+// expires tells whether an entry of the shard that is held has an expiry of its own. A table knows only that it or a field has.
+func (c *choice) expires(e arena.Ref) bool {
+	return parse(c.v.ks.shards[c.shard].arena, e).ttl()
+}
+
+// only is what hands stop at, nil for every entry.
+func (c *choice) only() *table.Marked {
+	if c.volatile {
+		return &c.expiring
+	}
+	return nil
+}
+
+// spent tells whether the choice has cost what it may.
+func (c *choice) spent() bool { return c.expiring.Looks <= 0 || c.far <= 0 }
+
 // take holds shard i instead of the one that is held, and forgets all candidates. It gives the database's part there. ready is
-// false if the database has no keys there, or it was given up to wait for the shard: then none is held.
+// false if the database has no keys there that may leave, or it was given up to wait for the shard: then none is held.
 func (c *choice) take(i int) (sh *Shard, d *database, ready bool) {
 	c.items, c.list = c.items[:0], c.list[:0]
 	sh = c.v.ks.shards[i]
@@ -262,7 +301,7 @@ func (c *choice) take(i int) (sh *Shard, d *database, ready bool) {
 		}
 		c.shard = i
 	}
-	return sh, d, d.ready
+	return sh, d, d.ready && !(c.volatile && d.ttls == 0)
 }
 
 // drop releases the shard that is held.
@@ -300,10 +339,16 @@ func (c *choice) Sample(rnd uint64) []eviction.Candidate {
 		return nil
 	}
 	if c.volatile && d.ttls*sparseVolatile < d.t.Len() { // most buckets have none: the next ones are as good
-		for range 8 {
-			if slot, e, ok := d.t.Next(&d.hand, true); ok {
-				c.list = c.append(sh, d, slot, e)
+		for range min(8, d.ttls) {
+			if c.spent() {
+				break
 			}
+			slot, e, ok := d.t.Next(&d.hand, &c.expiring)
+			if !ok {
+				c.far--
+				break
+			}
+			c.list = c.append(sh, d, slot, e)
 		}
 		return c.list
 	}
@@ -345,29 +390,25 @@ func (c *choice) Some(n int) []eviction.Candidate {
 		if c.gaveUp {
 			return nil
 		}
-		for tries := 0; ready && tries < nextTries && len(c.list) < n; tries++ {
-			slot, e, ok, done := d.t.NextWithin(&at.hand, c.volatile, at.last)
-			if at.open = !done; done {
-				break
-			}
-			if ok {
+		for at.open = ready; at.open && len(c.list) < n && !c.spent(); {
+			slot, e, ok, done := d.t.NextWithin(&at.hand, c.only(), at.last)
+			at.open = !done
+			switch {
+			case ok:
 				c.list = c.append(sh, d, slot, e)
+			case !done:
+				c.far--
 			}
 		}
-		if len(c.list) > 0 {
+		if len(c.list) > 0 || c.spent() {
 			return c.list
-		}
-		if !ready {
-			at.open = false
 		}
 	}
 	return nil
 }
 
-const (
-	idleMost  = 4  // stretches without an entry, for each shard
-	nextTries = 64 // hashes that have no expiry, but fields that do
-)
+// idleMost is how many stretches without an entry Some passes, for each shard.
+const idleMost = 4
 
 // Find is the entries at a place.
 func (c *choice) Find(p eviction.Place) []eviction.Candidate {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"larder/datatypes/arena"
 	"larder/eviction"
 )
 
@@ -265,5 +266,82 @@ func TestAnExpiryThatComesLaterIsAnArrival(t *testing.T) {
 				t.Errorf("what left had come %d keys before on average, in a cache of %d", mean, count)
 			}
 		})
+	}
+}
+
+// TestFewKeysAmongHashesWithFieldsThatExpire: the table knows of hashes of which a field expires as it knows of keys that do, but for
+// a policy that lets only keys with an expiry of their own leave they are in the way. A choice looks at a bounded number of
+// them, finds the few that may leave, and says if it has not got there yet. It looked at all of them, up to four times.
+func TestFewKeysAmongHashesWithFieldsThatExpire(t *testing.T) {
+	for _, name := range policyNames {
+		if !eviction.ByName(name).Volatile {
+			continue
+		}
+		for _, shards := range []int{1, 8} {
+			t.Run(fmt.Sprint(name, shards), func(t *testing.T) {
+				ks := newKeyspace(t, shards)
+				ks.SetMaxMemory(1 << 30)
+				ks.SetPolicy(eviction.ByName(name))
+				v := NewView(ks)
+				v.Now = 1_700_000_000_000
+				const many, few = 20_000, 5
+				key := func(i int) []byte { return []byte("k" + strconv.Itoa(i)) }
+				for i := range many {
+					k := key(i)
+					v.Take(1 << ks.ShardOf(ks.Hash(k)))
+					if i%10 == 0 { // far away, so that volatile-ttl does not find them by their time alone
+						v.SetString(k, []byte("value"), v.Now+1_000_000_000)
+					} else if h, st := v.EditHash(k); st != WrongType {
+						h.SetWithExpire([]byte("f"), []byte("value"), v.Now+1_000_000+int64(i), v.Now)
+						v.Settle()
+					}
+					v.Release()
+				}
+				ks.CountKeys(nil, nil)
+				for i := 0; i < many-10*few; i += 10 { // and nobody counts
+					k := key(i)
+					v.Take(1 << ks.ShardOf(ks.Hash(k)))
+					v.Delete(k)
+					v.Release()
+				}
+				looks := 0
+				v.choice.expiring.Is = func(e arena.Ref) bool {
+					looks++
+					return v.choice.expires(e)
+				}
+				left, sum := few, 0
+				for tries := 0; left > 0; tries++ {
+					looks = 0
+					if v.Evict(5) {
+						v.Release()
+						left--
+					} else if !v.Missed() {
+						t.Fatalf("%d are left, and it is said that there are none", left)
+					}
+					if sum += looks; looks > 2*looksMost {
+						t.Fatalf("one choice looks at %d", looks)
+					}
+					if tries > 50 {
+						t.Fatalf("%d are left after %d choices", left, tries)
+					}
+				}
+				if sum > 3*many {
+					t.Errorf("%d looks for %d keys", sum, few)
+				}
+				looks = 0
+				if v.Evict(5) || v.Missed() || looks > 0 {
+					t.Errorf("there is none left, and %d were looked at; missed: %v", looks, v.Missed())
+				}
+				// One that comes later is found by the next choice: where there is none is known by now.
+				v.Take(1 << ks.ShardOf(ks.Hash(key(0))))
+				v.SetString(key(0), []byte("value"), v.Now+1_000_000_000)
+				v.Release()
+				if !v.Evict(5) {
+					t.Fatalf("one that has come is not found, missed: %v", v.Missed())
+				}
+				v.Release()
+				ks.SetPolicy(eviction.ByName("noeviction"))
+			})
+		}
 	}
 }

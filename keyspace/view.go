@@ -75,6 +75,7 @@ type View struct {
 	kept      uint32
 
 	choice  choice    // of Evict
+	missed  bool      // see Missed
 	rnd     uint64    // state of random
 	due     names     // hashes with fields whose time is over
 	num     [20]byte  // text of an integer value
@@ -594,6 +595,7 @@ func (it *item) rebuild(valLen int, at_ms int64) {
 	switch {
 	case at_ms != 0 && !old.ttl():
 		it.d.ttls++
+		it.d.t.Mark(it.slot)
 	case at_ms == 0 && old.ttl():
 		it.d.ttls--
 	}
@@ -632,6 +634,9 @@ func (v *View) insert(key []byte, flags byte, valLen int, at_ms int64) item {
 		invariant.Check(!twice, "the key %q is made though it is there", key)
 	}
 	it.slot = d.t.Insert(h, e, at_ms)
+	if at_ms != 0 {
+		d.t.Mark(it.slot)
+	}
 	d.gen++
 	if !again {
 		v.event(sh, Notice, key, "new")

@@ -204,7 +204,7 @@ func (ex *executor) makeRoom() bool {
 		}
 		srv.blameClients(ex.now)
 		if !ex.view.Evict(samples) {
-			return ex.dataStays() // by now
+			return ex.view.Missed() || ex.dataStays() // by now
 		}
 		ex.settle()
 		ex.releaseApart()

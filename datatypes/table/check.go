@@ -37,6 +37,23 @@ func (t *Table) CheckExpiry(deadline func(e arena.Ref) int64) error {
 	return nil
 }
 
+// CheckMarks says whether an entry that is marked stands where a hand would not find it.
+func (t *Table) CheckMarks(is func(e arena.Ref) bool) (err error) {
+	for pos := uint64(0); err == nil; {
+		s := t.segment(pos)
+		t.eachSlot(&s, func(slot Slot, e arena.Ref) bool {
+			if s.e.marked == 0 && is(e) {
+				err = fmt.Errorf("segment of %#x is not marked, and has entry %d", s.start, e)
+			}
+			return err == nil
+		})
+		if pos = s.next(); pos == 0 {
+			break
+		}
+	}
+	return err
+}
+
 type checker struct {
 	t        *Table
 	deadline func(e arena.Ref) int64

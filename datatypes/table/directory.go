@@ -59,7 +59,7 @@ type dirEntry struct {
 	chain     uint32            // ref of the chain's first block
 	chained   uint32            // entries in the chain
 	times     uint32            // ref of the times, see times.go
-	_         uint32
+	marked    uint32            // 1 if Mark was called for an entry that may be here; see Marked
 }
 
 const chainedBit = 1 << 16

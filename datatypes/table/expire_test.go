@@ -156,7 +156,7 @@ func TestLatestExpiry(t *testing.T) {
 		for range 3 {
 			w.check()
 			var h Hand
-			if _, e, ok := w.t.Next(&h, true); !ok || e != w.model[1000] {
+			if _, e, ok := w.t.Next(&h, w.marked(1000)); !ok || e != w.model[1000] {
 				t.Fatal("the hand does not come to the only entry that expires")
 			}
 			if s, _, ok := w.t.Soonest(w.deadline); !ok || w.t.Entry(s) != w.model[1000] {

@@ -17,14 +17,34 @@ func HandAt(hash uint64) Hand {
 	return Hand{pos: hash - 1, slot: 255} // behind all entries of the bucket before
 }
 
+// Marked is a kind of entries, of those that are noted to have an expiry. Whoever puts one into a table, or makes an entry one of
+// them, says so by Mark: the table knows which segments were marked and does not look for them elsewhere. A segment in which
+// a hand has found none is not looked into again before the next Mark.
+type Marked struct {
+	// Is tells whether an entry is one of them. It is the same kind for all hands of a table.
+	Is func(e arena.Ref) bool
+	// Looks is how many entries Is may be asked about before a hand gives up where it is. The hand counts them off; it is at
+	// least 1 at first.
+	Looks int
+}
+
+// Mark notes that the entry in a slot is Marked.
+func (t *Table) Mark(s Slot) { t.dir(s.dir).marked = 1 }
+
+// is asks about an entry.
+func (m *Marked) is(e uint32) bool {
+	m.Looks--
+	return m.Is(arena.Ref(e))
+}
+
 // NextWithin is Next for a hand that goes no further than the buckets up to that of the hash last. It is false as well at
 // that end, where the hand stays; then done is set.
-func (t *Table) NextWithin(h *Hand, volatile bool, last uint64) (s Slot, e arena.Ref, ok, done bool) {
+func (t *Table) NextWithin(h *Hand, only *Marked, last uint64) (s Slot, e arena.Ref, ok, done bool) {
 	if h.pos > last {
 		return s, e, false, true
 	}
 	next := *h
-	s, e, ok = t.Next(&next, volatile)
+	s, e, ok = t.Next(&next, only)
 	if chained := ok && next.slot == 0; !chained && (next.pos > last || next.pos < h.pos || next.pos == h.pos && next.slot <= h.slot) {
 		return Slot{}, 0, false, true
 	}
@@ -33,18 +53,18 @@ func (t *Table) NextWithin(h *Hand, volatile bool, last uint64) (s Slot, e arena
 	return s, e, ok, done
 }
 
-// handBuckets bounds how many buckets without an entry, and segments without one that is volatile, Next passes.
+// handBuckets bounds how many buckets without an entry, and segments without one that is marked, Next passes.
 const handBuckets = 2048
 
-// Next moves the hand over an entry and returns it; over the next one that is noted to have an expiry, if volatile is
-// set. It is false if there is none, or none near.
-func (t *Table) Next(h *Hand, volatile bool) (Slot, arena.Ref, bool) {
+// Next moves the hand over an entry and returns it; over the next one that is marked, if only is not nil. It is false if there
+// is none, or none near.
+func (t *Table) Next(h *Hand, only *Marked) (Slot, arena.Ref, bool) {
 	if t.Len() == 0 {
 		return Slot{}, 0, false
 	}
 	rounds := 0
 	for passed := 0; passed < handBuckets && rounds < 3; {
-		if volatile {
+		if only != nil {
 			if page := t.firstTop(h.pos); page.minExpire == noExpiry {
 				passed++
 				h.slot = 0
@@ -55,26 +75,41 @@ func (t *Table) Next(h *Hand, volatile bool) (Slot, arena.Ref, bool) {
 			}
 		}
 		s := t.segment(h.pos)
-		if !volatile || s.e.minExpire != noExpiry {
+		if only == nil || s.e.marked != 0 && s.e.minExpire != noExpiry {
 			b, _ := homeOf(placeOf(h.pos, s.depth), s.n)
+			whole := b == 0 && h.slot == 0
 			for ; b < s.n; b++ {
 				bk := s.at(b)
 				set := bk.used()
-				if volatile {
+				if only != nil {
 					set &= bk.ttls()
 				}
 				if h.slot == 0 {
 					t.prefetch(bk, set)
 				}
-				if set = set >> h.slot << h.slot; set != 0 {
+				for set = set >> h.slot << h.slot; set != 0; set &= set - 1 {
 					slot := s.slot(b)
 					slot.i = uint8(lowest(set))
 					h.pos = s.start + uint64(firstPlace(b<<8, s.n))<<(64-placeBits-s.depth)
-					h.slot = slot.i + 1
-					return slot, arena.Ref(bk.refs[slot.i]), true
+					if h.slot = slot.i; only != nil && only.Looks <= 0 {
+						return Slot{}, 0, false
+					}
+					h.slot++
+					if e := bk.refs[slot.i]; only == nil || only.is(e) {
+						return slot, arena.Ref(e), true
+					}
 				}
 				h.slot = 0
 				passed++
+			}
+			slot, e, ok := t.firstChained(&s, only)
+			switch {
+			case ok:
+				h.slot = 0
+				h.pos = s.next()
+				return slot, e, true
+			case whole && only != nil && only.Looks > 0:
+				s.e.marked = 0
 			}
 		}
 		passed++
@@ -82,26 +117,25 @@ func (t *Table) Next(h *Hand, volatile bool) (Slot, arena.Ref, bool) {
 		if h.pos = s.next(); h.pos == 0 {
 			rounds++
 		}
-		if slot, e, ok := t.firstChained(&s, volatile); ok {
-			return slot, e, true
-		}
 	}
 	return Slot{}, 0, false
 }
 
 // firstChained is an entry of a segment's chain: all that is in it is passed at once.
-func (t *Table) firstChained(s *segment, volatile bool) (Slot, arena.Ref, bool) {
+func (t *Table) firstChained(s *segment, only *Marked) (Slot, arena.Ref, bool) {
 	for c := s.e.chain; c != 0; c = t.link(c).next {
 		for line := range linkLines {
 			slot := chainSlot(s.dir, c, line, 0)
 			b := t.bucket(slot)
 			set := b.used()
-			if volatile {
+			if only != nil {
 				set &= b.ttls()
 			}
-			if set != 0 {
+			for ; set != 0 && (only == nil || only.Looks > 0); set &= set - 1 {
 				slot.i = uint8(lowest(set))
-				return slot, arena.Ref(b.refs[slot.i]), true
+				if e := b.refs[slot.i]; only == nil || only.is(e) {
+					return slot, arena.Ref(e), true
+				}
 			}
 		}
 	}

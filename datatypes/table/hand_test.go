@@ -8,7 +8,7 @@ import (
 	"larder/datatypes/arena"
 )
 
-// TestHandGoesRound: the hand comes by every entry once a round, whatever the size of the table, and by volatile entries
+// TestHandGoesRound: the hand comes by every entry once a round, whatever the size of the table, and by marked entries
 // only if it is told so.
 func TestHandGoesRound(t *testing.T) {
 	for _, n := range []int{1, 2, 13, 100, 700, 769, 5000, 60_000} {
@@ -20,25 +20,29 @@ func TestHandGoesRound(t *testing.T) {
 			}
 			w.insert(uint64(i), expire)
 		}
-		for _, volatile := range []bool{false, true} {
+		for _, marked := range []bool{false, true} {
 			want := n
-			if volatile {
-				want = (n + 6) / 7
+			if marked {
+				want = (n + 13) / 14
 			}
 			var h Hand
 			seen := map[arena.Ref]int{}
 			for range want {
-				s, e, ok := w.t.Next(&h, volatile)
+				var only *Marked
+				if marked {
+					only = w.marked(5000)
+				}
+				s, e, ok := w.t.Next(&h, only)
 				if !ok {
 					t.Fatalf("%d entries: the hand finds none", n)
 				}
-				if w.t.Entry(s) != e || volatile && !w.t.Volatile(s) {
+				if w.t.Entry(s) != e || marked && !w.marks(e) {
 					t.Fatalf("%d entries: the slot is another's", n)
 				}
 				seen[e]++
 			}
 			if len(seen) != want {
-				t.Fatalf("%d entries, volatile %v: %d of %d were seen in a round", n, volatile, len(seen), want)
+				t.Fatalf("%d entries, marked %v: %d of %d were seen in a round", n, marked, len(seen), want)
 			}
 		}
 	}
@@ -53,7 +57,7 @@ func TestHandWhileTheTableChanges(t *testing.T) {
 			var h Hand
 			for range 3 * hs.keys {
 				w.toggle(w.rnd.Uint64N(uint64(hs.keys)))
-				s, e, ok := w.t.Next(&h, false)
+				s, e, ok := w.t.Next(&h, nil)
 				if ok != (w.t.Len() > 0) {
 					t.Fatalf("%d entries, and the hand says %v", w.t.Len(), ok)
 				}
@@ -65,7 +69,7 @@ func TestHandWhileTheTableChanges(t *testing.T) {
 				}
 			}
 			for n := w.t.Len(); n > 0; n-- { // what is left leaves by the hand
-				s, _, ok := w.t.Next(&h, false)
+				s, _, ok := w.t.Next(&h, nil)
 				if !ok {
 					t.Fatalf("%d entries are left, and the hand finds none", n)
 				}
@@ -140,10 +144,10 @@ func TestHandGoesOverParts(t *testing.T) {
 		for i := range n {
 			w.insert(uint64(i), int64(i%7/6*(1000+i)))
 		}
-		for _, volatile := range []bool{false, true} {
+		for _, marked := range []bool{false, true} {
 			want := 0
 			for i := range n {
-				if !volatile || i%7 == 6 {
+				if !marked || i%14 == 6 {
 					want++
 				}
 			}
@@ -154,7 +158,11 @@ func TestHandGoesOverParts(t *testing.T) {
 					from := part << (63 - bits) << 1
 					h := HandAt(from)
 					for {
-						_, e, ok, done := w.t.NextWithin(&h, volatile, from|^uint64(0)>>bits)
+						var only *Marked
+						if marked {
+							only = w.marked(1 + total%3)
+						}
+						_, e, ok, done := w.t.NextWithin(&h, only, from|^uint64(0)>>bits)
 						if done {
 							break
 						}
@@ -165,9 +173,80 @@ func TestHandGoesOverParts(t *testing.T) {
 					}
 				}
 				if len(seen) != want || total != want {
-					t.Fatalf("%d entries, volatile %v, %d parts: %d were seen, %d times", n, volatile, 1<<bits, len(seen), total)
+					t.Fatalf("%d entries, marked %v, %d parts: %d were seen, %d times", n, marked, 1<<bits, len(seen), total)
 				}
 			}
 		}
+	}
+}
+
+// TestHandKnowsWhereMarksAre: few marked entries among very many that expire are found with few looks, and none is overlooked
+// whatever the table goes through. A hand asked about each entry that expires.
+func TestHandKnowsWhereMarksAre(t *testing.T) {
+	for _, hs := range hashes {
+		t.Run(hs.name, func(t *testing.T) {
+			w := newWorld(t, 8, hs.hash)
+			many, good := uint64(hs.keys), hs.name == "good"
+			for i := range many {
+				w.insert(2*i+1, int64(5000+i))
+			}
+			const few = 4
+			for i := range uint64(few) {
+				w.insert(2*i, 1000)
+			}
+			round := func() (looks int) {
+				seen := map[arena.Ref]bool{}
+				var h Hand
+				for calls := 0; ; calls++ {
+					only := w.marked(300)
+					_, e, ok, done := w.t.NextWithin(&h, only, ^uint64(0))
+					if looks += 300 - only.Looks; ok {
+						seen[e] = true
+					}
+					if done {
+						break
+					}
+					if calls > 1000 {
+						if good {
+							t.Fatal("the hand does not come round")
+						}
+						break // it comes back to what is chained behind the last bucket
+					}
+				}
+				want := 0
+				for key := range w.model {
+					if key%2 == 0 {
+						want++
+					}
+				}
+				if !good {
+					want = min(want, 1) // of a chain it returns the first
+				}
+				if len(seen) < want {
+					t.Fatalf("%d of %d marked entries were seen", len(seen), want)
+				}
+				return looks
+			}
+			round()
+			if n := round(); good && n > (few+1)*maxItems {
+				t.Errorf("%d looks for %d entries among %d", n, few, many)
+			}
+			for i := range uint64(few) {
+				w.remove(2 * i)
+			}
+			for range 3 {
+				round()
+			}
+			for i := range many { // merges
+				if i%8 != 0 {
+					w.remove(2*i + 1)
+				}
+			}
+			w.insert(0, 1000)
+			for w.t.Maintain(100) {
+			}
+			round()
+			w.check()
+		})
 	}
 }

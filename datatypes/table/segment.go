@@ -362,7 +362,7 @@ func (t *Table) split(s *segment) {
 	invariant.Check(front <= back, "table: %d + %d entries in a segment", front, maxItems-back)
 	lower := t.take(s)
 	lower.word = dirWord(s.n, s.depth+1, s.chained)
-	upper := dirEntry{word: dirWord(0, s.depth+1, false), minExpire: lower.minExpire}
+	upper := dirEntry{word: dirWord(0, s.depth+1, false), minExpire: lower.minExpire, marked: lower.marked}
 	t.build(&lower, l.items[:front], base, sizeFor(front, builtFill))
 	t.build(&upper, l.items[back:], base, sizeFor(maxItems-back, builtFill))
 	t.deepen(s.start, s.depth+1)
@@ -393,6 +393,7 @@ func (t *Table) merge(lower, upper *segment) {
 	t.freeSegment(&rest)
 	e.word = dirWord(lower.n, lower.depth-1, lower.chained)
 	e.minExpire = min(e.minExpire, rest.minExpire)
+	e.marked |= rest.marked
 	t.build(&e, l.items[:l.n], base, sizeFor(l.n, tendedFill))
 	t.install(lower.start, &e)
 }

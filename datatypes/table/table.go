@@ -45,7 +45,7 @@
 // the cell is 2*256 + 0x53 = 0x253, and the lowest place with that cell is (0x253*32 + 39) / 40 = 0x1dc.
 //
 // The directory has an entry of 64 bytes for each segment: buckets and depth, the refs of the eight blocks, the number
-// of entries and a lower bound of their expiries. Entries stand in pages of up to 128, by prefix; a segment that is less
+// of entries, a lower bound of their expiries, and whether some of them may be marked, see Marked. Entries stand in pages of up to 128, by prefix; a segment that is less
 // deep than its page stands in 2, 4, ... entries in a row. The top array names pages in the same way, with a lower bound of
 // the page's expiries. A table of one segment has its only directory entry and its only top entry in the header, and
 // takes 128 bytes and the buckets. No step of the directory's growth copies more than a page, but for the top

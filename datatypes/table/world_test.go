@@ -81,14 +81,27 @@ func (w *world) insert(key uint64, expireMs int64) Slot {
 	if got := w.t.Entry(s); got != e {
 		w.Fatalf("insert %d: slot %+v holds %d, want %d", key, s, got, e)
 	}
+	if w.marks(e) {
+		w.t.Mark(s)
+	}
 	w.model[key] = e
 	return s
 }
 
 func (w *world) expire(s Slot, expireMs int64) {
-	binary.LittleEndian.PutUint64(w.a.Bytes(w.t.Entry(s), entryBytes)[8:], uint64(expireMs))
+	e := w.t.Entry(s)
+	binary.LittleEndian.PutUint64(w.a.Bytes(e, entryBytes)[8:], uint64(expireMs))
 	w.t.SetExpire(s, expireMs)
+	if w.marks(e) {
+		w.t.Mark(s)
+	}
 }
+
+// marks tells which entries are marked: of those with an expiry those whose key is even.
+func (w *world) marks(e arena.Ref) bool { return w.deadline(e) != 0 && w.keyOf(e)%2 == 0 }
+
+// marked is those entries, for a hand with that many looks.
+func (w *world) marked(looks int) *Marked { return &Marked{Is: w.marks, Looks: looks} }
 
 // drop deletes what stands in a slot.
 func (w *world) drop(s Slot) {
@@ -124,6 +137,9 @@ func (w *world) toggle(key uint64) {
 func (w *world) check() {
 	w.Helper()
 	if err := w.t.CheckExpiry(w.deadline); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.t.CheckMarks(w.marks); err != nil {
 		w.Fatal(err)
 	}
 	if w.t.Len() != len(w.model) {

@@ -39,10 +39,17 @@ type testHolder struct {
 	enc   Enc
 	typ   Type
 	value checked // bound to this holder
+
+	before func(member []byte)
 }
 
-func (h *testHolder) Enc() Enc      { return h.enc }
-func (h *testHolder) SetEnc(e Enc)  { h.enc = e }
+func (h *testHolder) Enc() Enc     { return h.enc }
+func (h *testHolder) SetEnc(e Enc) { h.enc = e }
+func (h *testHolder) Before(member []byte) {
+	if h.before != nil {
+		h.before(member)
+	}
+}
 func (h *testHolder) Bytes() []byte { return h.b }
 
 func (h *testHolder) Resize(n int) []byte {

@@ -57,7 +57,9 @@ func (x *Hash) sweep(now_ms int64, budget int, fn func(name []byte)) (n int, mor
 	before := now_ms - 1 // what expires at this very moment is still there
 	more = t.ExpireDue(before, before, budget, func(e arena.Ref) int64 { return openField(a, e).expire },
 		func(s table.Slot, e arena.Ref) {
-			fn(memberLayout{}.Key(a, e))
+			name := memberLayout{}.Key(a, e)
+			x.h.Before(name)
+			fn(name)
 			t.Delete(s)
 			freeField(a, e)
 			n++

@@ -70,6 +70,7 @@ func (x *Hash) set(name, value []byte, at_ms int64, keep bool, now_ms int64) (cr
 		}
 		x.toTable(0)
 	}
+	x.h.Before(name)
 	t := x.table()
 	h := x.env.Hash(name)
 	s, ok := t.Find(h, name)
@@ -134,6 +135,7 @@ func (x *Hash) Del(name []byte, now_ms int64) bool {
 // drop removes the entry in slot s.
 func (x *Hash) drop(t *table.Table, s table.Slot) {
 	e := t.Entry(s)
+	x.h.Before(memberLayout{}.Key(x.env.Arena, e))
 	t.Delete(s)
 	freeField(x.env.Arena, e)
 	afterDelete(x.h, t, 1)
@@ -151,6 +153,7 @@ func (x *Hash) SetExpire(name []byte, at_ms, now_ms int64) bool {
 			return true
 		}
 		e := t.Entry(s)
+		x.h.Before(name)
 		if moved := setFieldExpire(x.env.Arena, e, at_ms); moved != e {
 			t.SetEntry(s, moved)
 		}

@@ -20,7 +20,7 @@ type listBlock struct {
 	len   uint32 // its bytes
 	count uint32 // its items
 	even  uint16 // bytes of each element if all take the same, else 0: then an item is found without walking to it
-	mark  uint16 // reserved for the snapshot's epoch
+	_     uint16
 }
 
 // bytes is the block as a listpack.

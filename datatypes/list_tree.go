@@ -25,20 +25,20 @@ type listHead struct {
 	blocks uint64
 	root   arena.Ref
 	height uint32
-	mark   uint64 // reserved for the snapshot's epoch
+	_      uint64
 }
 
 type listLeaf struct {
 	n     uint16
 	room  uint16 // blocks that fit
-	mark  uint32 // reserved for the snapshot's epoch
+	_     uint32
 	block [listLeafBlocks]listBlock
 }
 
 type listInner struct {
 	n     uint16
 	_     uint16
-	mark  uint32
+	_     uint32
 	items [listInnerChildren]uint64 // below each child
 	child [listInnerChildren]arena.Ref
 }
@@ -104,14 +104,14 @@ func (t *listTree) release(r arena.Ref, n int) {
 func (t *listTree) newLeaf(room int) arena.Ref {
 	r := t.alloc(listLeafBytes(room))
 	lf := t.leaf(r)
-	lf.n, lf.room, lf.mark = 0, uint16(room), 0
+	lf.n, lf.room = 0, uint16(room)
 	return r
 }
 
 func (t *listTree) newInner() arena.Ref {
 	r := t.alloc(listInnerBytes)
 	in := t.inner(r)
-	in.n, in.mark = 0, 0
+	in.n = 0
 	return r
 }
 

@@ -17,6 +17,9 @@ func (m *MemHolder) SetEnc(e Enc) { m.enc = e }
 // Bytes is the value's own bytes.
 func (m *MemHolder) Bytes() []byte { return m.b }
 
+// Before does nothing: nobody walks through a temporary.
+func (m *MemHolder) Before([]byte) {}
+
 // Resize gives the value n bytes; see Holder. The capacity is kept, so that a holder can be used again and again.
 func (m *MemHolder) Resize(n int) []byte {
 	if n > cap(m.b) {

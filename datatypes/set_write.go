@@ -73,6 +73,7 @@ func (x *Set) addEntry(member []byte) bool {
 	if _, ok := t.Find(h, member); ok {
 		return false
 	}
+	x.h.Before(member)
 	t.Insert(h, newMember(x.env.Arena, member), 0)
 	return true
 }
@@ -139,6 +140,7 @@ func (x *Set) Remove(member []byte) bool {
 // drop removes the entry in slot s.
 func (x *Set) drop(t *table.Table, s table.Slot) {
 	e := t.Entry(s)
+	x.h.Before(memberLayout{}.Key(x.env.Arena, e))
 	t.Delete(s)
 	freeMember(x.env.Arena, e)
 	afterDelete(x.h, t, 1)

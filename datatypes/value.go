@@ -73,6 +73,10 @@ type Holder interface {
 	SetEnc(Enc)
 	Bytes() []byte
 	Resize(n int) []byte
+
+	// Before is called before an element of a large hash, set or sorted set comes, changes or goes: see Walk. Whoever walks
+	// through the value looks at all of it, and changes nothing.
+	Before(member []byte)
 }
 
 // Env is what all values of one shard share. The shard is held while any of it is used.

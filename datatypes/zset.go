@@ -245,6 +245,7 @@ func (z *ZSet) addToTree(score float64, member []byte, flags ZAddFlags) (now flo
 		e := tab.Entry(s)
 		old := *z.score(e)
 		if score, out = decide(old, score, flags); out == ZUpdated {
+			z.h.Before(member)
 			tree.Update(old, e, score)
 			*z.score(e) = score
 		}
@@ -253,6 +254,7 @@ func (z *ZSet) addToTree(score float64, member []byte, flags ZAddFlags) (now flo
 	if flags&ZAddXX != 0 {
 		return 0, ZSkipped
 	}
+	z.h.Before(member)
 	e := newZEntry(z.env.Arena, score, member)
 	r.bytes += uint64(arena.RoundUp(zentryBytes(member)))
 	tab.Insert(hash, e, 0)
@@ -306,6 +308,7 @@ func (z *ZSet) Remove(member []byte) bool {
 		return false
 	}
 	e := tab.Entry(s)
+	z.h.Before(member)
 	tab.Delete(s)
 	tree.Delete(*z.score(e), e)
 	z.freeEntry(r, e)
@@ -327,6 +330,7 @@ func (z *ZSet) RemoveRanks(first, n int) {
 	tree.DeleteRange(first, n, func(score float64, e arena.Ref) {
 		member := zmemberLayout{}.Key(z.env.Arena, e)
 		if s, ok := tab.Find(z.env.Hash(member), member); ok {
+			z.h.Before(member) // it has left the tree, but not the table, which is what is looked at
 			tab.Delete(s)
 		}
 		z.freeEntry(r, e)

@@ -236,6 +236,8 @@ func (r *rootHolder) SetEnc(e datatypes.Enc) {
 	}
 }
 
+func (r *rootHolder) Before([]byte) {} // elements are moved, not changed
+
 func (r *rootHolder) Resize(n int) []byte {
 	if n != r.it.h.valLen {
 		panic("assertion failed: defragmentation changed a value's size")

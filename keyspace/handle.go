@@ -22,6 +22,8 @@ type Handle struct {
 	enc  datatypes.Enc
 	edit bool
 	typed
+
+	large *largePart // of the value that is edited, if a walk shows it in pieces
 }
 
 // Env is what the handle's value shares with the others of its shard.
@@ -186,11 +188,12 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	if ok && it.h.typ() != t {
 		return nil, WrongType
 	}
-	if ok && edit {
-		it.before()
-	}
 	v.used++
 	h.bind(v, key, t, ok, edit)
+	if ok && edit {
+		it.before()
+		h.large = it.large()
+	}
 	if !ok {
 		return h, Missing
 	}
@@ -217,6 +220,14 @@ func (v *View) nextHandle() *Handle {
 // bind makes the handle, whose item was looked up, one on the key.
 func (h *Handle) bind(v *View, key []byte, t datatypes.Type, here, edit bool) {
 	h.v, h.key, h.db, h.typ, h.here, h.gen, h.enc, h.edit = v, key, v.DB, t, here, h.it.d.gen, 0, edit
+	h.large = nil
+}
+
+// Before shows the walk what of a large value it has not seen yet; see datatypes.Holder.
+func (h *Handle) Before(member []byte) {
+	if h.large != nil {
+		h.large.before(h, member)
+	}
 }
 
 // Settle ends the edits of a command: values that ended up empty are removed, with the event "del" in the place it

@@ -114,6 +114,9 @@ func (v *View) transfer(src, dst []byte, db int, move bool) {
 // forget removes the entry but leaves what its value owns, which another entry names now.
 func (it *item) forget() {
 	it.before()
+	if l := it.large(); l != nil {
+		l.finish()
+	}
 	it.uncount()
 	it.d.t.Delete(it.slot)
 	it.d.gen++

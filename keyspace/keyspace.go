@@ -49,6 +49,7 @@ type Keyspace struct {
 
 	StrayLeast int // bytes of a collection from which it is not copied to another shard if that can be avoided; see strays
 
+	WalkLeast int // elements of a value from which on a walk shows it in pieces
 	CopyLeast int // weight of a value from which COPY is made ahead, in steps
 	CopyStep  int // weight of a step; see Copying
 
@@ -96,7 +97,7 @@ func New(o Options) (*Keyspace, error) {
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1}, Policy: eviction.ByName("noeviction"),
 		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
 		wake: make(chan struct{}, 1), census: make([]census, o.Databases), StrayLeast: strayLeast,
-		CopyLeast: copyLeast, CopyStep: copyStep,
+		CopyLeast: copyLeast, CopyStep: copyStep, WalkLeast: walkLeast,
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})

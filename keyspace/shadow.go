@@ -6,7 +6,7 @@ import (
 	"larder/datatypes/table"
 )
 
-// A table that is flushed during a walk has to stay until the walk has been through it. By then it is nobody's data: where a
+// A table that is flushed during a walk has to stay until the walk has been through it, and so has a large value that is removed. By then it is nobody's data: where a
 // process forks for its snapshot such memory is the other process's. It is the shard's shadow, and no key has to leave
 // for it. How large it is nobody knows when the table is flushed, so it is weighed step by step, as it would be freed.
 
@@ -17,10 +17,17 @@ const weighSamples = 128
 func (ks *Keyspace) Shadow() int64 { return ks.shadow.Load() }
 
 // waits tells whether a walk still needs what was dropped.
-func (g *dropped) waits() bool { return g.part != nil && !g.part.done }
+func (g *dropped) waits() bool {
+	return g.part != nil && !g.part.over() || g.large != nil && !g.large.done
+}
 
-// weighGrave goes on weighing a table that waits for a walk: the entries of one segment. It returns how many it was.
+// weighGrave goes on weighing what waits for a walk: a value, or the entries of one segment of a table. It returns how many it was.
 func (s *Shard) weighGrave(g *dropped) (looked int) {
+	if !g.table {
+		g.weighed = true
+		s.cast(g, min(int64(datatypes.Bind(g.typ, &s.env, rootOf(g.root)).Bytes(weighSamples)), s.arena.LiveBytes()-s.shadow))
+		return weighSamples
+	}
 	t := table.Open(s.arena, g.root, layout{}, s.ks.hash)
 	bytes := 0
 	if g.cursor == 0 {

@@ -57,7 +57,7 @@ func TestAFlushedTableIsTheWalksAlone(t *testing.T) {
 		fill("key", 1000)
 		full := data()
 		v.Take(ks.All())
-		m := &moment{t, map[string]string{}}
+		m := &moment{t: t, keys: map[string]string{}}
 		want := m.now(ks)
 		id := ks.BeginWalk(func(int) Saver { return m })
 		for i := range ks.Shards() {
@@ -121,7 +121,7 @@ func TestTheEndOfAWalkIsToldToWhoBuries(t *testing.T) {
 		v.Now = 1000
 		v.Take(ks.All())
 		v.SetString([]byte("k"), []byte("v"), 0)
-		id := ks.BeginWalk(func(int) Saver { return &moment{t, map[string]string{}} })
+		id := ks.BeginWalk(func(int) Saver { return &moment{t: t, keys: map[string]string{}} })
 		v.Flush(0)
 		v.DB = 1
 		v.SetString([]byte("k"), []byte("v"), 0)
@@ -141,5 +141,53 @@ func TestTheEndOfAWalkIsToldToWhoBuries(t *testing.T) {
 		ks.Shard(0).EndWalk(id)
 		v.Release()
 		v.ResetEvents()
+	}
+}
+
+// TestARemovedValueIsTheWalksAlone: so is a large value that is removed before the walk has been through it. It is freed as soon as
+// that has.
+func TestARemovedValueIsTheWalksAlone(t *testing.T) {
+	ks := newKeyspace(t, 1)
+	v := NewView(ks)
+	v.Now = 1000
+	v.Take(ks.All())
+	z, _ := v.EditZSet([]byte("board"))
+	for i := range 20000 {
+		z.Add(float64(i), fmt.Appendf(nil, "member %d", i), 0)
+	}
+	v.Settle()
+	m := &moment{t: t, keys: map[string]string{}}
+	want := m.now(ks)
+	id := ks.BeginWalk(func(int) Saver { return m })
+	s := ks.Shard(0)
+	live := s.arena.LiveBytes()
+	v.Delete([]byte("board"))
+	for s.Bury(1000) {
+	}
+	if n := live - s.arena.LiveBytes(); n > 1000 || s.Buried() != 1 {
+		t.Fatalf("%d bytes of it were freed before the walk has seen them", n)
+	}
+	if n := ks.Shadow(); n < live*9/10 || n > live {
+		t.Errorf("%d of %d bytes are the walk's", n, live)
+	}
+	steps := 0
+	for ; s.WalkStep(id, 50); steps++ {
+	}
+	if steps < 20 {
+		t.Errorf("the walk has shown it in %d steps", steps)
+	}
+	if ks.Graves() != 1 {
+		t.Error("nobody is told of what may be freed")
+	}
+	for s.Bury(1000) {
+	}
+	s.EndWalk(id)
+	v.Release()
+	v.ResetEvents()
+	if n := ks.Shadow(); n != 0 || s.Buried() != 0 {
+		t.Errorf("%d bytes are the walk's, %d values wait", n, s.Buried())
+	}
+	if m.keys["0 board"] != want["0 board"] {
+		t.Error("it was not shown as it was")
 	}
 }

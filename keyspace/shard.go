@@ -40,7 +40,7 @@ type Shard struct {
 	hot      eviction.Hot
 	big      big
 	walk     *walk // not nil while a snapshot is written
-	shadow   int64 // bytes of the dropped tables that are there only for the walk; see shadow.go
+	shadow   int64 // bytes of the dropped tables and values that are there only for the walk; see shadow.go
 
 	copied []*Copying // copies of values here that are being made and not stale; nil if there are none
 	making []*Copying // copies that have memory here; nil if there are none
@@ -77,13 +77,14 @@ type database struct {
 type dropped struct {
 	root  arena.Ref
 	typ   datatypes.Type
-	table bool  // a whole database's table with all its entries
-	keys  int   // in that table; 1 for a value
-	part  *part // of a walk that still goes through the table
+	table bool       // a whole database's table with all its entries
+	keys  int        // in that table; 1 for a value
+	part  *part      // of a walk that still goes through the table
+	large *largePart // of one that still goes through the value
 
 	cursor  uint64 // of the table: what is before it has been weighed
 	weighed bool   // to its end
-	weight  int64  // how many bytes of the table are in the shard's shadow
+	weight  int64  // how many bytes of it are in the shard's shadow
 }
 
 func newShard(ks *Keyspace, id int, a *arena.Arena, rnd *rand.PCG) *Shard {
@@ -296,6 +297,10 @@ func (s *Shard) freeValue(h head, e arena.Ref) {
 
 // bury gives a structure back: at once if it is small, else it is queued.
 func (s *Shard) bury(t datatypes.Type, root arena.Ref) {
+	if l := s.left(root); l != nil {
+		s.entomb(dropped{root: root, typ: t, keys: 1, large: l})
+		return
+	}
 	if !datatypes.FreeStep(&s.env, t, root, freeAtOnce) {
 		s.entomb(dropped{root: root, typ: t, keys: 1})
 	}

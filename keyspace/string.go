@@ -106,6 +106,7 @@ func (v *View) store(key []byte, flags byte, body []byte, at_ms int64, met bool)
 		return
 	}
 	it.before()
+	it.leaves()
 	a := it.sh.arena
 	lasted := !it.h.ttl()
 	if it.h.flags == flags && len(body) == it.h.valLen && at_ms == 0 {

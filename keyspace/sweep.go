@@ -164,6 +164,7 @@ func (v *View) trim(key []byte) *Handle {
 	h.it.before()
 	v.used++
 	h.bind(v, key, datatypes.TypeHash, true, true)
+	h.large = h.it.large()
 	h.hash.Bind(h.Env(), h)
 	return h
 }

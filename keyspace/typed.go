@@ -184,5 +184,6 @@ type peek struct{ it *item }
 
 func (p peek) Enc() datatypes.Enc   { return p.it.h.enc() }
 func (p peek) SetEnc(datatypes.Enc) { panic("assertion failed: a value that is only read was changed") }
+func (p peek) Before([]byte)        {}
 func (p peek) Bytes() []byte        { return p.it.value() }
 func (p peek) Resize(n int) []byte  { panic("assertion failed: a value that is only read was changed") }

@@ -273,6 +273,7 @@ func (v *View) expire(it *item) {
 // drop removes the key and gives its memory back.
 func (v *View) drop(it *item) {
 	it.before()
+	it.leaves()
 	it.uncount()
 	it.d.t.Delete(it.slot)
 	it.d.gen++

@@ -22,12 +22,17 @@ type walk struct {
 	id    WalkID
 	saver Saver
 	parts []*part // in the order of their databases; those that are done are taken out
+
+	pieces PiecesSaver              // the saver, if it takes large values in pieces
+	open   []*largePart             // in the order in which they came, and some that are done
+	large  map[largeName]*largePart // those that are not done, by their keys
+	left   map[arena.Ref]*largePart // or, when they have left those, by their roots
 }
 
 // WalkID names a walk through all shards.
 type WalkID uint64
 
-// A Saver is shown the entries of a shard by a walk, each once, while the shard is held. db is the number that the
+// A Saver is shown the entries of a shard by a walk, each once, while the shard is held. See PiecesSaver for large values. db is the number that the
 // database had when the walk began. It may read the entry, and change nothing.
 type Saver interface {
 	Save(db int, e *Entry)
@@ -45,6 +50,8 @@ type part struct {
 	shift uint     // the number of a granule is hash >> shift
 	shown []uint64 // bit g is set if granule g has been shown ahead of the walk
 	entry Entry
+
+	opened int // large values of which not all has been shown
 }
 
 // granuleKeys is about how many keys a granule has.
@@ -59,6 +66,7 @@ func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) WalkID {
 			panic("assertion failed: a walk begins in another one")
 		}
 		w := &walk{id: ks.walks, saver: saver(i)}
+		w.pieces, _ = w.saver.(PiecesSaver)
 		for k := range s.dbs {
 			d := &s.dbs[k]
 			if !d.ready || d.t.Len() == 0 {
@@ -78,6 +86,12 @@ func (s *Shard) EndWalk(id WalkID) {
 	if s.walk == nil || s.walk.id != id {
 		return
 	}
+	for _, l := range s.walk.open {
+		if l != nil && !l.done {
+			l.close()
+			l.p.done = true
+		}
+	}
 	for _, p := range s.walk.parts {
 		p.done = true
 	}
@@ -95,7 +109,14 @@ func (s *Shard) WalkStep(id WalkID, budget int) (more bool) {
 	if w == nil || w.id != id {
 		return false
 	}
-	for len(w.parts) > 0 && budget > 0 {
+	for budget > 0 {
+		if l := w.nextOpen(); l != nil {
+			budget -= l.step(budget)
+			continue
+		}
+		if len(w.parts) == 0 {
+			break
+		}
 		p := w.parts[0]
 		budget -= p.step()
 		if p.done {
@@ -103,7 +124,7 @@ func (s *Shard) WalkStep(id WalkID, budget int) (more bool) {
 			s.tellOfGraves()
 		}
 	}
-	return len(w.parts) > 0
+	return len(w.parts) > 0 || w.nextOpen() != nil
 }
 
 // runOf is how many granules a step shows at once: going through a segment costs looking at all of its buckets.
@@ -141,7 +162,9 @@ func (p *part) show(from, to uint64) (n int) {
 	p.entry.it.sh = p.sh
 	p.t.Range(from, to, func(_ uint64, e arena.Ref) {
 		p.entry.it.e, p.entry.it.h = e, parse(p.sh.arena, e)
-		p.saver.Save(p.db, &p.entry)
+		if !p.open(&p.entry) {
+			p.saver.Save(p.db, &p.entry)
+		}
 		n++
 	})
 	return n
@@ -168,7 +191,11 @@ func (d *database) before(h uint64) {
 	}
 }
 
-// before is called before anything of the entry changes but its access word, and before it goes.
+// over tells that all has been shown.
+func (p *part) over() bool { return p.done && p.opened == 0 }
+
+// before is called before anything of the entry changes but its access word, and before it goes. If the value is large, and not all of it
+// has been shown, that is not all there is to do: see Handle.Before and leaves.
 func (it *item) before() {
 	if it.d.part != nil {
 		it.d.part.before(it.sh.ks.hash(it.key()))

@@ -15,6 +15,40 @@ import (
 type moment struct {
 	t    *testing.T
 	keys map[string]string // "db key" -> type, expiry, content
+
+	began, ended int // values that came in pieces
+}
+
+// pieces are the elements of a value that comes so.
+type pieces struct {
+	m          *moment
+	name, head string
+	lines      []string
+}
+
+// Begin makes a moment a PiecesSaver.
+func (m *moment) Begin(db int, e *Entry) Pieces {
+	m.began++
+	p := &pieces{m: m, name: fmt.Sprintf("%d %s", db, e.Key()), head: fmt.Sprintf("%v %d ", e.Type(), e.Expire_ms())}
+	if _, twice := m.keys[p.name]; twice {
+		m.t.Fatalf("%s is shown twice", p.name)
+	}
+	m.keys[p.name] = "not ended"
+	return p
+}
+
+func (p *pieces) Field(name, value []byte, at int64) {
+	p.lines = append(p.lines, fmt.Sprintf("%q %q %d", name, value, at))
+}
+func (p *pieces) Member(member []byte) { p.lines = append(p.lines, fmt.Sprintf("%q", member)) }
+func (p *pieces) Scored(member []byte, score float64) {
+	p.lines = append(p.lines, fmt.Sprintf("%q %v", member, score))
+}
+
+func (p *pieces) End() {
+	p.m.ended++
+	slices.Sort(p.lines)
+	p.m.keys[p.name] = p.head + strings.Join(p.lines, ",")
 }
 
 // Save makes it a Saver.
@@ -42,13 +76,21 @@ func (m *moment) Save(db int, e *Entry) {
 			return true
 		})
 	}
+	if e.Type() == datatypes.TypeZSet {
+		var x datatypes.ZSet
+		x.Bind(e.Env(), e.Holder())
+		x.Each(func(member []byte, score float64) bool {
+			lines = append(lines, fmt.Sprintf("%q %v", member, score))
+			return true
+		})
+	}
 	slices.Sort(lines)
 	m.keys[name] = fmt.Sprintf("%v %d %s", e.Type(), e.Expire_ms(), strings.Join(lines, ","))
 }
 
 // now is what is there at this moment.
 func (m *moment) now(ks *Keyspace) map[string]string {
-	all := &moment{m.t, map[string]string{}}
+	all := &moment{t: m.t, keys: map[string]string{}}
 	for i := range ks.Shards() {
 		for db := range ks.Databases() {
 			ks.Shard(i).Entries(db, func(e *Entry) bool {
@@ -66,7 +108,7 @@ func TestWalk(t *testing.T) {
 	if testing.Short() {
 		rounds = 5
 	}
-	copied := 0
+	copied, began := 0, 0
 	for seed := range rounds {
 		r := rand.New(rand.NewPCG(uint64(seed), 0))
 		hashSeed := maphash.MakeSeed()
@@ -75,6 +117,8 @@ func TestWalk(t *testing.T) {
 			t.Fatal(err)
 		}
 		ks.CopyLeast, ks.CopyStep = 1, 1+r.IntN(200)
+		ks.WalkLeast = []int{1, 10, 100, 1000}[r.IntN(4)]
+		ks.Limits.HashMaxListpackEntries, ks.Limits.SetMaxListpackEntries, ks.Limits.ZSetMaxListpackEntries = 20, 20, 20
 		v := NewView(ks)
 		v.Now = 1000
 		space := []int{1, 5, 40, 300, 5000}[r.IntN(5)]
@@ -84,7 +128,7 @@ func TestWalk(t *testing.T) {
 			w.change()
 		}
 		for range 2 { // walks, one after the other
-			m := &moment{t, map[string]string{}}
+			m := &moment{t: t, keys: map[string]string{}}
 			want := m.now(ks)
 			id := ks.BeginWalk(func(int) Saver { return m })
 			stop := r.IntN(10) == 0 // somebody gives up in the middle
@@ -104,7 +148,11 @@ func TestWalk(t *testing.T) {
 				ks.Shard(i).EndWalk(id - 1) // is over: nothing happens
 				ks.Shard(i).EndWalk(id)
 			}
+			began += m.began
 			if !stop {
+				if m.began != m.ended {
+					t.Fatalf("seed %d: %d values have come in pieces, %d of them whole", seed, m.began, m.ended)
+				}
 				for k, x := range want {
 					if m.keys[k] != x {
 						t.Fatalf("seed %d: %s is %.200q, not %.200q", seed, k, m.keys[k], x)
@@ -138,6 +186,9 @@ func TestWalk(t *testing.T) {
 	if copied == 0 {
 		t.Error("no copy was made ahead")
 	}
+	if began == 0 {
+		t.Error("no value has come in pieces")
+	}
 }
 
 // changer does all kinds of things to random keys.
@@ -161,7 +212,22 @@ func (w *changer) change() {
 	v.DB = r.IntN(3)
 	key := w.key()
 	text := fmt.Appendf(nil, "%d", r.IntN(1<<r.IntN(40)))
-	switch r.IntN(14) {
+	switch r.IntN(16) {
+	case 14, 15:
+		z, st := v.EditZSet(key)
+		if st == WrongType {
+			break
+		}
+		for range r.IntN(200) {
+			z.Add(float64(r.IntN(50)), fmt.Appendf(nil, "m%d", r.IntN(1000)), 0)
+		}
+		for range r.IntN(100) {
+			z.Remove(fmt.Appendf(nil, "m%d", r.IntN(1000)))
+		}
+		if n := z.Len(); n > 0 && r.IntN(3) == 0 {
+			from := r.IntN(n)
+			z.RemoveRanks(from, r.IntN(n-from+1))
+		}
 	case 0, 1:
 		v.SetString(key, text, 0)
 	case 2:
@@ -190,6 +256,9 @@ func (w *changer) change() {
 			}
 			for range r.IntN(200) {
 				s.Remove(fmt.Appendf(nil, "%d", r.IntN(1000)))
+			}
+			for range r.IntN(4) * r.IntN(100) {
+				s.Pop(nil)
 			}
 		}
 	case 8, 9:

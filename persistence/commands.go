@@ -102,11 +102,24 @@ func (w *recordWriter) entryCommands(e *keyspace.Entry) {
 		w.streamCommands(key, env, h)
 	}
 	if at := e.Expire_ms(); at != 0 {
-		w.begin(3, "PEXPIREAT")
-		w.bulk(key)
-		w.bulkInt(at)
+		w.expireKey(key, at)
 	}
 	w.keys++
+}
+
+func (w *recordWriter) expireKey(key []byte, at_ms int64) {
+	w.begin(3, "PEXPIREAT")
+	w.bulk(key)
+	w.bulkInt(at_ms)
+}
+
+func (w *recordWriter) expireField(key, name []byte, at_ms int64) {
+	w.begin(6, "HPEXPIREAT")
+	w.bulk(key)
+	w.bulkInt(at_ms)
+	w.bulkString("FIELDS")
+	w.bulkString("1")
+	w.bulk(name)
 }
 
 // batches cuts n items into commands: what it returns is called before each item, which is width arguments.
@@ -138,12 +151,7 @@ func (w *recordWriter) hashCommands(key []byte, env *datatypes.Env, h datatypes.
 	}
 	x.Each(0, func(name, _ []byte, at_ms int64) bool {
 		if at_ms != 0 {
-			w.begin(6, "HPEXPIREAT")
-			w.bulk(key)
-			w.bulkInt(at_ms)
-			w.bulkString("FIELDS")
-			w.bulkString("1")
-			w.bulk(name)
+			w.expireField(key, name, at_ms)
 		}
 		return w.w.Err() == nil
 	})

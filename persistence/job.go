@@ -19,7 +19,8 @@ import (
 //	queue       of whole records in chunks; the walker waits while it is long, commands never do
 //	Run         writes what is in the queue
 //
-// A shard is held for some ten microseconds at a time, or as long as the largest value takes.
+// A shard is held for some ten microseconds at a time. Large hashes, sets and sorted sets come in pieces (pieces.go), of which a
+// command that is about to change an element has some eight written. A list, a stream or a string comes as a whole, which may take longer.
 type Job struct {
 	ks     *keyspace.Keyspace
 	opt    SnapshotOptions
@@ -129,25 +130,39 @@ func (j *Job) walk() {
 			if open&(1<<i) == 0 {
 				continue
 			}
-			ok := j.queue.room()
-			if open == 1<<i { // the same one as before
-				j.ks.GiveWay(open)
+			more, streams := j.step(i, open == 1<<i) // the same one as before
+			for more && streams {
+				more, streams = j.step(i, true)
 			}
-			j.ks.Lock(1 << i)
-			sh, before := j.ks.Shard(i), j.savers[i].keys
-			j.savers[i].walks = true
-			if !ok || !sh.WalkStep(j.walkID, walkBudget) {
-				sh.EndWalk(j.walkID)
+			if !more {
 				open &^= 1 << i
 			}
-			j.savers[i].walks = false
-			j.savers[i].endStep(open&(1<<i) == 0)
-			shown := j.savers[i].keys - before
-			j.ks.Unlock(1 << i)
-			j.delay(shown)
 		}
 	}
 	j.queue.close()
+}
+
+// step is a step through shard i. again: the step before was in the same one. It tells whether there is more, and whether the
+// saver is in the midst of a value that goes into the queue as it comes: until that ends nothing else is to be begun.
+func (j *Job) step(i int, again bool) (more, streams bool) {
+	ok := j.queue.room()
+	if again {
+		j.ks.GiveWay(1 << i)
+	}
+	j.ks.Lock(1 << i)
+	sh, s := j.ks.Shard(i), j.savers[i]
+	before := s.keys
+	s.walks = true
+	if more = ok && sh.WalkStep(j.walkID, walkBudget); !more {
+		sh.EndWalk(j.walkID)
+	}
+	s.walks = false
+	s.endStep(!more)
+	streams = s.stream != nil
+	shown := s.keys - before
+	j.ks.Unlock(1 << i)
+	j.delay(shown)
+	return more, streams
 }
 
 // delay waits as long as some keys shall take.
@@ -170,6 +185,9 @@ type saver struct {
 	job   *Job
 	walks bool      // it is the walk that shows entries, not a command
 	chunk []*[]byte // of the records that are being gathered
+
+	piece  recordWriter // of elements of large values, one by one; made when it is first needed
+	stream *pieces      // whose chunks go into the queue before it is complete; nil if there is none
 }
 
 // Save is called by the walk with each entry.
@@ -206,6 +224,10 @@ func (s *saver) ship() {
 
 // endStep follows a step of the walk: what little was gathered waits for more unless this was the last step.
 func (s *saver) endStep(last bool) {
+	if p := s.stream; p != nil && len(p.whole) > 0 {
+		s.job.queue.stream(p.whole)
+		p.whole = nil
+	}
 	if last {
 		s.ship()
 	}
@@ -217,15 +239,21 @@ var chunks = sync.Pool{New: func() any {
 	return &b
 }}
 
-// A queue is records that wait to be written.
+// A queue is records that wait to be written. A long one may come in parts (stream): until its last part is there, what others put
+// waits aside.
 type queue struct {
 	mu    sync.Mutex
 	moved *sync.Cond // something has changed
 	items [][]*[]byte
-	size  atomic.Int64 // bytes
-	end   bool
-	err   error
-	stop  chan struct{} // closed with the first error
+	size  atomic.Int64 // bytes, those aside included
+
+	streams   bool // a record has come in part
+	aside     [][]*[]byte
+	asideSize int64
+
+	end  bool
+	err  error
+	stop chan struct{} // closed with the first error
 }
 
 func (q *queue) init() {
@@ -240,11 +268,48 @@ func (q *queue) put(item []*[]byte) {
 	if q.err != nil {
 		return
 	}
-	for _, c := range item {
-		q.size.Add(int64(len(*c)))
+	n := sizeOf(item)
+	q.size.Add(n)
+	if q.streams {
+		q.aside, q.asideSize = append(q.aside, item), q.asideSize+n
+		return
 	}
 	q.items = append(q.items, item)
 	q.moved.Broadcast()
+}
+
+// sizeOf is how many bytes the chunks have.
+func sizeOf(item []*[]byte) (n int64) {
+	for _, c := range item {
+		n += int64(len(*c))
+	}
+	return n
+}
+
+// stream appends a part of a record that is not complete. There is no other one of that kind.
+func (q *queue) stream(part []*[]byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.appendPart(part)
+}
+
+func (q *queue) appendPart(part []*[]byte) {
+	if q.err != nil {
+		return
+	}
+	q.streams = true
+	q.size.Add(sizeOf(part))
+	q.items = append(q.items, part)
+	q.moved.Broadcast()
+}
+
+// endStream appends the last part, and what waits aside.
+func (q *queue) endStream(part []*[]byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.appendPart(part)
+	q.items = append(q.items, q.aside...)
+	q.streams, q.aside, q.asideSize = false, nil, 0
 }
 
 // next is the first item. It waits for one, and is false when there will be none any more.
@@ -268,18 +333,19 @@ func (q *queue) next() (item []*[]byte, ok bool) {
 func (q *queue) done(c *[]byte) {
 	n := int64(len(*c))
 	chunks.Put(c)
-	if q.size.Add(-n) < queueHigh && q.size.Load()+n >= queueHigh {
-		q.mu.Lock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := q.size.Add(-n) - q.asideSize
+	if left < queueHigh && left+n >= queueHigh {
 		q.moved.Broadcast()
-		q.mu.Unlock()
 	}
 }
 
-// room waits until the queue is short. It is false after an error.
+// room waits until the queue is short. What waits aside does not count: it goes on only when the walker does. It is false after an error.
 func (q *queue) room() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.size.Load() >= queueHigh && q.err == nil {
+	for q.size.Load()-q.asideSize >= queueHigh && q.err == nil {
 		q.moved.Wait()
 	}
 	return q.err == nil
@@ -303,7 +369,7 @@ func (q *queue) fail(err error) {
 	defer q.mu.Unlock()
 	if q.err == nil {
 		q.err = err
-		q.items = nil
+		q.items, q.aside = nil, nil
 		close(q.stop)
 		q.moved.Broadcast()
 	}

@@ -176,6 +176,13 @@ func (s *recordWriter) entry(e *keyspace.Entry) {
 		s.entryCommands(e)
 		return
 	}
+	s.facts(e)
+	s.w.Entry(e.Key(), e.Type(), e.Env(), e.Holder())
+	s.keys++
+}
+
+// facts writes what is said of an entry before its type.
+func (s *recordWriter) facts(e *keyspace.Entry) {
 	w := s.w
 	if at := e.Expire_ms(); at != 0 {
 		w.Byte(codec.OpExpireMs)
@@ -189,8 +196,6 @@ func (s *recordWriter) entry(e *keyspace.Entry) {
 		w.Byte(codec.OpFreq)
 		w.Byte(byte(s.clock.Count(e.Access(), s.opt.Created.UnixMilli())))
 	}
-	w.Entry(e.Key(), e.Type(), e.Env(), e.Holder())
-	s.keys++
 }
 
 // End writes what stands behind the keys and returns the first error of all that was written.

@@ -192,6 +192,14 @@ func (t *Tree) SeekScore(score float64, above bool) Cursor {
 	return c.settle()
 }
 
+// Seek is a cursor at the first element that is not below (score, key), O(log n). When there is none it stands after the last one.
+func (t *Tree) Seek(score float64, key []byte) Cursor {
+	c := Cursor{t: *t}
+	x := t.descend(&c.p, score, key, 0)
+	c.p.at[0] = int16(t.place(x, score, key))
+	return c.settle()
+}
+
 // SeekLex is a cursor at the first element with a member of at least key, or above it, if all scores are equal. O(log n).
 // When there is none it stands after the last one. If scores differ it stands somewhere.
 func (t *Tree) SeekLex(key []byte, above bool) Cursor {

@@ -27,8 +27,8 @@ const (
 	overflowMax   = 15 // and beyond: once here, the count stays until the segment is rebuilt
 	overflowMask  = overflowMax << overflowShift
 	ttlShift      = 16
-	// Bits 28-31 are the snapshot's: nothing in this package changes them in a bucket that exists.
-	epochMask = 0xf << 28
+	// Bits 28-31 are spare: nothing changes them in a bucket that exists.
+	spareMask = 0xf << 28
 )
 
 // bucket is one cache line: see the package comment. A slot is empty when its ref is 0; its tag is then 0 too.

@@ -11,7 +11,7 @@
 //	     12-15  meta, 32 bits:  0-11  displaced: the entry in this slot stands in its alternate bucket
 //	                           12-15  overflow: entries at home here that stand elsewhere; 15 is "15 or more", for good
 //	                           16-27  the entry in this slot has an expiry
-//	                           28-31  kept for the snapshot
+//	                           28-31  spare
 //	     16-63  refs of the entries, 32 bits per slot; 0 is an empty slot, and its tag is 0 too
 //
 // A segment has 1-16, 18, 20, ... 32, 40, 48, 56 or 64 buckets, in blocks of eight; the last block may have fewer. As all

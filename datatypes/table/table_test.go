@@ -313,7 +313,7 @@ func TestEpoch(t *testing.T) {
 	s := w.t.segment(0)
 	was := *s.blocks
 	for b := range s.n {
-		s.at(b).meta |= epochMask
+		s.at(b).meta |= spareMask
 	}
 	for range 20000 {
 		key := w.rnd.Uint64N(1000)
@@ -332,7 +332,7 @@ func TestEpoch(t *testing.T) {
 		t.Fatal("the segment was rebuilt")
 	}
 	for b := range s.n {
-		if s.at(b).meta&epochMask != epochMask {
+		if s.at(b).meta&spareMask != spareMask {
 			t.Fatalf("bucket %d: meta %#x", b, s.at(b).meta)
 		}
 	}

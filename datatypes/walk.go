@@ -1,0 +1,199 @@
+package datatypes
+
+import (
+	"bytes"
+	"math/bits"
+
+	"larder/datatypes/arena"
+	"larder/datatypes/invariant"
+	"larder/datatypes/table"
+)
+
+// A Walk shows the elements of a large hash, set or sorted set (its encoding is EncRoot) as they were at the moment of
+// BeginWalk, step by step, while commands go on changing it: whoever is about to set, add or remove an element calls
+// Holder.Before, which leads to Before here, and what stood there is shown first.
+//
+// As in a walk through keys, the hashes of the members are cut into granules of about eight, and a bit for each says whether it
+// has been shown ahead. All of a granule is shown at once: what comes or changes later is in a granule that is done with, so nothing
+// of it is taken for an element of the moment.
+//
+//	hash, set    granules in the order of the hashes; behind pos all are shown
+//	sorted set   members from the highest score to the lowest, but for those in granules that were shown ahead. So a file
+//	             has them in the order that is the quickest to load, if nothing changes meanwhile. What is at or above the
+//	             place (score, member) has been shown: for a granule that comes ahead the place tells which of its members have
+//
+// A Walk keeps no ref: the value is given to each call, wherever it stands by then, and defragmentation, growth and rehashing are
+// nothing to it. What is shown is counted, and must come to the number of elements that there were.
+type Walk struct {
+	typ   Type
+	left  int      // elements that are still to be shown
+	shift uint     // the number of a granule is hash >> shift
+	shown []uint64 // bit g is set if granule g was shown ahead
+	ahead bool     // one of them is
+	pos   uint64   // hash, set: the beginning of the next granule
+	over  bool     // there is nothing behind the position
+
+	begun  bool // sorted set: the place is one
+	score  float64
+	member []byte
+
+	num [20]byte
+}
+
+// Elements is who is shown elements. What it is given is valid during the call.
+type Elements interface {
+	Field(name, value []byte, expire_ms int64)
+	Member(member []byte)
+	Scored(member []byte, score float64)
+}
+
+const (
+	walkGranule = 8  // about how many members a granule has
+	walkRun     = 16 // granules that are gone through at once: each look into a segment costs finding its buckets
+)
+
+// WalkSize is how many elements a value has that BeginWalk takes; 0 for others.
+func WalkSize(t Type, env *Env, h Holder) int {
+	if h.Enc() != EncRoot || t != TypeHash && t != TypeSet && t != TypeZSet {
+		return 0
+	}
+	tab := walkTable(t, env, h)
+	return tab.Len()
+}
+
+// walkTable is the table of a value's members.
+func walkTable(t Type, env *Env, h Holder) table.Table {
+	if t == TypeZSet {
+		_, tab, _ := openZSet(env, rootRef(h))
+		return tab
+	}
+	return table.Open(env.Arena, rootRef(h), memberLayout{}, env.Hash)
+}
+
+// BeginWalk begins a walk through a value for which WalkSize is not 0.
+func BeginWalk(t Type, env *Env, h Holder) *Walk {
+	size := WalkSize(t, env, h)
+	n := bits.Len(uint(size / walkGranule)) // of the bits that number the granules
+	return &Walk{typ: t, left: size, shift: uint(64 - n), shown: make([]uint64, (1<<n+63)/64)}
+}
+
+// Left is how many elements are still to be shown.
+func (w *Walk) Left() int { return w.left }
+
+// Over tells that the walk has come to the end.
+func (w *Walk) Over() bool { return w.over || w.left == 0 }
+
+func (w *Walk) start(g uint64) uint64 { return g << w.shift }
+
+func (w *Walk) isShown(g uint64) bool { return w.shown[g/64]>>(g%64)&1 != 0 }
+
+// Step shows about budget elements. When it has come to the end Over tells so.
+func (w *Walk) Step(env *Env, h Holder, budget int, to Elements) {
+	switch {
+	case w.Over():
+		return
+	case w.typ == TypeZSet:
+		w.stepDown(env, h, budget, to)
+	default:
+		w.stepOn(env, h, budget, to)
+	}
+	invariant.Check(!w.over || w.left == 0, "walk: %d elements were not shown", w.left)
+}
+
+// stepOn is Step in the order of the hashes.
+func (w *Walk) stepOn(env *Env, h Holder, budget int, to Elements) {
+	tab := walkTable(w.typ, env, h)
+	n := uint64(1) << (64 - w.shift) // of granules
+	g := uint64(0)
+	if w.shift < 64 {
+		g = w.pos >> w.shift
+	}
+	for g < n && budget > 0 {
+		for ; g < n && w.isShown(g); budget-- {
+			g++
+		}
+		end := g
+		for end < n && end < g+walkRun && !w.isShown(end) {
+			end++
+		}
+		if g < end {
+			budget -= w.show(env, &tab, w.start(g), w.start(end), to)
+		}
+		g = end
+	}
+	w.pos, w.over = w.start(g), g == n
+}
+
+// show shows the members with hashes in a range; of a sorted set those that are below its place. It returns how many there are.
+func (w *Walk) show(env *Env, tab *table.Table, from, end uint64, to Elements) (n int) {
+	tab.Range(from, end, func(_ uint64, e arena.Ref) {
+		n++
+		switch w.typ {
+		case TypeHash:
+			f := openField(env.Arena, e)
+			to.Field(f.text, f.content(env.Arena, &w.num), f.expire)
+		case TypeSet:
+			to.Member(memberLayout{}.Key(env.Arena, e))
+		default:
+			member, score := zmemberLayout{}.Key(env.Arena, e), *(*float64)(env.Arena.Ptr(e))
+			if w.passed(member, score) {
+				return
+			}
+			to.Scored(member, score)
+		}
+		w.left--
+	})
+	return n
+}
+
+// passed tells whether a member of a sorted set stands where the walk has been.
+func (w *Walk) passed(member []byte, score float64) bool {
+	return w.begun && (score > w.score || score == w.score && bytes.Compare(member, w.member) >= 0)
+}
+
+// stepDown is Step from the highest score to the lowest.
+func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) {
+	_, _, tree := openZSet(env, rootRef(h))
+	at := tree.At(tree.Len())
+	if w.begun {
+		at = tree.Seek(w.score, w.member)
+	}
+	var member []byte
+	score := 0.0
+	for at.Prev(); at.Valid() && budget > 0; at.Prev() {
+		budget--
+		member, score = zmemberLayout{}.Key(env.Arena, at.Ref()), at.Score()
+		if w.ahead && w.isShown(w.granule(env.Hash(member))) {
+			continue
+		}
+		to.Scored(member, score)
+		w.left--
+	}
+	if member != nil {
+		w.begun, w.score, w.member = true, score, append(w.member[:0], member...)
+	}
+	w.over = !at.Valid()
+}
+
+func (w *Walk) granule(h uint64) uint64 {
+	if w.shift == 64 {
+		return 0
+	}
+	return h >> w.shift
+}
+
+// Before shows what is in the granule of a member, if that has not been done. The member is about to come, to change or to go.
+func (w *Walk) Before(env *Env, h Holder, member []byte, to Elements) {
+	if w.Over() {
+		return
+	}
+	hash := env.Hash(member)
+	g := w.granule(hash)
+	if w.typ != TypeZSet && hash < w.pos || w.isShown(g) {
+		return
+	}
+	w.shown[g/64] |= 1 << (g % 64)
+	w.ahead = true
+	tab := walkTable(w.typ, env, h)
+	w.show(env, &tab, w.start(g), w.start(g+1), to)
+}

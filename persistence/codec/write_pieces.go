@@ -1,0 +1,53 @@
+package codec
+
+import (
+	"math"
+
+	"larder/datatypes"
+)
+
+// Pieces writes a large hash, set or sorted set an element at a time, in whatever order they come: those of a table stand in
+// no order anyway, and those of a sorted set are put in order by whoever reads them. It is a datatypes.Elements.
+//
+// What it writes to is changed as one likes between the calls; all that is written, in order, is the entry.
+type Pieces struct {
+	w     *Writer
+	timed bool  // a hash some fields of which expire
+	first int64 // and not earlier than this
+}
+
+// BeginPieces writes what stands before the elements of an entry: the type byte, the key, how many there are.
+func (w *Writer) BeginPieces(key []byte, t datatypes.Type, env *datatypes.Env, h datatypes.Holder) Pieces {
+	typ := w.form(t, env, h)
+	w.Byte(typ)
+	w.String(key)
+	p := Pieces{w: w, timed: typ == typeHashTTL}
+	if p.timed {
+		w.hash.Bind(env, h)
+		p.first = w.hash.MinExpire()
+		w.Fixed64(uint64(p.first))
+	}
+	w.Len(uint64(datatypes.WalkSize(t, env, h)))
+	return p
+}
+
+// Field writes a field of a hash.
+func (p Pieces) Field(name, value []byte, expire_ms int64) {
+	if p.timed {
+		if expire_ms != 0 {
+			expire_ms -= p.first - 1
+		}
+		p.w.Len(uint64(expire_ms))
+	}
+	p.w.String(name)
+	p.w.String(value)
+}
+
+// Member writes a member of a set.
+func (p Pieces) Member(member []byte) { p.w.String(member) }
+
+// Scored writes a member of a sorted set.
+func (p Pieces) Scored(member []byte, score float64) {
+	p.w.String(member)
+	p.w.Fixed64(math.Float64bits(score))
+}

@@ -1,0 +1,172 @@
+package persistence
+
+import (
+	"larder/datatypes"
+	"larder/datatypes/decimal"
+	"larder/keyspace"
+	"larder/persistence/codec"
+)
+
+// pieces is the record of one large value, which grows while records of other entries are written: what it has so far is
+// kept, and goes into the queue as a whole when it is complete. There may be many of them at a time, most with the few elements that
+// commands were about to change, so they have no writer of their own. The one that the walk is in the midst of goes into the
+// queue chunk by chunk.
+type pieces struct {
+	s     *saver
+	db    int
+	whole []*[]byte // full chunks
+	last  []byte    // and what follows
+	codec codec.Pieces
+
+	// Of commands instead of a snapshot:
+	key    []byte
+	name   string // of the command that adds elements
+	width  int    // how many arguments an element is
+	left   int    // elements that are still to come
+	here   int    // of them those that the command at hand has room for
+	at_ms  int64  // the key's expiry
+	expire []byte // commands that give fields their expiries
+}
+
+// Begin is called by the walk with an entry that comes in pieces.
+func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
+	if s.piece.w == nil {
+		s.piece = recordWriter{w: codec.NewWriter(nil, s.job.opt.Options), opt: &s.job.opt, clock: s.clock}
+	}
+	p := &pieces{s: s, db: db}
+	w := &s.piece
+	w.db = -1
+	w.database(db)
+	if s.job.opt.Commands {
+		p.beginCommands(e)
+	} else {
+		w.facts(e)
+		p.codec = w.w.BeginPieces(e.Key(), e.Type(), e.Env(), e.Holder())
+	}
+	p.take()
+	return p
+}
+
+// take keeps what has been written.
+func (p *pieces) take() {
+	w := p.s.piece.w
+	if !p.s.walks {
+		p.s.job.ahead.Add(int64(len(w.Bytes())))
+	}
+	p.last = append(p.last, w.Bytes()...)
+	w.Reset()
+	if len(p.last) >= codec.ChunkBytes {
+		p.keepLast()
+		if p.s.walks && p.s.stream == nil {
+			p.s.stream = p
+		}
+	}
+}
+
+func (p *pieces) keepLast() {
+	if len(p.last) == 0 {
+		return
+	}
+	c := chunks.Get().(*[]byte)
+	*c = append((*c)[:0], p.last...)
+	p.whole, p.last = append(p.whole, c), p.last[:0]
+}
+
+// Field is a field of a hash.
+func (p *pieces) Field(name, value []byte, expire_ms int64) {
+	w := &p.s.piece
+	if p.name == "" {
+		p.codec.Field(name, value, expire_ms)
+	} else {
+		p.next()
+		w.bulk(name)
+		w.bulk(value)
+		if expire_ms != 0 {
+			p.expireField(name, expire_ms)
+		}
+	}
+	p.take()
+}
+
+// Member is a member of a set.
+func (p *pieces) Member(member []byte) {
+	if p.name == "" {
+		p.codec.Member(member)
+	} else {
+		p.next()
+		p.s.piece.bulk(member)
+	}
+	p.take()
+}
+
+// Scored is a member of a sorted set.
+func (p *pieces) Scored(member []byte, score float64) {
+	w := &p.s.piece
+	if p.name == "" {
+		p.codec.Scored(member, score)
+	} else {
+		p.next()
+		w.digits = decimal.Append17(w.digits[:0], score)
+		w.bulk(w.digits)
+		w.bulk(member)
+	}
+	p.take()
+}
+
+// End follows the last element: the record is complete.
+func (p *pieces) End() {
+	if p.name != "" {
+		p.endCommands()
+		p.take()
+	}
+	p.keepLast()
+	if p.s.stream == p {
+		p.s.stream = nil
+		p.s.job.queue.endStream(p.whole)
+	} else {
+		p.s.job.queue.put(p.whole)
+	}
+	p.s.job.keys.Add(1)
+	p.s.keys++
+}
+
+// beginCommands takes note of what the commands are to be.
+func (p *pieces) beginCommands(e *keyspace.Entry) {
+	p.key, p.at_ms = append([]byte(nil), e.Key()...), e.Expire_ms()
+	p.left = datatypes.WalkSize(e.Type(), e.Env(), e.Holder())
+	switch e.Type() {
+	case datatypes.TypeHash:
+		p.name, p.width = "HMSET", 2
+	case datatypes.TypeSet:
+		p.name, p.width = "SADD", 1
+	default:
+		p.name, p.width = "ZADD", 2
+	}
+}
+
+// next begins another command if the one at hand is full.
+func (p *pieces) next() {
+	if p.here == 0 {
+		p.here = min(p.left, itemsPerCommand)
+		p.s.piece.begin(2+p.here*p.width, p.name)
+		p.s.piece.bulk(p.key)
+	}
+	p.here--
+	p.left--
+}
+
+// expireField keeps the command that gives a field its expiry until all fields are there.
+func (p *pieces) expireField(name []byte, at_ms int64) {
+	p.take()
+	p.s.piece.expireField(p.key, name, at_ms)
+	p.expire = append(p.expire, p.s.piece.w.Bytes()...)
+	p.s.piece.w.Reset()
+}
+
+func (p *pieces) endCommands() {
+	w := &p.s.piece
+	w.w.Raw(p.expire)
+	if p.at_ms != 0 {
+		w.expireKey(p.key, p.at_ms)
+	}
+}

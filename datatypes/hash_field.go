@@ -31,7 +31,12 @@ const (
 	fieldFar      = 105
 
 	farValue = 8 << 10
+
+	fieldFrame = 32 // what an entry has beyond field and value, at most
 )
+
+// MostFieldMoves is what Hash.FieldMoves is at most for a name of up to 4 KiB.
+const MostFieldMoves = farValue + 4<<10
 
 // field is an entry taken apart. The slices lie in the arena.
 type field struct {

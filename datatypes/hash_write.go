@@ -1,6 +1,7 @@
 package datatypes
 
 import (
+	"larder/datatypes/arena"
 	"larder/datatypes/listpack"
 	"larder/datatypes/table"
 )
@@ -170,6 +171,19 @@ func (x *Hash) SetExpire(name []byte, at_ms, now_ms int64) bool {
 		x.reorder(name, at_ms)
 	}
 	return true
+}
+
+// FieldMoves is the memory, as arena.ReserveParts counts it, that a field takes anew if it gets an expiry or loses it: its value moves
+// with it, unless that stands elsewhere.
+func (x *Hash) FieldMoves(name []byte, now_ms int64) int {
+	value, ok := x.Get(name, now_ms)
+	if !ok {
+		return 0
+	}
+	if len(value) > farValue {
+		value = nil
+	}
+	return arena.PartBytes(len(name) + len(value) + fieldFrame)
 }
 
 // Timed gives a small hash the form whose fields have expiries, though none has one yet: Redis does so as soon as a

@@ -200,6 +200,21 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	return h, Found
 }
 
+// RoomToEdit makes sure that the collection that was opened last, for editing, can be changed, beyond what the change brings. It is
+// false if the system refuses the memory.
+func (v *View) RoomToEdit() bool {
+	h := v.handles[v.used-1]
+	return !h.here || h.it.h.enc() == datatypes.EncRoot || h.it.h.valLen <= editFree && !h.it.h.far() || v.roomToEdit(h)
+}
+
+// editFree is the size in bytes up to which any collection can become a structure in what is reserved for every command.
+const editFree = 2 << 10
+
+func (v *View) roomToEdit(h *Handle) bool {
+	bytes, count := datatypes.EditNeeds(h.it.h.enc(), h.typ, h.it.value())
+	return v.ks.ReserveMany(1<<h.it.sh.id, bytes, count)
+}
+
 // source opens the value at key to be copied: that is neither a read nor an edit. The key exists and has the type.
 func (v *View) source(key []byte, t datatypes.Type) *Handle {
 	h := v.nextHandle()

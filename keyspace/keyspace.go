@@ -152,11 +152,11 @@ func (ks *Keyspace) Unlock(s Set) {
 func (ks *Keyspace) Reserve(s Set, n int) bool { return ks.ReserveMany(s, n, 1) }
 
 // ReserveMany makes sure that each shard in s, which are held, can take a write of count values of n bytes together: twice
-// the bytes, what each value needs besides, and what a table or a tree may grow by on the way. It is false if the system
+// the bytes in one piece, what each value needs besides, and what a table or a tree may grow by on the way. It is false if the system
 // refuses the memory.
 func (ks *Keyspace) ReserveMany(s Set, n, count int) bool {
 	for ; s != 0; s &= s - 1 {
-		if !ks.shards[bits.TrailingZeros64(uint64(s))].arena.Reserve(2*n + count*reserveEach + reserveSlack) {
+		if !ks.shards[bits.TrailingZeros64(uint64(s))].arena.ReserveParts(2*n+reserveSlack, count*reserveEach) {
 			return false
 		}
 	}
@@ -168,7 +168,8 @@ const (
 	// tree at their lowest fill.
 	reserveEach = 128
 
-	// reserveSlack covers a segment's split, a directory's doubling and a blob's conversion.
+	// reserveSlack covers a segment's split, a directory's doubling and the conversion of a small blob; for others see
+	// View.RoomToEdit.
 	reserveSlack = 256 << 10
 )
 

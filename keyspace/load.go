@@ -123,6 +123,11 @@ func (v *View) ReserveFor(key []byte, n int) bool {
 	return v.ks.Reserve(1<<v.ks.ShardOf(v.hashOf(key)), n)
 }
 
+// ReservePartsFor is ReserveFor for n bytes in many small allocations; see arena.ReserveParts.
+func (v *View) ReservePartsFor(key []byte, n int) bool {
+	return v.ks.shards[v.ks.ShardOf(v.hashOf(key))].arena.ReserveParts(reserveSlack, n)
+}
+
 // Counts is the number of keys of database db in the shards of s, and of those that have an expiry.
 func (ks *Keyspace) Counts(s Set, db int) (keys, volatile int) {
 	for ; s != 0; s &= s - 1 {

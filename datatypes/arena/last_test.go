@@ -52,3 +52,35 @@ func TestMoveLeavesTheLastPages(t *testing.T) {
 		t.Error("the last pages are not there")
 	}
 }
+
+// ReserveParts finds room in many places where Reserve does not find it in one, and no more than there is.
+func TestReservePartsIsKept(t *testing.T) {
+	for seed := range uint64(20) {
+		m := newModel(t, 8<<20, seed)
+		for m.a.Reserve(100_000) {
+			m.alloc(20_000 + m.rnd.IntN(200_000))
+		}
+		for range len(m.live) / 2 {
+			m.free(m.rnd.IntN(len(m.live)))
+		}
+		free := 8<<20 - int(m.a.LiveBytes()) - 8<<20/lastShare
+		parts := 0
+		for step := free / 20; m.a.ReserveParts(20_000, parts+step); parts += step {
+		}
+		if parts > free {
+			t.Fatalf("%d bytes in parts where %d are free", parts, free)
+		}
+		if parts < free/2 {
+			t.Errorf("only %d bytes in parts where %d are free", parts, free)
+		}
+		if m.a.alloc(20_000) == 0 {
+			t.Fatal("there is no room in one piece")
+		}
+		for parts > 0 {
+			size := 1 + m.rnd.IntN([]int{100, 1000, maxSmall}[seed%3])
+			if parts -= PartBytes(size); parts >= 0 && m.a.alloc(size) == 0 {
+				t.Fatalf("there is no room for %d bytes, and %d more were reserved", size, parts)
+			}
+		}
+	}
+}

@@ -226,6 +226,42 @@ func (a *Arena) reserveTight(need uint64) bool {
 	return false
 }
 
+// ReserveParts is Reserve for n bytes, and for parts bytes more in any number of allocations that each fit in a slot: those need
+// not have room in one piece. Each counts as PartBytes says. O(1) unless memory is short, and then O(free runs).
+func (a *Arena) ReserveParts(n, parts int) bool {
+	if a.Reserve(n + parts) {
+		return true
+	}
+	need := uint64(n+parts)>>pageShift + 2*reserveAllocs
+	if need >= uint64(a.maxPages) || !a.Reserve(n) || !a.spares(uint32(need)) {
+		return false
+	}
+	for _, s := range [2]*runs{&a.dirty, &a.clean} {
+		for bin := s.above(binOf(roomyRun)); bin >= 0; bin = s.above(bin + 1) {
+			for f := s.heads[bin]; f != 0; f = a.page(f).next {
+				if got := uint64(a.page(f).length() - maxSmall>>pageShift); got < need { // what is left of it may be too short for a slot
+					need -= got
+				} else {
+					return true
+				}
+			}
+		}
+	}
+	return need <= uint64(a.ahead()) && a.commit(a.frontier.Load()+uint32(need))
+}
+
+// PartBytes is what an allocation of size bytes counts for ReserveParts: its slot's share of a slab that is as short as possible.
+func PartBytes(size int) int {
+	n := RoundUp(size)
+	if n > 512 {
+		return min(2*n, (n+pageBytes-1)&^(pageBytes-1))
+	}
+	return n
+}
+
+// roomyRun is the number of pages from which on a free run counts for ReserveParts.
+const roomyRun = 16
+
 // spares tells whether n pages can be taken and as many are still free as are not for Reserve. Unless the last pages
 // were touched it is what there is at the end of the arena.
 func (a *Arena) spares(n uint32) bool {

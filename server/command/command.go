@@ -314,24 +314,32 @@ func (c *Ctx) reserve(key []byte, size int) bool {
 // room is the memory of a shard that a result takes as it grows: it is reserved some steps ahead.
 type room struct {
 	key  []byte // in whose shard the result is made
-	left int    // bytes that it may take until more has to be reserved
-	full bool   // the shard has no more
+	made *datatypes.MemHolder
+	n    int  // elements that were put into it
+	left int  // bytes that it may take until more has to be reserved
+	full bool // the shard has no more
 }
 
 // resultStep is how many bytes are reserved at a time.
 const resultStep = 64 << 10
 
-// takes tells whether the result can take size bytes more.
+// takes tells whether the result can take an element of size bytes.
 func (r *room) takes(c *Ctx, size int) bool {
+	r.n++
 	r.left -= size
-	return r.left >= 0 || r.more(c, size)
+	return r.left >= 0 || r.more(c, size, 1)
 }
 
-// more reserves a step beyond ahead bytes.
-func (r *room) more(c *Ctx, ahead int) bool {
-	r.left = 0
-	if r.full = r.full || !c.ReserveFor(r.key, resultStep+ahead); !r.full {
-		r.left = resultStep + ahead
+// more reserves a step beyond an element of size bytes and n elements in all. As long as the result is compact it has nothing in
+// the shard yet, and all of it is still to come at once.
+func (r *room) more(c *Ctx, size, n int) bool {
+	left := resultStep + size + n*memberCost
+	if r.left = 0; r.made.Enc() != datatypes.EncRoot {
+		size, n = size+len(r.made.Bytes()), n+r.n
+	}
+	ks := c.Keyspace()
+	if r.full = r.full || !ks.ReserveMany(1<<ks.ShardOf(ks.Hash(r.key)), resultStep+size, n); !r.full {
+		r.left = left
 	}
 	return !r.full
 }

@@ -41,7 +41,8 @@ func (c *Ctx) editFields(key []byte, names [][]byte, step int) (h *datatypes.Has
 	if h, ok = c.EditHash(key); !ok || !c.lapse(key, h, names, step) {
 		return h, ok
 	}
-	return c.EditHash(key)
+	h, _ = c.View.EditHash(key)
+	return h, true
 }
 
 // removedField makes the removal of a field a part of the command's effect.

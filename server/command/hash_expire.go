@@ -117,12 +117,34 @@ func hexpireIn(unit int64, absolute bool) func(*Ctx) {
 			return
 		}
 		if c.lapse(key, h, names, 1) {
-			h, _ = c.EditHash(key)
+			h, _ = c.View.EditHash(key)
+		}
+		if !c.over(at_ms) && !c.roomForTimes(key, h, names) {
+			return
 		}
 		h.Timed()
 		c.expireFields(key, h, at_ms, condition, names)
 	}
 }
+
+// roomForTimes makes sure that the fields can get an expiry or lose it, which may move each of them; if not, OOM is the reply.
+func (c *Ctx) roomForTimes(key []byte, h *datatypes.Hash, names [][]byte) bool {
+	if len(names) <= fewTimes || c.ReservePartsFor(key, len(names)*datatypes.MostFieldMoves) {
+		return true
+	}
+	size := 0 // memory is short: see what it really takes
+	for _, name := range names {
+		size += h.FieldMoves(name, c.FieldNow())
+	}
+	if !c.ReservePartsFor(key, size) {
+		c.Fail(resp.ErrOOM)
+		return false
+	}
+	return true
+}
+
+// fewTimes is how many fields can move in what is reserved for every command.
+const fewTimes = 8
 
 // expireFields gives fields an expiry and answers an array with what became of each.
 func (c *Ctx) expireFields(key []byte, h *datatypes.Hash, at_ms int64, condition string, names [][]byte) {
@@ -217,7 +239,10 @@ func hpersist(c *Ctx) {
 		return
 	}
 	if c.lapse(key, h, names, 1) {
-		h, _ = c.EditHash(key)
+		h, _ = c.View.EditHash(key)
+	}
+	if !c.roomForTimes(key, h, names) {
+		return
 	}
 	n := 0
 	c.Reply.Array(len(names))
@@ -259,9 +284,12 @@ func hgetex(c *Ctx) {
 		return
 	}
 	if c.lapse(key, h, names, 1) {
-		h, _ = c.EditHash(key)
+		h, _ = c.View.EditHash(key)
 	}
 	over := timed && c.over(at_ms)
+	if (persist || timed && !over) && !c.roomForTimes(key, h, names) {
+		return
+	}
 	if timed {
 		at_ms = max(at_ms, 1)
 	}
@@ -312,7 +340,7 @@ func hgetdel(c *Ctx) {
 		return
 	}
 	if c.lapse(key, h, names, 1) {
-		h, _ = c.EditHash(key)
+		h, _ = c.View.EditHash(key)
 	}
 	gone := 0
 	c.Reply.Array(len(names))

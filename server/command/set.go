@@ -131,7 +131,7 @@ func smove(c *Ctx) {
 	}
 	c.Changed(src, "srem")
 	c.Settle()
-	if to, _ := c.EditSet(dst); to.Add(member) {
+	if to, _ := c.View.EditSet(dst); to.Add(member) {
 		c.Changed(dst, "sadd")
 	}
 	c.Reply.Int(1)

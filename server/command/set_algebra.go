@@ -56,7 +56,7 @@ func (r *setResult) begin(c *Ctx, key []byte) *setResult {
 	}
 	r.m.Resize(0)
 	r.m.SetEnc(datatypes.EncBlob)
-	r.room = room{key: key}
+	r.room = room{key: key, made: &r.m}
 	r.set.Bind(c.EnvOf(key), &r.m)
 	return r
 }
@@ -325,7 +325,7 @@ func (c *Ctx) unite(r *setResult, sets []*datatypes.Set, fn func(member []byte))
 // begins as one.
 func (r *setResult) expect(c *Ctx, n int, first []byte) {
 	limits := c.Keyspace().Limits
-	if r.more(c, n*memberCost) && n > max(limits.SetMaxIntsetEntries, limits.SetMaxListpackEntries) {
+	if r.more(c, 0, n) && n > max(limits.SetMaxIntsetEntries, limits.SetMaxListpackEntries) {
 		r.set.Hint(n, first)
 	}
 }

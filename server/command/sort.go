@@ -326,7 +326,7 @@ func (s *sorting) keep(c *Ctx, items [][]byte) {
 		return
 	}
 	c.Replace(s.store)
-	l, _ := c.EditList(s.store)
+	l, _ := c.View.EditList(s.store)
 	l.PushTail(vals...)
 	c.ChangedBy(s.store, "sortstore", len(vals))
 	c.Reply.Int(int64(len(vals)))

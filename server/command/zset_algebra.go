@@ -96,7 +96,8 @@ const scoredCost = 64
 
 // newResult makes an empty result whose memory is that of the shard of key.
 func (c *Ctx) newResult(key []byte) *result {
-	r := &result{room: room{key: key}}
+	r := new(result)
+	r.room = room{key: key, made: &r.m}
 	r.z.Bind(c.EnvOf(key), &r.m)
 	return r
 }

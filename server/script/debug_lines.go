@@ -1,7 +1,6 @@
 package script
 
 import (
-	"fmt"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -36,9 +35,8 @@ func compileDebugged(text, name string) (proto *lua.FunctionProto, lines lineTab
 	chunk = sc.mark(chunk)
 	m := &marker{}
 	m.block(chunk)
-	proto, err = lua.Compile(chunk, name)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
+	if proto, err = compileTree(chunk, name); err != nil {
+		return nil, nil, nil, err
 	}
 	proto.IsVarArg &^= lua.VarArgNeedsArg
 	sc.resolve(proto, sc.main)

@@ -115,13 +115,37 @@ func New(o Options) *Engine {
 	close(e.dead)
 	e.rnd.seed(int32(rand.Uint32()))
 	e.cjson = newCJSONConf()
+	e.begin()
+	return e
+}
+
+// begin makes the state, with nothing in it of what was there before.
+func (e *Engine) begin() {
+	e.threads, e.armed, e.verbatim = threads{}, armed{}, false
+	clear(e.locked)
+	clear(e.scripts)
+	clear(e.libs)
 	e.L = lua.NewState(lua.Options{
 		SkipOpenLibs: true, CallStackSize: callDepth, MinimizeStackMemory: true,
 		RegistrySize: registryFirst, RegistryMaxSize: registryMost, RegistryGrowStep: registryStep,
 	})
 	e.furnish()
 	e.watch(e.L)
-	return e
+}
+
+// survive is guarded for what no other call stands around. The interpreter takes a panic of its own for an error, too, but may panic
+// once more when it writes down where that was: its state is of no use then, and the engine goes on with another one.
+func (e *Engine) survive(args, results int) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if e.inHost {
+				panic(r)
+			}
+			e.begin()
+			err = fmt.Errorf("the interpreter has failed: %v", r)
+		}
+	}()
+	return e.guarded(e.L, args, results)
 }
 
 // Close gives back what the state holds.
@@ -234,15 +258,15 @@ type Result struct {
 
 // run calls a function and replies what it returns.
 func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, args ...lua.LValue) (r Result) {
-	L := e.L
 	e.host, e.proto, e.stop, e.ignoreStats = h, 2, nil, false
 	e.reply.Proto = 2
 	e.used, e.nested, e.frames = 0, 0, 0
-	L.Push(fn)
+	e.L.Push(fn)
 	for _, a := range args {
-		L.Push(a)
+		e.L.Push(a)
 	}
-	err := e.guarded(L, len(args), 1)
+	err := e.survive(len(args), 1)
+	L := e.L
 	if err == nil {
 		v := L.Get(-1)
 		L.Pop(1)

@@ -179,7 +179,7 @@ func (e *Engine) runLibrary(lib *Library, ld *loader) error {
 	fn.Env = e.loadEnv
 	e.loading, e.stop = ld, nil
 	e.L.Push(fn)
-	err := e.guarded(e.L, 0, 0)
+	err := e.survive(0, 0)
 	killed := e.stop != nil
 	e.loading, e.stop = nil, nil
 	e.L.SetTop(0)

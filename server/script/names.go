@@ -109,11 +109,6 @@ func (e *Engine) study(p *lua.FunctionProto) *studied {
 
 // studyText studies the functions of a text, in the order in which remember counts them.
 func studyText(text string) (list []*studied) {
-	defer func() {
-		if recover() != nil { // the compiler panics; it has not when it compiled this
-			list = nil
-		}
-	}()
 	chunk, err := parse.Parse(strings.NewReader(text), "")
 	if err != nil {
 		return nil
@@ -122,7 +117,7 @@ func studyText(text string) (list []*studied) {
 	n := newNamer(chunk)
 	m := &marker{}
 	m.block(chunk)
-	proto, err := lua.Compile(chunk, "")
+	proto, err := compileTree(chunk, "")
 	if err != nil {
 		return nil
 	}

@@ -2,6 +2,7 @@
 // server goes through a Host.
 //
 //	script.go    Script: a text that was compiled once; its first line, its name
+//	compile.go   texts are compiled; mend.go: what the compiler does wrong
 //	rewrite.go   what is changed in a script's syntax tree before it is compiled
 //	link.go      what globals mean, put into what was compiled
 //	declared.go  whether a script can only touch the keys that its caller declares
@@ -28,13 +29,9 @@ package script
 import (
 	"crypto/sha1"
 	"encoding/hex"
-	"fmt"
-	"regexp"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
-	"github.com/yuin/gopher-lua/ast"
-	"github.com/yuin/gopher-lua/parse"
 )
 
 // Flags are what a script says of itself in its first line.
@@ -142,49 +139,3 @@ func Shebang(body string) (flags Flags, rest string, err error) {
 	}
 	return flags, "\n" + rest, nil
 }
-
-// compile parses and compiles a text. name stands in its messages.
-func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err error) {
-	chunk, err = parse.Parse(strings.NewReader(text), name)
-	if err != nil {
-		return nil, nil, parseError(err, name, text)
-	}
-	if tooDeep(chunk) {
-		return nil, nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
-	}
-	rewrite(chunk, false)
-	defer func() {
-		if r := recover(); r != nil { // the compiler gives up on too many locals, constants or registers by a panic
-			err = fmt.Errorf("%s:1: %v", name, r)
-		}
-	}()
-	proto, err = lua.Compile(chunk, name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s:1: %s", name, compileMessage(err))
-	}
-	yieldsStay(proto)
-	remember(proto, text, "@"+name)
-	proto.IsVarArg &^= lua.VarArgNeedsArg // a text has no table arg, and making one for each call costs more than the call
-	return chunk, proto, nil
-}
-
-// parseError words what the parser found as Lua does.
-func parseError(err error, name, text string) error {
-	pe, ok := err.(*parse.Error)
-	if !ok {
-		return fmt.Errorf("%s:1: %w", name, err)
-	}
-	line := pe.Pos.Line
-	if line == parse.EOF {
-		return fmt.Errorf("%s:%d: unexpected symbol near '<eof>'", name, 1+strings.Count(strings.TrimRight(text, "\n"), "\n"))
-	}
-	what := pe.Message
-	if strings.HasPrefix(what, "syntax error") {
-		what = "syntax error"
-	}
-	return fmt.Errorf("%s:%d: %s near '%s'", name, line, what, pe.Token)
-}
-
-var compilePrefix = regexp.MustCompile(`^compile error near line\(\d+\) [^:]*: `)
-
-func compileMessage(err error) string { return compilePrefix.ReplaceAllString(err.Error(), "") }

@@ -165,7 +165,7 @@ func (m *model) init(mode *mode, sampled, size, room int) {
 }
 
 func (m *model) bytes() int {
-	return len(m.slots)*12 + 2*(len(m.heads)+len(m.free)+len(m.small)) + len(m.ghosts.sets)
+	return len(m.slots)*12 + 2*(len(m.heads)+len(m.free)+len(m.small)) + m.ghosts.bytes
 }
 
 // target is how many entries the small queue has when the main queue has all that it wants.

@@ -83,7 +83,7 @@ type State struct {
 func (st *State) Bytes() int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return len(st.fifo.small.ring) + len(st.fifo.ghosts.sets) + st.fifo.models.bytes()
+	return len(st.fifo.small.ring) + st.fifo.ghosts.bytes + st.fifo.models.bytes()
 }
 
 // Reset forgets everything.

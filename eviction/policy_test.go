@@ -437,7 +437,7 @@ func TestGhosts(t *testing.T) {
 	model := map[*byte][]uint64{} // set: prints, last first
 	for i := range 20_000 {
 		h := r.Uint64() % 3000 * 0x9e3779b97f4a7c15
-		set, print := g.place(h)
+		set, print := g.place(h, true)
 		list := model[&set[0]]
 		at := slices.Index(list, print)
 		if r.IntN(2) == 0 {
@@ -465,7 +465,9 @@ func TestGhosts(t *testing.T) {
 		for h := range uint64(32) {
 			g.add(h << 50)
 		}
-		g.resize(size)
+		for g.resize(size); g.next.n > 0; {
+			g.resize(size)
+		}
 		known := 0
 		for h := range uint64(32) {
 			if g.take(h << 50) {
@@ -475,8 +477,80 @@ func TestGhosts(t *testing.T) {
 		if known < 24 {
 			t.Errorf("after it was made for %d it knows %d of the last 32", size, known)
 		}
-		if bits := len(g.sets) * 8 / size; bits > 11 {
+		if bits := g.bytes * 8 / size; bits > 11 {
 			t.Errorf("made for %d it takes %d bits each", size, bits)
+		}
+	}
+}
+
+// TestGhostsGrowInSteps: ghosts of a large cache become more, and fewer, a part at a time, and remember meanwhile what they would
+// have if it had been done at once. They were copied as a whole while everybody waited.
+func TestGhostsGrowInSteps(t *testing.T) {
+	const entries = 200_000
+	var g ghosts
+	g.resize(entries)
+	r := rand.New(rand.NewPCG(9, 9))
+	hashes := make([]uint64, entries/2)
+	for i := range hashes {
+		hashes[i] = r.Uint64()
+		g.add(hashes[i])
+	}
+	holds := func(set []byte, print uint64) bool {
+		for w := binary.LittleEndian.Uint64(set); w != 0; w >>= ghostBits {
+			if w&(1<<ghostBits-1) == print {
+				return true
+			}
+		}
+		return false
+	}
+	knows := func() (n int) {
+		for _, h := range hashes {
+			if set, print := g.place(h, false); set != nil && holds(set, print) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, size := range []int{entries * 3, entries * 3 / 2, entries} {
+		most, before, atOnce := g.bytes, knows(), 0
+		for _, h := range hashes {
+			n := max(size, ghostLeast) * ghostPercent / 100 / ghostWays * 15 / 16
+			to := ghostSets{n: n}
+			set, print := g.sets.at(to.of(h*0xd6e8feb86659fd93)*g.sets.n/n), max(1, h*0xd6e8feb86659fd93&(1<<ghostBits-1))
+			if set != nil && holds(set, print) {
+				atOnce++
+			}
+		}
+		for steps := 0; ; steps++ {
+			was, moved := g.bytes, g.moved
+			g.resize(size)
+			if g.next.n == 0 {
+				break
+			}
+			if g.moved-moved > ghostPart || g.bytes-was > 2*8*ghostPart {
+				t.Fatalf("one step moves %d sets and makes %d bytes", g.moved-moved, g.bytes-was)
+			}
+			if most = max(most, g.bytes); steps%40 == 0 {
+				if n := knows(); n < min(before, atOnce) || n > max(before, atOnce) {
+					t.Fatalf("on the way to %d it knows %d; before %d, at once %d", size, n, before, atOnce)
+				}
+			}
+			if steps > size {
+				t.Fatal("it does not come to an end")
+			}
+		}
+		if n := knows(); n != atOnce {
+			t.Errorf("made for %d it knows %d, at once %d", size, n, atOnce)
+		}
+		bytes := 0
+		for _, p := range g.sets.parts {
+			bytes += len(p)
+		}
+		if bytes != g.bytes || g.sets.n*ghostWays > size*ghostPercent/100 {
+			t.Errorf("made for %d it has %d sets, %d bytes, and counts %d", size, g.sets.n, bytes, g.bytes)
+		}
+		if most > entries*3*11/8+4*8*ghostPart {
+			t.Errorf("on the way to %d it took %d bytes", size, most)
 		}
 	}
 }

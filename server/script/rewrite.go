@@ -268,12 +268,13 @@ func notItself(s ast.Stmt) {
 	}
 	if f, ok := l.Exprs[0].(*ast.FunctionExpr); ok {
 		speaks := false
-		visitExpr(f, func(e ast.Expr) {
+		v := visitor{few: true, fn: func(e ast.Expr) {
 			if i, ok := e.(*ast.IdentExpr); ok && i.Value == l.Names[0] {
 				speaks = true
 			}
-		})
-		if speaks {
+		}}
+		v.expr(f)
+		if speaks || v.seen == fewExpressions { // functions may stand one within the other: it would take too long to look at all
 			none := &ast.NilExpr{}
 			none.SetLine(l.Line())
 			l.Exprs = append(l.Exprs, none)
@@ -351,31 +352,42 @@ func visit(list []ast.Stmt, fn func(ast.Expr)) { (&visitor{fn: fn}).stmts(list) 
 
 func visitExpr(e ast.Expr, fn func(ast.Expr)) { (&visitor{fn: fn}).expr(e) }
 
-// A visitor goes through a syntax tree, syntaxLevels deep.
+// A visitor goes through a syntax tree.
 type visitor struct {
-	fn    func(ast.Expr)
-	depth int
-	deep  bool // the tree goes deeper
+	fn      func(ast.Expr)
+	seen    int  // expressions
+	few     bool // no more of these than fewExpressions are looked at
+	depth   int
+	blocks  int  // of statements, one within the other
+	bounded bool // only so deep as may be compiled
+	deep    bool // the tree goes deeper
 }
+
+const fewExpressions = 1000
 
 // syntaxLevels is how deep a syntax tree may be. Lua ends at 200, but counts operations of the same kind in a row as one: those
 // are as deep as they are many here, and what is deep takes the compiler time by the square, and stack without end.
 const syntaxLevels = 5000
 
+// blockLevels is how deep blocks may be, as in Lua. What stands behind else, and is nothing but another if, is as elseif, which is no
+// block within another one.
+const blockLevels = 200
+
 // tooDeep tells whether a tree is too deep to be compiled.
 func tooDeep(chunk []ast.Stmt) bool {
-	v := visitor{fn: func(ast.Expr) {}}
+	v := visitor{fn: func(ast.Expr) {}, bounded: true}
 	v.stmts(chunk)
 	return v.deep
 }
 
 func (v *visitor) stmts(list []ast.Stmt) {
-	if v.depth == syntaxLevels {
+	if v.bounded && (v.depth == syntaxLevels || v.blocks == blockLevels) {
 		v.deep = v.deep || len(list) > 0
 		return
 	}
 	v.depth++
-	defer func() { v.depth-- }()
+	v.blocks++
+	defer func() { v.depth, v.blocks = v.depth-1, v.blocks-1 }()
 	for _, s := range list {
 		switch s := s.(type) {
 		case *ast.AssignStmt:
@@ -402,10 +414,25 @@ func (v *visitor) stmts(list []ast.Stmt) {
 		case *ast.ReturnStmt:
 			v.all(s.Exprs)
 		}
-		for _, b := range blocksOf(s) {
-			v.stmts(b)
+		_, isIf := s.(*ast.IfStmt)
+		for i, b := range blocksOf(s) {
+			if isIf && i == 1 && isElseif(b) {
+				v.blocks--
+				v.stmts(b)
+				v.blocks++
+			} else {
+				v.stmts(b)
+			}
 		}
 	}
+}
+
+func isElseif(list []ast.Stmt) bool {
+	if len(list) != 1 {
+		return false
+	}
+	_, is := list[0].(*ast.IfStmt)
+	return is
 }
 
 func (v *visitor) all(list []ast.Expr) {
@@ -418,10 +445,14 @@ func (v *visitor) expr(e ast.Expr) {
 	if e == nil {
 		return
 	}
-	if v.depth == syntaxLevels {
+	if v.bounded && v.depth == syntaxLevels {
 		v.deep = true
 		return
 	}
+	if v.few && v.seen == fewExpressions {
+		return
+	}
+	v.seen++
 	v.depth++
 	defer func() { v.depth-- }()
 	v.fn(e)

@@ -2,7 +2,7 @@
 // server goes through a Host.
 //
 //	script.go    Script: a text that was compiled once; its first line, its name
-//	compile.go   texts are compiled; mend.go: what the compiler does wrong
+//	compile.go   texts are compiled; weigh.go: what that takes; mend.go: what the compiler does wrong
 //	rewrite.go   what is changed in a script's syntax tree before it is compiled
 //	link.go      what globals mean, put into what was compiled
 //	declared.go  whether a script can only touch the keys that its caller declares

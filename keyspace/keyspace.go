@@ -97,7 +97,7 @@ func New(o Options) (*Keyspace, error) {
 		Limits: &limits, Clock: eviction.Clock{LogFactor: 10, DecayTime: 1}, Policy: eviction.ByName("noeviction"),
 		opt: o, hash: o.Hash, shardBits: bits.TrailingZeros(uint(o.Shards)), databases: o.Databases,
 		wake: make(chan struct{}, 1), census: make([]census, o.Databases), StrayLeast: strayLeast,
-		CopyLeast: copyLeast, CopyStep: copyStep, WalkLeast: walkLeast,
+		CopyLeast: copyLeast, CopyStep: copyStep, WalkLeast: leastWalked(),
 	}
 	for i := range o.Shards {
 		a, err := arena.New(arena.Options{MaxBytes: o.MaxBytes, HugePages: o.HugePages})

@@ -55,6 +55,14 @@ const (
 	walkElements = 4
 )
 
+// leastWalked is walkLeast, or few in an invariant build: what is large is then met all the time.
+func leastWalked() int {
+	if invariant.Enabled {
+		return 4
+	}
+	return walkLeast
+}
+
 // largeName finds a largePart.
 type largeName struct {
 	p   *part

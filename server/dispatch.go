@@ -365,8 +365,8 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 	ex.unit.keep()
 	c.Begin(row, argv)
 	itself := ex.view.ServeExpired && row.Has(spec.Write) && ex.writesItself()
-	if row.Has(spec.Write) && !ex.reserve(row, argv) {
-		c.Fail(resp.ErrOOM)
+	if e := ex.reserve(row, argv); e != "" {
+		c.Fail(e)
 	} else {
 		row.Run(c)
 	}
@@ -405,20 +405,44 @@ func (ex *executor) run(row *command.Row, argv [][]byte, raw []byte) {
 
 // reserve makes sure that the shards held have room for what a command may write, so that an allocation that the system
 // refuses is an error reply. Commands that only remove need none; those that remove parts of a value may have to move the
-// rest.
-func (ex *executor) reserve(row *command.Row, argv [][]byte) bool {
+// rest. The answer is the error to reply, or nothing.
+func (ex *executor) reserve(row *command.Row, argv [][]byte) resp.Error {
+	if !row.Has(spec.Write) {
+		return ""
+	}
 	size := 0
 	for _, a := range argv {
 		size += len(a)
 	}
+	if size > keyspace.MaxKey {
+		if e := tooLarge(row, argv); e != "" {
+			return e
+		}
+	}
 	if ex.srv.ks.ReserveMany(ex.view.Held(), size, len(argv)) {
-		return true
+		return ""
 	}
 	switch row.Name {
 	case "del", "unlink", "getdel", "flushdb", "flushall", "swapdb":
-		return true
+		return ""
 	}
-	return false
+	return resp.ErrOOM
+}
+
+// tooLarge is the error of a write with a key or anything else that is too large to be kept. Clients cannot send the latter; a script,
+// a primary and a log can.
+func tooLarge(row *command.Row, argv [][]byte) resp.Error {
+	for _, a := range argv {
+		if len(a) > keyspace.MaxValue {
+			return resp.ErrStringTooBig
+		}
+	}
+	for _, k := range row.AppendKeys(nil, argv) {
+		if len(argv[k.Pos]) > keyspace.MaxKey {
+			return resp.ErrKeyTooBig
+		}
+	}
+	return ""
 }
 
 // allowedWhileSubscribed tells which commands a subscriber of RESP2 may send.

@@ -36,6 +36,7 @@ const (
 	ErrDecrOverflow     Error = "ERR decrement would overflow"
 	ErrOffsetRange      Error = "ERR offset is out of range"
 	ErrStringTooBig     Error = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	ErrKeyTooBig        Error = "ERR key exceeds maximum allowed size (512 MB)"
 	ErrInvalidCursor    Error = "ERR invalid cursor"
 	ErrDBIndex          Error = "ERR DB index is out of range"
 	ErrInvalidDBIndex   Error = "ERR invalid DB index"

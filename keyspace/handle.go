@@ -286,14 +286,33 @@ func (v *View) settle(h *Handle) {
 
 // EditBytes opens the string at key for editing in place; see Handle.
 func (v *View) EditBytes(key []byte) (*Handle, Status) {
-	h, st := v.open(key, datatypes.TypeString, true)
-	if st == Found && h.Enc() == datatypes.EncInt {
-		text, _ := v.text(&h.it)
-		n := len(text)
-		copy(h.Resize(n), text)
-	}
+	h, st := v.OpenBytes(key)
 	if st != WrongType {
-		h.SetEnc(datatypes.EncRaw)
+		h.MakeRaw()
 	}
 	return h, st
+}
+
+// OpenBytes is EditBytes for a command that may still fail: until MakeRaw, which comes before any edit, the value keeps the encoding
+// that it has.
+func (v *View) OpenBytes(key []byte) (*Handle, Status) {
+	return v.open(key, datatypes.TypeString, true)
+}
+
+// TextLen is the length of the string, be it stored as an integer or not.
+func (h *Handle) TextLen() int {
+	if h.Enc() != datatypes.EncInt {
+		return len(h.Bytes())
+	}
+	text, _ := h.v.text(&h.it)
+	return len(text)
+}
+
+// MakeRaw makes the value bytes that can be edited.
+func (h *Handle) MakeRaw() {
+	if h.Enc() == datatypes.EncInt {
+		text, _ := h.v.text(&h.it)
+		copy(h.Resize(len(text)), text)
+	}
+	h.SetEnc(datatypes.EncRaw)
 }

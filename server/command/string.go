@@ -466,7 +466,7 @@ func appendTo(c *Ctx) {
 	if !c.Args.Done() {
 		return
 	}
-	h, st := c.EditBytes(key)
+	h, st := c.OpenBytes(key)
 	if st == keyspace.WrongType {
 		c.Fail(resp.ErrWrongType)
 		return
@@ -477,13 +477,14 @@ func appendTo(c *Ctx) {
 		c.Reply.Int(int64(len(tail)))
 		return
 	}
-	old := len(h.Bytes())
+	old := h.TextLen()
 	if c.tooLong(int64(old) + int64(len(tail))) {
 		return
 	}
 	if !c.reserve(key, old+len(tail)) {
 		return
 	}
+	h.MakeRaw()
 	copy(h.Resize(old + len(tail))[old:], tail)
 	c.Changed(key, "append")
 	c.Reply.Int(int64(old + len(tail)))

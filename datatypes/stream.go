@@ -17,6 +17,7 @@ import (
 //	stream_iter.go     walking over entries
 //	stream_trim.go     XTRIM
 //	stream_group.go    consumer groups and consumers
+//	stream_names.go    the directories that find them by their names
 //	stream_pending.go  entries that were delivered and not acknowledged
 //	stream_mem.go      freeing, moving, copying, loading, checking
 //	stream_tree.go     the tree of IDs that nodes and pending entries stand in
@@ -53,8 +54,8 @@ type streamHead struct {
 	bytes      uint64   // all allocations of the stream, this one included, as the arena rounds them
 	nodes      idRoot   // of streamNode
 	groups     nameDir
-	_          uint32
-	defrag     StreamID // where Defrag goes on within a tree
+	defragPart uint32   // where Defrag goes on within a group: 0 itself and what is pending, then its consumers, from 1 on
+	defrag     StreamID // and within a tree
 	mark       uint64   // reserved for the snapshot's epoch
 }
 
@@ -68,17 +69,14 @@ type tally struct {
 
 // took notes an allocation of n bytes, gave that it was freed.
 
-func (c tally) took(n int) {
-	*c.all += uint64(arena.RoundUp(n))
-	if c.group != nil {
-		*c.group += uint64(arena.RoundUp(n))
-	}
-}
+func (c tally) took(n int) { c.add(arena.RoundUp(n)) }
+func (c tally) gave(n int) { c.add(-arena.RoundUp(n)) }
 
-func (c tally) gave(n int) {
-	*c.all -= uint64(arena.RoundUp(n))
+// add notes that so many bytes more are taken, or less.
+func (c tally) add(n int) {
+	*c.all += uint64(n)
 	if c.group != nil {
-		*c.group -= uint64(arena.RoundUp(n))
+		*c.group += uint64(n)
 	}
 }
 

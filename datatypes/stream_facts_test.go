@@ -283,7 +283,7 @@ func TestStreamDefrag(t *testing.T) {
 			is(a.ShouldMove(p.node[p.depth], 1016))
 		}
 		for k := range g.ConsumerCount() {
-			is(a.ShouldMove(g.ConsumerAt(k).ref(), namedBytes(a, g.ConsumerAt(k).ref())))
+			is(a.ShouldMove(g.ConsumerAt(k).ref, namedBytes(a, g.ConsumerAt(k).ref)))
 			tree = g.ConsumerAt(k).tree()
 			for ok := tree.first(&p); ok; ok = tree.next(&p) {
 				is(a.ShouldMove(p.node[p.depth], tree.leafBytes(int(tree.header(p.node[p.depth]).room))))

@@ -1,7 +1,6 @@
 package datatypes
 
 import (
-	"bytes"
 	"unsafe"
 
 	"larder/datatypes/arena"
@@ -16,18 +15,12 @@ type StreamGroup struct {
 
 // A StreamConsumer is a consumer of a group: a small handle, valid until the consumer is deleted or the command ends.
 type StreamConsumer struct {
-	g    StreamGroup
-	slot uint32
+	g   StreamGroup
+	ref arena.Ref
 }
 
 // EntriesReadUnknown is the value of a group's entries-read counter when it is not known.
 const EntriesReadUnknown = -1
-
-// streamNamed begins what stands in a nameDir. The name follows the structure, in the same allocation.
-type streamNamed struct {
-	nameAt  uint32 // bytes before the name
-	nameLen uint32
-}
 
 type streamGroup struct {
 	streamNamed
@@ -56,123 +49,6 @@ const (
 	streamConsumerBytes = int(unsafe.Sizeof(streamConsumer{}))
 )
 
-// nameDir is a directory of groups or consumers: an allocation of room refs, each in a slot that stays its own, and
-// of room slot numbers, of which the first n are those in use, in the order of the names, and the others are free.
-// With bob created before alice, and room for four:
-//
-//	refs 0x70 0x90 0 0 | slots 1 0 2 3        n 2: alice is in slot 1, bob in slot 0
-type nameDir struct {
-	ref  arena.Ref
-	n    uint32
-	room uint32
-}
-
-func (d *nameDir) refs(a *arena.Arena) []arena.Ref {
-	if d.room == 0 {
-		return nil
-	}
-	return unsafe.Slice((*arena.Ref)(a.Ptr(d.ref)), d.room)
-}
-
-func (d *nameDir) slots(a *arena.Arena) []uint32 {
-	if d.room == 0 {
-		return nil
-	}
-	return unsafe.Slice((*uint32)(unsafe.Add(a.Ptr(d.ref), 4*d.room)), d.room)
-}
-
-func (d *nameDir) bytes() int { return int(d.room) * 8 }
-
-// streamName is the name of the group or consumer at r.
-func streamName(a *arena.Arena, r arena.Ref) []byte {
-	x := (*streamNamed)(a.Ptr(r))
-	n := int(x.nameAt + x.nameLen)
-	return a.Bytes(r, n)[x.nameAt:]
-}
-
-// find is the place of a name in the order, or where it would be inserted.
-func (d *nameDir) find(a *arena.Arena, name []byte) (i int, ok bool) {
-	refs, slots := d.refs(a), d.slots(a)
-	lo, hi := 0, int(d.n)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		switch c := bytes.Compare(streamName(a, refs[slots[mid]]), name); {
-		case c == 0:
-			return mid, true
-		case c < 0:
-			lo = mid + 1
-		default:
-			hi = mid
-		}
-	}
-	return lo, false
-}
-
-// insert puts r at the place i of the order and returns its slot. c counts the memory.
-func (d *nameDir) insert(a *arena.Arena, c tally, i int, r arena.Ref) uint32 {
-	if d.n == d.room {
-		big := nameDir{n: d.n, room: max(2*d.room, 1)}
-		big.ref = a.Alloc(big.bytes())
-		c.took(big.bytes())
-		copy(big.refs(a), d.refs(a))
-		slots := big.slots(a)
-		for k := copy(slots, d.slots(a)); k < len(slots); k++ {
-			slots[k] = uint32(k)
-		}
-		d.release(a, c)
-		*d = big
-	}
-	slots := d.slots(a)
-	slot := slots[d.n]
-	copy(slots[i+1:d.n+1], slots[i:d.n])
-	slots[i] = slot
-	d.refs(a)[slot] = r
-	d.n++
-	return slot
-}
-
-// remove takes the place i out of the order and frees its slot.
-func (d *nameDir) remove(a *arena.Arena, c tally, i int) {
-	slots := d.slots(a)
-	slot := slots[i]
-	copy(slots[i:d.n-1], slots[i+1:d.n])
-	d.n--
-	slots[d.n] = slot
-	if d.n == 0 {
-		d.release(a, c)
-	}
-}
-
-// release frees the directory, but not what it names.
-func (d *nameDir) release(a *arena.Arena, c tally) {
-	if d.room > 0 {
-		a.Free(d.ref, d.bytes())
-		c.gave(d.bytes())
-	}
-	*d = nameDir{}
-}
-
-// newNamed allocates a structure of size bytes with its name behind it, and returns it undefined but for the name.
-func newNamed(a *arena.Arena, c tally, size int, name []byte) arena.Ref {
-	n := size + len(name)
-	r := a.Alloc(n)
-	c.took(n)
-	*(*streamNamed)(a.Ptr(r)) = streamNamed{uint32(size), uint32(len(name))}
-	copy(a.Bytes(r, n)[size:], name)
-	return r
-}
-
-func namedBytes(a *arena.Arena, r arena.Ref) int {
-	x := (*streamNamed)(a.Ptr(r))
-	return int(x.nameAt + x.nameLen)
-}
-
-func freeNamed(a *arena.Arena, c tally, r arena.Ref) {
-	n := namedBytes(a, r)
-	a.Free(r, n)
-	c.gave(n)
-}
-
 // Groups.
 
 // GroupCount is the number of groups.
@@ -181,33 +57,28 @@ func (s *Stream) GroupCount() int { return int(s.head().groups.n) }
 // Group finds a group by its name. O(log groups).
 func (s *Stream) Group(name []byte) (g StreamGroup, ok bool) {
 	h := s.head()
-	i, ok := h.groups.find(s.env.Arena, name)
-	if !ok {
-		return g, false
-	}
-	return s.GroupAt(i), true
+	r, ok := h.groups.find(s.env.Arena, name)
+	return StreamGroup{s, r}, ok
 }
 
-// GroupAt is the group number i, 0 <= i < GroupCount, in the order of their names.
+// GroupAt is the group number i, 0 <= i < GroupCount, in the order of their names. O(log groups).
 func (s *Stream) GroupAt(i int) StreamGroup {
-	d := &s.head().groups
-	return StreamGroup{s, d.refs(s.env.Arena)[d.slots(s.env.Arena)[i]]}
+	return StreamGroup{s, s.head().groups.at(s.env.Arena, i)}
 }
 
 // CreateGroup adds a group that has read up to last. It returns false if there is one of that name.
 func (s *Stream) CreateGroup(name []byte, last StreamID, entriesRead int64) (g StreamGroup, created bool) {
 	h := s.edit()
 	a := s.env.Arena
-	i, found := h.groups.find(a, name)
-	if found {
-		return s.GroupAt(i), false
+	if r, found := h.groups.find(a, name); found {
+		return StreamGroup{s, r}, false
 	}
 	g = StreamGroup{s, newNamed(a, h.tally(), streamGroupBytes, name)}
 	x := g.group()
 	named := x.streamNamed
 	*x = streamGroup{streamNamed: named, last: last, read: entriesRead}
 	x.bytes = uint64(arena.RoundUp(namedBytes(a, g.ref)))
-	h.groups.insert(a, h.tally(), i, g.ref)
+	h.groups.insert(a, h.tally(), g.ref)
 	return g, true
 }
 
@@ -219,19 +90,18 @@ func (s *Stream) DestroyGroup(name []byte) bool {
 	}
 	a := s.env.Arena
 	h := s.edit()
-	i, ok := h.groups.find(a, name)
+	r, ok := h.groups.find(a, name)
 	if !ok {
 		return false
 	}
-	g := s.GroupAt(i)
-	h.groups.remove(a, h.tally(), i)
-	bytes := g.group().bytes
+	h.groups.remove(a, h.tally(), r)
+	bytes := StreamGroup{s, r}.group().bytes
 	h.bytes -= bytes
 
 	root := a.Alloc(streamHeadBytes)
 	rest := (*streamHead)(a.Ptr(root))
 	*rest = streamHead{bytes: uint64(arena.RoundUp(streamHeadBytes)) + bytes}
-	rest.groups.insert(a, rest.tally(), 0, g.ref)
+	rest.groups.insert(a, rest.tally(), r)
 	s.env.bury(TypeStream, root)
 	return true
 }
@@ -303,39 +173,38 @@ func (g StreamGroup) ConsumerCount() int { return int(g.group().consumers.n) }
 
 // Consumer finds a consumer by its name. O(log consumers).
 func (g StreamGroup) Consumer(name []byte) (c StreamConsumer, ok bool) {
-	i, ok := g.group().consumers.find(g.s.env.Arena, name)
-	if !ok {
-		return c, false
-	}
-	return g.ConsumerAt(i), true
+	r, ok := g.group().consumers.find(g.s.env.Arena, name)
+	return StreamConsumer{g, r}, ok
 }
 
-// ConsumerAt is the consumer number i, 0 <= i < ConsumerCount, in the order of their names.
+// ConsumerAt is the consumer number i, 0 <= i < ConsumerCount, in the order of their names. O(log consumers).
 func (g StreamGroup) ConsumerAt(i int) StreamConsumer {
-	return StreamConsumer{g, g.group().consumers.slots(g.s.env.Arena)[i]}
+	return StreamConsumer{g, g.group().consumers.at(g.s.env.Arena, i)}
 }
 
 // CreateConsumer adds a consumer that was seen at now_ms and never active. It returns false if there is one of that name.
+// O(log consumers).
 func (g StreamGroup) CreateConsumer(name []byte, now_ms int64) (c StreamConsumer, created bool) {
 	a, h, x := g.s.env.Arena, g.s.edit(), g.group()
-	i, found := x.consumers.find(a, name)
+	r, found := x.consumers.find(a, name)
 	if found {
-		return g.ConsumerAt(i), false
+		return StreamConsumer{g, r}, false
 	}
-	r := newNamed(a, x.tally(h), streamConsumerBytes, name)
+	r = newNamed(a, x.tally(h), streamConsumerBytes, name)
 	y := (*streamConsumer)(a.Ptr(r))
 	*y = streamConsumer{streamNamed: y.streamNamed, seen_ms: now_ms, active_ms: NeverActive}
-	return StreamConsumer{g, x.consumers.insert(a, x.tally(h), i, r)}, true
+	x.consumers.insert(a, x.tally(h), r)
+	return StreamConsumer{g, r}, true
 }
 
 // DeleteConsumer removes a consumer with its pending entries, and returns how many those were. O(pending · log pending).
 func (g StreamGroup) DeleteConsumer(name []byte) (pending int, ok bool) {
 	a, h, x := g.s.env.Arena, g.s.edit(), g.group()
-	i, ok := x.consumers.find(a, name)
+	r, ok := x.consumers.find(a, name)
 	if !ok {
 		return 0, false
 	}
-	c := g.ConsumerAt(i)
+	c := StreamConsumer{g, r}
 	pending = c.PendingCount()
 	mine, all := c.tree(), g.tree()
 	var p, q idPath
@@ -347,22 +216,17 @@ func (g StreamGroup) DeleteConsumer(name []byte) (pending int, ok bool) {
 	for done := false; !done; {
 		_, done = mine.freeStep(1<<20, nil)
 	}
-	r := c.ref()
-	x.consumers.remove(a, x.tally(h), i)
+	x.consumers.remove(a, x.tally(h), r)
 	freeNamed(a, x.tally(h), r)
 	return pending, true
 }
 
-func (c StreamConsumer) ref() arena.Ref {
-	return c.g.group().consumers.refs(c.g.s.env.Arena)[c.slot]
-}
-
 func (c StreamConsumer) consumer() *streamConsumer {
-	return (*streamConsumer)(c.g.s.env.Arena.Ptr(c.ref()))
+	return (*streamConsumer)(c.g.s.env.Arena.Ptr(c.ref))
 }
 
 // Name is the consumer's name.
-func (c StreamConsumer) Name() []byte { return streamName(c.g.s.env.Arena, c.ref()) }
+func (c StreamConsumer) Name() []byte { return streamName(c.g.s.env.Arena, c.ref) }
 
 // SeenTime is when the consumer last asked for something, in Unix milliseconds.
 func (c StreamConsumer) SeenTime() int64 { return c.consumer().seen_ms }
@@ -377,4 +241,4 @@ func (c StreamConsumer) ActiveTime() int64 { return c.consumer().active_ms }
 func (c StreamConsumer) SetActiveTime(ms int64) { c.consumer().active_ms = ms }
 
 // Same tells whether c and d are the same consumer of the same group.
-func (c StreamConsumer) Same(d StreamConsumer) bool { return c.g.ref == d.g.ref && c.slot == d.slot }
+func (c StreamConsumer) Same(d StreamConsumer) bool { return c.g.ref == d.g.ref && c.ref == d.ref }

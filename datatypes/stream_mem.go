@@ -24,15 +24,15 @@ func freeStream(env *Env, root arena.Ref, budget int) (done bool) {
 		return false
 	}
 	for h.groups.n > 0 {
-		i := int(h.groups.n) - 1
-		g := h.groups.refs(a)[h.groups.slots(a)[i]]
-		if budget, done = freeGroup(a, h, g, budget); !done {
+		if budget, done = freeGroup(a, h, h.groups.at(a, int(h.groups.n)-1), budget); !done {
 			return false
 		}
-		h.groups.remove(a, h.tally(), i)
+		h.groups.n--
 	}
-	a.Free(root, streamHeadBytes)
-	return true
+	if _, done = h.groups.freeStep(a, h.tally(), budget); done {
+		a.Free(root, streamHeadBytes)
+	}
+	return done
 }
 
 // freeGroup frees about budget allocations of a group, itself at last. It returns what is left of the budget, and whether
@@ -40,15 +40,17 @@ func freeStream(env *Env, root arena.Ref, budget int) (done bool) {
 func freeGroup(a *arena.Arena, h *streamHead, group arena.Ref, budget int) (left int, done bool) {
 	g := (*streamGroup)(a.Ptr(group))
 	for g.consumers.n > 0 {
-		i := int(g.consumers.n) - 1
-		r := g.consumers.refs(a)[g.consumers.slots(a)[i]]
+		r := g.consumers.at(a, int(g.consumers.n)-1)
 		t := idTree{a, &(*streamConsumer)(a.Ptr(r)).pending, g.tally(h), 0}
 		if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
 			return 0, false
 		}
-		g.consumers.remove(a, g.tally(h), i)
+		g.consumers.n-- // the directory goes when it names nothing
 		freeNamed(a, g.tally(h), r)
 		budget--
+	}
+	if budget, done = g.consumers.freeStep(a, g.tally(h), budget); !done {
+		return 0, false
 	}
 	t := idTree{a, &g.pending, g.tally(h), streamPendingBytes}
 	if budget, done = t.freeStep(budget, nil); !done || budget <= 0 {
@@ -61,79 +63,95 @@ func freeGroup(a *arena.Arena, h *streamHead, group arena.Ref, budget int) (left
 // Moving.
 
 // Defrag moves what lies in pages that the arena is emptying, about budget allocations per call. It begins with cursor 0
-// and goes on with what it returned, until that is 0. Where it goes on within a tree is kept in the stream; what is added
-// in between may be left out.
+// and goes on with what it returned, until that is 0. Where it goes on within a group and a tree is kept in the stream; what is
+// added in between may be left out.
 func (s *Stream) Defrag(cursor uint64, budget int) (next uint64) {
 	if s.h.Enc() != EncRoot {
 		return 0
 	}
 	a := s.env.Arena
-	budget = max(budget, 2) // a step needs one for the consumer and one for a leaf
+	budget = max(budget, 1)
 	if cursor == 0 {
 		if r := rootRef(s.h); a.ShouldMove(r, streamHeadBytes) {
 			setRoot(s.h, a.Move(r, streamHeadBytes))
 		}
-		s.head().defrag = StreamID{}
+		s.head().defrag, s.head().defragPart = StreamID{}, 0
+		cursor = defragNodes
 	}
 	h := s.head()
-	// The cursor counts the parts: 0 the nodes, then for each group itself and its pending entries, and each consumer.
-	part := uint64(0)
 	more := false
-	if cursor <= 1 {
+	if cursor == defragNodes {
 		t := s.nodes(h)
 		if h.defrag, budget, more = t.defrag(h.defrag, budget, func(v unsafe.Pointer) {
 			n := (*streamNode)(v)
 			n.ref = moveMarked(a, n.ref, int(n.cap))
 		}); more {
-			return 1
+			return cursor
 		}
-		h.defrag = StreamID{}
+		cursor = defragGroups
 	}
-	part = 2
-	moveDir(a, &h.groups)
-	for i := range s.GroupCount() {
-		group := part
-		part++
-		if cursor <= group {
-			moveSlot(a, &h.groups, i)
-		}
-		g := s.GroupAt(i)
-		if cursor <= group {
-			moveDir(a, &g.group().consumers)
-			t := g.tree()
-			if h.defrag, budget, more = t.defrag(h.defrag, budget, nil); more || budget <= 0 {
-				return group
-			}
-			h.defrag = StreamID{}
-		}
-		for k := range g.ConsumerCount() {
-			consumer := part
-			part++
-			if cursor > consumer {
-				continue
-			}
-			moveSlot(a, &g.group().consumers, k)
-			t := g.ConsumerAt(k).tree()
-			if h.defrag, budget, more = t.defrag(h.defrag, budget-1, nil); more || budget <= 0 {
-				return consumer
-			}
-			h.defrag = StreamID{}
+	for ; cursor-defragGroups < uint64(h.groups.n); cursor++ {
+		if budget, more = s.defragGroup(h, int(cursor-defragGroups), budget); more {
+			return cursor
 		}
 	}
 	return 0
 }
 
-func moveDir(a *arena.Arena, d *nameDir) {
-	if d.room > 0 {
-		d.ref = moveMarked(a, d.ref, d.bytes())
+// Cursors of Defrag.
+const (
+	defragNodes  = 1
+	defragGroups = 2 // the first group; the others follow
+)
+
+// defragGroup goes on with the group number i. It returns what is left of the budget; more is false when the group is done.
+func (s *Stream) defragGroup(h *streamHead, i, budget int) (left int, more bool) {
+	if budget <= 0 {
+		return 0, true
 	}
+	g := StreamGroup{s, h.groups.move(s.env.Arena, i, false)}
+	t := g.tree()
+	for ; int(h.defragPart) <= g.ConsumerCount(); h.defragPart++ {
+		if h.defragPart > 0 {
+			if budget <= 0 {
+				return 0, true
+			}
+			c, looked := g.moveConsumer(int(h.defragPart) - 1)
+			t = c.tree()
+			budget = max(budget-looked, 1) // it goes on, whatever that was
+		}
+		if h.defrag, budget, more = t.defrag(h.defrag, budget, nil); more {
+			return 0, true
+		}
+		budget--
+	}
+	h.defragPart = 0
+	return budget, false
 }
 
-// moveSlot moves the group or consumer at place i of the order.
-func moveSlot(a *arena.Arena, d *nameDir, i int) {
-	r := &d.refs(a)[d.slots(a)[i]]
-	*r = moveMarked(a, *r, namedBytes(a, *r))
+// moveConsumer moves the consumer number i, if it stands in a page that is being emptied, and returns how many allocations and
+// pending entries it has looked at: each of those names it. One that has far more than it is large stays where it is.
+func (g StreamGroup) moveConsumer(i int) (c StreamConsumer, looked int) {
+	a, d := g.s.env.Arena, &g.group().consumers
+	c = g.ConsumerAt(i)
+	old := c.ref
+	c.ref = d.move(a, i, c.PendingCount() > moveWithMost+namedBytes(a, old)/4)
+	if c.ref == old {
+		return c, 1
+	}
+	mine, all := c.tree(), g.tree()
+	var p, q idPath
+	for ok := mine.first(&p); ok; ok = mine.next(&p) {
+		if all.find(&q, mine.id(&p)) {
+			(*streamPending)(all.value(&q)).owner = c.ref
+		}
+	}
+	return c, 1 + c.PendingCount()
 }
+
+// moveWithMost is how many pending entries a consumer may have to be moved, and one for each four of its bytes. What stays has
+// less than a tenth of the memory that its pending entries take.
+const moveWithMost = 256
 
 // Reading node by node, and loading.
 
@@ -250,7 +268,7 @@ func (s *Stream) Check() error {
 	if length != h.length || first != h.first {
 		return fmt.Errorf("stream: %d entries from %v on, the header says %d from %v on", length, first, h.length, h.first)
 	}
-	if err := s.checkDir(&h.groups, &size); err != nil {
+	if err := h.groups.check(a, &size); err != nil {
 		return err
 	}
 	for i := range s.GroupCount() {
@@ -271,31 +289,9 @@ func (s *Stream) Check() error {
 	return nil
 }
 
-// checkDir looks at a directory: the names in order, the slots a permutation.
-func (s *Stream) checkDir(d *nameDir, size *uint64) error {
-	a := s.env.Arena
-	seen := make([]bool, d.room)
-	for i, slot := range d.slots(a) {
-		if seen[slot] {
-			return fmt.Errorf("stream: slot %d twice", slot)
-		}
-		seen[slot] = true
-		if i > 0 && i < int(d.n) && string(streamName(a, d.refs(a)[d.slots(a)[i-1]])) >= string(streamName(a, d.refs(a)[slot])) {
-			return fmt.Errorf("stream: names %d and %d are not in order", i-1, i)
-		}
-		if i < int(d.n) {
-			*size += uint64(arena.RoundUp(namedBytes(a, d.refs(a)[slot])))
-		}
-	}
-	if d.room > 0 {
-		*size += uint64(arena.RoundUp(d.bytes()))
-	}
-	return nil
-}
-
 func (s *Stream) checkGroup(g StreamGroup, size *uint64) error {
 	x := g.group()
-	if err := s.checkDir(&x.consumers, size); err != nil {
+	if err := x.consumers.check(s.env.Arena, size); err != nil {
 		return err
 	}
 	t := g.tree()
@@ -312,7 +308,7 @@ func (s *Stream) checkGroup(g StreamGroup, size *uint64) error {
 		n += c.PendingCount()
 		var p, q idPath
 		for ok := mine.first(&p); ok; ok = mine.next(&p) {
-			if !t.find(&q, mine.id(&p)) || (*streamPending)(t.value(&q)).owner != c.slot+1 {
+			if !t.find(&q, mine.id(&p)) || (*streamPending)(t.value(&q)).owner != c.ref {
 				return fmt.Errorf("stream: entry %v of consumer %q is not in the group's list", mine.id(&p), c.Name())
 			}
 		}

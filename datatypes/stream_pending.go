@@ -1,6 +1,10 @@
 package datatypes
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"larder/datatypes/arena"
+)
 
 // Pending entries: what was delivered to a consumer and is not acknowledged yet. The group's tree has, for each ID, when
 // and how often it was delivered and to whom; the consumer's tree has the IDs alone. Each entry stands in both, so it
@@ -11,7 +15,7 @@ import "unsafe"
 type streamPending struct {
 	ms    [2]uint32 // delivery time in Unix milliseconds, low word first
 	count [2]uint32 // deliveries
-	owner uint32    // slot of the consumer, plus 1; 0: none, while a file is loaded
+	owner arena.Ref // the consumer, which tells of it when it moves; 0: none, while a file is loaded
 }
 
 const streamPendingBytes = int(unsafe.Sizeof(streamPending{}))
@@ -65,7 +69,7 @@ func (g StreamGroup) Pending(id StreamID) (e Pending, ok bool) {
 
 func (g StreamGroup) pendingAt(t *idTree, p *idPath) Pending {
 	v := (*streamPending)(t.value(p))
-	return Pending{t.id(p), int64(unpair(v.ms)), int64(unpair(v.count)), StreamConsumer{g, v.owner - 1}}
+	return Pending{t.id(p), int64(unpair(v.ms)), int64(unpair(v.count)), StreamConsumer{g, v.owner}}
 }
 
 // Claim makes the entry with that ID pending for the consumer, whoever had it before, with the given time and number of
@@ -80,13 +84,13 @@ func (c StreamConsumer) Claim(id StreamID, deliveredAt_ms, deliveries int64) {
 	v := (*streamPending)(t.value(&p))
 	v.ms, v.count = pair(uint64(deliveredAt_ms)), pair(uint64(deliveries))
 	c.g.deliveredAt(deliveredAt_ms)
-	if v.owner == c.slot+1 {
+	if v.owner == c.ref {
 		return
 	}
 	if v.owner != 0 {
-		StreamConsumer{c.g, v.owner - 1}.drop(id)
+		StreamConsumer{c.g, v.owner}.drop(id)
 	}
-	v.owner = c.slot + 1
+	v.owner = c.ref
 	mine := c.tree()
 	if !mine.find(&p, id) {
 		mine.insert(&p, id)
@@ -130,7 +134,7 @@ func (g StreamGroup) Ack(id StreamID) bool {
 	owner := (*streamPending)(t.value(&p)).owner
 	t.remove(&p)
 	if owner != 0 {
-		StreamConsumer{g, owner - 1}.drop(id)
+		StreamConsumer{g, owner}.drop(id)
 	}
 	return true
 }
@@ -210,7 +214,7 @@ func (c StreamConsumer) LoadPending(id StreamID) bool {
 	if v.owner != 0 {
 		return false
 	}
-	v.owner = c.slot + 1
+	v.owner = c.ref
 	mine := c.tree()
 	if mine.find(&p, id) {
 		return false

@@ -6,8 +6,16 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// cjsonConf is what scripts can set about JSON.
+// cjsonConf is a library cjson.
 type cjsonConf struct {
+	cjsonSettings
+	null *lua.LUserData
+	buf  []byte
+}
+
+// cjsonSettings are what scripts can set about JSON. They hold until the script ends: each loop has an engine of its own, and
+// which of them runs the next script is nothing that anybody could know.
+type cjsonSettings struct {
 	sparseConvert bool
 	sparseRatio   int
 	sparseSafe    int
@@ -17,12 +25,10 @@ type cjsonConf struct {
 	keepBuffer    bool
 	encodeInvalid string // "off", "on" or "null"
 	decodeInvalid bool
-	null          *lua.LUserData
-	buf           []byte
 }
 
-func newCJSONConf() cjsonConf {
-	return cjsonConf{
+func newCJSONSettings() cjsonSettings {
+	return cjsonSettings{
 		sparseRatio: 2, sparseSafe: 10, encodeDepth: 1000, decodeDepth: 1000, precision: 14, keepBuffer: true,
 		encodeInvalid: "off", decodeInvalid: true,
 	}
@@ -42,8 +48,7 @@ func (e *Engine) newCJSON(c *cjsonConf) *lua.LTable {
 		"encode": func(L *lua.LState) int { return e.jsonEncode(L, c) },
 		"decode": func(L *lua.LState) int { return e.jsonDecode(L, c) },
 		"new": func(L *lua.LState) int {
-			n := newCJSONConf()
-			n.null = c.null
+			n := cjsonConf{cjsonSettings: newCJSONSettings(), null: c.null}
 			L.Push(e.newCJSON(&n))
 			return 1
 		},

@@ -114,7 +114,7 @@ func New(o Options) *Engine {
 	e.dead = make(chan struct{})
 	close(e.dead)
 	e.rnd.seed(int32(rand.Uint32()))
-	e.cjson = newCJSONConf()
+	e.cjson.cjsonSettings = newCJSONSettings()
 	e.begin()
 	return e
 }
@@ -277,6 +277,7 @@ func (e *Engine) run(h Host, name string, out *resp.Writer, fn *lua.LFunction, a
 		r = Result{Failed: true, Counted: counted, Killed: e.stop != nil}
 	}
 	e.host, e.stop = nil, nil
+	e.cjson.cjsonSettings = newCJSONSettings()
 	if L.GetTop() != 0 {
 		L.SetTop(0)
 	}

@@ -296,3 +296,21 @@ func TestLibraryCanBeKilled(t *testing.T) {
 		}
 	}
 }
+
+// What a script sets about JSON holds until it ends, for whichever engine runs the next one.
+func TestSettingsOfJSON(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"cjson.encode_sparse_array(true) cjson.encode_number_precision(3) cjson.encode_invalid_numbers(true) return cjson.encode({[1] = 1.23456, [100] = 1})", "$18\r\n{\"1\":1.23,\"100\":1}"},
+		{"return tostring(cjson.encode_sparse_array())", "$5\r\nfalse"},
+		{"return cjson.encode_max_depth(1) + cjson.decode_max_depth(1)", ":2"},
+		{"return {cjson.encode({{1.23456}}), #cjson.decode('[[1]]'), cjson.encode_number_precision()}", "*3\r\n$11\r\n[[1.23456]]\r\n:1\r\n:14"},
+		{"local own = cjson.new() own.encode_max_depth(1) return {cjson.encode({{1}}), pcall(own.encode, {{1}}) and 1 or 2}", "*2\r\n$5\r\n[[1]]\r\n:2"},
+		{"cjson.encode_max_depth(1) error('x')", "-ERR user_script:1: x"},
+		{"return cjson.encode({{1}})", "$5\r\n[[1]]"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+}

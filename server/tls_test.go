@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -302,6 +303,30 @@ func TestTLSReload(t *testing.T) {
 	if serial() != third {
 		t.Error("a broken key changes the certificate")
 	}
+}
+
+// What TLS takes for a client counts as that client's memory. What it was lent for a large request is given back when it sends
+// little again.
+func TestTLSClientsAreWeighed(t *testing.T) {
+	w := startTLS(t)
+	c, secret := w.dial(), w.dialTLS(w.conf(w.client))
+	id := secret.id()
+	weighs := func(least, most int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("a weight of %d to %d", least, most), func() bool {
+			_, after, _ := strings.Cut(c.text("client list id "+id), " tot-mem=")
+			text, _, _ := strings.Cut(after, " ")
+			n, err := strconv.Atoi(text)
+			return err == nil && n >= least && n < most
+		})
+	}
+	weighs(16<<10, 24<<10)
+	big := strings.Repeat("x", 300_000)
+	if secret.do("echo", big) != big {
+		t.Error("a large request is not answered")
+	}
+	secret.want("ping", "PONG")
+	weighs(56<<10, 64<<10)
 }
 
 // Clients that connect and say nothing keep nobody else out, and a stop of the server does not wait for them.

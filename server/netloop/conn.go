@@ -106,8 +106,9 @@ func (c *Conn) Buffers() int {
 	if out <= smallOutput { // lent for a turn
 		out = 0
 	}
-	if c.side != nil {
-		out += c.side.inFlight
+	if s := c.side; s != nil {
+		in += s.room + s.layer - portableFirst // no connection of a portable loop has less
+		out += s.inFlight
 	}
 	return in + out
 }

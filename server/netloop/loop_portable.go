@@ -31,11 +31,21 @@ type side struct {
 	pumping  bool          // it is the reading goroutine: nobody reads
 	inFlight int           // bytes that it writes
 	bufs     [][]byte
+	room     int // bytes that it offers to Read
+	layer    int // about the bytes that TLS takes, 0 without
 }
 
 const (
 	portableFirst = 1 << 10 // what an idle connection offers to Read
 	portableMost  = 64 << 10
+	layerMost     = 16 << 10 // the most that a record of TLS has, and the most that is offered to Read there
+)
+
+// What TLS takes of its own was measured: for a connection that has sent little, and more for good once a record was large. The
+// stack of the reading goroutine is counted with it.
+const (
+	layerIdle  = 16 << 10
+	layerGrown = 56 << 10
 )
 
 func (l *Loop) kickPortable() {
@@ -197,7 +207,10 @@ func (c *Conn) writeApart() {
 func (l *Loop) serve(c *Conn, nc net.Conn) {
 	defer l.eng.running.Done()
 	c.nc = nc
-	c.side = &side{wake: make(chan struct{}, 1)}
+	c.side = &side{wake: make(chan struct{}, 1), room: portableFirst}
+	if layered(nc) {
+		c.side.layer = layerIdle
+	}
 	l.hold()
 	defer l.letGo()
 	if l.box.ended || !l.stopAt.IsZero() {
@@ -211,13 +224,23 @@ func (l *Loop) serve(c *Conn, nc net.Conn) {
 	c.pump(0)
 }
 
+// layered tells whether something stands between a connection and its socket: TLS.
+func layered(nc net.Conn) bool {
+	_, is := nc.(interface{ NetConn() net.Conn })
+	return is
+}
+
 // pump reads and lets turns happen until the connection is closed or another goroutine reads. The loop is held when it
 // is called and when it returns.
 func (c *Conn) pump(me int) {
 	l := c.loop
-	size, few := portableFirst, 0
-	buf := make([]byte, size)
+	most := portableMost
+	if c.side.layer > 0 {
+		most = layerMost
+	}
+	buf := make([]byte, portableFirst)
 	for {
+		c.side.room = len(buf)
 		c.write(me)
 		if c.is(stClosed) || c.side.reader != me {
 			return
@@ -244,17 +267,14 @@ func (c *Conn) pump(me int) {
 		}
 		l.turn(c, buf[:n])
 		// The buffer follows what the client sends at once.
-		if n < size/4 {
-			few++
-		} else {
-			few = 0
+		switch size := len(buf); {
+		case n == size && size < most:
+			buf = make([]byte, size*4)
+		case n < size/4 && size > portableFirst && c.In.Buffered() == 0:
+			buf = make([]byte, portableFirst)
 		}
-		if n == size && size < portableMost {
-			size *= 4
-			buf = make([]byte, size)
-		} else if few == 16 && size > portableFirst {
-			size, few = portableFirst, 0
-			buf = make([]byte, size)
+		if len(buf) == most && c.side.layer > 0 {
+			c.side.layer = layerGrown
 		}
 	}
 }

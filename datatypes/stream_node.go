@@ -84,6 +84,23 @@ func (s *Stream) nodeIsFull(n *streamNode, size int) bool {
 	return most > 0 && int(n.live+n.dead) >= most
 }
 
+// AddMoves is how many bytes Add may have to move to where twice as many fit, beyond what the entry takes: the last node, when it
+// grows. It is 0 where nodes are small.
+func (s *Stream) AddMoves() int {
+	if s.nodeBytes() <= streamSmallNode {
+		return 0
+	}
+	t := s.nodes(s.head())
+	var p idPath
+	if !t.last(&p) {
+		return 0
+	}
+	return int((*streamNode)(t.value(&p)).cap)
+}
+
+// streamSmallNode is up to which stream-node-max-bytes a node can grow in what is reserved for every command.
+const streamSmallNode = 64 << 10
+
 // startNode makes a node with a master entry and no other.
 func (s *Stream) startNode(h *streamHead, n *streamNode, pairs [][]byte) {
 	*n = streamNode{}

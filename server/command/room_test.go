@@ -258,3 +258,24 @@ func TestTimesOfManyFieldsWithoutMemory(t *testing.T) {
 	}
 	l.want("*1 :100", "HTTL", key, "FIELDS", 1, names[0])
 }
+
+// TestLargeNodesWithoutMemory: a stream's node that may be large moves when it grows.
+func TestLargeNodesWithoutMemory(t *testing.T) {
+	l := newLabOf(t, 64<<20)
+	l.ks.Limits.StreamNodeMaxBytes, l.ks.Limits.StreamNodeMaxEntries = 32<<20, 0
+	key, value := l.keyIn(3, "s"), strings.Repeat("x", 50_000)
+	n := 0
+	for ; n < 100; n++ {
+		l.do("XADD", key, n+1, "field", value)
+	}
+	l.fillBut(3)
+	for ; l.do("XADD", key, n+1, "field", value) == fmt.Sprintf("$%d %d-0", len(fmt.Sprint(n+1))+2, n+1); n++ {
+		if n > 600 {
+			t.Fatal("there was always memory")
+		}
+	}
+	if got := l.do("XADD", key, n+1, "field", value); !strings.HasPrefix(got, "-OOM") {
+		t.Errorf("%.60q", got)
+	}
+	l.want(fmt.Sprint(":", n), "XLEN", key)
+}

@@ -321,6 +321,9 @@ options:
 		c.Fail(resp.ErrStreamTooLarge)
 		return
 	}
+	if !c.reserve(key, s.AddMoves()) {
+		return
+	}
 	s.Add(id, pairs)
 	c.replyID(id)
 	c.Changed(key, "xadd")

@@ -70,8 +70,8 @@ func (srv *Server) Opened(c *netloop.Conn) {
 	n := srv.clients.add(s)
 	srv.stats.connections.Add(1)
 	srv.engine.ThinDoors()
-	if lc, ok := c.NetConn().(*linkConn); ok {
-		lc.link.opened(s)
+	if l, ok := c.Origin.(*link); ok {
+		l.opened(s)
 		return
 	}
 	if srv.copyOf != nil {

@@ -53,8 +53,9 @@ type link struct {
 	mu sync.Mutex
 	nc net.Conn // what is open
 
-	held []byte // of the loop that serves the client: requests since MULTI
-	raw  []byte // and the request that runs
+	held  []byte // of the loop that serves the client: requests since MULTI
+	raw   []byte // and the request that runs
+	noted uint64 // bytes that have come on the client's connection, as far as has been taken note of
 }
 
 // retryEvery is how long a link that could not be made waits for the next attempt.
@@ -320,39 +321,19 @@ func (l *link) resumed(out replication.Outcome) {
 	})
 }
 
-// linkConn is the connection to a primary, with what was read of it ahead.
-type linkConn struct {
-	net.Conn
-	link *link
-	rest []byte
-}
-
-func (c *linkConn) Read(p []byte) (int, error) {
-	if len(c.rest) > 0 {
-		n := copy(p, c.rest)
-		c.rest = c.rest[n:]
-		return n, nil
-	}
-	n, err := c.Conn.Read(p)
-	if n > 0 { // a request that is long in coming is no silence
-		c.link.heard.Store(c.link.srv.steady())
-	}
-	c.link.got.Add(int64(n))
-	c.link.srv.repl.bytesIn.Add(uint64(n))
-	return n, err
-}
-
 // stream makes the connection a client and waits for its end.
 func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 	rest, _ := in.Peek(in.Buffered())
 	nc.SetDeadline(time.Time{})
-	l.got.Store(l.srv.repl.offset() + int64(len(rest)))
+	l.got.Store(l.srv.repl.offset())
 	if l.srv.conf.ReplDisableTCPNodelay.Get() {
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetNoDelay(false) // a matter of taste
 		}
 	}
-	l.srv.engine.Serve(&linkConn{Conn: nc, link: l, rest: append([]byte(nil), rest...)}, nil)
+	l.noted = 0
+	l.srv.repl.bytesIn.Add(-uint64(len(rest))) // they are counted when the client has them
+	l.srv.engine.Adopt(nc, append([]byte(nil), rest...), l)
 	select {
 	case err := <-l.lost:
 		l.srv.log.Info("Connection with master lost.", zap.Error(err))
@@ -440,9 +421,23 @@ func (l *link) cron(now_ms, timeout_ms int64) {
 	}
 	s.ex.post(func() {
 		if !s.conn.Closing() {
+			l.hears(s)
 			s.ack()
 		}
 	})
+}
+
+// hears takes note of what has come from the primary: a request that is long in coming is no silence, and neither is what waits for
+// the end of a pause. The client's loop calls it.
+func (l *link) hears(s *session) {
+	n := s.conn.BytesIn - l.noted
+	if n == 0 {
+		return
+	}
+	l.noted += n
+	l.heard.Store(s.ex.steady())
+	l.got.Add(int64(n))
+	l.srv.repl.bytesIn.Add(n)
 }
 
 // ack tells the primary up to where its writes have been done.

@@ -127,6 +127,7 @@ func (ex *executor) cut(ready []*netloop.Conn) []*netloop.Conn {
 		}
 		if s.link != nil {
 			lim = &linkLimits
+			s.link.hears(s)
 		}
 		if s.peer != nil { // while it loads a snapshot, or does what takes long, it sends empty lines
 			s.peer.heard_ms.Store(ex.steady())

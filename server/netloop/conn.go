@@ -16,6 +16,7 @@ type Conn struct {
 	ID       uint64 // counts from 1 over all loops
 	In       resp.Reader
 	User     any // the session
+	Origin   any // what Adopt was given; nil for others
 	Listener *Listener
 	Created  time.Time
 

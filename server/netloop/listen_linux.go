@@ -127,7 +127,7 @@ func (l *Loop) accept(id int) {
 		}
 		to := e.pick(e.loops)
 		if to == l {
-			l.adopt(fd, peer, ln)
+			l.adopt(fd, peer, ln, nil)
 		} else if !to.announce(arrival{fd, peer, ln}) {
 			to.count.Add(-1)
 			unix.Close(fd)

@@ -82,6 +82,9 @@ func (l *Loop) wakeUp() {
 		l.kickPortable()
 		return
 	}
+	if !l.begun.Load() {
+		l.ensure()
+	}
 	if l.sleeping.CompareAndSwap(true, false) {
 		one := [8]byte{1}
 		unix.Write(l.eventFD, one[:]) // fails only when the counter is full: then it wakes anyway
@@ -383,18 +386,19 @@ func (l *Loop) arrive() {
 	l.arrivals.some.Store(false)
 	l.arrivals.mu.Unlock()
 	for _, a := range list {
-		l.adopt(a.fd, a.peer, a.ln)
+		l.adopt(a.fd, a.peer, a.ln, nil)
 	}
 }
 
-// adopt makes a connection of an accepted socket.
-func (l *Loop) adopt(fd int, peer netip.AddrPort, ln *Listener) {
+// adopt makes a connection of a socket.
+func (l *Loop) adopt(fd int, peer netip.AddrPort, ln *Listener, origin any) *Conn {
 	c := l.eng.newConn(l, ln)
-	c.fd, c.peer, c.mask = fd, peer, unix.EPOLLIN
+	c.fd, c.peer, c.mask, c.Origin = fd, peer, unix.EPOLLIN, origin
 	l.admit(c)
 	if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: c.mask, Fd: int32(c.slot)}); err != nil {
 		c.Close(os.NewSyscallError("epoll_ctl", err))
 	}
+	return c
 }
 
 // release closes the connection's socket.

@@ -4,6 +4,7 @@ package netloop
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 
 	"larder/server/resp"
@@ -19,6 +20,9 @@ func (l *Loop) discard()      {}
 func (l *Loop) asleep() bool  { return false }
 func (l *Loop) wakeUp()       { l.kickPortable() }
 func (l *Loop) watch(c *Conn) { c.watchPortable() }
+
+// take is false: there are no event loops.
+func (l *Loop) take(net.Conn, []byte, any) bool { return false }
 
 // SendEarly does nothing: each connection is served by itself.
 func (l *Loop) SendEarly() {}

@@ -203,8 +203,8 @@ func (c *Conn) writeApart() {
 	}()
 }
 
-// serve is the goroutine of a new connection.
-func (l *Loop) serve(c *Conn, nc net.Conn) {
+// serve is the goroutine of a new connection, of which ahead has been read already.
+func (l *Loop) serve(c *Conn, nc net.Conn, ahead []byte) {
 	defer l.eng.running.Done()
 	c.nc = nc
 	c.side = &side{wake: make(chan struct{}, 1), room: portableFirst}
@@ -220,7 +220,7 @@ func (l *Loop) serve(c *Conn, nc net.Conn) {
 	}
 	l.now = time.Now()
 	l.admit(c)
-	l.turn(c, nil)
+	l.turn(c, ahead)
 	c.pump(0)
 }
 

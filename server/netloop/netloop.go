@@ -5,6 +5,7 @@
 //	loop.go           Loop: one turn, step by step, the same for both kinds of loop; inbox.go messages from elsewhere
 //	loop_linux.go     an epoll loop, one per core; sys_linux.go its system calls
 //	loop_portable.go  a goroutine per connection, on every system and for anything that is a net.Conn (TLS)
+//	adopt_linux.go    a connection that was dialled (to a primary), on an event loop that has nothing else to do
 //	listen*.go        listeners
 //
 // A loop lives in turns. In every turn it reads once from each socket that has something, hands all those connections
@@ -94,6 +95,7 @@ type Engine struct {
 
 	loops    []*Loop // what serves sockets
 	portable []*Loop // what serves net.Conns: the same ones when Options.Portable
+	apart    *Loop   // an event loop for what Adopt is given; nil where there are none
 
 	doors        doors
 	acceptErrors atomic.Uint64
@@ -141,16 +143,25 @@ func New(h Handler, o Options) (*Engine, error) {
 	}
 	if len(e.loops) == 0 {
 		e.loops = e.portable
+		return e, nil
+	}
+	e.apart = e.newLoop(len(e.loops)+len(e.portable), false)
+	if err := e.apart.open(); err != nil {
+		for _, l := range e.loops {
+			l.discard()
+		}
+		return nil, err
 	}
 	return e, nil
 }
 
-// Loops are all loops: the event loops, then those that serve net.Conns.
+// Loops are all loops: the event loops, then those that serve net.Conns, then the one for what Adopt is given.
 func (e *Engine) Loops() []*Loop {
 	if e.opt.Portable || !haveEventLoops {
 		return e.portable
 	}
-	return append(append([]*Loop(nil), e.loops...), e.portable...)
+	all := append(append([]*Loop(nil), e.loops...), e.portable...)
+	return append(all, e.apart)
 }
 
 // Start lets the loops run. Listeners opened before begin to accept.
@@ -188,6 +199,9 @@ func (e *Engine) Stop(grace time.Duration) {
 	if !started {
 		for _, l := range e.loops {
 			l.discard()
+		}
+		if e.apart != nil {
+			e.apart.discard()
 		}
 		return
 	}
@@ -249,7 +263,9 @@ func (e *Engine) AcceptError() (times uint64, last error) {
 
 // Serve takes a connection over that somebody else has accepted or dialled. It may be of any kind, for example TLS. ln
 // is what its Conn names as its listener and may be nil. If the Engine is stopping the connection is closed.
-func (e *Engine) Serve(nc net.Conn, ln *Listener) {
+func (e *Engine) Serve(nc net.Conn, ln *Listener) { e.serve(nc, ln, nil, nil) }
+
+func (e *Engine) serve(nc net.Conn, ln *Listener, ahead []byte, origin any) {
 	e.mu.Lock()
 	refuse := e.stopping || !e.started.Load()
 	if !refuse {
@@ -262,7 +278,18 @@ func (e *Engine) Serve(nc net.Conn, ln *Listener) {
 	}
 	l := e.pick(e.portable)
 	l.ensure()
-	go l.serve(e.newConn(l, ln), nc)
+	c := e.newConn(l, ln)
+	c.Origin = origin
+	go l.serve(c, nc, ahead)
+}
+
+// Adopt is Serve for a connection that somebody has dialled and talked with already: ahead is what was read of it beyond that, and
+// comes first. The Conn's Origin is origin. A TCP connection goes to an event loop that has nothing else to do, where there are
+// event loops: so it costs no more than a client's does, and waits for no client's command.
+func (e *Engine) Adopt(nc net.Conn, ahead []byte, origin any) {
+	if e.apart == nil || !e.apart.take(nc, ahead, origin) {
+		e.serve(nc, nil, ahead, origin)
+	}
 }
 
 // pick chooses the loop with the fewest connections, and counts one more there.

@@ -85,7 +85,7 @@ func check(p *lua.FunctionProto) error {
 				return errJump
 			}
 		case lua.OP_EQ, lua.OP_LT, lua.OP_LE, lua.OP_TEST, lua.OP_TESTSET, lua.OP_TFORLOOP, lua.OP_LOADBOOL:
-			if at+2 >= n {
+			if skips := opcode(inst) != lua.OP_LOADBOOL || operandC(inst) != 0; skips && at+2 >= n {
 				return errTooComplex
 			}
 		case lua.OP_LOADK, lua.OP_GETGLOBAL, lua.OP_SETGLOBAL:

@@ -31,6 +31,9 @@ func TestLongJumps(t *testing.T) {
 		{"return {select(2, loadstring('local x=0 repeat ' .. " + body + " .. ' until x>3 return x', '=f'))}", "*1\r\n$34\r\nf:1: control structure too long"},
 		{"return {select(2, loadstring('local x=0 for k in pairs({1}) do ' .. " + body + " .. ' end return x', '=f'))}", "*1\r\n$34\r\nf:1: control structure too long"},
 		{"return {select(2, loadstring('local x=0 if x == 1 then ' .. " + body + " .. ' end return x', '=f'))}", "*1\r\n$34\r\nf:1: control structure too long"},
+		{"local x = 5 < 6", "$-1"},
+		{"local x = KEYS[1] and 5 < 6", "$-1"},
+		{"return 5 < 6", ":1"},
 		{"return loadstring('local x=0 for i=1,2 do ' .. string.rep('x=x+1 ', 60000) .. ' end return x')()", ":120000"},
 		{"return loadstring('local x=0 ' .. string.rep('x=x+1 ', 60000) .. ' if x > 1 then return x end')()", ":60000"},
 	} {

@@ -274,16 +274,20 @@ const errNotDeclared resp.Error = "ERR Script attempted to access a key that it 
 // reach takes shards that a script has not declared.
 func (ex *executor) reach(missing keyspace.Set) { ex.view.TakeMore(missing) }
 
+const errUnknownInScript resp.Error = "ERR Unknown Redis command called from script"
+
 // refuseInScript is the gates for a script's commands.
 func (ex *executor) refuseInScript(r *scriptRun, row *command.Row, argv [][]byte) resp.Error {
 	srv := ex.srv
 	switch {
 	case row == nil && ex.knownButAbsent(argv):
 		return "ERR This Redis command is not allowed from script"
-	case row == nil || row.Run == nil:
-		return "ERR Unknown Redis command called from script"
+	case row == nil:
+		return errUnknownInScript
 	case !row.ArityOK(len(argv)):
 		return "ERR Wrong number of args calling Redis command from script"
+	case row.Run == nil:
+		return errUnknownInScript
 	case (row.Has(spec.NoScript) || row.Locks == command.World) && !(srv.allowNoScript.Load() && (row.Locks != command.World || row.Name == "debug")):
 		return "ERR This Redis command is not allowed from script"
 	case !row.Has(spec.Stale) && srv.stale():

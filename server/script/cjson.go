@@ -37,10 +37,13 @@ func newCJSONSettings() cjsonSettings {
 // cjsonTable makes the table cjson.
 func (e *Engine) cjsonTable() *lua.LTable {
 	if e.cjson.null == nil {
-		e.cjson.null = &lua.LUserData{Metatable: lua.LNil}
+		e.cjson.null = &lua.LUserData{Metatable: lua.LNil, Value: isNull{}}
 	}
 	return e.newCJSON(&e.cjson)
 }
+
+// isNull is what cjson.null is made of: in Redis it is a pointer to nothing.
+type isNull struct{}
 
 func (e *Engine) newCJSON(c *cjsonConf) *lua.LTable {
 	t := e.L.NewTable()

@@ -26,12 +26,19 @@ var (
 
 // compile parses and compiles a text. name stands in its messages.
 func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err error) {
-	if len(text) > mostText || codeIn(text) > mostCode {
+	if len(text) > mostText {
+		return nil, nil, fmt.Errorf("%s:1: %w", name, errTooLong)
+	}
+	code, wrong := codeIn(text)
+	if code > mostCode {
 		return nil, nil, fmt.Errorf("%s:1: %w", name, errTooLong)
 	}
 	chunk, err = parse.Parse(strings.NewReader(text), name)
 	if err != nil {
 		return nil, nil, parseError(err, name, text)
+	}
+	if wrong > 0 {
+		return nil, nil, fmt.Errorf("%s:%d: escape sequence too large", name, 1+strings.Count(text[:wrong], "\n"))
 	}
 	if tooDeep(chunk) {
 		return nil, nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
@@ -46,8 +53,9 @@ func compile(text, name string) (chunk []ast.Stmt, proto *lua.FunctionProto, err
 	return chunk, proto, nil
 }
 
-// codeIn is how many bytes of a text are neither blanks nor in strings or comments.
-func codeIn(text string) (n int) {
+// codeIn is how many bytes of a text are neither blanks nor in strings or comments. wrong is where a string has the first number for
+// a byte that is none, which the parser does not see; 0: nowhere.
+func codeIn(text string) (n, wrong int) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == ' ' || c >= '\t' && c <= '\r':
@@ -66,7 +74,9 @@ func codeIn(text string) (n int) {
 		case c == '"' || c == '\'':
 			for i++; i < len(text) && text[i] != c && text[i] != '\n'; i++ {
 				if text[i] == '\\' {
-					i++
+					if i++; wrong == 0 && i+3 <= len(text) && isDigit(text[i]) && isDigit(text[i+1]) && isDigit(text[i+2]) && text[i:i+3] > "255" {
+						wrong = i
+					}
 				}
 			}
 			n += 2
@@ -74,7 +84,7 @@ func codeIn(text string) (n int) {
 			n++
 		}
 	}
-	return n
+	return n, wrong
 }
 
 func lineEnd(text string) int {

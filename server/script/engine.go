@@ -347,7 +347,7 @@ func toText2(L *lua.LState, v lua.LValue) string {
 	case lua.LNumber:
 		return formatNumber(float64(v))
 	}
-	return L.ToStringMeta(v).String()
+	return asShown(L, v)
 }
 
 // fits raises an error if a string of n bytes would be too long.

@@ -135,6 +135,9 @@ func splitWords(line string) (words []string, ok bool) {
 			}
 			w = append(w, line[1:1+end]...)
 			line = line[end+2:]
+			if line != "" && !strings.ContainsRune(" \t\r\n\v\f", rune(line[0])) {
+				return nil, false
+			}
 		}
 		words = append(words, string(w))
 	}

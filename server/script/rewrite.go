@@ -29,6 +29,7 @@ func isHelper(name string) bool { return slices.Contains(helpers, name) }
 //	a, b = b, a                     its compiler puts b into a before it looks at a
 //	a = b.c and d                   a stays what it was if b.c is nil
 //	p = (f(p))                      f gets itself
+//	-6 % 3                          is 0, and not -0
 //	{1, x = f()}                    what f returns is for x alone, and not for the places behind 1
 //	repeat if nil then … end … until  its compiler jumps anywhere when a loop goes round to another jump
 //
@@ -49,8 +50,13 @@ func rewrite(chunk []ast.Stmt, debugged bool) {
 		}
 	}
 	visitStmts(chunk, statements)
+	remainders := map[ast.Expr]bool{}
 	visit(chunk, func(e ast.Expr) {
 		switch e := e.(type) {
+		case *ast.ArithmeticOpExpr:
+			if e.Operator == "%" && !remainders[e] {
+				remainders[plusNothing(e)] = true
+			}
 		case *ast.StringConcatOpExpr:
 			e.Lhs, e.Rhs = toText(e.Lhs), toText(e.Rhs)
 		case *ast.TableExpr:
@@ -59,6 +65,14 @@ func rewrite(chunk []ast.Stmt, debugged bool) {
 			visitStmts(e.Stmts, statements)
 		}
 	})
+}
+
+// plusNothing adds 0 to what is calculated, and returns that.
+func plusNothing(e *ast.ArithmeticOpExpr) ast.Expr {
+	of, nothing := *e, &ast.NumberExpr{Value: "0"}
+	nothing.SetLine(e.Line())
+	e.Operator, e.Lhs, e.Rhs = "+", &of, nothing
+	return &of
 }
 
 // isIdle tells whether all that a loop does is to count between numbers that stand there.

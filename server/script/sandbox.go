@@ -261,25 +261,44 @@ func (e *Engine) loadstring(L *lua.LState) int {
 	return e.loadText(L, checkText(L, 1), optText(L, 2, ""))
 }
 
-// load puts the pieces together that a function gives.
+// load puts the pieces together that a function gives. What that raises is returned.
 func (e *Engine) load(L *lua.LState) int {
-	fn := L.CheckFunction(1)
+	fn, name := L.CheckFunction(1), optText(L, 2, "=(load)")
 	var b strings.Builder
 	for {
+		L.SetTop(0)
 		L.Push(fn)
-		L.Call(0, 1)
-		v := L.Get(-1)
-		L.Pop(1)
+		th, err := e.protect(L, 0)
+		if err != nil {
+			return e.notLoaded(L, failureOf(err))
+		}
+		v := th.Get(1)
+		th.SetTop(0)
 		if v != lua.LNil && !lua.LVCanConvToString(v) {
-			L.RaiseError("reader function must return a string")
+			return e.notLoaded(L, failure{value: lua.LString(L.Where(1) + " reader function must return a string")})
 		}
 		s := textOf(v)
 		if v == lua.LNil || s == "" {
-			return e.loadText(L, b.String(), optText(L, 2, "=(load)"))
+			return e.loadText(L, b.String(), name)
 		}
 		b.WriteString(s)
 		e.fits(L, b.Len())
 	}
+}
+
+// notLoaded is what load returns of an error: nil, and it as a table.
+func (e *Engine) notLoaded(L *lua.LState, f failure) int {
+	if e.stop != nil {
+		L.RaiseError("%s", e.killText())
+	}
+	t, ok := f.value.(*lua.LTable)
+	if !ok {
+		t = errorTable("ERR " + toText2(L, f.value))
+	}
+	L.SetTop(0)
+	L.Push(lua.LNil)
+	L.Push(t)
+	return 2
 }
 
 func (e *Engine) loadText(L *lua.LState, code, source string) int {
@@ -348,9 +367,17 @@ func tostring(L *lua.LState) int {
 				return 1
 			}
 		}
-		L.Push(L.ToStringMeta(v))
+		L.Push(lua.LString(asShown(L, v)))
 	}
 	return 1
+}
+
+// asShown is what there is to see of what is neither text nor number.
+func asShown(L *lua.LState, v lua.LValue) string {
+	if u, ok := v.(*lua.LUserData); ok && u.Value == (isNull{}) {
+		return "userdata: (nil)"
+	}
+	return L.ToStringMeta(v).String()
 }
 
 // call calls what may be no function, for one result.
@@ -382,6 +409,10 @@ func tonumber(L *lua.LState) int {
 	v := L.CheckAny(1)
 	base := optInt(L, 2, 10)
 	if base == 10 {
+		if s, ok := v.(lua.LString); ok { // it is a string of C
+			text, _, _ := strings.Cut(string(s), "\x00")
+			v = lua.LString(text)
+		}
 		if n, ok := number(v); ok {
 			L.Push(lua.LNumber(n))
 		} else {

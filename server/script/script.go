@@ -117,7 +117,10 @@ func Shebang(body string) (flags Flags, rest string, err error) {
 	if !found {
 		return 0, "", faultf("Invalid script shebang")
 	}
-	words := strings.Fields(line)
+	words, ok := splitWords(line)
+	if !ok {
+		return 0, "", faultf("Invalid engine in script shebang")
+	}
 	if words[0] != "#!lua" {
 		return 0, "", faultf("Unexpected engine in script shebang: %s", words[0])
 	}

@@ -314,3 +314,38 @@ func TestSettingsOfJSON(t *testing.T) {
 		}
 	}
 }
+
+// Small things that scripts may see, as in Redis, whose replies these are.
+func TestSmallThingsAsInRedis(t *testing.T) {
+	e := New(Options{})
+	for _, c := range []struct{ code, want string }{
+		{"return string.format('%s|%5s|%.5s|%-3s|', 'a\\0b', 'a\\0b', 'a\\0b', 'a\\0b')", "$14\r\na|    a|a|a  |"},
+		{"return #string.format('%s', string.rep('x', 120) .. '\\0b')", ":122"},
+		{"return {tonumber('1\\0'), tonumber(' 1 \\0 5'), tonumber('0x10\\0'), tonumber('11\\0', 2), tonumber('\\0') == nil and 6}", "*5\r\n:1\r\n:1\r\n:16\r\n:3\r\n:6"},
+		{"return '1\\0' + 1", "-ERR user_script:1: attempt to perform arithmetic on a string value"}, // for the interpreter it is none
+		{"#!lua 'flags=no-writes'\nreturn 1", ":1"},
+		{"#!lua 'flags=no-writes\nreturn 1", "-Invalid engine in script shebang"},
+		{"#!lua 'flags=no-writes'x\nreturn 1", "-Invalid engine in script shebang"},
+		{"return tostring(cjson.null)", "$15\r\nuserdata: (nil)"},
+		{"return tostring(cjson.new().null) .. tostring(newproxy()):sub(1, 12)", "$27\r\nuserdata: (nil)userdata: 0x"},
+		{"error(cjson.null)", "-ERR userdata: (nil) script: "},
+		{"local f, err = load(function() error('x') end) return {f == nil and 1, err.err}", "*2\r\n:1\r\n$20\r\nERR user_script:1: x"},
+		{"local f, err = load(function() error({a = 1}) end) return {f == nil and 1, err.a}", "*2\r\n:1\r\n:1"},
+		{"local f, err = load(function() return {} end) return {f == nil and 1, err.err}", "*2\r\n:1\r\n$55\r\nERR user_script:1: reader function must return a string"},
+		{"return load(function() error() end)", "$-1"},
+		{"local n = 0 return load(function() n = n + 1 return n == 1 and 'return 7' or nil end)()", ":7"},
+		{"local n = 0 local f, err = load(function() n = n + 1 return n == 1 and 'return +' or nil end, '=it') return err", "$27\r\nit:1: syntax error near '+'"},
+		{"local a = -6 return {tostring(a % 3), tostring(-6 % 3), tostring(-0 % 5), tostring(-7 % 3), tostring(7 % -3), tostring(5.5 % 2)}", "*6\r\n$1\r\n0\r\n$1\r\n0\r\n$1\r\n0\r\n$1\r\n2\r\n$2\r\n-2\r\n$3\r\n1.5"},
+		{"local t = {} return t.x % 3", "-ERR user_script:1: attempt to perform arithmetic on field 'x' (a nil value) script: "},
+		{"return '\\300'", "-Error compiling script (new function): user_script:1: escape sequence too large"},
+		{"local a = 'x\\065\\255\\\\300' --'\\300'\nlocal b = [[\\300]]\nreturn \"'\\256\"", "-Error compiling script (new function): user_script:3: escape sequence too large"},
+		{"local a = 'x\\065\\255\\\\300' --'\\300'\nlocal b = [[\\300]]\nreturn #(a .. b)", ":11"},
+	} {
+		if got := run(t, e, &testHost{}, c.code); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.code, got, c.want)
+		}
+	}
+	if got := run(t, e, &testHost{kill: true}, "load(function() while true do end end) return 1"); !strings.HasPrefix(got, "-ERR killed") {
+		t.Errorf("killed while it loads: %q", got)
+	}
+}

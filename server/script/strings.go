@@ -47,6 +47,7 @@ func parseNumber(s string) (float64, bool) {
 
 // parseBase reads an integer in another base, as C's strtoul does: a minus sign makes it a number near 2^64.
 func parseBase(s string, base int) (float64, bool) {
+	s, _, _ = strings.Cut(s, "\x00")
 	s = strings.Trim(s, " \t\n\v\f\r")
 	digits, neg := strings.CutPrefix(s, "-")
 	if !neg {
@@ -188,10 +189,12 @@ func (s *spec) append(L *lua.LState, b []byte, arg int) []byte {
 		return appendQuoted(b, checkText(L, arg))
 	case 's':
 		t := checkText(L, arg)
+		if s.precision < 0 && len(t) >= 100 {
+			return append(b, t...)
+		}
+		t, _, _ = strings.Cut(t, "\x00") // where C's text ends
 		if s.precision >= 0 {
 			t = t[:min(len(t), s.precision)]
-		} else if len(t) >= 100 {
-			return append(b, t...)
 		}
 		return s.pad(b, "", t, false)
 	}

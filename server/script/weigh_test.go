@@ -85,7 +85,7 @@ func TestCodeIn(t *testing.T) {
 		"": 0, "a = 1": 3, "a='x'": 4, "a='x\\'y'b": 5, "a -- b\nc": 2, "a --[[ b\n ]] c": 2, "a --[==[ ]] ]==] c": 2, "a[[ b ]] c": 3, "a[1]": 4,
 		"a[=[ b ]] ]=]c": 3, "a[= b": 4, "'a": 2, "'a\nb": 3, "--": 0, "--[[": 0, "a-b": 3, "a[[": 2, "'a\\": 2, "[": 1, "-": 1,
 	} {
-		if got := codeIn(text); got != want {
+		if got, _ := codeIn(text); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Network: what clients reach the server by, and what a connection may hold.
 type Network struct {
@@ -45,21 +42,11 @@ var networkRows = []*Row{
 	unsigned("socket-mark-id", 0, 0, math.MaxUint32, func(c *Config) *Int { return &c.SocketMarkID }).immutable().noEffect("Larder marks no sockets"),
 	outputLimitsRow(func(c *Config) *Value[OutputLimits] { return &c.ClientOutputBufferLimit }),
 	memoryUnsigned("client-query-buffer-limit", 1<<30, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ClientQueryBufferLimit }),
-	valid(memory("proto-max-bulk-len", 512<<20, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ProtoMaxBulkLen }), checkLongest),
+	memory("proto-max-bulk-len", 512<<20, 1<<20, math.MaxInt64, func(c *Config) *Int { return &c.ProtoMaxBulkLen }),
 	numeric("maxmemory-clients", 0, number{min: -100, max: math.MaxInt64, memory: true, percent: true}, func(c *Config) *Int { return &c.MaxmemoryClients }),
 	unsigned("max-new-connections-per-cycle", 10, 1, 1000, func(c *Config) *Int { return &c.MaxNewConnectionsPerCycle }).noEffect("a loop accepts all that is waiting"),
 	unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000, func(c *Config) *Int { return &c.MaxNewTLSConnectionsPerCycle }).noEffect("handshakes do not stand in the way of commands"),
 	allowFromRow(func(c *Config) *Value[[]AllowRule] { return &c.AllowFrom }).larder(),
 	integer("metrics-port", 0, 0, 65535, func(c *Config) *Int { return &c.MetricsPort }).larder(),
 	special("metrics-bind", []string{"127.0.0.1", "-::1"}, func(c *Config) *Value[[]string] { return &c.MetricsBind }, parseBind, joinWords).multi().larder(),
-}
-
-// longest is how long a value may be: its length is kept in 32 bits, see keyspace.MaxValue.
-const longest = 4<<30 - 64<<10
-
-func checkLongest(v int64) error {
-	if v > longest {
-		return fmt.Errorf("no value can be longer than %d bytes (4 GiB - 64 KiB)", longest)
-	}
-	return nil
 }

@@ -84,12 +84,7 @@ func (srv *Server) listen() error {
 	}
 	if path := srv.conf.UnixSocket.Get(); path != "" {
 		path = srv.conf.Path(path)
-		ln, err := srv.engine.ListenUnix(path, os.FileMode(srv.conf.UnixSocketPerm.Get()), int(srv.conf.TCPBacklog.Get()), "unix")
-		if group := srv.conf.UnixSocketGroup.Get(); err == nil && group != "" {
-			if err = giveToGroup(path, group); err != nil {
-				ln.Close()
-			}
-		}
+		ln, err := srv.engine.ListenUnix(path, srv.guardSocket, int(srv.conf.TCPBacklog.Get()), "unix")
 		if err != nil {
 			srv.logListenError(err)
 			return errors.New("Failed opening Unix socket, aborting.") //lint:ignore ST1005 operators search logs for this text
@@ -98,6 +93,19 @@ func (srv *Server) listen() error {
 	}
 	if len(srv.tcp) == 0 && len(srv.tls) == 0 && srv.unix == nil {
 		return errors.New("Configured to not listen anywhere, exiting.") //lint:ignore ST1005 operators search logs for this text
+	}
+	return nil
+}
+
+// guardSocket says who may connect to the Unix socket, as the configuration has it.
+func (srv *Server) guardSocket(path string) error {
+	if perm := srv.conf.UnixSocketPerm.Get(); perm != 0 {
+		if err := os.Chmod(path, os.FileMode(perm)); err != nil {
+			return err
+		}
+	}
+	if group := srv.conf.UnixSocketGroup.Get(); group != "" {
+		return giveToGroup(path, group)
 	}
 	return nil
 }

@@ -178,18 +178,17 @@ func resolve(host string) (ip net.IP, zone string, six bool, err error) {
 	return a.IP, a.Zone, true, nil
 }
 
-// ListenUnix listens at a socket in the file system, with these permissions unless they are 0. A socket left behind
+// ListenUnix listens at a socket in the file system. prepare, which may be nil, is called when the socket is there and gives it
+// its permissions and its owner: where there are event loops nobody can connect before that is done. A socket left behind
 // there is removed first, and an empty file, with which somebody has reserved the name. The error is a *ListenError.
-func (e *Engine) ListenUnix(path string, perm os.FileMode, backlog int, tag string) (*Listener, error) {
+func (e *Engine) ListenUnix(path string, prepare func(path string) error, backlog int, tag string) (*Listener, error) {
 	if st, err := os.Lstat(path); err == nil && (st.Mode()&os.ModeSocket != 0 || st.Mode().IsRegular() && st.Size() == 0) {
 		os.Remove(path)
 	}
-	ln, err := e.listenUnix(path, backlog, tag)
-	if err == nil && perm != 0 {
-		if err = os.Chmod(path, perm); err != nil {
-			ln.Close()
-		}
+	if prepare == nil {
+		prepare = func(string) error { return nil }
 	}
+	ln, err := e.listenUnix(path, prepare, backlog, tag)
 	if err != nil {
 		return nil, &ListenError{Network: "unix", Addr: path, Err: err}
 	}

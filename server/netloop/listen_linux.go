@@ -43,30 +43,40 @@ func (e *Engine) listenTCP(host string, port, backlog int, tag string) (*Listene
 	if six {
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
 	}
-	if err := bindAndListen(fd, sa, backlog); err != nil {
+	if err := bindAndListen(fd, sa, backlog, nil); err != nil {
 		return nil, err
 	}
 	addr := localAddr(fd)
 	return e.addFD(&Listener{Network: "tcp", Addr: addr.String(), Port: int(addr.Port()), Tag: tag, fd: fd})
 }
 
-func (e *Engine) listenUnix(path string, backlog int, tag string) (*Listener, error) {
+func (e *Engine) listenUnix(path string, prepare func(path string) error, backlog int, tag string) (*Listener, error) {
 	if e.opt.Portable {
-		return e.listenUnixNet(path, tag)
+		return e.listenUnixNet(path, prepare, tag)
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := bindAndListen(fd, &unix.SockaddrUnix{Name: path}, backlog); err != nil {
+	prepared := func() error {
+		err := prepare(path)
+		if err != nil {
+			os.Remove(path)
+		}
+		return err
+	}
+	if err := bindAndListen(fd, &unix.SockaddrUnix{Name: path}, backlog, prepared); err != nil {
 		return nil, err
 	}
 	return e.addFD(&Listener{Network: "unix", Addr: path, path: path, Tag: tag, fd: fd})
 }
 
-// bindAndListen closes the socket when it fails.
-func bindAndListen(fd int, sa unix.Sockaddr, backlog int) error {
+// bindAndListen closes the socket when it fails. between, if not nil, is called when it has an address and nobody can connect yet.
+func bindAndListen(fd int, sa unix.Sockaddr, backlog int, between func() error) error {
 	err := unix.Bind(fd, sa)
+	if err == nil && between != nil {
+		err = between()
+	}
 	if err == nil {
 		err = unix.Listen(fd, backlog)
 	}

@@ -22,9 +22,13 @@ func (e *Engine) listenTCPNet(ip net.IP, zone string, six bool, port int, tag st
 	return e.listenOn(nl, "tcp", tag, door)
 }
 
-func (e *Engine) listenUnixNet(path, tag string) (*Listener, error) {
+func (e *Engine) listenUnixNet(path string, prepare func(path string) error, tag string) (*Listener, error) {
 	nl, err := e.listenNet("unix", path)
 	if err != nil {
+		return nil, err
+	}
+	if err := prepare(path); err != nil {
+		nl.Close()
 		return nil, err
 	}
 	return e.Listen(nl, tag)

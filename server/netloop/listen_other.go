@@ -12,8 +12,8 @@ func (e *Engine) listenTCP(host string, port, _ int, tag string) (*Listener, err
 	return e.listenTCPNet(ip, zone, six, port, tag, nil)
 }
 
-func (e *Engine) listenUnix(path string, _ int, tag string) (*Listener, error) {
-	return e.listenUnixNet(path, tag)
+func (e *Engine) listenUnix(path string, prepare func(path string) error, _ int, tag string) (*Listener, error) {
+	return e.listenUnixNet(path, prepare, tag)
 }
 
 // watch and closeFD are about descriptors, which portable listeners have none of.

@@ -130,8 +130,18 @@ func haveIPv6() bool {
 func TestUnixSocket(t *testing.T) {
 	each(t, nil, func(t *testing.T, s *testServer, e *Engine, addr string) {
 		path := filepath.Join(t.TempDir(), "s.sock")
+		guarded := func(path string) error {
+			if nc, err := net.Dial("unix", path); err == nil && !e.opt.Portable {
+				t.Error("somebody connects before the permissions are set")
+				nc.Close()
+			} else if err == nil {
+				nc.Close()
+				wait(t, "the early one is gone", func() bool { return e.Conns() == 0 })
+			}
+			return os.Chmod(path, 0o700)
+		}
 		for range 2 {
-			ln, err := e.ListenUnix(path, 0o700, 5, "")
+			ln, err := e.ListenUnix(path, guarded, 5, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +176,7 @@ func TestUnixSocket(t *testing.T) {
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			ln, err := e.ListenUnix(path, 0o700, 5, "")
+			ln, err := e.ListenUnix(path, nil, 5, "")
 			if err == nil {
 				ln.Close()
 			}
@@ -174,8 +184,16 @@ func TestUnixSocket(t *testing.T) {
 				t.Errorf("in the place of a file with %q: %v", content, err)
 			}
 		}
+		// What cannot be prepared is not left behind.
+		os.Remove(path)
+		if _, err := e.ListenUnix(path, func(string) error { return os.ErrPermission }, 5, ""); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("without permissions: %v", err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Error("a socket is there that nobody listens at")
+		}
 		var le *ListenError
-		if _, err := e.ListenUnix("/nowhere/at/all", 0, 5, ""); !errors.As(err, &le) || le.Network != "unix" || !errors.Is(err, os.ErrNotExist) {
+		if _, err := e.ListenUnix("/nowhere/at/all", nil, 5, ""); !errors.As(err, &le) || le.Network != "unix" || !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("a folder that is not there: %v", err)
 		}
 	})

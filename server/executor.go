@@ -80,6 +80,7 @@ type executor struct {
 	longIn        atomic.Int64    // the largest input of one of them
 	longOut       atomic.Int64    // and the largest output
 	parked        []*session      // wait for the end of CLIENT PAUSE, of a loading or of somebody's copy
+	parkedGone    int             // how many of them have gone meanwhile
 	parkedLoading bool            // some of them for the latter
 	copying       []*copyJob      // what the loop is copying
 	copyingSoon   bool            // it goes on with that in the next turn

@@ -136,14 +136,21 @@ func (ex *executor) resumeParked() {
 			s.conn.Resume()
 		}
 	}
-	ex.parked = nil
+	ex.parked, ex.parkedGone = nil, 0
 }
 
-// unparkOne forgets a parked client that is gone.
+// unparkOne forgets a parked client that is gone: on its own loop, or in a stopped world. The list that it stands in is gone through
+// when half of it has gone: a pause may be long, and clients may come and go meanwhile.
 func (ex *executor) unparkOne(s *session) {
-	if s.paused {
-		s.paused = false
-		ex.srv.stats.blocked.Add(-1)
+	if !s.paused {
+		return
+	}
+	s.paused = false
+	ex.srv.stats.blocked.Add(-1)
+	own := s.ex
+	if own.parkedGone++; 2*own.parkedGone >= len(own.parked) {
+		own.parked = slices.DeleteFunc(own.parked, func(s *session) bool { return !s.paused })
+		own.parkedGone = 0
 	}
 }
 

@@ -297,3 +297,28 @@ func TestExpiredKeyIsMadeAnewWhereItStays(t *testing.T) {
 	p.want("client unpause", "OK")
 	p.want("get key:1", "value:1")
 }
+
+// Clients that go away in a long pause are not kept until its end.
+func TestPausedClientsThatGoAreForgotten(t *testing.T) {
+	ts := startServer(t, "--event-loops", "1")
+	c, waits := ts.dial(), ts.dial()
+	c.want("client pause 1000000 write", "OK")
+	waits.send("set k v")
+	c.parked(1)
+	for range 10 {
+		o := ts.dial()
+		o.send("set k w")
+		c.parked(2)
+		o.nc.Close()
+		c.parked(1)
+	}
+	ts.onLoop(0, func(ex *executor) {
+		if n := len(ex.parked); n > 2 {
+			t.Errorf("%d clients are kept for one that waits", n)
+		}
+	})
+	c.want("client unpause", "OK")
+	if got := waits.read(); got != "OK" {
+		t.Error(got)
+	}
+}

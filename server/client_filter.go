@@ -24,7 +24,7 @@ type filter struct {
 // criteria are what a client may have; what is not named is the zero value. A second value takes the place of the
 // first, but for IDs, which are a set.
 type criteria struct {
-	ids      []int64
+	ids      map[int64]struct{}
 	addr     []byte // IP:port, as laddr
 	laddr    []byte
 	ip       []byte
@@ -141,7 +141,10 @@ func (k *criteria) parseIDs(a *command.Args, kill bool) {
 				return
 			}
 		}
-		k.ids = append(k.ids, a.IntIn(lowest, math.MaxInt64, bad))
+		if k.ids == nil {
+			k.ids = map[int64]struct{}{}
+		}
+		k.ids[a.IntIn(lowest, math.MaxInt64, bad)] = struct{}{}
 	}
 }
 
@@ -191,12 +194,8 @@ type criterion struct {
 
 var criterions = [...]criterion{
 	{func(k *criteria) bool { return k.ids != nil }, func(k *criteria, s *session) bool {
-		for _, id := range k.ids {
-			if id == s.id {
-				return true
-			}
-		}
-		return false
+		_, is := k.ids[s.id]
+		return is
 	}},
 	{func(k *criteria) bool { return k.hasClass }, func(k *criteria, s *session) bool { return s.class() == k.class }},
 	{func(k *criteria) bool { return k.user != nil }, func(k *criteria, s *session) bool { return s.user == k.user }},

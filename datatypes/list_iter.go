@@ -115,6 +115,15 @@ func (l *List) Blocks(fn func(b []byte) bool) {
 	}
 }
 
+// BlockCount is how many blocks there are.
+func (l *List) BlockCount() int {
+	if l.isTree() {
+		t := l.tree()
+		return int(t.head().blocks)
+	}
+	return min(1, len(l.h.Bytes()))
+}
+
 // BlockAt is the block that holds the item at index, and how many items of it come before that one. It is for walks
 // over a list that may change in between: the caller goes on with the index after the block's last item. ok is false
 // if there is no such item. O(log blocks).

@@ -6,12 +6,14 @@ import (
 
 	"larder/datatypes/arena"
 	"larder/datatypes/invariant"
+	"larder/datatypes/listpack"
 	"larder/datatypes/table"
 )
 
-// A Walk shows the elements of a large hash, set or sorted set (its encoding is EncRoot) as they were at the moment of
-// BeginWalk, step by step, while commands go on changing it: whoever is about to set, add or remove an element calls
-// Holder.Before, which leads to Before here, and what stood there is shown first.
+// A Walk shows the elements of a large value as they were at the moment of BeginWalk, step by step, while commands go on changing
+// it: whoever is about to set, add or remove an element of a hash, set or sorted set (its encoding is EncRoot) calls
+// Holder.Before, which leads to Before here, and what stood there is shown first. A list and a string are shown block by block,
+// and all that is left of them before they change (Rest): a block has only to be copied.
 //
 // As in a walk through keys, the hashes of the members are cut into granules of about eight, and a bit for each says whether it
 // has been shown ahead. All of a granule is shown at once: what comes or changes later is in a granule that is done with, so nothing
@@ -21,6 +23,8 @@ import (
 //	sorted set   members from the highest score to the lowest, but for those in granules that were shown ahead. So a file
 //	             has them in the order that is the quickest to load, if nothing changes meanwhile. What is at or above the
 //	             place (score, member) has been shown: for a granule that comes ahead the place tells which of its members have
+//	list         block by block from the head; pos items have been shown
+//	string       some KiB at a time; pos bytes have been shown
 //
 // A Walk keeps no ref: the value is given to each call, wherever it stands by then, and defragmentation, growth and rehashing are
 // nothing to it. What is shown is counted, and must come to the number of elements that there were.
@@ -30,7 +34,7 @@ type Walk struct {
 	shift uint     // the number of a granule is hash >> shift
 	shown []uint64 // bit g is set if granule g was shown ahead
 	ahead bool     // one of them is
-	pos   uint64   // hash, set: the beginning of the next granule
+	pos   uint64   // hash, set: the beginning of the next granule; list, string: items, bytes that were shown
 	over  bool     // there is nothing behind the position
 
 	begun  bool // sorted set: the place is one
@@ -45,14 +49,31 @@ type Elements interface {
 	Field(name, value []byte, expire_ms int64)
 	Member(member []byte)
 	Scored(member []byte, score float64)
+	Block(b []byte) // of a list, a listpack; of a string, its next bytes
 }
 
 const (
 	walkGranule = 8  // about how many members a granule has
 	walkRun     = 16 // granules that are gone through at once: each look into a segment costs finding its buckets
+
+	walkBytes = 256 // bytes of a list or a string that count as one element
 )
 
-// WalkSize is how many elements a value has that BeginWalk takes; 0 for others.
+// Walkable tells whether a value is so large that it has at least that many elements.
+func Walkable(t Type, env *Env, h Holder, least int) bool {
+	n := 0
+	switch {
+	case t == TypeString && h.Enc() != EncInt:
+		n = len(h.Bytes()) / walkBytes
+	case t == TypeList && h.Enc() == EncRoot:
+		n = int((*listHead)(env.Arena.Ptr(rootRef(h))).bytes) / walkBytes
+	default:
+		n = WalkSize(t, env, h)
+	}
+	return n > 0 && n >= least
+}
+
+// WalkSize is how many elements a large hash, set or sorted set has; 0 for others.
 func WalkSize(t Type, env *Env, h Holder) int {
 	if h.Enc() != EncRoot || t != TypeHash && t != TypeSet && t != TypeZSet {
 		return 0
@@ -70,12 +91,21 @@ func walkTable(t Type, env *Env, h Holder) table.Table {
 	return table.Open(env.Arena, rootRef(h), memberLayout{}, env.Hash)
 }
 
-// BeginWalk begins a walk through a value for which WalkSize is not 0.
+// BeginWalk begins a walk through a value that is Walkable.
 func BeginWalk(t Type, env *Env, h Holder) *Walk {
+	switch t {
+	case TypeString:
+		return &Walk{typ: t, left: len(h.Bytes())}
+	case TypeList:
+		return &Walk{typ: t, left: int((*listHead)(env.Arena.Ptr(rootRef(h))).items)}
+	}
 	size := WalkSize(t, env, h)
 	n := bits.Len(uint(size / walkGranule)) // of the bits that number the granules
 	return &Walk{typ: t, left: size, shift: uint(64 - n), shown: make([]uint64, (1<<n+63)/64)}
 }
+
+// InBlocks tells that the value has to be shown to its end before it changes.
+func (w *Walk) InBlocks() bool { return w.typ == TypeList || w.typ == TypeString }
 
 // Left is how many elements are still to be shown.
 func (w *Walk) Left() int { return w.left }
@@ -94,10 +124,33 @@ func (w *Walk) Step(env *Env, h Holder, budget int, to Elements) {
 		return
 	case w.typ == TypeZSet:
 		w.stepDown(env, h, budget, to)
+	case w.InBlocks():
+		w.stepBlocks(env, h, budget, to)
 	default:
 		w.stepOn(env, h, budget, to)
 	}
 	invariant.Check(!w.over || w.left == 0, "walk: %d elements were not shown", w.left)
+}
+
+// stepBlocks is Step for a list or a string.
+func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) {
+	var l List
+	l.Bind(env, h)
+	for budget > 0 && w.left > 0 {
+		var b []byte
+		n := 0
+		if w.typ == TypeString {
+			b = h.Bytes()[w.pos:]
+			b = b[:min(len(b), max(1, min(budget, 1<<30/walkBytes))*walkBytes)]
+			n = len(b)
+		} else {
+			b, _, _ = l.BlockAt(int(w.pos))
+			n = listpack.Len(b)
+		}
+		to.Block(b)
+		budget -= 1 + len(b)/walkBytes
+		w.pos, w.left = w.pos+uint64(n), w.left-n
+	}
 }
 
 // stepOn is Step in the order of the hashes.

@@ -27,6 +27,8 @@ func (s *shownElements) Field(name, value []byte, at int64) {
 	s.put(string(name), fmt.Sprintf("%s %d", value, at))
 }
 
+func (s *shownElements) Block([]byte) {}
+
 func (s *shownElements) Member(member []byte) { s.put(string(member), "") }
 
 func (s *shownElements) Scored(member []byte, score float64) {

@@ -192,7 +192,7 @@ func (v *View) open(key []byte, t datatypes.Type, edit bool) (*Handle, Status) {
 	h.bind(v, key, t, ok, edit)
 	if ok && edit {
 		it.before()
-		h.large = it.large()
+		h.large = it.edited()
 	}
 	if !ok {
 		return h, Missing

@@ -9,13 +9,13 @@ import (
 	"larder/datatypes/invariant"
 )
 
-// A large hash, set or sorted set is not shown as a whole: that would keep its shard for some tenths of a second for each million
-// elements. When the walk, or a command that is about to change the entry, comes to it, only what is said of the value
+// A large value is not shown as a whole: that would keep its shard for some tenths of a second for each million elements. When the walk, or a command that is about to change the entry, comes to it, only what is said of the value
 // is shown (its key, expiry, number of elements), and a largePart is opened, through which the elements come: some with each step of
 // the walk, others before commands change them (datatypes.Walk).
 //
 //	                 walk.open ──> largePart "board": 2M members at the moment, 1.4M still to be shown
 //	ZADD board …     its granule of eight is shown, then it is changed
+//	LPUSH queue x    of a list or a string all that is left is shown at once: only bytes are copied
 //	DEL board        the value leaves its key: what is left of it waits in the grave, by its root, until all is shown
 //	RENAME board b   the rest is shown at once: the value gets another name, under which it may change
 //
@@ -44,7 +44,8 @@ type Pieces interface {
 // A PiecesSaver is a Saver that takes large values in pieces.
 type PiecesSaver interface {
 	Saver
-	// Begin is called in place of Save with the entry of a large value. It reads what it wants to know of it but the elements.
+	// Begin is called in place of Save with the entry of a large value. It reads what it wants to know of it but the elements. If
+	// it returns nil Save is called after all.
 	Begin(db int, e *Entry) Pieces
 }
 
@@ -72,14 +73,18 @@ type largeName struct {
 // open opens the value of an entry that is shown if it is large; otherwise it is false.
 func (p *part) open(e *Entry) bool {
 	w := p.sh.walk
-	if w == nil || w.pieces == nil || e.it.h.enc() != datatypes.EncRoot {
+	if w == nil || w.pieces == nil || !e.it.mayBeLarge() {
 		return false
 	}
 	t, h := e.Type(), peek{&e.it}
-	if n := datatypes.WalkSize(t, &p.sh.env, h); n == 0 || n < p.sh.ks.WalkLeast {
+	if !datatypes.Walkable(t, &p.sh.env, h, p.sh.ks.WalkLeast) {
 		return false
 	}
-	l := &largePart{p: p, key: bytes.Clone(e.Key()), typ: t, walk: datatypes.BeginWalk(t, &p.sh.env, h), to: w.pieces.Begin(p.db, e)}
+	to := w.pieces.Begin(p.db, e)
+	if to == nil {
+		return false
+	}
+	l := &largePart{p: p, key: bytes.Clone(e.Key()), typ: t, walk: datatypes.BeginWalk(t, &p.sh.env, h), to: to}
 	if w.large == nil {
 		w.large = map[largeName]*largePart{}
 	}
@@ -159,26 +164,39 @@ func (l *largePart) holder() datatypes.Holder {
 	if !ok {
 		panic("assertion failed: a large value is gone and nobody said so")
 	}
-	e := l.p.t.Entry(slot)
-	h := parse(sh.arena, e)
-	if h.enc() != datatypes.EncRoot {
+	it := &item{sh: sh, e: l.p.t.Entry(slot)}
+	it.h = parse(sh.arena, it.e)
+	if it.h.typ() != l.typ || !it.mayBeLarge() {
 		panic("assertion failed: a large value has another form and nobody said so")
 	}
-	return rootOf(binary.LittleEndian.Uint32(sh.arena.Bytes(e, h.size())[h.valOff():]))
+	return peek{it}
 }
+
+// mayBeLarge tells whether an entry has more than what stands in it.
+func (it *item) mayBeLarge() bool { return it.h.enc() == datatypes.EncRoot || it.h.far() }
 
 // large is the open part of the entry's value, nil if there is none.
 func (it *item) large() *largePart {
 	w := it.sh.walk
-	if it.d.part == nil || w == nil || len(w.large) == 0 || it.h.enc() != datatypes.EncRoot {
+	if it.d.part == nil || w == nil || len(w.large) == 0 || !it.mayBeLarge() {
 		return nil
 	}
 	return w.large[largeName{it.d.part, string(it.key())}]
 }
 
+// edited is large for a value that is about to be edited: one in blocks is shown to its end.
+func (it *item) edited() *largePart {
+	l := it.large()
+	if l != nil && l.walk.InBlocks() {
+		l.finish()
+		l = nil
+	}
+	return l
+}
+
 // leaves is called before the value of an entry goes: what of it is still to be shown is kept for that.
 func (it *item) leaves() {
-	l := it.large()
+	l := it.edited()
 	if l == nil {
 		return
 	}

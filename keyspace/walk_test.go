@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"larder/datatypes"
+	"larder/datatypes/listpack"
 )
 
 // moment is all keys with their content, as a walk or somebody else saw them.
@@ -24,12 +26,16 @@ type pieces struct {
 	m          *moment
 	name, head string
 	lines      []string
+
+	typ  datatypes.Type
+	enc  datatypes.Enc
+	text []byte // of a string
 }
 
 // Begin makes a moment a PiecesSaver.
 func (m *moment) Begin(db int, e *Entry) Pieces {
 	m.began++
-	p := &pieces{m: m, name: fmt.Sprintf("%d %s", db, e.Key()), head: fmt.Sprintf("%v %d ", e.Type(), e.Expire_ms())}
+	p := &pieces{m: m, name: fmt.Sprintf("%d %s", db, e.Key()), head: fmt.Sprintf("%v %d ", e.Type(), e.Expire_ms()), typ: e.Type(), enc: e.Holder().Enc()}
 	if _, twice := m.keys[p.name]; twice {
 		m.t.Fatalf("%s is shown twice", p.name)
 	}
@@ -40,6 +46,15 @@ func (m *moment) Begin(db int, e *Entry) Pieces {
 func (p *pieces) Field(name, value []byte, at int64) {
 	p.lines = append(p.lines, fmt.Sprintf("%q %q %d", name, value, at))
 }
+func (p *pieces) Block(b []byte) {
+	if p.typ == datatypes.TypeString {
+		p.text = append(p.text, b...)
+		return
+	}
+	for at := listpack.First(b); at < len(b); at = listpack.Next(b, at) {
+		p.lines = append(p.lines, string(listpack.Get(b, at).Append(nil)))
+	}
+}
 func (p *pieces) Member(member []byte) { p.lines = append(p.lines, fmt.Sprintf("%q", member)) }
 func (p *pieces) Scored(member []byte, score float64) {
 	p.lines = append(p.lines, fmt.Sprintf("%q %v", member, score))
@@ -47,6 +62,12 @@ func (p *pieces) Scored(member []byte, score float64) {
 
 func (p *pieces) End() {
 	p.m.ended++
+	switch p.typ {
+	case datatypes.TypeString:
+		p.lines = append(p.lines, fmt.Sprintf("%d %q", p.enc, p.text))
+	case datatypes.TypeList:
+		p.lines = []string{strings.Join(p.lines, "|")}
+	}
 	slices.Sort(p.lines)
 	p.m.keys[p.name] = p.head + strings.Join(p.lines, ",")
 }
@@ -75,6 +96,15 @@ func (m *moment) Save(db int, e *Entry) {
 			lines = append(lines, fmt.Sprintf("%q", member))
 			return true
 		})
+	}
+	if e.Type() == datatypes.TypeList {
+		var x datatypes.List
+		x.Bind(e.Env(), e.Holder())
+		x.Each(func(item listpack.Elem) bool {
+			lines = append(lines, string(item.Append(nil)))
+			return true
+		})
+		lines = []string{strings.Join(lines, "|")}
 	}
 	if e.Type() == datatypes.TypeZSet {
 		var x datatypes.ZSet
@@ -118,6 +148,7 @@ func TestWalk(t *testing.T) {
 		}
 		ks.CopyLeast, ks.CopyStep = 1, 1+r.IntN(200)
 		ks.WalkLeast = []int{1, 10, 100, 1000}[r.IntN(4)]
+		ks.Limits.ListMaxListpackSize = []int{-2, 5}[r.IntN(2)]
 		ks.Limits.HashMaxListpackEntries, ks.Limits.SetMaxListpackEntries, ks.Limits.ZSetMaxListpackEntries = 20, 20, 20
 		v := NewView(ks)
 		v.Now = 1000
@@ -212,7 +243,27 @@ func (w *changer) change() {
 	v.DB = r.IntN(3)
 	key := w.key()
 	text := fmt.Appendf(nil, "%d", r.IntN(1<<r.IntN(40)))
-	switch r.IntN(16) {
+	switch r.IntN(18) {
+	case 16, 17:
+		l, st := v.EditList(key)
+		if st == WrongType {
+			break
+		}
+		switch r.IntN(6) {
+		case 0:
+			l.DropHead(r.IntN(l.Len() + 1))
+		case 1:
+			l.DropTail(r.IntN(l.Len() + 1))
+		case 2:
+			l.Set(r.IntN(l.Len()+1), text)
+		case 3:
+			l.InsertBefore(text[:1], text)
+		default:
+			for range r.IntN(300) {
+				l.PushHead(text)
+				l.PushTail(bytes.Repeat(text, r.IntN(20)))
+			}
+		}
 	case 14, 15:
 		z, st := v.EditZSet(key)
 		if st == WrongType {

@@ -19,8 +19,9 @@ import (
 //	queue       of whole records in chunks; the walker waits while it is long, commands never do
 //	Run         writes what is in the queue
 //
-// A shard is held for some ten microseconds at a time. Large hashes, sets and sorted sets come in pieces (pieces.go), of which a
-// command that is about to change an element has some eight written. A list, a stream or a string comes as a whole, which may take longer.
+// A shard is held for some ten microseconds at a time. Large values come in pieces (pieces.go): of a hash, a set or a sorted set a
+// command that is about to change an element has some eight written, of a list or a string what is left of it. A stream comes as a
+// whole, which may take longer.
 type Job struct {
 	ks     *keyspace.Keyspace
 	opt    SnapshotOptions
@@ -107,11 +108,11 @@ func (j *Job) Run(out io.Writer) error {
 		if !ok {
 			break
 		}
-		for _, chunk := range item {
-			if _, err := s.sum.Write(*chunk); err != nil {
+		for _, c := range item {
+			if err := c.write(s); err != nil {
 				j.queue.fail(err)
 			}
-			j.queue.done(chunk)
+			j.queue.done(c)
 		}
 	}
 	walker.Wait()
@@ -183,8 +184,8 @@ func (j *Job) delay(keys int64) {
 type saver struct {
 	recordWriter
 	job   *Job
-	walks bool      // it is the walk that shows entries, not a command
-	chunk []*[]byte // of the records that are being gathered
+	walks bool    // it is the walk that shows entries, not a command
+	chunk []chunk // of the records that are being gathered
 
 	piece  recordWriter // of elements of large values, one by one; made when it is first needed
 	stream *pieces      // whose chunks go into the queue before it is complete; nil if there is none
@@ -207,7 +208,7 @@ func (s *saver) Save(db int, e *keyspace.Entry) {
 func (s *saver) Write(p []byte) (int, error) {
 	c := chunks.Get().(*[]byte)
 	*c = append((*c)[:0], p...)
-	s.chunk = append(s.chunk, c)
+	s.chunk = append(s.chunk, chunk{c, asItIs})
 	return len(p), nil
 }
 
@@ -233,6 +234,35 @@ func (s *saver) endStep(last bool) {
 	}
 }
 
+// A chunk is a piece of a record.
+type chunk struct {
+	b    *[]byte
+	form form
+}
+
+// form is what is still to be done with a chunk when it is written.
+type form uint8
+
+const (
+	asItIs    form = iota
+	listBlock      // it is a listpack, of a list
+	text           // it is a string
+)
+
+// write writes the chunk into a snapshot.
+func (c chunk) write(s *Snapshot) error {
+	switch c.form {
+	case listBlock:
+		s.w.ListBlock(*c.b)
+	case text:
+		s.w.String(*c.b)
+	default:
+		_, err := s.sum.Write(*c.b)
+		return err
+	}
+	return s.w.Flush()
+}
+
 // chunks are buffers of ChunkBytes.
 var chunks = sync.Pool{New: func() any {
 	b := make([]byte, 0, codec.ChunkBytes)
@@ -244,11 +274,11 @@ var chunks = sync.Pool{New: func() any {
 type queue struct {
 	mu    sync.Mutex
 	moved *sync.Cond // something has changed
-	items [][]*[]byte
+	items [][]chunk
 	size  atomic.Int64 // bytes, those aside included
 
 	streams   bool // a record has come in part
-	aside     [][]*[]byte
+	aside     [][]chunk
 	asideSize int64
 
 	end  bool
@@ -262,7 +292,7 @@ func (q *queue) init() {
 }
 
 // put appends an item. It never waits.
-func (q *queue) put(item []*[]byte) {
+func (q *queue) put(item []chunk) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.err != nil {
@@ -279,21 +309,21 @@ func (q *queue) put(item []*[]byte) {
 }
 
 // sizeOf is how many bytes the chunks have.
-func sizeOf(item []*[]byte) (n int64) {
+func sizeOf(item []chunk) (n int64) {
 	for _, c := range item {
-		n += int64(len(*c))
+		n += int64(len(*c.b))
 	}
 	return n
 }
 
 // stream appends a part of a record that is not complete. There is no other one of that kind.
-func (q *queue) stream(part []*[]byte) {
+func (q *queue) stream(part []chunk) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.appendPart(part)
 }
 
-func (q *queue) appendPart(part []*[]byte) {
+func (q *queue) appendPart(part []chunk) {
 	if q.err != nil {
 		return
 	}
@@ -304,7 +334,7 @@ func (q *queue) appendPart(part []*[]byte) {
 }
 
 // endStream appends the last part, and what waits aside.
-func (q *queue) endStream(part []*[]byte) {
+func (q *queue) endStream(part []chunk) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.appendPart(part)
@@ -313,7 +343,7 @@ func (q *queue) endStream(part []*[]byte) {
 }
 
 // next is the first item. It waits for one, and is false when there will be none any more.
-func (q *queue) next() (item []*[]byte, ok bool) {
+func (q *queue) next() (item []chunk, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.items) == 0 && !q.end && q.err == nil {
@@ -330,9 +360,11 @@ func (q *queue) next() (item []*[]byte, ok bool) {
 }
 
 // done gives a chunk back that has been written.
-func (q *queue) done(c *[]byte) {
-	n := int64(len(*c))
-	chunks.Put(c)
+func (q *queue) done(c chunk) {
+	n := int64(len(*c.b))
+	if c.form == asItIs {
+		chunks.Put(c.b)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	left := q.size.Add(-n) - q.asideSize

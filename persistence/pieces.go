@@ -14,9 +14,11 @@ import (
 type pieces struct {
 	s     *saver
 	db    int
-	whole []*[]byte // full chunks
-	last  []byte    // and what follows
+	whole []chunk // that are full
+	last  []byte  // and what follows
 	codec codec.Pieces
+	room  []byte // for blocks of a list
+	text  []byte // of a string
 
 	// Of commands instead of a snapshot:
 	key    []byte
@@ -35,13 +37,25 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 	}
 	p := &pieces{s: s, db: db}
 	w := &s.piece
+	t := e.Type()
+	blocks := t == datatypes.TypeList || t == datatypes.TypeString
+	if blocks && s.job.opt.Commands { // of it only parts would be commands
+		return nil
+	}
 	w.db = -1
 	w.database(db)
-	if s.job.opt.Commands {
-		p.beginCommands(e)
-	} else {
+	switch {
+	case blocks:
 		w.facts(e)
-		p.codec = w.w.BeginPieces(e.Key(), e.Type(), e.Env(), e.Holder())
+		w.w.BeginBlocks(e.Key(), t, e.Env(), e.Holder())
+		if t == datatypes.TypeString {
+			p.text = make([]byte, 0, len(e.Holder().Bytes()))
+		}
+	case s.job.opt.Commands:
+		p.beginCommands(e)
+	default:
+		w.facts(e)
+		p.codec = w.w.BeginPieces(e.Key(), t, e.Env(), e.Holder())
 	}
 	p.take()
 	return p
@@ -69,7 +83,33 @@ func (p *pieces) keepLast() {
 	}
 	c := chunks.Get().(*[]byte)
 	*c = append((*c)[:0], p.last...)
-	p.whole, p.last = append(p.whole, c), p.last[:0]
+	p.whole, p.last = append(p.whole, chunk{c, asItIs}), p.last[:0]
+}
+
+// roomBytes is how much memory for blocks of a list is taken at once.
+const roomBytes = 256 << 10
+
+// Block is a block of a list or the next part of a string. It is only copied: to put it into its form takes ten times as long, and is
+// left to who writes.
+func (p *pieces) Block(b []byte) {
+	if !p.s.walks {
+		p.s.job.ahead.Add(int64(len(b)))
+	}
+	if p.text != nil {
+		p.text = append(p.text, b...)
+		return
+	}
+	p.keepLast()
+	if len(b) > cap(p.room)-len(p.room) {
+		p.room = make([]byte, 0, max(roomBytes, len(b)))
+	}
+	at := len(p.room)
+	p.room = append(p.room, b...)
+	block := p.room[at:len(p.room):len(p.room)]
+	p.whole = append(p.whole, chunk{&block, listBlock})
+	if p.s.walks && p.s.stream == nil {
+		p.s.stream = p
+	}
 }
 
 // Field is a field of a hash.
@@ -120,6 +160,9 @@ func (p *pieces) End() {
 		p.take()
 	}
 	p.keepLast()
+	if p.text != nil {
+		p.whole = append(p.whole, chunk{&p.text, text})
+	}
 	if p.s.stream == p {
 		p.s.stream = nil
 		p.s.job.queue.endStream(p.whole)

@@ -16,12 +16,13 @@ import (
 	"testing"
 
 	"larder/datatypes"
+	"larder/datatypes/listpack"
 	"larder/keyspace"
 	"larder/persistence/codec"
 )
 
 // largeTypes are those of the values that come in pieces.
-var largeTypes = []datatypes.Type{datatypes.TypeHash, datatypes.TypeSet, datatypes.TypeZSet}
+var largeTypes = []datatypes.Type{datatypes.TypeHash, datatypes.TypeSet, datatypes.TypeZSet, datatypes.TypeList, datatypes.TypeString}
 
 // changeLarge changes an element of one of the large values, or now and then all of one. The shard of the key is held.
 func changeLarge(v *keyspace.View, key []byte, r *rand.Rand) {
@@ -46,6 +47,18 @@ func changeLarge(v *keyspace.View, key []byte, r *rand.Rand) {
 		if z.Add(float64(r.IntN(100)), name, 0); r.IntN(2) == 0 {
 			z.RemoveRanks(r.IntN(z.Len()), 1)
 		}
+	}
+	if l, st := v.EditList(key); st == keyspace.Found && r.IntN(20) == 0 {
+		switch l.PushHead(name); r.IntN(3) {
+		case 0:
+			l.DropTail(r.IntN(40))
+		case 1:
+			l.Set(r.IntN(l.Len()), name)
+		}
+	}
+	if h, st := v.EditBytes(key); st == keyspace.Found && r.IntN(20) == 0 {
+		b := h.Extend(1 + r.IntN(70000))
+		copy(b[r.IntN(len(b)):], name)
 	}
 	v.Settle()
 	v.ResetEvents()
@@ -73,6 +86,12 @@ func elementsOf(v *keyspace.View) map[string]string {
 		}
 		if z, st := v.ReadZSet([]byte(key)); st == keyspace.Found {
 			z.Each(func(member []byte, score float64) bool { all[key+" "+string(member)] = fmt.Sprint(score); return true })
+		}
+		if l, st := v.ReadList([]byte(key)); st == keyspace.Found {
+			l.Each(func(item listpack.Elem) bool { all[key+" items"] += string(item.Append(nil)) + "|"; return true })
+		}
+		if s, st := v.String([]byte(key)); st == keyspace.Found {
+			all[key+" text"] = string(s)
 		}
 		v.Settle()
 	}
@@ -112,6 +131,10 @@ func obeyCommands(t *testing.T, file []byte) map[string]string {
 		for i := 2; i < n; i++ {
 			name := key + " " + args[i]
 			switch args[0] {
+			case "RPUSH":
+				all[key+" items"] += args[i] + "|"
+			case "SET":
+				all[key+" text"] = args[i]
 			case "SADD":
 				all[name] = ""
 			case "HMSET":
@@ -139,16 +162,16 @@ func TestJobInPieces(t *testing.T) {
 	}
 	for seed := range rounds {
 		ks, v := newKeyspace(t, 2)
-		ks.WalkLeast = 50
+		ks.WalkLeast = 10
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
 		var keys [][]byte
 		v.Take(ks.All())
-		for i := range 24 {
+		for i := range 30 {
 			key := fmt.Appendf(nil, "large:%d", i)
 			keys = append(keys, key)
 			for j := range []int{60, 700, 4000}[i%3] {
 				name := fmt.Appendf(nil, "element %d", r.IntN(9000))
-				switch largeTypes[i/3%3] {
+				switch largeTypes[i/3%5] {
 				case datatypes.TypeHash:
 					h, _ := v.EditHash(key)
 					if h.Set(name, bytes.Repeat(name, 1+r.IntN(20)), now); i%2 == 0 && j%7 == 0 {
@@ -157,6 +180,12 @@ func TestJobInPieces(t *testing.T) {
 				case datatypes.TypeSet:
 					s, _ := v.EditSet(key)
 					s.Add(name)
+				case datatypes.TypeList:
+					l, _ := v.EditList(key)
+					l.PushTail(name)
+				case datatypes.TypeString:
+					h, _ := v.EditBytes(key)
+					copy(h.Extend(17 * (j + 1))[17*j:], name)
 				default:
 					z, _ := v.EditZSet(key)
 					z.Add(float64(r.IntN(500)), name, 0)
@@ -247,7 +276,7 @@ func TestJobInPieces(t *testing.T) {
 func TestQueueStreams(t *testing.T) {
 	var q queue
 	q.init()
-	record := func(text string) []*[]byte { b := []byte(text); return []*[]byte{&b} }
+	record := func(text string) []chunk { b := []byte(text); return []chunk{{b: &b}} }
 	q.put(record("first"))
 	q.stream(record("a"))
 	large := strings.Repeat("x", queueHigh)
@@ -266,7 +295,7 @@ func TestQueueStreams(t *testing.T) {
 			break
 		}
 		for _, c := range item {
-			got += string(*c)
+			got += string(*c.b)
 			q.done(c)
 		}
 	}

@@ -51,3 +51,14 @@ func (p Pieces) Scored(member []byte, score float64) {
 	p.w.String(member)
 	p.w.Fixed64(math.Float64bits(score))
 }
+
+// BeginBlocks writes what stands before the blocks of a list, each of which ListBlock writes, or before a string, which String
+// does.
+func (w *Writer) BeginBlocks(key []byte, t datatypes.Type, env *datatypes.Env, h datatypes.Holder) {
+	w.Byte(w.form(t, env, h))
+	w.String(key)
+	if t == datatypes.TypeList {
+		w.list.Bind(env, h)
+		w.Len(uint64(w.list.BlockCount()))
+	}
+}

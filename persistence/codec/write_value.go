@@ -146,22 +146,22 @@ const longItem = 64 << 10
 
 func (w *Writer) writeList(env *datatypes.Env, h datatypes.Holder) {
 	w.list.Bind(env, h)
-	blocks := 0
-	w.list.Blocks(func([]byte) bool {
-		blocks++
-		return true
-	})
-	w.Len(uint64(blocks))
+	w.Len(uint64(w.list.BlockCount()))
 	w.list.Blocks(func(b []byte) bool {
-		if len(b) >= longItem && listpack.Len(b) == 1 {
-			w.Len(nodePlain)
-			w.parts(nil, listpack.Get(b, listpack.First(b)).Str, nil)
-		} else {
-			w.Len(nodePacked)
-			w.listpack(b)
-		}
+		w.ListBlock(b)
 		return w.err == nil
 	})
+}
+
+// ListBlock writes a block of a list.
+func (w *Writer) ListBlock(b []byte) {
+	if len(b) >= longItem && listpack.Len(b) == 1 {
+		w.Len(nodePlain)
+		w.parts(nil, listpack.Get(b, listpack.First(b)).Str, nil)
+	} else {
+		w.Len(nodePacked)
+		w.listpack(b)
+	}
 }
 
 // writeZSet writes from the highest score to the lowest: each member that Redis loads is then the first of its list.

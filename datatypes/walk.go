@@ -12,8 +12,8 @@ import (
 
 // A Walk shows the elements of a large value as they were at the moment of BeginWalk, step by step, while commands go on changing
 // it: whoever is about to set, add or remove an element of a hash, set or sorted set (its encoding is EncRoot) calls
-// Holder.Before, which leads to Before here, and what stood there is shown first. A list and a string are shown block by block,
-// and all that is left of them before they change (Rest): a block has only to be copied.
+// Holder.Before, which leads to Before here, and what stood there is shown first. A list, a stream and a string are shown
+// block by block, and all that is left of them before they change: a block has only to be copied.
 //
 // As in a walk through keys, the hashes of the members are cut into granules of about eight, and a bit for each says whether it
 // has been shown ahead. All of a granule is shown at once: what comes or changes later is in a granule that is done with, so nothing
@@ -24,6 +24,7 @@ import (
 //	             has them in the order that is the quickest to load, if nothing changes meanwhile. What is at or above the
 //	             place (score, member) has been shown: for a granule that comes ahead the place tells which of its members have
 //	list         block by block from the head; pos items have been shown
+//	stream       node by node; from id on they are still to be shown. Its groups are not: they are what a walk does not see
 //	string       some KiB at a time; pos bytes have been shown
 //
 // A Walk keeps no ref: the value is given to each call, wherever it stands by then, and defragmentation, growth and rehashing are
@@ -36,6 +37,7 @@ type Walk struct {
 	ahead bool     // one of them is
 	pos   uint64   // hash, set: the beginning of the next granule; list, string: items, bytes that were shown
 	over  bool     // there is nothing behind the position
+	id    StreamID // stream: where the next node begins, or before that
 
 	begun  bool // sorted set: the place is one
 	score  float64
@@ -49,14 +51,15 @@ type Elements interface {
 	Field(name, value []byte, expire_ms int64)
 	Member(member []byte)
 	Scored(member []byte, score float64)
-	Block(b []byte) // of a list, a listpack; of a string, its next bytes
+	Block(b []byte)                 // of a list, a listpack; of a string, its next bytes
+	Node(master StreamID, b []byte) // of a stream, a listpack
 }
 
 const (
 	walkGranule = 8  // about how many members a granule has
 	walkRun     = 16 // granules that are gone through at once: each look into a segment costs finding its buckets
 
-	walkBytes = 256 // bytes of a list or a string that count as one element
+	walkBytes = 256 // bytes of a list, a stream or a string that count as one element
 )
 
 // Walkable tells whether a value is so large that it has at least that many elements.
@@ -67,6 +70,10 @@ func Walkable(t Type, env *Env, h Holder, least int) bool {
 		n = len(h.Bytes()) / walkBytes
 	case t == TypeList && h.Enc() == EncRoot:
 		n = int((*listHead)(env.Arena.Ptr(rootRef(h))).bytes) / walkBytes
+	case t == TypeStream && h.Enc() == EncRoot:
+		var x Stream
+		x.Bind(env, h)
+		n = x.Bytes(0) / walkBytes
 	default:
 		n = WalkSize(t, env, h)
 	}
@@ -98,6 +105,10 @@ func BeginWalk(t Type, env *Env, h Holder) *Walk {
 		return &Walk{typ: t, left: len(h.Bytes())}
 	case TypeList:
 		return &Walk{typ: t, left: int((*listHead)(env.Arena.Ptr(rootRef(h))).items)}
+	case TypeStream:
+		var x Stream
+		x.Bind(env, h)
+		return &Walk{typ: t, left: x.NodeCount(), over: x.NodeCount() == 0}
 	}
 	size := WalkSize(t, env, h)
 	n := bits.Len(uint(size / walkGranule)) // of the bits that number the granules
@@ -105,7 +116,9 @@ func BeginWalk(t Type, env *Env, h Holder) *Walk {
 }
 
 // InBlocks tells that the value has to be shown to its end before it changes.
-func (w *Walk) InBlocks() bool { return w.typ == TypeList || w.typ == TypeString }
+func (w *Walk) InBlocks() bool {
+	return w.typ == TypeList || w.typ == TypeString || w.typ == TypeStream
+}
 
 // Left is how many elements are still to be shown.
 func (w *Walk) Left() int { return w.left }
@@ -132,22 +145,31 @@ func (w *Walk) Step(env *Env, h Holder, budget int, to Elements) {
 	invariant.Check(!w.over || w.left == 0, "walk: %d elements were not shown", w.left)
 }
 
-// stepBlocks is Step for a list or a string.
+// stepBlocks is Step for a list, a stream or a string.
 func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) {
-	var l List
-	l.Bind(env, h)
 	for budget > 0 && w.left > 0 {
 		var b []byte
-		n := 0
-		if w.typ == TypeString {
+		n := 1
+		switch w.typ {
+		case TypeString:
 			b = h.Bytes()[w.pos:]
-			b = b[:min(len(b), max(1, min(budget, 1<<30/walkBytes))*walkBytes)]
+			b = b[:min(len(b), min(budget, 1<<30/walkBytes)*walkBytes)]
 			n = len(b)
-		} else {
+			to.Block(b)
+		case TypeList:
+			var l List
+			l.Bind(env, h)
 			b, _, _ = l.BlockAt(int(w.pos))
 			n = listpack.Len(b)
+			to.Block(b)
+		default:
+			var x Stream
+			x.Bind(env, h)
+			var master StreamID
+			master, b, _ = x.NodeAfter(w.id)
+			w.id, _ = master.Next()
+			to.Node(master, b)
 		}
-		to.Block(b)
 		budget -= 1 + len(b)/walkBytes
 		w.pos, w.left = w.pos+uint64(n), w.left-n
 	}

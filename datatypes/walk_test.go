@@ -29,6 +29,8 @@ func (s *shownElements) Field(name, value []byte, at int64) {
 
 func (s *shownElements) Block([]byte) {}
 
+func (s *shownElements) Node(StreamID, []byte) {}
+
 func (s *shownElements) Member(member []byte) { s.put(string(member), "") }
 
 func (s *shownElements) Scored(member []byte, score float64) {

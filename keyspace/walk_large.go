@@ -15,7 +15,7 @@ import (
 //
 //	                 walk.open ──> largePart "board": 2M members at the moment, 1.4M still to be shown
 //	ZADD board …     its granule of eight is shown, then it is changed
-//	LPUSH queue x    of a list or a string all that is left is shown at once: only bytes are copied
+//	LPUSH queue x    of a list, a stream or a string all that is left is shown at once: only bytes are copied
 //	DEL board        the value leaves its key: what is left of it waits in the grave, by its root, until all is shown
 //	RENAME board b   the rest is shown at once: the value gets another name, under which it may change
 //

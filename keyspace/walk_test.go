@@ -55,6 +55,9 @@ func (p *pieces) Block(b []byte) {
 		p.lines = append(p.lines, string(listpack.Get(b, at).Append(nil)))
 	}
 }
+func (p *pieces) Node(master datatypes.StreamID, b []byte) {
+	p.lines = append(p.lines, fmt.Sprintf("%v %x", master, b))
+}
 func (p *pieces) Member(member []byte) { p.lines = append(p.lines, fmt.Sprintf("%q", member)) }
 func (p *pieces) Scored(member []byte, score float64) {
 	p.lines = append(p.lines, fmt.Sprintf("%q %v", member, score))
@@ -105,6 +108,14 @@ func (m *moment) Save(db int, e *Entry) {
 			return true
 		})
 		lines = []string{strings.Join(lines, "|")}
+	}
+	if e.Type() == datatypes.TypeStream {
+		var x datatypes.Stream
+		x.Bind(e.Env(), e.Holder())
+		x.EachNode(func(master datatypes.StreamID, b []byte) bool {
+			lines = append(lines, fmt.Sprintf("%v %x", master, b))
+			return true
+		})
 	}
 	if e.Type() == datatypes.TypeZSet {
 		var x datatypes.ZSet
@@ -243,7 +254,26 @@ func (w *changer) change() {
 	v.DB = r.IntN(3)
 	key := w.key()
 	text := fmt.Appendf(nil, "%d", r.IntN(1<<r.IntN(40)))
-	switch r.IntN(18) {
+	switch r.IntN(19) {
+	case 18:
+		s, st := v.EditStream(key)
+		if st == WrongType {
+			break
+		}
+		id, _ := s.NextID(v.Now)
+		for range r.IntN(200) {
+			s.Add(id, [][]byte{text, text})
+			id, _ = id.Next()
+		}
+		switch r.IntN(4) {
+		case 0:
+			s.TrimMaxLen(r.IntN(100), false, 0)
+		case 1:
+			s.Delete(s.FirstID())
+		case 2:
+			g, _ := s.CreateGroup(key, s.LastID(), 0)
+			g.CreateConsumer(text, v.Now)
+		}
 	case 16, 17:
 		l, st := v.EditList(key)
 		if st == WrongType {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"larder/datatypes"
 	"larder/keyspace"
 	"larder/persistence/codec"
 )
@@ -20,8 +21,7 @@ import (
 //	Run         writes what is in the queue
 //
 // A shard is held for some ten microseconds at a time. Large values come in pieces (pieces.go): of a hash, a set or a sorted set a
-// command that is about to change an element has some eight written, of a list or a string what is left of it. A stream comes as a
-// whole, which may take longer.
+// command that is about to change an element has some eight written, of a list, a stream or a string what is left of it.
 type Job struct {
 	ks     *keyspace.Keyspace
 	opt    SnapshotOptions
@@ -208,7 +208,7 @@ func (s *saver) Save(db int, e *keyspace.Entry) {
 func (s *saver) Write(p []byte) (int, error) {
 	c := chunks.Get().(*[]byte)
 	*c = append((*c)[:0], p...)
-	s.chunk = append(s.chunk, chunk{c, asItIs})
+	s.chunk = append(s.chunk, chunk{b: c})
 	return len(p), nil
 }
 
@@ -236,17 +236,19 @@ func (s *saver) endStep(last bool) {
 
 // A chunk is a piece of a record.
 type chunk struct {
-	b    *[]byte
-	form form
+	b      *[]byte
+	form   form
+	master datatypes.StreamID // of a node
 }
 
 // form is what is still to be done with a chunk when it is written.
 type form uint8
 
 const (
-	asItIs    form = iota
-	listBlock      // it is a listpack, of a list
-	text           // it is a string
+	asItIs     form = iota
+	listBlock       // it is a listpack, of a list
+	streamNode      // the same, of a stream
+	text            // it is a string
 )
 
 // write writes the chunk into a snapshot.
@@ -254,6 +256,8 @@ func (c chunk) write(s *Snapshot) error {
 	switch c.form {
 	case listBlock:
 		s.w.ListBlock(*c.b)
+	case streamNode:
+		s.w.StreamNode(c.master, *c.b)
 	case text:
 		s.w.String(*c.b)
 	default:

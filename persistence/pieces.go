@@ -17,8 +17,9 @@ type pieces struct {
 	whole []chunk // that are full
 	last  []byte  // and what follows
 	codec codec.Pieces
-	room  []byte // for blocks of a list
+	room  []byte // for blocks
 	text  []byte // of a string
+	tail  []byte // what follows the nodes of a stream
 
 	// Of commands instead of a snapshot:
 	key    []byte
@@ -38,7 +39,7 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 	p := &pieces{s: s, db: db}
 	w := &s.piece
 	t := e.Type()
-	blocks := t == datatypes.TypeList || t == datatypes.TypeString
+	blocks := t == datatypes.TypeList || t == datatypes.TypeString || t == datatypes.TypeStream
 	if blocks && s.job.opt.Commands { // of it only parts would be commands
 		return nil
 	}
@@ -50,6 +51,12 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 		w.w.BeginBlocks(e.Key(), t, e.Env(), e.Holder())
 		if t == datatypes.TypeString {
 			p.text = make([]byte, 0, len(e.Holder().Bytes()))
+		}
+		if t == datatypes.TypeStream {
+			p.take()
+			w.w.EndStream(e.Env(), e.Holder())
+			p.tail = append(p.tail, w.w.Bytes()...)
+			w.w.Reset()
 		}
 	case s.job.opt.Commands:
 		p.beginCommands(e)
@@ -83,7 +90,7 @@ func (p *pieces) keepLast() {
 	}
 	c := chunks.Get().(*[]byte)
 	*c = append((*c)[:0], p.last...)
-	p.whole, p.last = append(p.whole, chunk{c, asItIs}), p.last[:0]
+	p.whole, p.last = append(p.whole, chunk{b: c}), p.last[:0]
 }
 
 // roomBytes is how much memory for blocks of a list is taken at once.
@@ -99,14 +106,28 @@ func (p *pieces) Block(b []byte) {
 		p.text = append(p.text, b...)
 		return
 	}
+	p.keep(b, listBlock)
+}
+
+// Node is a node of a stream.
+func (p *pieces) Node(master datatypes.StreamID, b []byte) {
+	if !p.s.walks {
+		p.s.job.ahead.Add(int64(len(b)))
+	}
+	p.keep(b, streamNode)
+	p.whole[len(p.whole)-1].master = master
+}
+
+// keep keeps a copy of what is to be put into its form.
+func (p *pieces) keep(b []byte, as form) {
 	p.keepLast()
 	if len(b) > cap(p.room)-len(p.room) {
 		p.room = make([]byte, 0, max(roomBytes, len(b)))
 	}
 	at := len(p.room)
 	p.room = append(p.room, b...)
-	block := p.room[at:len(p.room):len(p.room)]
-	p.whole = append(p.whole, chunk{&block, listBlock})
+	kept := p.room[at:len(p.room):len(p.room)]
+	p.whole = append(p.whole, chunk{b: &kept, form: as})
 	if p.s.walks && p.s.stream == nil {
 		p.s.stream = p
 	}
@@ -159,9 +180,10 @@ func (p *pieces) End() {
 		p.endCommands()
 		p.take()
 	}
+	p.last = append(p.last, p.tail...)
 	p.keepLast()
 	if p.text != nil {
-		p.whole = append(p.whole, chunk{&p.text, text})
+		p.whole = append(p.whole, chunk{b: &p.text, form: text})
 	}
 	if p.s.stream == p {
 		p.s.stream = nil

@@ -52,8 +52,8 @@ func (p Pieces) Scored(member []byte, score float64) {
 	p.w.Fixed64(math.Float64bits(score))
 }
 
-// BeginBlocks writes what stands before the blocks of a list, each of which ListBlock writes, or before a string, which String
-// does.
+// BeginBlocks writes what stands before the blocks of a list, each of which ListBlock writes, before the nodes of a stream, which
+// StreamNode does, or before a string, which String does.
 func (w *Writer) BeginBlocks(key []byte, t datatypes.Type, env *datatypes.Env, h datatypes.Holder) {
 	w.Byte(w.form(t, env, h))
 	w.String(key)
@@ -61,4 +61,14 @@ func (w *Writer) BeginBlocks(key []byte, t datatypes.Type, env *datatypes.Env, h
 		w.list.Bind(env, h)
 		w.Len(uint64(w.list.BlockCount()))
 	}
+	if t == datatypes.TypeStream {
+		w.stream.Bind(env, h)
+		w.Len(uint64(w.stream.NodeCount()))
+	}
+}
+
+// EndStream writes what stands behind the nodes of a stream: its counters, its groups and what is pending there.
+func (w *Writer) EndStream(env *datatypes.Env, h datatypes.Holder) {
+	w.stream.Bind(env, h)
+	w.streamRest(w.form(datatypes.TypeStream, env, h))
 }

@@ -24,11 +24,22 @@ func (w *Writer) writeStream(typ byte, env *datatypes.Env, h datatypes.Holder) {
 	s.Bind(env, h)
 	w.Len(uint64(s.NodeCount()))
 	s.EachNode(func(master datatypes.StreamID, b []byte) bool {
-		w.Len(16)
-		w.rawID(master)
-		w.listpack(b)
+		w.StreamNode(master, b)
 		return w.err == nil
 	})
+	w.streamRest(typ)
+}
+
+// StreamNode writes a node of a stream.
+func (w *Writer) StreamNode(master datatypes.StreamID, b []byte) {
+	w.Len(16)
+	w.rawID(master)
+	w.listpack(b)
+}
+
+// streamRest writes what stands behind the nodes of w.stream.
+func (w *Writer) streamRest(typ byte) {
+	s := &w.stream
 	w.Len(uint64(s.Len()))
 	w.streamID(s.LastID())
 	w.streamID(s.FirstID())

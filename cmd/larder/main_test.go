@@ -392,6 +392,15 @@ func TestMistakesAreToldBeforeTheBackground(t *testing.T) {
 	}
 }
 
+// A log file that cannot be opened is told where the program was called: in the background there is nowhere to tell it.
+func TestNoLogFileInTheBackground(t *testing.T) {
+	cmd := program(t, "redis-server", "--port", "0", "--daemonize", "yes", "--logfile", "nowhere/log")
+	stdout, stderr, code := once(t, cmd)
+	if want := "Can't open the log file: No such file or directory\n"; code != 1 || stdout != "" || !strings.HasSuffix(stderr, want) {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+}
+
 func TestMeansServe(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -74,6 +74,9 @@ func serve(inv invocation) int {
 	}
 	manager := supervisor(conf.Supervised.Get())
 	if conf.Daemonize.Get() && manager == config.SupervisedNo && !isDaemon() {
+		if err := tryLogFile(conf); err != nil {
+			return noLogFile(inv.stderr, err)
+		}
 		if err := daemonize(inv.program, inv.args, stdin.Bytes()); err != nil {
 			fmt.Fprintf(inv.stderr, "Cannot go to the background: %v\n", err)
 			return 1
@@ -82,8 +85,7 @@ func serve(inv invocation) int {
 	}
 	logger, control, err := openLog(conf)
 	if err != nil {
-		fmt.Fprintf(inv.stderr, "\n%v\n", &config.Error{Reason: "Can't open the log file: " + config.SystemError(err).Error()})
-		return 1
+		return noLogFile(inv.stderr, err)
 	}
 	defer control.Close()
 	greet(inv, conf, src, logger, control)
@@ -95,23 +97,51 @@ func serve(inv invocation) int {
 	return 0
 }
 
+// noLogFile says that the log file cannot be opened, and returns the exit code.
+func noLogFile(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "\n%v\n", &config.Error{Reason: "Can't open the log file: " + config.SystemError(err).Error()})
+	return 1
+}
+
+// tryLogFile opens the log file as the process in the background is about to do, which has nobody to tell that it cannot.
+func tryLogFile(conf *config.Store) error {
+	path := logPath(conf)
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return pathCause(err)
+	}
+	return file.Close()
+}
+
+// logPath is where the log file is, "" if there is none.
+func logPath(conf *config.Store) string {
+	if path := conf.LogFile.Get(); path != "" {
+		return conf.Path(path)
+	}
+	return ""
+}
+
+// pathCause is what the system says of a file, without the file's name.
+func pathCause(err error) error {
+	var cause *os.PathError
+	if errors.As(err, &cause) {
+		return cause.Err
+	}
+	return err
+}
+
 // openLog makes the logger that the configuration asks for, and keeps it at the level that CONFIG SET says.
 func openLog(conf *config.Store) (*zap.Logger, *log.Control, error) {
-	path := conf.LogFile.Get()
-	if path != "" {
-		path = conf.Path(path)
-	}
-	o := log.Options{Path: path, JSON: conf.LogFormat.Get() == config.LogJSON, Level: log.Level(conf.LogLevel.Get())}
+	o := log.Options{Path: logPath(conf), JSON: conf.LogFormat.Get() == config.LogJSON, Level: log.Level(conf.LogLevel.Get())}
 	if conf.SyslogEnabled.Get() {
 		o.Syslog = &log.Syslog{Ident: conf.SyslogIdent.Get(), Facility: syslogFacility(conf.SyslogFacility.Get())}
 	}
 	logger, control, err := log.New(o)
 	if err != nil {
-		var cause *os.PathError
-		if errors.As(err, &cause) {
-			err = cause.Err
-		}
-		return nil, nil, err
+		return nil, nil, pathCause(err)
 	}
 	conf.OnChange(func() error { control.SetLevel(log.Level(conf.LogLevel.Get())); return nil }, "loglevel")
 	return logger, control, nil

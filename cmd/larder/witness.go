@@ -44,6 +44,7 @@ clients have to give, so that they are not seen in the list of processes.`,
 }
 
 func runWitness(o server.WitnessOptions) error {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE) // a terminal, or a reader of the log, that went away must not cost the group a voter
 	o.Secret = os.Getenv("LARDER_FAILOVER_SECRET")
 	o.Password = os.Getenv("LARDER_SENTINEL_PASSWORD")
 	o.Group = strings.TrimSpace(o.Group)

@@ -115,32 +115,47 @@ func infoLocks(argv [][]byte) command.Locks {
 type infoWriter struct {
 	srv  *Server
 	now  int64          // Unix milliseconds
-	view *keyspace.View // takes the shards; nil: all of them are held
+	view *keyspace.View // takes the shards, unless its GiveUp says that it took too long; nil: all of them are held
 	mem  *memoryFigures
 	buf  []byte
 	to   func(name, value string) // gets the lines in place of buf, if it is set
+
+	incomplete bool // something was left out because the view has given up a shard
 }
 
-// eachShard calls fn with each shard, which is held meanwhile.
-func (w *infoWriter) eachShard(fn func(i int, sh *keyspace.Shard)) { w.srv.eachShard(w.view, fn) }
+// eachShard calls fn with each shard, which is held meanwhile. It is false if the view has given up one of them; then what
+// was to be made of all of them is left out.
+func (w *infoWriter) eachShard(fn func(i int, sh *keyspace.Shard)) bool {
+	if w.srv.eachShard(w.view, fn) {
+		return true
+	}
+	w.incomplete = true
+	return false
+}
 
-// eachShard calls fn with each shard. view takes it for as long as that lasts; with nil all shards are held already.
-func (srv *Server) eachShard(view *keyspace.View, fn func(i int, sh *keyspace.Shard)) {
+// eachShard calls fn with each shard. view takes it for as long as that lasts; with nil all shards are held already. It is false,
+// and the remaining shards are not looked at, if the view gives up one of them.
+func (srv *Server) eachShard(view *keyspace.View, fn func(i int, sh *keyspace.Shard)) bool {
 	for i := range srv.ks.Shards() {
-		if view != nil {
-			view.Take(1 << i)
+		if view != nil && !view.TakeUnless(1<<i, view.GiveUp) {
+			return false
 		}
 		fn(i, srv.ks.Shard(i))
 		if view != nil {
 			view.Release()
 		}
 	}
+	return true
 }
 
-// memory is the figures about memory, gathered once.
+// memory is the figures about memory, gathered once; nil if the view has given up a shard.
 func (w *infoWriter) memory() *memoryFigures {
 	if w.mem == nil {
-		m := w.srv.memory(w.view)
+		m, ok := w.srv.memory(w.view)
+		if !ok {
+			w.incomplete = true
+			return nil
+		}
 		w.mem = &m
 	}
 	return w.mem

@@ -133,7 +133,7 @@ func infoClients(w *infoWriter) {
 		longIn, longOut = max(longIn, ex.longIn.Load()), max(longOut, ex.longOut.Load())
 	}
 	blocking, onNoKey, watched := 0, 0, 0
-	w.eachShard(func(_ int, sh *keyspace.Shard) {
+	all := w.eachShard(func(_ int, sh *keyspace.Shard) {
 		if ext, _ := sh.Ext.(*shardExt); ext != nil {
 			blocking += len(ext.blocked)
 			watched += len(ext.watched)
@@ -154,6 +154,9 @@ func infoClients(w *infoWriter) {
 	w.int("pubsub_clients", srv.stats.subscribed.Load())
 	w.int("watching_clients", srv.stats.watching.Load())
 	w.int("clients_in_timeout_table", srv.stats.timed.Load())
+	if !all {
+		return
+	}
 	w.int("total_watched_keys", int64(watched))
 	w.int("total_blocking_keys", int64(blocking))
 	w.int("total_blocking_keys_on_nokey", int64(onNoKey))

@@ -11,6 +11,9 @@ import (
 
 func infoMemory(w *infoWriter) {
 	m := w.memory()
+	if m == nil {
+		return
+	}
 	over, data := m.overhead(), m.dataset()
 	w.bytes("used_memory", m.used)
 	w.bytes("used_memory_rss", m.rss)
@@ -70,7 +73,7 @@ func infoStats(w *infoWriter) {
 	srv, st := w.srv, &w.srv.stats
 	var keys keyspace.ShardStats
 	var defrag keyspace.DefragStats
-	w.eachShard(func(_ int, sh *keyspace.Shard) {
+	if !w.eachShard(func(_ int, sh *keyspace.Shard) {
 		s := &sh.Stats
 		defrag.Add(sh.DefragStats())
 		keys.Hits += s.Hits
@@ -79,7 +82,9 @@ func infoStats(w *infoWriter) {
 		keys.Evicted += s.Evicted
 		keys.FieldsExpired += s.FieldsExpired
 		keys.ExpireLag_ms = max(keys.ExpireLag_ms, s.ExpireLag_ms)
-	})
+	}) {
+		return
+	}
 	t, turns := srv.traffic(), srv.busiest()
 	st.mu.Lock()
 	r := st.rates
@@ -220,7 +225,11 @@ func infoLatencystats(w *infoWriter) {
 }
 
 func infoKeyspace(w *infoWriter) {
-	for _, d := range w.memory().databases {
+	m := w.memory()
+	if m == nil {
+		return
+	}
+	for _, d := range m.databases {
 		w.text("db"+strconv.Itoa(d.index), "keys="+strconv.Itoa(d.keys)+",expires="+strconv.Itoa(d.volatile)+
 			",avg_ttl="+strconv.FormatInt(d.avgTTL_ms(), 10)+",subexpiry="+strconv.Itoa(d.subvolatile))
 	}

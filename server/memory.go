@@ -123,11 +123,11 @@ type databaseFigures struct {
 	ttls      int   // how many there are
 }
 
-// memory gathers the figures, shard by shard; see eachShard.
-func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
+// memory gathers the figures, shard by shard; see eachShard. There are none if the view gives up a shard.
+func (srv *Server) memory(view *keyspace.View) (m memoryFigures, ok bool) {
 	dbs := make([]databaseFigures, srv.ks.Databases())
 	pages, now := int64(0), time.Now().UnixMilli()
-	srv.eachShard(view, func(_ int, sh *keyspace.Shard) {
+	ok = srv.eachShard(view, func(_ int, sh *keyspace.Shard) {
 		sh.SyncUsed() // what is told has to agree with what maxmemory is compared with
 		a := sh.Arena()
 		held := a.ResidentBytes()
@@ -146,6 +146,9 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 			d.sampleTTL(sh, db, now)
 		})
 	})
+	if !ok {
+		return m, false
+	}
 	m.counted = srv.countedMemory()
 	m.used = srv.notePeak()
 	m.peak, m.startup = srv.peak.Load(), srv.startup
@@ -170,7 +173,7 @@ func (srv *Server) memory(view *keyspace.View) (m memoryFigures) {
 	m.policy = srv.ks.Policy.Name
 	m.evicts, m.onlyVolatile = srv.ks.Policy.Evicts(), srv.ks.Policy.Volatile
 	m.follows = srv.repl.replica.Load() && srv.conf.ReplicaIgnoreMaxmemory.Get()
-	return m
+	return m, true
 }
 
 // overhead is what is not the user's data: tables, clients and the server itself.

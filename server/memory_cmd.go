@@ -11,7 +11,7 @@ import (
 
 func memoryStats(c *command.Ctx) {
 	srv := c.Client.(*session).srv
-	m := srv.memory(nil)
+	m, _ := srv.memory(nil)
 	over, data := m.overhead(), m.dataset()
 	w := c.Reply
 	n := 0
@@ -80,7 +80,7 @@ func memoryStats(c *command.Ctx) {
 }
 
 func memoryMallocStats(c *command.Ctx) {
-	m := c.Client.(*session).srv.memory(nil)
+	m, _ := c.Client.(*session).srv.memory(nil)
 	heap := readMetrics("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/objects:bytes",
 		"/memory/classes/heap/stacks:bytes", "/memory/classes/metadata/other:bytes", "/gc/heap/live:bytes")
 	var b strings.Builder

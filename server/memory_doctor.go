@@ -8,7 +8,7 @@ import (
 )
 
 func memoryDoctor(c *command.Ctx) {
-	m := c.Client.(*session).srv.memory(nil)
+	m, _ := c.Client.(*session).srv.memory(nil)
 	m.bound = memoryBound()
 	c.Reply.Verbatim("txt", m.report())
 }

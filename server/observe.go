@@ -137,8 +137,12 @@ var observedSections = []func(*infoWriter){
 	infoReplication, infoClients, infoMemory, infoPersistence, infoStats, infoCPU, infoCommandstats, infoErrorstats, infoCluster, infoKeyspace,
 }
 
+// shardsWait is how long a page of metrics may wait, all in all, for shards that somebody holds: less than readers have patience.
+const shardsWait = 2 * time.Second
+
 // tell puts everything on a page of metrics. It takes one shard at a time, and none for longer than it takes to read
-// some counters.
+// some counters. What needs a shard that a script or another command has held for shardsWait is left out: those who watch the
+// server want to know about it at that time most of all. Those who ask meanwhile wait together, not one after the other.
 func (srv *Server) tell(p *metrics.Page) {
 	now := time.Now()
 	up := now.Sub(srv.started)
@@ -147,10 +151,13 @@ func (srv *Server) tell(p *metrics.Page) {
 	p.Field("redis_mode", "standalone")
 	p.Field("os", systemName())
 	p.Field("tcp_port", strconv.FormatInt(srv.conf.Port.Get(), 10))
+	p.Field("maxmemory_policy", srv.conf.MaxmemoryPolicy.Get().String()) // it labels the server, also when the section Memory is left out
 	p.Field("run_id", srv.runID)
 	p.Field("process_id", strconv.Itoa(os.Getpid()))
 	p.Field("uptime_in_seconds", strconv.FormatInt(int64(up.Seconds()), 10))
 	p.Gauge("redis_start_time_seconds", "When the server started", float64(srv.started.Unix()))
+	until := p.Asked.Add(shardsWait)
+	srv.observer.view.GiveUp = func() bool { return time.Now().After(until) }
 	w := &infoWriter{srv: srv, now: now.UnixMilli(), view: srv.observer.view, to: p.Field}
 	for _, section := range observedSections {
 		section(w)
@@ -160,7 +167,7 @@ func (srv *Server) tell(p *metrics.Page) {
 	srv.tellSlow(p)
 	srv.tellTimes(p)
 	srv.tellLoops(p)
-	srv.tellShards(p)
+	srv.tellShards(p, w)
 	srv.tellCollector(p)
 	srv.tellFiles(p)
 	srv.tellReplicas(p, srv.steady())
@@ -168,6 +175,11 @@ func (srv *Server) tell(p *metrics.Page) {
 	if srv.readiness() != nil {
 		ready = 0
 	}
+	incomplete := 0.0
+	if w.incomplete {
+		incomplete = 1
+	}
+	p.Gauge("larder_metrics_incomplete", "Whether figures are missing here because a command has held a part of the keys for too long", incomplete)
 	p.Gauge("larder_ready", "Whether clients should be sent here", ready)
 	p.Gauge("larder_build_info", "Which version this is", 1, "version", Version, "commit", Commit, "go_version", runtime.Version())
 }
@@ -237,10 +249,10 @@ func (srv *Server) tellLoops(p *metrics.Page) {
 }
 
 // tellShards tells how the keys are spread.
-func (srv *Server) tellShards(p *metrics.Page) {
+func (srv *Server) tellShards(p *metrics.Page, w *infoWriter) {
 	shards := srv.ks.Shards()
 	var most, sum, lag int64
-	srv.eachShard(srv.observer.view, func(i int, sh *keyspace.Shard) {
+	all := w.eachShard(func(i int, sh *keyspace.Shard) {
 		keys := int64(0)
 		for db := range srv.ks.Databases() {
 			keys += int64(sh.Len(db))
@@ -250,6 +262,9 @@ func (srv *Server) tellShards(p *metrics.Page) {
 		p.Gauge("larder_shard_memory_bytes", "Memory of the shard's data", float64(sh.Arena().LiveBytes()), "shard", n)
 		most, sum, lag = max(most, keys), sum+keys, max(lag, sh.Stats.ExpireLag_ms)
 	})
+	if !all {
+		return
+	}
 	balance := 1.0
 	if sum > 0 {
 		balance = float64(most) * float64(shards) / float64(sum)

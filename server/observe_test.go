@@ -1,17 +1,22 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"larder/keyspace"
 )
 
 // fetch is an HTTP request to the server's metrics port.
@@ -149,6 +154,59 @@ func TestMetrics(t *testing.T) {
 	again.want(t, 2, "redis_exporter_scrapes_total")
 	c.want("config resetstat", "OK")
 	ts.metrics().want(t, 0, "redis_expired_keys_total")
+}
+
+// TestMetricsWhileAShardIsHeld: what holds a shard for long holds up no reader of metrics, however many there are.
+func TestMetricsWhileAShardIsHeld(t *testing.T) {
+	ts := startServer(t, "--metrics-port", freePort(t), "--shards", "4")
+	ts.dial().want("set k v", "OK")
+	whole := ts.metrics()
+	whole.want(t, 0, "larder_metrics_incomplete")
+	whole.want(t, 1, "redis_db_keys", "db", "db0")
+	view := keyspace.NewView(ts.ks)
+	view.Take(1 << 3)
+	release := sync.OnceFunc(view.Release)
+	defer release()
+	url, began := "http://"+ts.observer.http.Addr()+"/metrics", time.Now()
+	readers := http.Client{Timeout: 30 * time.Second}
+	answers := make(chan error, 4)
+	for range cap(answers) {
+		go func() {
+			res, err := readers.Get(url)
+			if err == nil {
+				res.Body.Close()
+				if res.StatusCode != http.StatusOK {
+					err = errors.New(res.Status)
+				}
+			}
+			answers <- err
+		}()
+	}
+	for range cap(answers) {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took >= 4*shardsWait {
+		t.Errorf("those who asked at once waited one after the other, %v in all", took)
+	}
+	m := ts.metrics()
+	m.want(t, 1, "larder_metrics_incomplete")
+	m.want(t, 1, "redis_up")
+	m.want(t, 1, "redis_connected_clients")
+	m.want(t, 1, "redis_commands_total", "cmd", "set")
+	m.want(t, 1, "redis_instance_info", "role", "master", "maxmemory_policy", "noeviction")
+	for _, name := range []string{"redis_db_keys", "redis_memory_used_bytes", "redis_keyspace_hits_total", "redis_total_watched_keys", "larder_shard_imbalance_ratio"} {
+		if m[name] != nil {
+			t.Errorf("there is %s, though a shard was not looked at", name)
+		}
+	}
+	release()
+	eventually(t, "the other figures", func() bool {
+		m := ts.metrics()
+		n, _ := m.value("larder_metrics_incomplete")
+		return n == 0 && m["redis_db_keys"] != nil
+	})
 }
 
 // What INFO says and what the metrics say is the same, and whatever a command leaves behind has a bounded number of series.

@@ -30,6 +30,8 @@ const MaxLabels = 128
 // A Page is what one look at the server gathers. Its methods take what is given once; a name that is given twice with
 // the same labels keeps the first value.
 type Page struct {
+	Asked time.Time // when somebody asked for it: others may have had their turn first
+
 	out      chan<- prometheus.Metric
 	seen     map[string]bool
 	instance map[string]string // fields that become labels
@@ -99,13 +101,14 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect is one look at the server.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
+	asked := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tell == nil {
 		return
 	}
 	began := time.Now()
-	p := &Page{out: out, seen: map[string]bool{}, instance: map[string]string{}, counts: map[string]int{}}
+	p := &Page{Asked: asked, out: out, seen: map[string]bool{}, instance: map[string]string{}, counts: map[string]int{}}
 	p.Gauge("redis_up", "Information about the Redis instance", 1)
 	c.tell(p)
 	p.finish()

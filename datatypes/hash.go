@@ -176,6 +176,18 @@ func (x *Hash) MinExpire() int64 {
 	return 0
 }
 
+// AnyExpires tells whether a field has an expiry.
+func (x *Hash) AnyExpires() bool {
+	if x.MinExpire() == 0 {
+		return false
+	}
+	if x.isTable() {
+		t := x.table()
+		return t.AnyVolatile()
+	}
+	return true // what expires first stands in front
+}
+
 // Each calls fn for every field until it returns false. A now_ms of 0 shows expired ones too. The hash must not be
 // changed by fn.
 func (x *Hash) Each(now_ms int64, fn func(name, value []byte, at_ms int64) bool) {

@@ -130,23 +130,26 @@ func (w *Walk) start(g uint64) uint64 { return g << w.shift }
 
 func (w *Walk) isShown(g uint64) bool { return w.shown[g/64]>>(g%64)&1 != 0 }
 
-// Step shows about budget elements. When it has come to the end Over tells so.
-func (w *Walk) Step(env *Env, h Holder, budget int, to Elements) {
+// Step shows about budget elements, or passes over those that were shown ahead, and returns how much of the budget that took. When it
+// has come to the end Over tells so.
+func (w *Walk) Step(env *Env, h Holder, budget int, to Elements) (took int) {
+	left := budget
 	switch {
 	case w.Over():
-		return
+		return 0
 	case w.typ == TypeZSet:
-		w.stepDown(env, h, budget, to)
+		left = w.stepDown(env, h, budget, to)
 	case w.InBlocks():
-		w.stepBlocks(env, h, budget, to)
+		left = w.stepBlocks(env, h, budget, to)
 	default:
-		w.stepOn(env, h, budget, to)
+		left = w.stepOn(env, h, budget, to)
 	}
 	invariant.Check(!w.over || w.left == 0, "walk: %d elements were not shown", w.left)
+	return budget - left
 }
 
 // stepBlocks is Step for a list, a stream or a string.
-func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) {
+func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) (left int) {
 	for budget > 0 && w.left > 0 {
 		var b []byte
 		n := 1
@@ -173,10 +176,11 @@ func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) {
 		budget -= 1 + len(b)/walkBytes
 		w.pos, w.left = w.pos+uint64(n), w.left-n
 	}
+	return budget
 }
 
 // stepOn is Step in the order of the hashes.
-func (w *Walk) stepOn(env *Env, h Holder, budget int, to Elements) {
+func (w *Walk) stepOn(env *Env, h Holder, budget int, to Elements) (left int) {
 	tab := walkTable(w.typ, env, h)
 	n := uint64(1) << (64 - w.shift) // of granules
 	g := uint64(0)
@@ -197,6 +201,7 @@ func (w *Walk) stepOn(env *Env, h Holder, budget int, to Elements) {
 		g = end
 	}
 	w.pos, w.over = w.start(g), g == n
+	return budget
 }
 
 // show shows the members with hashes in a range; of a sorted set those that are below its place. It returns how many there are.
@@ -227,7 +232,7 @@ func (w *Walk) passed(member []byte, score float64) bool {
 }
 
 // stepDown is Step from the highest score to the lowest.
-func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) {
+func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) (left int) {
 	_, _, tree := openZSet(env, rootRef(h))
 	at := tree.At(tree.Len())
 	if w.begun {
@@ -248,6 +253,7 @@ func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) {
 		w.begun, w.score, w.member = true, score, append(w.member[:0], member...)
 	}
 	w.over = !at.Valid()
+	return budget
 }
 
 func (w *Walk) granule(h uint64) uint64 {

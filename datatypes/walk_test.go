@@ -136,6 +136,18 @@ func TestWalkShowsTheMoment(t *testing.T) {
 			for range space * 2 {
 				v.change(w.r, space)
 			}
+			if typ == TypeHash {
+				if round%2 == 0 { // the last expiry goes
+					for name := range v.elements() {
+						v.hash.SetExpire([]byte(name), 0, 0)
+					}
+				}
+				expires := false
+				v.hash.Each(0, func(_, _ []byte, at int64) bool { expires = expires || at != 0; return true })
+				if v.hash.AnyExpires() != expires {
+					t.Fatalf("a field expires: %v, told is %v", expires, !expires)
+				}
+			}
 			size := WalkSize(typ, w.env, h)
 			if size == 0 {
 				continue

@@ -109,10 +109,9 @@ func (w *walk) nextOpen() *largePart {
 
 // step shows some elements. It returns how much work that was, in entries.
 func (l *largePart) step(budget int) (cost int) {
-	before := l.walk.Left()
-	l.walk.Step(&l.p.sh.env, l.holder(), budget*walkElements, l.to)
+	took := l.walk.Step(&l.p.sh.env, l.holder(), budget*walkElements, l.to)
 	l.endIfOver()
-	return 1 + (before-l.walk.Left())/walkElements
+	return 1 + took/walkElements
 }
 
 // before is called before an element of the value comes, changes or goes.

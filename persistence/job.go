@@ -70,8 +70,8 @@ func (j *Job) Progress() (keys, total int64) { return j.keys.Load(), j.total }
 // forks would have had to copy, give or take the pages.
 func (j *Job) Ahead() int64 { return j.ahead.Load() }
 
-// Backlog is how many bytes wait to be written.
-func (j *Job) Backlog() int64 { return j.queue.size.Load() }
+// Backlog is how many bytes wait to be written, those included that are kept until their record is complete.
+func (j *Job) Backlog() int64 { return j.queue.size.Load() + j.queue.kept.Load() }
 
 // Abort makes Run return ErrAborted soon, if it has not ended. Any goroutine may call it, with or without shards held.
 func (j *Job) Abort() { j.queue.fail(ErrAborted) }
@@ -226,8 +226,7 @@ func (s *saver) ship() {
 // endStep follows a step of the walk: what little was gathered waits for more unless this was the last step.
 func (s *saver) endStep(last bool) {
 	if p := s.stream; p != nil && len(p.whole) > 0 {
-		s.job.queue.stream(p.whole)
-		p.whole = nil
+		s.job.queue.stream(p.release())
 	}
 	if last {
 		s.ship()
@@ -280,6 +279,7 @@ type queue struct {
 	moved *sync.Cond // something has changed
 	items [][]chunk
 	size  atomic.Int64 // bytes, those aside included
+	kept  atomic.Int64 // bytes of records that are still to come; see pieces
 
 	streams   bool // a record has come in part
 	aside     [][]chunk

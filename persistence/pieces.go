@@ -16,6 +16,7 @@ type pieces struct {
 	db    int
 	whole []chunk // that are full
 	last  []byte  // and what follows
+	kept  int64   // bytes of all that
 	codec codec.Pieces
 	room  []byte // for blocks
 	text  []byte // of a string
@@ -28,7 +29,7 @@ type pieces struct {
 	left   int    // elements that are still to come
 	here   int    // of them those that the command at hand has room for
 	at_ms  int64  // the key's expiry
-	expire []byte // commands that give fields their expiries
+	expire []byte // commands that give the fields of the last one their expiries
 }
 
 // Begin is called by the walk with an entry that comes in pieces.
@@ -56,6 +57,7 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 			p.take()
 			w.w.EndStream(e.Env(), e.Holder())
 			p.tail = append(p.tail, w.w.Bytes()...)
+			p.keeps(len(p.tail))
 			w.w.Reset()
 		}
 	case s.job.opt.Commands:
@@ -68,29 +70,56 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 	return p
 }
 
+// keeps counts bytes that are kept.
+func (p *pieces) keeps(n int) {
+	if !p.s.walks {
+		p.s.job.ahead.Add(int64(n))
+	}
+	p.kept += int64(n)
+	p.s.job.queue.kept.Add(int64(n))
+}
+
+// release hands over what is full.
+func (p *pieces) release() []chunk {
+	n := sizeOf(p.whole)
+	p.kept -= n
+	p.s.job.queue.kept.Add(-n)
+	whole := p.whole
+	p.whole = nil
+	return whole
+}
+
 // take keeps what has been written.
 func (p *pieces) take() {
 	w := p.s.piece.w
-	if !p.s.walks {
-		p.s.job.ahead.Add(int64(len(w.Bytes())))
-	}
-	p.last = append(p.last, w.Bytes()...)
-	w.Reset()
-	if len(p.last) >= codec.ChunkBytes {
+	b := w.Bytes()
+	p.keeps(len(b))
+	if len(b) >= codec.ChunkBytes { // an element that is large: it is not copied once more
 		p.keepLast()
-		if p.s.walks && p.s.stream == nil {
-			p.s.stream = p
-		}
+		p.cut(b)
+	} else if p.last = append(p.last, b...); len(p.last) >= codec.ChunkBytes {
+		p.keepLast()
+	}
+	w.Reset()
+	if len(p.whole) > 0 && p.s.walks && p.s.stream == nil {
+		p.s.stream = p
+	}
+}
+
+// cut keeps copies of bytes in full chunks.
+func (p *pieces) cut(b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), codec.ChunkBytes)
+		c := chunks.Get().(*[]byte)
+		*c = append((*c)[:0], b[:n]...)
+		p.whole = append(p.whole, chunk{b: c})
+		b = b[n:]
 	}
 }
 
 func (p *pieces) keepLast() {
-	if len(p.last) == 0 {
-		return
-	}
-	c := chunks.Get().(*[]byte)
-	*c = append((*c)[:0], p.last...)
-	p.whole, p.last = append(p.whole, chunk{b: c}), p.last[:0]
+	p.cut(p.last)
+	p.last = p.last[:0]
 }
 
 // roomBytes is how much memory for blocks of a list is taken at once.
@@ -99,10 +128,8 @@ const roomBytes = 256 << 10
 // Block is a block of a list or the next part of a string. It is only copied: to put it into its form takes ten times as long, and is
 // left to who writes.
 func (p *pieces) Block(b []byte) {
-	if !p.s.walks {
-		p.s.job.ahead.Add(int64(len(b)))
-	}
 	if p.text != nil {
+		p.keeps(len(b))
 		p.text = append(p.text, b...)
 		return
 	}
@@ -111,15 +138,13 @@ func (p *pieces) Block(b []byte) {
 
 // Node is a node of a stream.
 func (p *pieces) Node(master datatypes.StreamID, b []byte) {
-	if !p.s.walks {
-		p.s.job.ahead.Add(int64(len(b)))
-	}
 	p.keep(b, streamNode)
 	p.whole[len(p.whole)-1].master = master
 }
 
 // keep keeps a copy of what is to be put into its form.
 func (p *pieces) keep(b []byte, as form) {
+	p.keeps(len(b))
 	p.keepLast()
 	if len(b) > cap(p.room)-len(p.room) {
 		p.room = make([]byte, 0, max(roomBytes, len(b)))
@@ -144,6 +169,10 @@ func (p *pieces) Field(name, value []byte, expire_ms int64) {
 		w.bulk(value)
 		if expire_ms != 0 {
 			p.expireField(name, expire_ms)
+		}
+		if p.here == 0 {
+			w.w.Raw(p.expire)
+			p.expire = p.expire[:0]
 		}
 	}
 	p.take()
@@ -187,9 +216,9 @@ func (p *pieces) End() {
 	}
 	if p.s.stream == p {
 		p.s.stream = nil
-		p.s.job.queue.endStream(p.whole)
+		p.s.job.queue.endStream(p.release())
 	} else {
-		p.s.job.queue.put(p.whole)
+		p.s.job.queue.put(p.release())
 	}
 	p.s.job.keys.Add(1)
 	p.s.keys++
@@ -220,7 +249,7 @@ func (p *pieces) next() {
 	p.left--
 }
 
-// expireField keeps the command that gives a field its expiry until all fields are there.
+// expireField keeps the command that gives a field its expiry until the one that makes it is complete.
 func (p *pieces) expireField(name []byte, at_ms int64) {
 	p.take()
 	p.s.piece.expireField(p.key, name, at_ms)
@@ -229,9 +258,7 @@ func (p *pieces) expireField(name []byte, at_ms int64) {
 }
 
 func (p *pieces) endCommands() {
-	w := &p.s.piece
-	w.w.Raw(p.expire)
 	if p.at_ms != 0 {
-		w.expireKey(p.key, p.at_ms)
+		p.s.piece.expireKey(p.key, p.at_ms)
 	}
 }

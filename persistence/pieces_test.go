@@ -267,8 +267,9 @@ func TestJobInPieces(t *testing.T) {
 				}
 			})
 		}
-		last := int64(0)
+		last, most := int64(0), new(atomic.Int64)
 		err := j.Run(slowly{&file, func() {
+			most.Store(max(most.Load(), j.queue.kept.Load()))
 			for changes.Load() < last+50 {
 				runtime.Gosched()
 			}
@@ -276,6 +277,9 @@ func TestJobInPieces(t *testing.T) {
 		}})
 		close(stop)
 		writers.Wait()
+		if n := j.Backlog(); n != 0 || most.Load() == 0 {
+			t.Errorf("seed %d: %d bytes are said to wait when all is written, %d at most before", seed, n, most.Load())
+		}
 		if n, total := j.Progress(); err != nil || n != total {
 			t.Fatalf("seed %d: %d of %d keys, %v", seed, n, total, err)
 		}

@@ -56,6 +56,8 @@ type link struct {
 	held  []byte // of the loop that serves the client: requests since MULTI
 	raw   []byte // and the request that runs
 	noted uint64 // bytes that have come on the client's connection, as far as has been taken note of
+
+	counted uint64 // bytes that are going to come there and have been counted as replication's input
 }
 
 // retryEvery is how long a link that could not be made waits for the next attempt.
@@ -331,8 +333,7 @@ func (l *link) stream(nc net.Conn, in *bufio.Reader) error {
 			_ = tcp.SetNoDelay(false) // a matter of taste
 		}
 	}
-	l.noted = 0
-	l.srv.repl.bytesIn.Add(-uint64(len(rest))) // they are counted when the client has them
+	l.noted, l.counted = 0, uint64(len(rest))
 	l.srv.engine.Adopt(nc, append([]byte(nil), rest...), l)
 	select {
 	case err := <-l.lost:
@@ -437,7 +438,9 @@ func (l *link) hears(s *session) {
 	l.noted += n
 	l.heard.Store(s.ex.steady())
 	l.got.Add(int64(n))
-	l.srv.repl.bytesIn.Add(n)
+	before := min(n, l.counted)
+	l.counted -= before
+	l.srv.repl.bytesIn.Add(n - before)
 }
 
 // ack tells the primary up to where its writes have been done.

@@ -97,6 +97,26 @@ func (t *Table) Each(fn func(s Slot, e arena.Ref) bool) {
 	}
 }
 
+// AnyVolatile tells whether an entry has an expiry. It looks at no more than the directory and the segments in which one had.
+func (t *Table) AnyVolatile() bool {
+	for pos := uint64(0); ; {
+		s := t.segment(pos)
+		if s.e.minExpire != noExpiry {
+			found := false
+			t.eachSlot(&s, func(slot Slot, _ arena.Ref) bool {
+				found = t.Volatile(slot)
+				return !found
+			})
+			if found {
+				return true
+			}
+		}
+		if pos = s.next(); pos == 0 {
+			return false
+		}
+	}
+}
+
 // EachFrom calls fn for every entry of the segments from the cursor on, until it has come through at least budget
 // entries, and returns the cursor to go on from; 0 is where it begins, and is returned when it has come to the end. It
 // guarantees what Scan guarantees, in whole segments of up to 768 entries. fn may do what it may in Each.

@@ -57,15 +57,8 @@ func (w *Writer) hashForm(env *datatypes.Env, h datatypes.Holder) byte {
 		return typeHashListpack
 	}
 	w.hash.Bind(env, h)
-	expires := false
-	if w.hash.MinExpire() != 0 { // a lower bound: no field may have an expiry any more
-		w.hash.Each(0, func(_, _ []byte, at_ms int64) bool {
-			expires = at_ms != 0
-			return !expires
-		})
-	}
 	switch {
-	case !expires:
+	case !w.hash.AnyExpires():
 		return typeHash
 	case h.Enc() == datatypes.EncInt:
 		return typeHashPackTTL

@@ -126,6 +126,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("there is no %s", name)
 		}
 	}
+	for name, kind := range map[string]dto.MetricType{
+		"redis_keyspace_hits_total": dto.MetricType_COUNTER, "redis_connected_clients": dto.MetricType_GAUGE,
+		// These go up and down, whatever redis_exporter calls them.
+		"redis_memory_used_vm_total": dto.MetricType_GAUGE, "redis_migrate_cached_sockets_total": dto.MetricType_GAUGE,
+	} {
+		if got := m[name].GetType(); got != kind {
+			t.Errorf("%s is a %v", name, got)
+		}
+	}
 	m.want(t, 1, "redis_up")
 	m.want(t, 1, "larder_ready")
 	m.want(t, 53, "redis_commands_total", "cmd", "set")

@@ -85,8 +85,11 @@ func (s *Shard) StopDefrag() {
 	s.defrag = defrag{stats: s.defrag.stats}
 }
 
-// DefragStats are the counts since the start.
+// DefragStats are the counts since the start, or since they were forgotten.
 func (s *Shard) DefragStats() DefragStats { return s.defrag.stats }
+
+// ForgetDefragStats begins to count anew.
+func (s *Shard) ForgetDefragStats() { s.defrag.stats = DefragStats{} }
 
 // Trim gives free pages beyond keep bytes back to the system, about budget bytes in this call. It tells whether there
 // is more to give.

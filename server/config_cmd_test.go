@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"larder/keyspace"
 )
 
 func TestConfigSetIsFollowed(t *testing.T) {
@@ -151,6 +154,43 @@ func TestResetstat(t *testing.T) {
 	}
 	if got := c.info("commandstats", "cmdstat_config|resetstat"); !strings.HasPrefix(got, "calls=1,") {
 		t.Errorf("cmdstat_config|resetstat is %q", got)
+	}
+}
+
+// TestResetstatOfWhatGoesOn: what defragmentation did is forgotten, and the time for which the data has been beyond maxmemory, also
+// while it is.
+func TestResetstatOfWhatGoesOn(t *testing.T) {
+	ts := startServer(t, "--shards", "1", "--maxmemory-policy", "noeviction")
+	c := ts.dial()
+	c.want("debug populate 20000", "OK")
+	c.do("eval", "for i = 0, 19999 do if i % 4 > 0 then redis.call('del', 'key:' .. i) end end", "0")
+	c.want("config set maxmemory 1", "OK")
+	eventually(t, "the limit to be noticed", func() bool { return ts.stats.overSince_ms.Load() != 0 })
+	ts.stats.overSince_ms.Add(-1_000_000)
+	ts.stats.over_ms.Store(1_000_000)
+	ts.defrag.time.Store(int64(time.Hour))
+	view := keyspace.NewView(ts.ks)
+	view.Take(1)
+	sh := ts.ks.Shard(0)
+	for sh.StartDefrag(); sh.Defrag(defragBudget); {
+	}
+	view.Release()
+	if moved, left := c.number("stats", "active_defrag_hits"), c.number("stats", "active_defrag_misses"); moved+left == 0 {
+		t.Fatal("defragmentation has looked at nothing")
+	}
+	if n := c.number("stats", "total_eviction_exceeded_time"); n < 2_000_000 {
+		t.Fatalf("the data has been beyond maxmemory for %d ms", n)
+	}
+	c.want("config resetstat", "OK")
+	for _, name := range []string{"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time"} {
+		if n := c.number("stats", name); n != 0 {
+			t.Errorf("%s is %d after RESETSTAT", name, n)
+		}
+	}
+	for _, name := range []string{"total_eviction_exceeded_time", "current_eviction_exceeded_time"} {
+		if n := c.number("stats", name); n >= 1_000_000 {
+			t.Errorf("%s is %d after RESETSTAT", name, n)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type defragPlan struct {
 	worth bool         // the last plan found it worth it, too; only for the janitor
 
 	effort atomic.Int32 // percent of a core, 0 when nothing is being done
-	time   atomic.Int64 // nanoseconds spent since the start
+	time   atomic.Int64 // nanoseconds spent since the start or CONFIG RESETSTAT
 	since  atomic.Int64 // when the present effort began, in Unix nanoseconds; 0 if there is none
 }
 
@@ -109,7 +109,15 @@ func (j *janitor) defragStep() {
 	p.time.Add(int64(time.Since(start)))
 }
 
-// times are the milliseconds that it has taken since the start, and those since the present effort began.
+// forgetTimes begins to measure them anew.
+func (p *defragPlan) forgetTimes() {
+	p.time.Store(0)
+	if since := p.since.Load(); since != 0 {
+		p.since.CompareAndSwap(since, time.Now().UnixNano())
+	}
+}
+
+// times are the milliseconds that it has taken since the start or CONFIG RESETSTAT, and those since the present effort began.
 func (p *defragPlan) times() (total_ms, this_ms int64) {
 	if since := p.since.Load(); since != 0 {
 		this_ms = (time.Now().UnixNano() - since) / int64(time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"larder/keyspace"
 	"larder/server/netloop"
@@ -82,7 +83,7 @@ func (srv *Server) resetStats() {
 		l.ForgetDelayed()
 	}
 	st.sweep_ns.Store(0)
-	st.over_ms.Store(0)
+	st.forgetOver(time.Now().UnixMilli())
 	st.house_ns.Store(0)
 	for _, row := range srv.rows {
 		for _, n := range []*atomic.Uint64{&row.Stats.Calls, &row.Stats.Time_ns, &row.Stats.Rejected, &row.Stats.Failed} {
@@ -97,7 +98,9 @@ func (srv *Server) resetStats() {
 	for i := range srv.ks.Shards() {
 		srv.ks.Shard(i).Stats = keyspace.ShardStats{}
 		srv.ks.Shard(i).ForgetHotKeys()
+		srv.ks.Shard(i).ForgetDefragStats()
 	}
+	srv.defrag.forgetTimes()
 	for _, ex := range srv.executors {
 		for _, n := range []*atomic.Uint64{&ex.turns.count, &ex.turns.nanos, &ex.turns.longest, &ex.turns.commands} {
 			n.Store(0)
@@ -158,6 +161,14 @@ func (st *stats) noteOver(over bool, now_ms int64) {
 	case !over && since != 0:
 		st.over_ms.Add(max(0, now_ms-since))
 		st.overSince_ms.Store(0)
+	}
+}
+
+// forgetOver begins to measure that time anew.
+func (st *stats) forgetOver(now_ms int64) {
+	st.over_ms.Store(0)
+	if since := st.overSince_ms.Load(); since != 0 {
+		st.overSince_ms.CompareAndSwap(since, now_ms)
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -291,4 +292,33 @@ func TestSaveUsersOnSlowDisk(t *testing.T) {
 	first.want("multi", "OK")
 	first.want("acl save", "QUEUED")
 	first.want("exec", []any{failed})
+}
+
+// TestRefusedConfigSetLeavesPasswords: passwords that the default user has from ACL SETUSER are none of requirepass, and stay when a
+// CONFIG SET is refused that would have changed it.
+func TestRefusedConfigSetLeavesPasswords(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	c.want("acl setuser default resetpass >one >two", "OK")
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	_, port, _ := net.SplitHostPort(busy.Addr().String())
+	refused := replyError("ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.")
+	for _, line := range []string{"config set port " + port + " requirepass x", "config set requirepass x port " + port} {
+		c.want(line, refused)
+		stranger := ts.dial()
+		stranger.want("ping", replyError("NOAUTH Authentication required."))
+		stranger.want("auth x", replyError("WRONGPASS invalid username-password pair or user is disabled."))
+		stranger.want("auth one", "OK")
+		stranger.want("auth two", "OK")
+	}
+	c.want("config set requirepass x", "OK")
+	c.want("config set port "+port+" requirepass y", refused)
+	ts.dial().want("auth x", "OK")
+	c.want("acl setuser default nopass", "OK")
+	c.want("config set port "+port+" requirepass y", refused)
+	ts.dial().want("ping", "PONG")
 }

@@ -83,7 +83,10 @@ func (srv *Server) followConfig() {
 	follow(srv.setRecording, "notify-keyspace-events")
 	follow(func() { srv.access.log.SetMax(int(c.ACLLogMaxLen.Get())) }, "acllog-max-len")
 	follow(func() { srv.access.users.AllChannels = c.ACLPubsubDefault.Get() == config.PubsubAllChannels }, "acl-pubsub-default")
-	follow(func() { srv.access.users.SetDefaultPassword(c.RequirePass.Get()) }, "requirepass")
+	users := srv.access.users
+	requirePass := func() error { users.SetDefaultPassword(c.RequirePass.Get()); return nil }
+	c.OnChangeKeeping(users.KeepDefaultPassword, requirePass, "requirepass") // it may have others by ACL SETUSER
+	_ = requirePass()
 	c.OnChange(srv.followMaxClients, "maxclients")
 	c.OnChange(srv.relistenFor("Unable to listen on this port. Check server logs.", portTCP), "port")
 	c.OnChange(srv.relistenFor("Failed to bind to specified addresses.", portTCP, portTLS), "bind")

@@ -184,6 +184,13 @@ func (us *Users) SetDefaultPassword(password string) {
 	}
 }
 
+// KeepDefaultPassword returns what gives the default user the passwords of now again.
+func (us *Users) KeepDefaultPassword() (restore func()) {
+	u := us.Default()
+	passwords, nopass := slices.Clone(u.passwords), u.nopass
+	return func() { u.passwords, u.nopass = passwords, nopass }
+}
+
 // Login is the user of a name if it is on and the password is right, else nil. It takes the same time for every password,
 // and about the same whether or not there is such a user.
 func (us *Users) Login(name, password []byte) *User {

@@ -91,6 +91,7 @@ type Store struct {
 type listener struct {
 	rows  []*Row
 	apply func() error
+	keep  func() (restore func()) // of OnChangeKeeping, else nil
 }
 
 // New returns a store with every directive at its default.
@@ -148,6 +149,13 @@ func (s *Store) OnChange(apply func() error, names ...string) {
 		l.rows = append(l.rows, r)
 	}
 	s.listeners = append(s.listeners, l)
+}
+
+// OnChangeKeeping is OnChange for what does not follow from the directives alone: others may have changed it since. keep is called
+// before a CONFIG SET that concerns it is applied, and what it returns puts things back as they were, in place of apply.
+func (s *Store) OnChangeKeeping(keep func() (restore func()), apply func() error, names ...string) {
+	s.OnChange(apply, names...)
+	s.listeners[len(s.listeners)-1].keep = keep
 }
 
 // Pair is a directive by one of its names, and its value.
@@ -261,6 +269,15 @@ func (s *Store) admit(by Caller, pairs []Pair) ([]change, error) {
 // apply tells the listeners of changes that have been stored, and takes everything back if one refuses.
 func (s *Store) apply(changes []change) error {
 	concerned := s.concerned(changes)
+	undo := make([]func() error, len(concerned))
+	for i, n := range concerned {
+		l := &s.listeners[n.listener]
+		undo[i] = l.apply
+		if l.keep != nil {
+			restore := l.keep()
+			undo[i] = func() error { restore(); return nil }
+		}
+	}
 	for _, n := range concerned {
 		err := s.listeners[n.listener].apply()
 		if err == nil {
@@ -269,9 +286,9 @@ func (s *Store) apply(changes []change) error {
 		for _, c := range changes {
 			c.row.store(&s.Config, c.old)
 		}
-		for _, n := range concerned {
-			if undo := s.listeners[n.listener].apply(); undo != nil {
-				err = fmt.Errorf("%w (restoring the previous settings failed: %v)", err, undo)
+		for _, restore := range undo {
+			if failed := restore(); failed != nil {
+				err = fmt.Errorf("%w (restoring the previous settings failed: %v)", err, failed)
 			}
 		}
 		return setError(n.name, err)

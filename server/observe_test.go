@@ -332,6 +332,18 @@ func TestHealthForTwo(t *testing.T) {
 	}
 }
 
+// What the check says of a loop that is stuck counts those that serve clients by default, not the ones that stand by for TLS and links.
+func TestHealthCountsClientsLoops(t *testing.T) {
+	ts := startServer(t, "--event-loops", "2")
+	ex := ts.executors[0]
+	ex.enter()
+	err := ts.aliveCheck()()
+	ex.leave()
+	if err == nil || !strings.HasPrefix(err.Error(), "1 of 2 event loops ") {
+		t.Errorf("the check says %v", err)
+	}
+}
+
 func TestReadyWhileLoading(t *testing.T) {
 	ts := startServer(t, "--metrics-port", freePort(t))
 	ts.loading.Store(true)

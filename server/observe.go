@@ -21,12 +21,15 @@ import (
 type observer struct {
 	http *metrics.Server
 	view *keyspace.View // takes shards, one after the other
+	had  []bool         // the databases in which keys were seen, by their numbers
 }
 
 // observe listens where the configuration says.
 func (srv *Server) observe() error {
 	o := &srv.observer
 	o.view = keyspace.NewView(srv.ks)
+	o.had = make([]bool, srv.ks.Databases())
+	o.had[0] = true
 	o.http = metrics.New(metrics.Options{Tell: srv.tell, Alive: srv.aliveCheck(), Ready: srv.readiness})
 	srv.conf.OnChange(srv.reobserve, "metrics-port", "metrics-bind")
 	return srv.reobserve()
@@ -163,6 +166,7 @@ func (srv *Server) tell(p *metrics.Page) {
 	for _, section := range observedSections {
 		section(w)
 	}
+	srv.tellEmpty(p, w)
 	p.Gauge("redis_config_maxclients", "maxclients", float64(srv.conf.MaxClients.Get()))
 	p.Gauge("redis_config_maxmemory", "maxmemory", float64(uint64(srv.conf.Maxmemory.Get())))
 	srv.tellSlow(p)
@@ -183,6 +187,24 @@ func (srv *Server) tell(p *metrics.Page) {
 	p.Gauge("larder_metrics_incomplete", "Whether figures are missing here because a command has held a part of the keys for too long", incomplete)
 	p.Gauge("larder_ready", "Whether clients should be sent here", ready)
 	p.Gauge("larder_build_info", "Which version this is", 1, "version", Version, "commit", Commit, "go_version", runtime.Version())
+}
+
+// tellEmpty tells of the databases that have no keys, which INFO leaves out: a series that ends is no 0 to those who watch it. Only
+// of the first one and of those that had keys, as most databases are never used.
+func (srv *Server) tellEmpty(p *metrics.Page, w *infoWriter) {
+	m := w.memory()
+	if m == nil {
+		return
+	}
+	had, has := srv.observer.had, map[int]bool{}
+	for _, d := range m.databases {
+		had[d.index], has[d.index] = true, true
+	}
+	for db, before := range had {
+		if before && !has[db] {
+			p.Field("db"+strconv.Itoa(db), "keys=0,expires=0,avg_ttl=0,subexpiry=0")
+		}
+	}
 }
 
 // tellSlow tells of the slow log and the latency monitor.

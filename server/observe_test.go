@@ -218,6 +218,27 @@ func TestMetricsWhileAShardIsHeld(t *testing.T) {
 	})
 }
 
+// TestMetricsOfEmptyDatabases: a database that has lost its keys has none, which is something else than not being there.
+func TestMetricsOfEmptyDatabases(t *testing.T) {
+	ts := startServer(t, "--metrics-port", freePort(t))
+	c := ts.dial()
+	m := ts.metrics()
+	m.want(t, 0, "redis_db_keys", "db", "db0")
+	m.want(t, 0, "redis_db_keys_expiring", "db", "db0")
+	c.want("select 3", "OK")
+	c.want("set k v ex 1000", "OK")
+	m = ts.metrics()
+	m.want(t, 1, "redis_db_keys", "db", "db3")
+	m.want(t, 1, "redis_db_keys_expiring", "db", "db3")
+	c.want("flushall", "OK")
+	m = ts.metrics()
+	m.want(t, 0, "redis_db_keys", "db", "db3")
+	m.want(t, 0, "redis_db_keys_expiring", "db", "db3")
+	if n := len(m["redis_db_keys"].GetMetric()); n != 2 {
+		t.Errorf("%d databases are shown", n)
+	}
+}
+
 // What INFO says and what the metrics say is the same, and whatever a command leaves behind has a bounded number of series.
 func TestMetricsAreBounded(t *testing.T) {
 	ts := startServer(t, "--metrics-port", freePort(t), "--databases", "1000")

@@ -154,7 +154,7 @@ func (srv *Server) tell(p *metrics.Page) {
 	p.Field("redis_build_id", buildID)
 	p.Field("redis_mode", "standalone")
 	p.Field("os", systemName())
-	p.Field("tcp_port", strconv.FormatInt(srv.conf.Port.Get(), 10))
+	p.Field("tcp_port", strconv.FormatInt(srv.tcpPort(), 10))
 	p.Field("maxmemory_policy", srv.conf.MaxmemoryPolicy.Get().String()) // it labels the server, also when the section Memory is left out
 	p.Field("run_id", srv.runID)
 	p.Field("process_id", strconv.Itoa(os.Getpid()))

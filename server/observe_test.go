@@ -148,7 +148,8 @@ func TestMetrics(t *testing.T) {
 	m.want(t, 1, "redis_expired_keys_total")
 	m.want(t, 8<<30, "redis_memory_max_bytes")
 	m.want(t, 1, "redis_connected_clients")
-	m.want(t, 1, "redis_instance_info", "role", "master", "redis_version", RedisVersion, "redis_mode", "standalone", "maxmemory_policy", "noeviction", "run_id", ts.runID)
+	m.want(t, 1, "redis_instance_info", "role", "master", "redis_version", RedisVersion, "redis_mode", "standalone", "maxmemory_policy", "noeviction", "run_id", ts.runID,
+		"tcp_port", fmt.Sprint(ts.tcpPort()))
 	if ttl, _ := m.value("redis_db_avg_ttl_seconds", "db", "db0"); ttl < 8000 || ttl > 10000 {
 		t.Errorf("keys live on for %v s", ttl)
 	}

@@ -81,7 +81,7 @@ func (p *Page) Histogram(name, help string, count uint64, sum float64, buckets m
 	}
 }
 
-// Summary shows values by quantile (0 to 1).
+// Summary shows values by quantile, in percent as redis_exporter has them.
 func (p *Page) Summary(name, help string, count uint64, sum float64, quantiles map[float64]float64, labels ...string) {
 	if names, values := p.split(name, labels); names != nil {
 		p.out <- prometheus.MustNewConstSummary(prometheus.NewDesc(name, help, names, nil), count, sum, quantiles, values...)

@@ -137,7 +137,7 @@ var figures = map[string]figure{
 	"pubsub_patterns":                {name: "pubsub_patterns", help: "Patterns with subscribers"},
 	"pubsubshard_channels":           {name: "pubsubshard_channels", help: "Sharded channels with subscribers"},
 	"latest_fork_usec":               {name: "latest_fork_usec", help: "How long the last fork took: there is none"},
-	"total_forks":                    {name: "forks_total", help: "Forks: there are none"},
+	"total_forks":                    {name: "forks_total", help: "Snapshots that were begun in the background: there is no fork"},
 	"migrate_cached_sockets":         {name: "migrate_cached_sockets_total", help: "Sockets of MIGRATE", gauge: true},
 	"slave_expires_tracked_keys":     {name: "slave_expires_tracked_keys", help: "Keys with a time of their own on a writable replica"},
 	"active_defrag_hits":             {name: "defrag_hits", help: "Allocations that defragmentation moved"},

@@ -137,7 +137,7 @@ func failoverCmd(c *command.Ctx) {
 		now := c.Client.(*session).ex.steady()
 		f.end_ms = now + min(timeout, math.MaxInt64-now)
 	}
-	srv.log.Info("FAILOVER requested" + strings.TrimSuffix(" to "+host, " to ") + ".")
+	srv.log.Info("FAILOVER requested" + strings.TrimSuffix(" to "+oneLine(host), " to ") + ".")
 	f.state.Store(failoverWaiting)
 	srv.setServeExpired()
 	srv.nudgeReplication()
@@ -228,7 +228,7 @@ func (srv *Server) endFailover() {
 func (srv *Server) failoverAccepted(l *link) {
 	srv.inWorldDo(func(*executor) {
 		if srv.repl.link.Load() == l && srv.handingOver() {
-			srv.log.Info("Failover has succeeded: this server is a replica of " + l.addr.String())
+			srv.log.Info("Failover has succeeded: this server is a replica of " + oneLine(l.addr.String()))
 			srv.endFailover()
 		}
 	})

@@ -154,7 +154,7 @@ func (srv *Server) becomeReplica(ex *executor, primary config.Address, handOver 
 	l := newLink(srv, primary, handOver)
 	r.link.Store(l)
 	go l.run()
-	srv.log.Info("Connecting to MASTER " + primary.String())
+	srv.log.Info("Connecting to MASTER " + oneLine(primary.String()))
 }
 
 // becomePrimary ends what becomeReplica began: the server goes on by itself with the data that it has, as a history of its

@@ -47,7 +47,7 @@ func replicaof(c *command.Ctx) {
 		}
 		s.wrote(s.ex.commit()) // what its transaction has written so far: that was a primary's, and its replicas have to hear of it
 		srv.becomeReplica(s.ex, config.Address{Host: host, Port: int(port)}, false)
-		srv.log.Info(fmt.Sprintf("REPLICAOF %s:%d enabled (user request from '%s')", host, port, s.conn.RemoteAddr()))
+		srv.log.Info(fmt.Sprintf("REPLICAOF %s:%d enabled (user request from '%s')", oneLine(host), port, s.conn.RemoteAddr()))
 		c.Reply.OK()
 	}
 }

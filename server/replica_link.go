@@ -153,7 +153,7 @@ func (l *link) run() {
 			continue
 		}
 		if err == errLinkLost { // it was up: try again at once
-			srv.log.Info("Reconnecting to MASTER " + l.addr.String())
+			srv.log.Info("Reconnecting to MASTER " + oneLine(l.addr.String()))
 			continue
 		}
 		var timeout net.Error
@@ -161,7 +161,7 @@ func (l *link) run() {
 		case !errors.As(err, &timeout) || !timeout.Timeout():
 			if text := err.Error(); text != said || time.Since(saidAt) >= retryEvery { // in a group it is tried often
 				said, saidAt = text, time.Now()
-				srv.log.Warn("MASTER <-> REPLICA sync: "+text, zap.String("primary", l.addr.String()))
+				srv.log.Warn("MASTER <-> REPLICA sync: "+oneLine(text), zap.String("primary", l.addr.String()))
 			}
 		case state == replication.StateTransfer:
 			srv.log.Warn("Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' parameter in redis.conf to a larger value.")

@@ -80,7 +80,7 @@ func (p *peer) name() string {
 	if port == 0 {
 		return p.s.conn.RemoteAddr()
 	}
-	return host + ":" + strconv.Itoa(port)
+	return oneLine(host) + ":" + strconv.Itoa(port)
 }
 
 // feed writes what the peer has to get to its output, as much as fits. Its loop calls it.

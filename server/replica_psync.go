@@ -120,7 +120,7 @@ func (srv *Server) resume(s *session, id string, from int64) bool {
 			srv.log.Info("Partial resynchronization not accepted: Requested offset for second ID was " + itoa(from) +
 				", but I can reply up to " + itoa(h.SecondOffset()))
 		} else {
-			srv.log.Info("Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '" + id +
+			srv.log.Info("Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '" + oneLine(id) +
 				"', my replication IDs are '" + h.ID + "' and '" + h.ID2 + "')")
 		}
 		return false

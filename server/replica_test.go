@@ -649,3 +649,25 @@ func TestReplicaWithoutMemory(t *testing.T) {
 		cb.want("debug check", "OK")
 	}
 }
+
+// TestNamesMakeNoLinesOfTheLog: a name that a client has chosen stands in one line of the log, whatever is in it.
+func TestNamesMakeNoLinesOfTheLog(t *testing.T) {
+	ts := startServer(t)
+	c := ts.dial()
+	if got := c.do("replicaof", "nowhere.invalid\nforged\x1b[2J", "1"); got != "OK" {
+		t.Fatal(got)
+	}
+	c.want("replicaof no one", "OK")
+	replica := ts.dial()
+	replica.want("replconf listening-port 7", "OK")
+	if got := replica.do("replconf", "ip-address", "here\nforged"); got != "OK" {
+		t.Fatal(got)
+	}
+	replica.send("psync ? -1")
+	for _, want := range []string{"REPLICAOF nowhere.invalid_forged_[2J:1 enabled", "Connecting to MASTER nowhere.invalid_forged_[2J 1", "Replica here_forged:7 asks for synchronization"} {
+		eventually(t, want, func() bool { return ts.logged(want) > 0 })
+	}
+	if n := ts.logged("\nforged"); n > 0 {
+		t.Errorf("%d messages are of several lines", n)
+	}
+}

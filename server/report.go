@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"larder/server/command"
 )
@@ -94,4 +96,15 @@ func debugPanic(c *command.Ctx, _ *Server) {
 func init() {
 	debugCommands["segfault"] = debugCommand{0, 0, "SEGFAULT", "End the process with SIGSEGV.", debugSegfault}
 	debugCommands["panic"] = debugCommand{0, 0, "PANIC", "End the process with a panic.", debugPanic}
+}
+
+// oneLine is text that somebody else has chosen, for a message of the log: without control characters it makes no lines of its own
+// there, and does nothing to the terminal of who reads it.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '_'
+		}
+		return r
+	}, text)
 }

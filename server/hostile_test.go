@@ -74,7 +74,8 @@ func TestHugeLengthsAreOnlyDeclared(t *testing.T) {
 func TestManyArguments(t *testing.T) {
 	c := startServer(t).dial()
 	const n = 1<<20 + 10
-	c.raw(fmt.Sprintf("*%d\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n", n+2) + strings.Repeat("$0\r\n\r\n", n))
+	c.want("set l x", "OK")
+	c.raw(fmt.Sprintf("*%d\r\n$6\r\nEXISTS\r\n", n+1) + strings.Repeat("$1\r\nl\r\n", n)) // no write: with the race detector shards are too small
 	if got := c.read(); got != int64(n) {
 		t.Error(got)
 	}

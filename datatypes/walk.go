@@ -2,7 +2,6 @@ package datatypes
 
 import (
 	"bytes"
-	"math/bits"
 
 	"larder/datatypes/arena"
 	"larder/datatypes/invariant"
@@ -31,13 +30,12 @@ import (
 // nothing to it. What is shown is counted, and must come to the number of elements that there were.
 type Walk struct {
 	typ   Type
-	left  int      // elements that are still to be shown
-	shift uint     // the number of a granule is hash >> shift
-	shown []uint64 // bit g is set if granule g was shown ahead
-	ahead bool     // one of them is
-	pos   uint64   // hash, set: the beginning of the next granule; list, string: items, bytes that were shown
-	over  bool     // there is nothing behind the position
-	id    StreamID // stream: where the next node begins, or before that
+	left  int            // elements that are still to be shown
+	ahead table.Granules // those marked were shown ahead
+	some  bool           // one of them is
+	pos   uint64         // hash, set: the beginning of the next granule; list, string: items, bytes that were shown
+	over  bool           // there is nothing behind the position
+	id    StreamID       // stream: where the next node begins, or before that
 
 	begun  bool // sorted set: the place is one
 	score  float64
@@ -111,8 +109,7 @@ func BeginWalk(t Type, env *Env, h Holder) *Walk {
 		return &Walk{typ: t, left: x.NodeCount(), over: x.NodeCount() == 0}
 	}
 	size := WalkSize(t, env, h)
-	n := bits.Len(uint(size / walkGranule)) // of the bits that number the granules
-	return &Walk{typ: t, left: size, shift: uint(64 - n), shown: make([]uint64, (1<<n+63)/64)}
+	return &Walk{typ: t, left: size, ahead: table.NewGranules(size, walkGranule)}
 }
 
 // InBlocks tells that the value has to be shown to its end before it changes.
@@ -125,10 +122,6 @@ func (w *Walk) Left() int { return w.left }
 
 // Over tells that the walk has come to the end.
 func (w *Walk) Over() bool { return w.over || w.left == 0 }
-
-func (w *Walk) start(g uint64) uint64 { return g << w.shift }
-
-func (w *Walk) isShown(g uint64) bool { return w.shown[g/64]>>(g%64)&1 != 0 }
 
 // Step shows about budget elements, or passes over those that were shown ahead, and returns how much of the budget that took. When it
 // has come to the end Over tells so.
@@ -182,25 +175,16 @@ func (w *Walk) stepBlocks(env *Env, h Holder, budget int, to Elements) (left int
 // stepOn is Step in the order of the hashes.
 func (w *Walk) stepOn(env *Env, h Holder, budget int, to Elements) (left int) {
 	tab := walkTable(w.typ, env, h)
-	n := uint64(1) << (64 - w.shift) // of granules
-	g := uint64(0)
-	if w.shift < 64 {
-		g = w.pos >> w.shift
-	}
+	g, n := w.ahead.Of(w.pos), w.ahead.Count()
 	for g < n && budget > 0 {
-		for ; g < n && w.isShown(g); budget-- {
-			g++
-		}
-		end := g
-		for end < n && end < g+walkRun && !w.isShown(end) {
-			end++
-		}
-		if g < end {
-			budget -= w.show(env, &tab, w.start(g), w.start(end), to)
+		first, end := w.ahead.Run(g, walkRun)
+		budget -= int(first - g)
+		if first < end {
+			budget -= w.show(env, &tab, w.ahead.Start(first), w.ahead.Start(end), to)
 		}
 		g = end
 	}
-	w.pos, w.over = w.start(g), g == n
+	w.pos, w.over = w.ahead.Start(g), g == n
 	return budget
 }
 
@@ -243,7 +227,7 @@ func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) (left int) 
 	for at.Prev(); at.Valid() && budget > 0; at.Prev() {
 		budget--
 		member, score = zmemberLayout{}.Key(env.Arena, at.Ref()), at.Score()
-		if w.ahead && w.isShown(w.granule(env.Hash(member))) {
+		if w.some && w.ahead.Shown(w.ahead.Of(env.Hash(member))) {
 			continue
 		}
 		to.Scored(member, score)
@@ -256,25 +240,18 @@ func (w *Walk) stepDown(env *Env, h Holder, budget int, to Elements) (left int) 
 	return budget
 }
 
-func (w *Walk) granule(h uint64) uint64 {
-	if w.shift == 64 {
-		return 0
-	}
-	return h >> w.shift
-}
-
 // Before shows what is in the granule of a member, if that has not been done. The member is about to come, to change or to go.
 func (w *Walk) Before(env *Env, h Holder, member []byte, to Elements) {
 	if w.Over() {
 		return
 	}
 	hash := env.Hash(member)
-	g := w.granule(hash)
-	if w.typ != TypeZSet && hash < w.pos || w.isShown(g) {
+	g := w.ahead.Of(hash)
+	if w.typ != TypeZSet && hash < w.pos || w.ahead.Shown(g) {
 		return
 	}
-	w.shown[g/64] |= 1 << (g % 64)
-	w.ahead = true
+	w.ahead.Mark(g)
+	w.some = true
 	tab := walkTable(w.typ, env, h)
-	w.show(env, &tab, w.start(g), w.start(g+1), to)
+	w.show(env, &tab, w.ahead.Start(g), w.ahead.Start(g+1), to)
 }

@@ -1,8 +1,6 @@
 package keyspace
 
 import (
-	"math/bits"
-
 	"larder/datatypes/arena"
 	"larder/datatypes/table"
 )
@@ -47,8 +45,7 @@ type part struct {
 	own   table.Table
 	pos   uint64 // where the walk is; the beginning of a granule
 	done  bool
-	shift uint     // the number of a granule is hash >> shift
-	shown []uint64 // bit g is set if granule g has been shown ahead of the walk
+	ahead table.Granules // those marked have been shown ahead of the walk
 	entry Entry
 
 	opened int // large values of which not all has been shown
@@ -72,8 +69,7 @@ func (ks *Keyspace) BeginWalk(saver func(shard int) Saver) WalkID {
 			if !d.ready || d.t.Len() == 0 {
 				continue
 			}
-			n := bits.Len(uint(d.t.Len() / granuleKeys)) // of the bits that number the granules
-			d.part = &part{sh: s, saver: w.saver, db: k, t: &d.t, shift: uint(64 - n), shown: make([]uint64, (1<<n+63)/64)}
+			d.part = &part{sh: s, saver: w.saver, db: k, t: &d.t, ahead: table.NewGranules(d.t.Len(), granuleKeys)}
 			w.parts = append(w.parts, d.part)
 		}
 		s.walk = w
@@ -132,30 +128,16 @@ const runOf = 8
 
 // step shows the next granules that were not shown yet. It returns how much work that was, in entries.
 func (p *part) step() (cost int) {
-	n := uint64(1) << (64 - p.shift) // of granules
-	g := p.pos >> p.shift
-	if p.shift == 64 {
-		g = 0
-	}
-	for cost = 1; g < n && p.isShown(g); cost++ { // to the first of them
-		g++
-	}
-	end := g
-	for end < n && end < g+runOf && !p.isShown(end) {
-		end++
-	}
-	p.pos = p.start(end)
-	p.done = end == n
-	if g < end {
-		cost += p.show(p.start(g), p.pos)
+	at := p.ahead.Of(p.pos)
+	first, end := p.ahead.Run(at, runOf)
+	p.pos = p.ahead.Start(end)
+	p.done = end == p.ahead.Count()
+	cost = 1 + int(first-at)
+	if first < end {
+		cost += p.show(p.ahead.Start(first), p.pos)
 	}
 	return cost
 }
-
-// start is where a granule begins; 0 for the one behind the last.
-func (p *part) start(g uint64) uint64 { return g << p.shift }
-
-func (p *part) isShown(g uint64) bool { return p.shown[g/64]>>(g%64)&1 != 0 }
 
 // show shows the entries in a range of hashes.
 func (p *part) show(from, to uint64) (n int) {
@@ -176,12 +158,12 @@ func (p *part) before(h uint64) {
 	if p.done || h < p.pos {
 		return
 	}
-	g := h >> p.shift
-	if p.isShown(g) {
+	g := p.ahead.Of(h)
+	if p.ahead.Shown(g) {
 		return
 	}
-	p.shown[g/64] |= 1 << (g % 64)
-	p.show(p.start(g), p.start(g+1))
+	p.ahead.Mark(g)
+	p.show(p.ahead.Start(g), p.ahead.Start(g+1))
 }
 
 // before is called before the key with the hash h comes.

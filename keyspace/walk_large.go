@@ -9,9 +9,10 @@ import (
 	"larder/datatypes/invariant"
 )
 
-// A large value is not shown as a whole: that would keep its shard for some tenths of a second for each million elements. When the walk, or a command that is about to change the entry, comes to it, only what is said of the value
-// is shown (its key, expiry, number of elements), and a largePart is opened, through which the elements come: some with each step of
-// the walk, others before commands change them (datatypes.Walk).
+// A large value is not shown as a whole: that would keep its shard for some tenths of a second for each million elements. When
+// the walk, or a command that is about to change the entry, comes to it, only what is said of the value is shown (its key, expiry,
+// number of elements), and a largePart is opened, through which the elements come: some with each step of the walk, others before
+// commands change them (datatypes.Walk).
 //
 //	                 walk.open ──> largePart "board": 2M members at the moment, 1.4M still to be shown
 //	ZADD board …     its granule of eight is shown, then it is changed

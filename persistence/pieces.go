@@ -13,7 +13,6 @@ import (
 // queue chunk by chunk.
 type pieces struct {
 	s     *saver
-	db    int
 	whole []chunk // that are full
 	last  []byte  // and what follows
 	kept  int64   // bytes of all that
@@ -37,7 +36,7 @@ func (s *saver) Begin(db int, e *keyspace.Entry) keyspace.Pieces {
 	if s.piece.w == nil {
 		s.piece = recordWriter{w: codec.NewWriter(nil, s.job.opt.Options), opt: &s.job.opt, clock: s.clock}
 	}
-	p := &pieces{s: s, db: db}
+	p := &pieces{s: s}
 	w := &s.piece
 	t := e.Type()
 	blocks := t == datatypes.TypeList || t == datatypes.TypeString || t == datatypes.TypeStream
